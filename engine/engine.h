@@ -1,0 +1,111 @@
+/* engine.h: from a prompt to samples.
+ *
+ * An engine is a model held in memory: engine_open() finds out from a folder
+ * in Hugging Face layout which engine it is for and loads it, engine_render()
+ * makes takes, any number of times, engine_close() frees all.  One thread at
+ * a time per engine.  Nothing here touches the library or the terminal. */
+#ifndef WOODSHED_ENGINE_H
+#define WOODSHED_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+struct engine;
+struct gpu;
+
+enum engine_precision {
+	ENGINE_AUTO, /* f32 for a model small enough to be quick in it, else bf16, else int8 */
+	ENGINE_F32,
+	ENGINE_BF16,
+	ENGINE_INT8,
+};
+
+/* Stages of work, told to the caller as they advance.  `total` may be 0 when
+ * it is not known.  A non-zero return cancels: the call in progress ends with
+ * ERR_CANCELLED within one step. */
+enum engine_stage {
+	ENGINE_STAGE_LOAD,   /* bytes */
+	ENGINE_STAGE_TEXT,   /* tokens */
+	ENGINE_STAGE_RENDER, /* steps, over all windows */
+	ENGINE_STAGE_DECODE, /* frames */
+};
+const char *engine_stage_name(enum engine_stage s); /* "load", "text", "render", "decode" */
+
+struct engine_watch {
+	int (*progress)(void *ud, enum engine_stage stage, uint64_t done, uint64_t total);
+	/* One sentence that the user should see but that stops nothing (text cut,
+	 * unused tensors). */
+	void (*warn)(void *ud, const char *text);
+	void *ud;
+};
+
+struct engine_options {
+	const char *device; /* "auto" (NULL), "cpu", "cuda" */
+	enum engine_precision precision;
+	int n_threads; /* 0: all processors */
+};
+
+struct engine_info {
+	const char *engine;	/* "musicgen" */
+	const char *precision;	/* "f32", "bf16", "int8": what is really used */
+	const char *device;	/* "cpu" */
+	const char *model_hash; /* hex sha256 over config.json and the weight files' headers and sizes */
+	int rate;		/* Hz */
+	int channels;
+	int64_t frame_samples;	/* samples per channel of one codec frame */
+	double default_seconds;
+	double window_seconds; /* longer takes are made in windows */
+	float default_guidance;
+};
+
+/* dir: a folder in Hugging Face layout.  ERR_FORMAT, one sentence, when it
+ * holds no known model or a broken one; ERR_NOMEM before anything large is
+ * allocated when it cannot fit. */
+int engine_open(const char *dir, const struct engine_options *options,
+	const struct engine_watch *watch, struct engine **ret, struct err *e);
+void engine_close(struct engine *en); /* NULL-safe */
+const struct engine_info *engine_info(const struct engine *en);
+struct gpu *engine_gpu(struct engine *en); /* for counters and taps */
+
+/* Audio, interleaved. */
+struct engine_audio {
+	const float *samples; /* borrowed, [frames * channels] */
+	int64_t frames;
+	int channels;
+	int rate;
+};
+
+struct engine_request {
+	const char *prompt; /* UTF-8; "" is unconditional */
+	/* Length in exact thousandths of a codec frame would lose nothing; the
+	 * caller has already turned seconds into frames (engine_frames()). */
+	int64_t n_frames; /* codec frames in the take, a continued prompt included */
+	int n_takes;	  /* seeds seed .. seed + n_takes - 1, rendered as one batch */
+	uint64_t seed;
+	float guidance; /* <= 1: none.  NAN: the model's default */
+	bool greedy;
+	float temperature; /* 0: 1.0 */
+	int top_k;	   /* -1: 250; 0: off */
+	float top_p;	   /* 0: off */
+	struct engine_audio continued; /* samples NULL: none; must have the model's rate and channels */
+};
+
+/* Receives the audio of each take in order as it is decoded; a non-zero
+ * return (a negative ERR_* code, with *e set) ends the render. */
+struct engine_sink {
+	int (*audio)(void *ud, int take, const struct engine_audio *chunk, struct err *e);
+	void *ud;
+};
+
+int engine_render(struct engine *en, const struct engine_request *r,
+	const struct engine_watch *watch, const struct engine_sink *sink, struct err *e);
+
+/* ceil(seconds * rate / frame_samples), computed exactly on the decimal text
+ * ("1.1" at 50 frames a second is 55).  ERR_ARG in words for anything that is
+ * not a positive decimal number of at most 24 hours. */
+int engine_frames(const struct engine_info *info, const char *seconds, int64_t *ret_frames,
+	struct err *e);
+
+#endif

@@ -1,0 +1,284 @@
+/* gpu.h: tensors, and every op that a network may use.
+ *
+ * A network is a function of tensors written with the calls below; it never
+ * sees which device runs them.  Each device is a table of ops (gpu/ops.h):
+ * gpu/cpu is linked in, gpu/cuda is a module loaded at run time.  Ops run at
+ * once and in order; there is no graph.  gpu/ops.c checks shapes and dtypes,
+ * counts dispatches and calls through the table.  An op that a table lacks is
+ * an error that names the op, never a detour over another device.
+ *
+ * Errors are sticky: the first op that fails records what failed, later ops
+ * do nothing, and the caller asks once, with gpu_sync().  Tensor constructors
+ * never return NULL; after a failure they return an empty tensor that later
+ * ops ignore.
+ *
+ * Shapes are written outermost first, as in PyTorch: [T, C] has C contiguous.
+ * A tensor belongs to an arena and lives until the arena is freed or released
+ * to an earlier mark.  One struct gpu is used by one thread at a time; only
+ * gpu_put_rows() may be called from several.
+ *
+ * The same inputs give the same bits, whatever the number of threads, and a
+ * row of a batch gives the same bits as the row alone. */
+#ifndef WOODSHED_GPU_H
+#define WOODSHED_GPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct err;
+struct gpu;
+struct gpu_arena;
+
+/* ---- devices ------------------------------------------------------------ */
+
+/* device: "cpu" or "cuda".  n_threads (CPU): 0 for one per processor.
+ * ERR_UNSUPPORTED in one sentence when the device is not there. */
+int gpu_open(const char *device, int n_threads, struct gpu **ret, struct err *e);
+void gpu_close(struct gpu *g); /* NULL-safe; frees all arenas */
+
+/* "CPU, 2 threads, AVX-512 VNNI BF16" */
+const char *gpu_describe(const struct gpu *g);
+
+/* Waits for the device; 0, or the first error since the last call (and clears
+ * it, unless the device is lost). */
+int gpu_sync(struct gpu *g, struct err *e);
+bool gpu_failed(const struct gpu *g);
+/* Records an error from outside an op (a network's own check). */
+void gpu_fail(struct gpu *g, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Bytes of all arenas; ops dispatched since open. */
+uint64_t gpu_bytes_live(const struct gpu *g);
+uint64_t gpu_bytes_peak(const struct gpu *g);
+uint64_t gpu_dispatches(const struct gpu *g);
+
+/* ---- tensors ------------------------------------------------------------ */
+
+enum gpu_dtype {
+	GPU_F32,
+	GPU_BF16,
+	GPU_I8,	 /* weights only: symmetric, one f32 scale per row */
+	GPU_I32, /* ids only */
+};
+
+enum gpu_layout {
+	GPU_ROWS,   /* row-major; what views, embeddings and activations are */
+	GPU_MATRIX, /* [out, in], packed as the device likes: the w of gpu_linear & co. */
+};
+
+struct gpu_shape {
+	int n;
+	int64_t ne[4];
+};
+/* SHAPE(T, C) */
+#define SHAPE(...)                                                             \
+	((struct gpu_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
+
+struct gpu_tensor {
+	const char *name; /* borrowed; for messages */
+	enum gpu_dtype dtype;
+	enum gpu_layout layout;
+	int n_dims;
+	int64_t ne[4]; /* extents, outermost first */
+	int64_t nb[4]; /* strides in elements; the innermost is 1 */
+	void *data;    /* device memory */
+	float *scale;  /* GPU_I8: one per row (padded by the device) */
+	int32_t *sums; /* GPU_I8: device-private */
+};
+
+struct gpu_mark {
+	void *chunk;
+	size_t used;
+	uint64_t live;
+};
+
+struct gpu_arena *gpu_arena_new(struct gpu *g, const char *name);
+void gpu_arena_free(struct gpu_arena *a); /* NULL-safe */
+struct gpu_mark gpu_arena_mark(struct gpu_arena *a);
+/* Forgets what was allocated after the mark; the memory is kept for reuse, so
+ * the same sequence of allocations gets the same addresses. */
+void gpu_arena_release(struct gpu_arena *a, struct gpu_mark m);
+
+/* Row-major tensor, contents undefined.  Sizes are checked against free
+ * memory before anything large is allocated (ERR_NOMEM, needed and free). */
+struct gpu_tensor *gpu_new(struct gpu *g, struct gpu_arena *a, enum gpu_dtype dtype,
+	const char *name, struct gpu_shape shape);
+struct gpu_tensor *gpu_zeros(struct gpu *g, struct gpu_arena *a, enum gpu_dtype dtype,
+	const char *name, struct gpu_shape shape);
+/* Packed weight matrix [out, in]; filled by gpu_put_rows(). */
+struct gpu_tensor *gpu_new_matrix(struct gpu *g, struct gpu_arena *a, enum gpu_dtype dtype,
+	const char *name, int64_t n_out, int64_t n_in);
+/* Bytes that gpu_new_matrix() will take. */
+uint64_t gpu_matrix_bytes(const struct gpu *g, enum gpu_dtype dtype, int64_t n_out, int64_t n_in);
+
+/* Rows first..first+n-1 along dimension `dim` (0, or 1 of a rank-3 tensor);
+ * no copy.  The struct lives in arena a, the data where t's does. */
+struct gpu_tensor *gpu_view(struct gpu *g, struct gpu_arena *a, const struct gpu_tensor *t,
+	int dim, int64_t first, int64_t n);
+/* The same elements with another shape; t must be contiguous. */
+struct gpu_tensor *gpu_reshape(struct gpu *g, struct gpu_arena *a, const struct gpu_tensor *t,
+	struct gpu_shape shape);
+
+/* Converts f32 rows into t (MATRIX, or ROWS of F32 or BF16): src holds n rows
+ * of ne[1] (all inner dimensions).  Rounds to nearest even; int8 takes
+ * scale = max|row| / 127.  Several threads may fill different rows of a
+ * MATRIX when `first` is a multiple of GPU_ROW_GROUP and n is, too, or ends
+ * the matrix. */
+#define GPU_ROW_GROUP 32
+void gpu_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n, const float *src);
+
+/* Whole contiguous tensors to and from the host.  read waits for the device. */
+void gpu_write(struct gpu *g, struct gpu_tensor *t, const void *src, size_t bytes);
+void gpu_read(struct gpu *g, const struct gpu_tensor *t, void *dst, size_t bytes);
+
+/* A callback sees named tensors as a forward passes by them; a no-op unless
+ * one is set.  For parity tests and previews. */
+typedef void gpu_tap_fn(void *ud, struct gpu *g, const char *name, const struct gpu_tensor *t);
+void gpu_set_tap(struct gpu *g, gpu_tap_fn *fn, void *ud);
+void gpu_tap(struct gpu *g, const struct gpu_tensor *t, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* ---- products ----------------------------------------------------------- */
+
+/* y[M,N] = x[M,K] w[N,K]^T + bias[N].  w: MATRIX f32, bf16 or int8; x, y, bias
+ * f32; bias may be NULL.  Each output is one chain of fused multiply-adds
+ * over k in ascending order (int8: exact integer sums of 16-bit activations,
+ * scaled per row of x).  M rows cost one pass over w. */
+void gpu_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias);
+/* y += x w^T + bias */
+void gpu_linear_add(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias);
+
+/* Convolution over time without padding ("valid"): the caller pads.
+ *	x [T, Cin] or [B, T, Cin], y [To, Cout] or [B, To, Cout],
+ *	w MATRIX [Cout, kernel * Cin] with columns ordered (tap, channel),
+ *	To = (T - (kernel - 1) * dilation - 1) / stride + 1.
+ *	y[t,o] = bias[o] + sum_{k,c} x[t*stride + k*dilation, c] w[o, k*Cin + c] */
+struct gpu_conv {
+	int64_t kernel;
+	int64_t stride;	  /* 0 means 1 */
+	int64_t dilation; /* 0 means 1 */
+};
+void gpu_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv);
+
+/* Transposed convolution, the outputs that see all their inputs:
+ *	m = ceil(kernel / stride); x [T, Cin] or [B, T, Cin],
+ *	y [(T-m+1)*stride, Cout] or [B, ...],
+ *	w MATRIX [stride * Cout, m * Cin]: row (j, o), column (i, c) holds the
+ *	tap j + (m-1-i)*stride (zero where that is >= kernel).
+ *	y[t*stride + j, o] = bias[o] + sum_{i<m,c} x[t+i, c] w[(j,o), (i,c)]
+ * Padding x with m-1 zero rows on both sides gives the full output. */
+void gpu_conv_transpose1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv);
+
+/* One LSTM layer over T frames, gates in PyTorch's order i, f, g, o:
+ *	x [B, T, I], y [B, T, D], w_ih MATRIX [4D, I], w_hh MATRIX [4D, D],
+ *	bias [4D] (both biases summed), h [B, D] and c [B, D] in and out. */
+struct gpu_lstm {
+	const struct gpu_tensor *w_ih, *w_hh, *bias;
+	struct gpu_tensor *h, *c;
+};
+void gpu_lstm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_lstm *lstm);
+
+/* ---- attention ---------------------------------------------------------- */
+
+/* Keys and values of one layer.  n_rows sequences, each of up to max_len. */
+struct gpu_kv {
+	enum gpu_dtype dtype; /* F32 or BF16 */
+	int64_t n_rows, n_heads, head_dim, max_len;
+	struct gpu_tensor *k, *v; /* device layout */
+	int64_t *len;		  /* [n_rows] filled so far; host; in the arena */
+};
+struct gpu_kv *gpu_kv_new(struct gpu *g, struct gpu_arena *a, enum gpu_dtype dtype, int64_t n_rows,
+	int64_t n_heads, int64_t head_dim, int64_t max_len);
+void gpu_kv_clear(struct gpu_kv *kv); /* len = 0 */
+
+/* Causal self-attention with a cache: qkv [R*T, 3H], rows ordered (sequence,
+ * time), columns q, k, v, heads contiguous; R = kv->n_rows.  Appends the T new
+ * keys and values to each sequence, then
+ *	y[r,t] = softmax(scale * q k^T over positions 0..len+t) v,  y [R*T, H]. */
+void gpu_attention_causal(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	struct gpu_kv *kv, float scale);
+
+/* Fills row `row` of kv with S keys and values: kv_x [S, 2H], columns k, v. */
+void gpu_kv_fill(struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu_tensor *kv_x);
+/* Attention to a filled cache: q [R, H], y [R, H]; kv->n_rows divides R and
+ * row r reads sequence r / (R / n_rows). */
+void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
+	const struct gpu_kv *kv, float scale);
+
+/* Bidirectional self-attention: qkv [T, 3H] with H = heads * d, y [T, H].
+ * bias [heads, 2T-1] f32 or NULL: added to the score of query q and key k at
+ * column k - q + T - 1 (T5's relative position bias). */
+void gpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	const struct gpu_tensor *bias, int64_t n_heads, float scale);
+
+/* ---- norms, elementwise, lookups ---------------------------------------- */
+
+/* Over the last dimension, statistics in f32.
+ *	layer: (x - mean) / sqrt(var + eps) * w + b;  rms: x / sqrt(mean(x^2) + eps) * w */
+void gpu_layer_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *b, float eps);
+void gpu_rms_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, float eps);
+
+/* y may be x. */
+void gpu_relu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
+void gpu_gelu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x); /* exact, erf */
+void gpu_elu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x); /* alpha 1 */
+
+/* y = a + b; b may have fewer rows (first dimension) than a, a multiple:
+ * it then repeats.  y may be a. */
+void gpu_add(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
+	const struct gpu_tensor *b);
+/* dst = src, same shape; either may be a view. */
+void gpu_copy(struct gpu *g, struct gpu_tensor *dst, const struct gpu_tensor *src);
+/* dst[.., t, ..] = src[.., n-1-t, ..] along time (dimension n_dims - 2). */
+void gpu_flip(struct gpu *g, struct gpu_tensor *dst, const struct gpu_tensor *src);
+void gpu_fill(struct gpu *g, struct gpu_tensor *y, float value);
+
+/* y[t] = sum_k table[k * rows_per_table + ids[t, k]]:  ids I32 [T, K], table
+ * ROWS f32 or bf16 [K * rows_per_table, D], y f32 [T, D].  Token embeddings,
+ * and the residual-VQ sum. */
+void gpu_embed_sum(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *table,
+	const struct gpu_tensor *ids);
+/* Residual vector quantiser: z [T, D], codebooks [K, V, D] f32, codes I32
+ * [T, K]; for each k the nearest entry of what is left (first on ties). */
+void gpu_rvq_encode(struct gpu *g, struct gpu_tensor *codes, const struct gpu_tensor *z,
+	const struct gpu_tensor *codebooks);
+
+/* ---- sampling ----------------------------------------------------------- */
+
+/* logits [2B, V] (with text first, then without), y [B, V]:
+ * y = null + (text - null) * guidance */
+void gpu_guidance(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *logits,
+	float guidance);
+
+/* One id per row of logits [N, V], ids I32 [N].
+ * Order: temperature, top-k (ties with the k-th kept), top-p (the smallest
+ * set whose probability reaches p, never empty), softmax, then the inverse of
+ * the cumulative sum in index order at u = philox(seed, stream, offset).
+ * Row n uses seed[n / n_streams], stream n % n_streams. */
+struct gpu_sampling {
+	bool greedy;	    /* argmax, the first on ties */
+	float temperature;  /* > 0 */
+	int top_k;	    /* 0: off */
+	float top_p;	    /* 0 or >= 1: off */
+	const uint64_t *seed; /* host, [N / n_streams] */
+	int64_t n_streams;
+	uint64_t offset;
+};
+void gpu_sample(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *logits,
+	const struct gpu_sampling *s);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

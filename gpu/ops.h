@@ -1,0 +1,102 @@
+/* The table of ops that a device supplies.  Private to gpu/.
+ *
+ * Every entry has been checked by gpu/ops.c: shapes agree, dtypes are among
+ * those gpu.h allows, and no error is pending.  An entry reports failure by
+ * gpu_fail().  A NULL entry is an op that the device lacks. */
+#ifndef WOODSHED_GPU_OPS_H
+#define WOODSHED_GPU_OPS_H
+
+#include "gpu/gpu.h"
+#include "library/base/err.h"
+
+enum gpu_unary {
+	GPU_UNARY_RELU,
+	GPU_UNARY_GELU,
+	GPU_UNARY_ELU,
+};
+
+struct gpu_ops {
+	const char *device;
+
+	void (*close)(struct gpu *g);
+	int (*sync)(struct gpu *g, struct err *e);
+	/* Device memory, 64-byte aligned (huge pages where they help), or NULL.
+	 * bytes_free: what could be allocated now, 0 if unknown. */
+	void *(*alloc)(struct gpu *g, size_t bytes);
+	void (*release)(struct gpu *g, void *p, size_t bytes);
+	uint64_t (*bytes_free)(struct gpu *g);
+	void (*write)(struct gpu *g, void *dst, const void *src, size_t bytes);
+	void (*read)(struct gpu *g, void *dst, const void *src, size_t bytes);
+	void (*zero)(struct gpu *g, void *dst, size_t bytes);
+
+	/* Packed matrices: bytes of data, scale and sums of one [n_out, n_in]. */
+	size_t (*matrix_bytes)(enum gpu_dtype dtype, int64_t n_out, int64_t n_in, size_t *ret_scale,
+		size_t *ret_sums);
+	void (*put_rows)(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n,
+		const float *src);
+
+	/* beta 0: y = ..., 1: y += ... */
+	void (*linear)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		const struct gpu_tensor *w, const struct gpu_tensor *bias, int beta);
+	void (*conv1d)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv);
+	void (*conv_transpose1d)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv);
+	void (*lstm)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		const struct gpu_lstm *lstm);
+
+	/* Elements of k and of v in one cache. */
+	void (*kv_size)(const struct gpu_kv *kv, int64_t *ret_k, int64_t *ret_v);
+	void (*attention_causal)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+		struct gpu_kv *kv, int64_t n_time, float scale);
+	void (*kv_fill)(struct gpu *g, struct gpu_kv *kv, int64_t row,
+		const struct gpu_tensor *kv_x);
+	void (*attention_cross)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
+		const struct gpu_kv *kv, float scale);
+	void (*attention_full)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+		const struct gpu_tensor *bias, int64_t n_heads, float scale);
+
+	/* rms: b is NULL */
+	void (*norm)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		const struct gpu_tensor *w, const struct gpu_tensor *b, float eps, bool rms);
+	void (*unary)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		enum gpu_unary op);
+	void (*add)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
+		const struct gpu_tensor *b);
+	void (*copy)(struct gpu *g, struct gpu_tensor *dst, const struct gpu_tensor *src,
+		bool flip);
+	void (*fill)(struct gpu *g, struct gpu_tensor *y, float value);
+	void (*embed_sum)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *table,
+		const struct gpu_tensor *ids);
+	void (*rvq_encode)(struct gpu *g, struct gpu_tensor *codes, const struct gpu_tensor *z,
+		const struct gpu_tensor *codebooks);
+	void (*guidance)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *logits,
+		float guidance);
+	void (*sample)(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *logits,
+		const struct gpu_sampling *s);
+};
+
+struct gpu {
+	const struct gpu_ops *ops;
+	void *device; /* what the table needs */
+	char description[128];
+	struct err error; /* sticky */
+	uint64_t bytes_live, bytes_peak, dispatches;
+	struct gpu_arena *arenas; /* list */
+	gpu_tap_fn *tap;
+	void *tap_ud;
+};
+
+/* gpu/cpu: fills *g. */
+int gpu_cpu_open(struct gpu *g, int n_threads, struct err *e);
+
+static inline bool gpu_is_contiguous(const struct gpu_tensor *t)
+{
+	int64_t n = 1;
+	for (int i = t->n_dims - 1; i >= 0; n *= t->ne[i--])
+		if (t->nb[i] != n && t->ne[i] != 1)
+			return false;
+	return true;
+}
+
+#endif
