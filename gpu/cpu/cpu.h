@@ -1,0 +1,108 @@
+/* The CPU table: what its files share.  Private to gpu/cpu and tests/ops.
+ *
+ * cpu.c	opens, allocates, holds the table and the tiling of work
+ * linear.c, lstm.c, attention.c	products; inner loops in kernels.c
+ * norm.c, elementwise.c, sample.c	the rest; inner loops in vec_kernels.c
+ *
+ * kernels.c and vec_kernels.c are compiled once per instruction set and
+ * reached through structs of function pointers that are chosen at open. */
+#ifndef WOODSHED_GPU_CPU_H
+#define WOODSHED_GPU_CPU_H
+
+#include "gpu/ops.h"
+#include "library/base/pool.h"
+
+/* Instruction sets, each including those before it. */
+enum cpu_isa {
+	CPU_GENERIC,
+	CPU_AVX2,	 /* AVX2, FMA, F16C */
+	CPU_AVX512,	 /* AVX-512 F, BW, DQ, VL */
+	CPU_AVX512_VNNI, /* and VNNI */
+};
+
+struct cpu_kernels; /* kernels.h: products and attention */
+struct vec_kernels; /* vec_kernels.h: elementwise, norms, reductions */
+
+struct cpu {
+	struct pool *pool;
+	int isa; /* enum cpu_isa */
+	const struct vec_kernels *vec;
+	void *scratch; /* owned; see cpu_scratch() */
+	size_t scratch_bytes;
+};
+
+static inline struct cpu *cpu_of(const struct gpu *g)
+{
+	return g->device;
+}
+
+/* Makes an open device use at most `isa`: for tests and measurements. */
+void cpu_limit_isa(struct gpu *g, enum cpu_isa isa);
+
+/* At least `bytes`, 64-byte aligned, contents undefined, valid until the next
+ * call; kept between ops so that none allocates in the steady state.  NULL
+ * after gpu_fail(). */
+void *cpu_scratch(struct gpu *g, size_t bytes);
+
+/* Cuts rows x cols elements into tasks of about 16K, whose bounds depend on
+ * nothing but rows and cols, and runs fn on them: on this thread when there
+ * is one task, else on the pool. */
+struct cpu_tile {
+	int64_t row, n_rows;
+	int64_t col, n_cols;
+};
+void cpu_tiles(struct gpu *g, int64_t n_rows, int64_t n_cols,
+	void (*fn)(void *ud, const struct cpu_tile *tile), void *ud);
+/* The same with whole rows only, of `work` elements each. */
+void cpu_rows(struct gpu *g, int64_t n_rows, int64_t work,
+	void (*fn)(void *ud, const struct cpu_tile *tile), void *ud);
+
+/* ---- entries of the table, as in gpu/ops.h ------------------------------- */
+
+/* linear.c */
+size_t cpu_matrix_bytes(enum gpu_dtype dtype, int64_t n_out, int64_t n_in, size_t *ret_scale,
+	size_t *ret_sums);
+void cpu_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n, const float *src);
+void cpu_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, int beta);
+void cpu_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv);
+void cpu_conv_transpose1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv);
+
+/* lstm.c */
+void cpu_lstm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_lstm *lstm);
+
+/* attention.c; causal and fill advance kv->len */
+void cpu_kv_size(const struct gpu_kv *kv, int64_t *ret_k, int64_t *ret_v);
+void cpu_attention_causal(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	struct gpu_kv *kv, int64_t n_time, float scale);
+void cpu_kv_fill(struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu_tensor *kv_x);
+void cpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
+	const struct gpu_kv *kv, float scale);
+void cpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	const struct gpu_tensor *bias, int64_t n_heads, float scale);
+
+/* norm.c */
+void cpu_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *b, float eps, bool rms);
+
+/* elementwise.c */
+void cpu_unary(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, enum gpu_unary op);
+void cpu_add(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
+	const struct gpu_tensor *b);
+void cpu_copy(struct gpu *g, struct gpu_tensor *dst, const struct gpu_tensor *src, bool flip);
+void cpu_fill(struct gpu *g, struct gpu_tensor *y, float value);
+void cpu_embed_sum(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *table,
+	const struct gpu_tensor *ids);
+void cpu_rvq_encode(struct gpu *g, struct gpu_tensor *codes, const struct gpu_tensor *z,
+	const struct gpu_tensor *codebooks);
+void cpu_guidance(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *logits,
+	float guidance);
+
+/* sample.c */
+void cpu_sample(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *logits,
+	const struct gpu_sampling *s);
+
+#endif
