@@ -10,7 +10,10 @@
 #define WOODSHED_GPU_CPU_H
 
 #include "gpu/ops.h"
+#include "gpu/cpu/kernels.h"
 #include "library/base/pool.h"
+
+#include <string.h>
 
 /* Instruction sets, each including those before it. */
 enum cpu_isa {
@@ -20,16 +23,37 @@ enum cpu_isa {
 	CPU_AVX512_VNNI, /* and VNNI */
 };
 
-struct cpu_kernels; /* kernels.h: products and attention */
 struct vec_kernels; /* vec_kernels.h: elementwise, norms, reductions */
 
 struct cpu {
 	struct pool *pool;
 	int isa; /* enum cpu_isa */
+	const struct cpu_kernels *kernels; /* cpu_kernels_for(isa): set at open and by cpu_limit_isa */
 	const struct vec_kernels *vec;
 	void *scratch; /* owned; see cpu_scratch() */
 	size_t scratch_bytes;
 };
+
+/* The best kernels up to `isa` that this build has (linear.c). */
+const struct cpu_kernels *cpu_kernels_for(int isa);
+
+/* f32 to bf16, to nearest even; NaN stays NaN. */
+static inline uint16_t cpu_bf16(float f)
+{
+	uint32_t u;
+	memcpy(&u, &f, 4);
+	if ((u & 0x7fffffff) > 0x7f800000)
+		return (uint16_t)(u >> 16 | 0x40);
+	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+static inline float cpu_f32(uint16_t bf16)
+{
+	uint32_t u = (uint32_t)bf16 << 16;
+	float f;
+	memcpy(&f, &u, 4);
+	return f;
+}
 
 static inline struct cpu *cpu_of(const struct gpu *g)
 {

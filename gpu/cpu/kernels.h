@@ -1,0 +1,77 @@
+/* The inner loops of the CPU's products, once per instruction set.
+ *
+ * Matrices are packed in panels of 32 outputs, so that a product with few rows
+ * reads them as one linear stream:
+ *	f32	[k][32]
+ *	bf16	[k][32], element 2i + h of a line is output i + 16h: one 32-bit
+ *		word holds outputs i (low half) and i + 16 (high half)
+ *	int8	[k/4][32][4], k padded with zeros to a multiple of 4
+ * One panel serves any number of rows: a kernel of R rows keeps R x 32 sums
+ * in registers and walks k once.  Each sum is one chain over ascending k, so
+ * it does not depend on R, on the row's place in a batch, or on threads.
+ *
+ * gpu/cpu/kernels.c is compiled once per instruction set. */
+#ifndef WOODSHED_GPU_CPU_KERNELS_H
+#define WOODSHED_GPU_CPU_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { PANEL = 32, MAX_ROWS = 8 };
+
+/* y[r][0..31] = sum_k x[r][k] w[k][0..31] + bias[0..31] (+ y when add). */
+struct gemm {
+	const float *x;
+	ptrdiff_t ldx;
+	const void *w;
+	int64_t k;
+	float *y;
+	ptrdiff_t ldy;
+	const float *bias; /* 32 values, or NULL */
+	int add;
+};
+typedef void gemm_fn(const struct gemm *a);
+
+/* 16-bit activations against 8-bit weights, exact integer sums:
+ * y[r][o] = (sum_k q[r][k] w[o][k]) * x_scale[r] * w_scale[o] + bias (+ y). */
+struct gemm_i8 {
+	const int16_t *q;    /* [rows][k4], k4 = k rounded up to 4 */
+	const uint8_t *high; /* (q + 32768) >> 8 */
+	const uint8_t *low;  /* (q + 32768) & 255 */
+	const float *x_scale;
+	int64_t k4;
+	const int8_t *w;
+	const float *w_scale;  /* 32 values */
+	const int32_t *w_sums; /* 32 values: sum_k w[o][k] */
+	float *y;
+	ptrdiff_t ldy;
+	const float *bias;
+	int add;
+};
+typedef void gemm_i8_fn(const struct gemm_i8 *a, int rows);
+
+struct cpu_kernels {
+	const char *name;
+	int max_rows; /* of one call, <= MAX_ROWS */
+	int max_rows_bf16;
+	int max_rows_i8;
+	gemm_fn *f32[MAX_ROWS + 1]; /* by rows */
+	gemm_fn *bf16[MAX_ROWS + 1];
+	gemm_i8_fn *i8;
+	/* sum_k x[k] w[k] in 16 interleaved chains; k a multiple of 16 in w (zero padded),
+	 * x has k_valid values. */
+	float (*dot)(const float *x, const float *w, int64_t k_valid);
+	/* One row of activations to 16 bits; returns the scale. */
+	float (*quantise)(
+		const float *x, int64_t k, int64_t k4, int16_t *q, uint8_t *high, uint8_t *low);
+	/* 32 rows (n valid) of src, k columns, into one panel. */
+	void (*pack_f32)(float *panel, const float *src, int64_t k, int n);
+	void (*pack_bf16)(uint16_t *panel, const float *src, int64_t k, int n);
+	void (*pack_i8)(
+		int8_t *panel, float *scale, int32_t *sums, const float *src, int64_t k, int n);
+};
+
+extern const struct cpu_kernels cpu_kernels_generic, cpu_kernels_avx2, cpu_kernels_avx512,
+	cpu_kernels_vnni;
+
+#endif
