@@ -14,7 +14,7 @@ struct err;
 
 struct arena {
 	struct arena_block *head; /* newest block; owned */
-	size_t live;		  /* bytes handed out */
+	size_t live;              /* bytes handed out */
 	size_t peak;
 };
 
@@ -33,7 +33,7 @@ struct arena_mark arena_mark(const struct arena *a);
 void arena_release(struct arena *a, struct arena_mark m); /* frees what came after m */
 void arena_done(struct arena *a);
 
-#define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type)))
+#define ARENA_NEW(a, type)      ((type *)arena_alloc((a), sizeof(type)))
 #define ARENA_ARRAY(a, type, n) ((type *)arena_calloc((a), (n), sizeof(type)))
 void *arena_calloc(struct arena *a, size_t n, size_t size); /* aborts on overflow */
 
@@ -52,5 +52,8 @@ int mem_try_alloc(void **ret, size_t n, size_t size, const char *what, struct er
 /* Bytes that can be allocated now without swapping (MemAvailable, and the
  * cgroup's limit where one is set); 0 if unknown. */
 uint64_t mem_available(void);
+
+/* The same with /proc and /sys looked for under another root: for tests. */
+uint64_t mem_available_under(const char *root);
 
 #endif

@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-double clock_now(void);	       /* seconds, monotonic, arbitrary start */
-int64_t clock_unix_ms(void);   /* milliseconds since 1970, UTC */
+double clock_now(void);      /* seconds, monotonic, arbitrary start */
+int64_t clock_unix_ms(void); /* milliseconds since 1970, UTC */
 /* "2026-11-24T04:22:28Z" */
 const char *clock_iso(int64_t unix_ms, char out[32]);
 

@@ -9,16 +9,16 @@
 
 enum err_code {
 	ERR_OK = 0,
-	ERR_NOMEM = -1,	      /* memory, host or device */
-	ERR_IO = -2,	      /* the operating system refused */
+	ERR_NOMEM = -1,       /* memory, host or device */
+	ERR_IO = -2,          /* the operating system refused */
 	ERR_FORMAT = -3,      /* a file does not hold what it should */
-	ERR_BUSY = -4,	      /* somebody else holds it */
+	ERR_BUSY = -4,        /* somebody else holds it */
 	ERR_CANCELLED = -5,   /* the user stopped it */
 	ERR_UNSUPPORTED = -6, /* valid, but not something we can do */
-	ERR_GPU = -7,	      /* an op failed */
+	ERR_GPU = -7,         /* an op failed */
 	ERR_GPU_LOST = -8,    /* the device is gone: the process must end */
-	ERR_BUG = -9,	      /* our fault */
-	ERR_ARG = -10,	      /* the caller asked for something senseless */
+	ERR_BUG = -9,         /* our fault */
+	ERR_ARG = -10,        /* the caller asked for something senseless */
 };
 
 struct err {
@@ -29,12 +29,10 @@ struct err {
 /* Sets code and text unless *e already holds an error; returns code.
  * Control bytes in the result are replaced by '?', so that a hostile name
  * from a file cannot reach the terminal. */
-int err_set(struct err *e, int code, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Puts "context: " in front of the text; returns e's code (or code when e is NULL). */
-int err_wrap(struct err *e, int code, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+int err_wrap(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* ERR_IO (ERR_NOMEM for ENOMEM) with strerror(errno_value) at the end:
  * "cannot write 'x.wav': No space left on device". */

@@ -8,7 +8,7 @@
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 struct log {
-	int fd;		      /* where lines go; -1: nowhere.  Borrowed. */
+	int fd;               /* where lines go; -1: nowhere.  Borrowed. */
 	enum log_level level; /* lines above it are dropped */
 	const char *component;
 };

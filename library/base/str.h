@@ -30,6 +30,10 @@ size_t utf8_decode(const char *s, size_t n, uint32_t *ret_cp);
 size_t utf8_encode(uint32_t cp, char out[4]); /* bytes written */
 bool is_utf8(const char *s, size_t n);
 
+/* Replaces control characters (C0, DEL, C1) and bytes that are no UTF-8 by
+ * '?', in place: what a file names must not reach the terminal as it is. */
+void str_sanitize(char *s);
+
 /* Whole-string parses: no blanks, no trailing bytes, no overflow. */
 bool parse_u64(const char *s, uint64_t *ret);
 bool parse_i64(const char *s, int64_t *ret);

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 /* Makes room for one more element, counts it, and gives its (zeroed) address. */
-#define VEC_PUSH(v) \
+#define VEC_PUSH(v)                                                                                \
 	(vec_grow((void **)&(v)->at, &(v)->n, &(v)->cap, sizeof *(v)->at), &(v)->at[(v)->n - 1])
 #define VEC_DONE(v) vec_free((void **)&(v)->at, &(v)->n, &(v)->cap)
 
