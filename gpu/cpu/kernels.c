@@ -5,6 +5,7 @@
  * line of a panel, and as many rows as the registers hold.  Measured on one
  * core of a Zen 4 server (AVX-512): see docs/PERF.md. */
 #include "gpu/cpu/kernels.h"
+#include "gpu/cpu/vmath.h"
 
 #include <math.h>
 #include <string.h>
@@ -15,18 +16,14 @@
 
 #if defined(__AVX512F__)
 /* More than eight rows gain nothing, and lose when the rows' stride is a power of two. */
-enum { VW = 16, ROWS = 8, ROWS_BF16 = 8, ROWS_I8 = 6 };
+enum { ROWS = 8, ROWS_BF16 = 8, ROWS_I8 = 6 };
 #elif defined(__AVX2__)
-enum { VW = 8, ROWS = 3, ROWS_BF16 = 2, ROWS_I8 = 1 };
+enum { ROWS = 3, ROWS_BF16 = 2, ROWS_I8 = 1 };
 #else
-enum { VW = 4, ROWS = 2, ROWS_BF16 = 2, ROWS_I8 = 1 };
+enum { ROWS = 2, ROWS_BF16 = 2, ROWS_I8 = 1 };
 #endif
-enum { NV = PANEL / VW };
+enum { NV = PANEL / VW, LANES = 16 };
 
-typedef float vf __attribute__((vector_size(VW * 4), aligned(4), may_alias));
-typedef uint32_t vu __attribute__((vector_size(VW * 4), aligned(4), may_alias));
-
-#define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
 INLINE void store_rows(const struct gemm *a, const int rows, vf acc[][NV])
@@ -297,7 +294,7 @@ static float quantise(
 
 static float dot(const float *x, const float *w, int64_t k)
 {
-	enum { LANES = 16, N = LANES / VW };
+	enum { N = LANES / VW };
 	vf acc[N];
 	for (int v = 0; v < N; v++)
 		acc[v] = (vf){0};
@@ -401,6 +398,79 @@ static void pack_i8(int8_t *panel, float *scale, int32_t *sums, const float *src
 	}
 }
 
+/* ---- softmax, LSTM cell ------------------------------------------------- */
+
+INLINE float lanes_max(const float *s, int64_t n)
+{
+	float lane[LANES], top;
+	memcpy(lane, s, sizeof(lane));
+	for (int64_t i = LANES; i < n; i += LANES)
+		for (int j = 0; j < LANES; j++)
+			lane[j] = s[i + j] > lane[j] ? s[i + j] : lane[j];
+	top = lane[0];
+	for (int j = 1; j < LANES; j++)
+		top = lane[j] > top ? lane[j] : top;
+	return top;
+}
+
+static void softmax(float *s, int64_t n, int64_t padded, float scale, const float *bias)
+{
+	for (int64_t i = 0; i < n; i++)
+		s[i] *= scale;
+	if (bias)
+		for (int64_t i = 0; i < n; i++)
+			s[i] += bias[i];
+	for (int64_t i = n; i < padded; i++)
+		s[i] = -INFINITY;
+	const float top = lanes_max(s, padded);
+	vf sum[LANES / VW];
+	for (int v = 0; v < LANES / VW; v++)
+		sum[v] = (vf){0};
+	for (int64_t i = 0; i < padded; i += LANES)
+		UNROLL
+	for (int v = 0; v < LANES / VW; v++) {
+		vf *p = (vf *)(s + i + v * VW);
+		*p = vexp(*p - top);
+		sum[v] += *p;
+	}
+	float lane[LANES], total = 0;
+	memcpy(lane, sum, sizeof(lane));
+	for (int j = 0; j < LANES; j++)
+		total += lane[j];
+	const float inverse = 1 / total;
+	for (int64_t i = 0; i < padded; i++)
+		s[i] *= inverse;
+}
+
+INLINE void cell(const float *const gate[4], float *c, float *h)
+{
+	vf i = vsigmoid(*(const vf *)gate[0]), f = vsigmoid(*(const vf *)gate[1]),
+	   g = vtanh(*(const vf *)gate[2]), o = vsigmoid(*(const vf *)gate[3]);
+	vf next = f * *(const vf *)c + i * g;
+	*(vf *)c = next;
+	*(vf *)h = o * vtanh(next);
+}
+
+static void lstm_cell(const float *gates, int64_t stride, int64_t n, float *c, float *h)
+{
+	for (int64_t j = 0; j < n; j += VW) {
+		const float *const at[4] = {gates + j, gates + stride + j, gates + 2 * stride + j,
+			gates + 3 * stride + j};
+		if (j + VW <= n) {
+			cell(at, c + j, h + j);
+			continue;
+		}
+		float pad[6][VW] = {{0}};
+		const size_t bytes = (size_t)(n - j) * sizeof(float);
+		for (int q = 0; q < 4; q++)
+			memcpy(pad[q], at[q], bytes);
+		memcpy(pad[4], c + j, bytes);
+		cell((const float *const[]){pad[0], pad[1], pad[2], pad[3]}, pad[4], pad[5]);
+		memcpy(c + j, pad[4], bytes);
+		memcpy(h + j, pad[5], bytes);
+	}
+}
+
 #define NAME_(isa)   cpu_kernels_##isa
 #define NAME(isa)    NAME_(isa)
 #define STRING_(isa) #isa
@@ -445,6 +515,8 @@ const struct cpu_kernels NAME(ISA) = {
 		},
 	.i8 = gemm_i8,
 	.dot = dot,
+	.softmax = softmax,
+	.lstm_cell = lstm_cell,
 	.quantise = quantise,
 	.pack_f32 = pack_f32,
 	.pack_bf16 = pack_bf16,

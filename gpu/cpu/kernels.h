@@ -61,6 +61,11 @@ struct cpu_kernels {
 	/* sum_k x[k] w[k] in 16 interleaved chains; k a multiple of 16 in w (zero padded),
 	 * x has k_valid values. */
 	float (*dot)(const float *x, const float *w, int64_t k_valid);
+	/* s[0..n) = softmax(s * scale + bias), s[n..padded) = 0; padded is a multiple
+	 * of 32; bias may be NULL. */
+	void (*softmax)(float *s, int64_t n, int64_t padded, float scale, const float *bias);
+	/* n cells of an LSTM; gate q (i, f, g, o) of cell j is gates[q * stride + j]. */
+	void (*lstm_cell)(const float *gates, int64_t stride, int64_t n, float *c, float *h);
 	/* One row of activations to 16 bits; returns the scale. */
 	float (*quantise)(
 		const float *x, int64_t k, int64_t k4, int16_t *q, uint8_t *high, uint8_t *low);

@@ -1,0 +1,79 @@
+/* Vector math for the files that are compiled once per instruction set:
+ * VW lanes of f32, and the functions of them that the ops need.  Each lane
+ * goes through the same operations, so a value's result does not depend on
+ * its place.  Include from kernels*.c only.
+ *
+ * vexp: Cody-Waite reduction and the polynomial of Cephes' expf, error below
+ * 2 ulp; 0 below -87.3 (results that would be subnormal), +inf above 88.7.
+ * vtanh: Cephes' tanhf; vsigmoid from vexp. */
+#ifndef WOODSHED_GPU_CPU_VMATH_H
+#define WOODSHED_GPU_CPU_VMATH_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+enum { VW = 16 };
+#elif defined(__AVX2__)
+enum { VW = 8 };
+#else
+enum { VW = 4 };
+#endif
+
+typedef float vf __attribute__((vector_size(VW * 4), aligned(4), may_alias));
+typedef int32_t vi __attribute__((vector_size(VW * 4), aligned(4), may_alias));
+typedef uint32_t vu __attribute__((vector_size(VW * 4), aligned(4), may_alias));
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* mask is all ones or zero per lane, as comparisons give. */
+INLINE vf vselect(vi mask, vf yes, vf no)
+{
+	return (vf)(((vi)yes & mask) | ((vi)no & ~mask));
+}
+
+INLINE vf vabs(vf x)
+{
+	return (vf)((vu)x & 0x7fffffffu);
+}
+
+INLINE vf vexp(vf x)
+{
+	const vf magic = (vf){0} + 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
+	vf z = x * 1.44269504088896341f + magic;
+	vi n = (vi)z - (vi)magic;
+	vf k = z - magic;
+	vf r = x - k * 0.693359375f + k * 2.12194440e-4f;
+	vf p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+	p = p * r + 8.3334519073e-3f;
+	p = p * r + 4.1665795894e-2f;
+	p = p * r + 1.6666665459e-1f;
+	p = p * r + 5.0000001201e-1f;
+	p = p * (r * r) + r + 1.0f;
+	/* 2^n in two factors, as n may be 128 */
+	vi half = n >> 1;
+	p = p * (vf)((vu)(half + 127) << 23) * (vf)((vu)(n - half + 127) << 23);
+	p = vselect(x < -87.33654f, (vf){0}, p);
+	return vselect(x > 88.72283f, (vf){0} + INFINITY, p);
+}
+
+INLINE vf vsigmoid(vf x)
+{
+	return 1.0f / (1.0f + vexp(-x));
+}
+
+INLINE vf vtanh(vf x)
+{
+	vf a = vabs(x), s = x * x;
+	vf p = s * -5.70498872745e-3f + 2.06390887954e-2f;
+	p = p * s - 5.37397155531e-2f;
+	p = p * s + 1.33314422036e-1f;
+	p = p * s - 3.33332819422e-1f;
+	p = p * s * x + x;
+	vf big = 1.0f - 2.0f / (vexp(a + a) + 1.0f);
+	big = (vf)((vu)big | ((vu)x & 0x80000000u));
+	return vselect(a < 0.625f, p, big);
+}
+
+#endif
