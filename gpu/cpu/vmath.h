@@ -53,7 +53,6 @@ INLINE vf vexp(vf x)
 	p = p * (r * r) + r + 1.0f;
 	/* 2^n in two factors, as n may be 128 */
 	vi half = n >> 1;
-	vi half = n >> 1;
 	p = p * (vf)((vu)(half + 127) << 23) * (vf)((vu)(n - half + 127) << 23);
 	p = vselect(x < -87.33654f, (vf){0}, p);
 	return vselect(x > 88.72283f, (vf){0} + INFINITY, p);
