@@ -36,8 +36,9 @@ struct gpu_arena;
 
 /* ---- devices ------------------------------------------------------------ */
 
-/* device: "cpu" or "cuda".  n_threads (CPU): 0 for one per processor.
- * ERR_UNSUPPORTED in one sentence when the device is not there. */
+/* device: "cpu", "cuda", or "auto" (CUDA where it is there, else the CPU).
+ * n_threads (CPU): 0 for one per processor.  ERR_UNSUPPORTED in one sentence
+ * when the device is not there. */
 int gpu_open(const char *device, int n_threads, struct gpu **ret, struct err *e);
 void gpu_close(struct gpu *g); /* NULL-safe; frees all arenas */
 
@@ -93,6 +94,8 @@ struct gpu_tensor {
 struct gpu_mark {
 	void *chunk;
 	size_t used;
+	void *host_chunk; /* where the structs are */
+	size_t host_used;
 	uint64_t live;
 };
 

@@ -17,6 +17,7 @@ enum gpu_unary {
 
 struct gpu_ops {
 	const char *device;
+	bool is_host; /* its memory is the host's */
 
 	void (*close)(struct gpu *g);
 	int (*sync)(struct gpu *g, struct err *e);
@@ -89,6 +90,24 @@ struct gpu {
 
 /* gpu/cpu: fills *g. */
 int gpu_cpu_open(struct gpu *g, int n_threads, struct err *e);
+
+/* "[2, 48]" */
+enum { GPU_SHAPE_TEXT = 96 };
+const char *gpu_shape_text(const int64_t *ne, int n_dims, char out[GPU_SHAPE_TEXT]);
+
+/* Bytes of one element. */
+static inline size_t gpu_dtype_size(enum gpu_dtype dtype)
+{
+	return dtype == GPU_I8 ? 1 : dtype == GPU_BF16 ? 2 : 4;
+}
+
+static inline int64_t gpu_count(const struct gpu_tensor *t)
+{
+	int64_t n = 1;
+	for (int i = 0; i < t->n_dims; i++)
+		n *= t->ne[i];
+	return n;
+}
 
 static inline bool gpu_is_contiguous(const struct gpu_tensor *t)
 {
