@@ -28,7 +28,7 @@ def check(root):
         if not shutil.which("shellcheck"):
             continue
         run = subprocess.run(
-            ["shellcheck", "-S", "warning", "-f", "gcc", "-e", "SC1091", path],
+            ["shellcheck", "-x", "-S", "warning", "-f", "gcc", path],
             cwd=root, capture_output=True, text=True,
         )
         yield from run.stdout.splitlines()
