@@ -273,13 +273,9 @@ static float quantise(
 	}
 	/* Subnormal rows would overflow the inverse. */
 	float scale = top / 32767 > 1e-37f ? top / 32767 : 1e-37f, inverse = 1 / scale;
-	for (int64_t i = 0; i < k; i++) {
-		/* Adding 1.5 * 2^23 rounds to nearest even in the low bits. */
-		float magic = x[i] * inverse + 12582912.0f;
-		int32_t bits;
-		memcpy(&bits, &magic, 4);
-		q[i] = (int16_t)(bits - 0x4b400000);
-	}
+	/* rintf, as a sum with 1.5 * 2^23 would be fused with the product on some machines only. */
+	for (int64_t i = 0; i < k; i++)
+		q[i] = (int16_t)rintf(x[i] * inverse);
 	for (int64_t i = k; i < k4; i++)
 		q[i] = 0;
 	for (int64_t i = 0; i < k4; i++) {
@@ -386,10 +382,7 @@ static void pack_i8(int8_t *panel, float *scale, int32_t *sums, const float *src
 		for (int i = 0; i < TILE && k0 + i < (k + 3) / 4 * 4; i++) {
 			int8_t *line = panel + (k0 + i) / 4 * 4 * PANEL + i % 4;
 			for (int o = 0; o < PANEL; o++) {
-				float magic = tile[i][o] * inverse[o] + 12582912.0f;
-				int32_t bits;
-				memcpy(&bits, &magic, 4);
-				int32_t q = bits - 0x4b400000;
+				int32_t q = (int32_t)rintf(tile[i][o] * inverse[o]);
 				q = q > 127 ? 127 : q < -127 ? -127 : q;
 				line[4 * o] = (int8_t)q;
 				sums[o] += q;
