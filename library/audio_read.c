@@ -1,0 +1,222 @@
+/* The audio reader: libsndfile for the samples, soxr for another rate. */
+#include "library/audio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <sndfile.h>
+#include <soxr.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "library/base/arena.h"
+#include "library/base/err.h"
+
+enum { BLOCK_FRAMES = 1 << 16 };
+
+/* A pipe or a device could block, or never end. */
+static int open_regular(const char *path, struct err *e)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(
+			e, errno, "cannot read '%s' (check the name and permissions)", path);
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return err_set(e, ERR_IO,
+			"cannot read '%s': it is no regular file; give an audio file", path);
+	}
+	return fd;
+}
+
+static int check_info(const SF_INFO *info, const struct audio_read_desc *d, struct err *e)
+{
+	const char *path = d->path;
+
+	if (info->channels < 1 || info->channels > AUDIO_CHANNELS_MAX)
+		return err_set(e, ERR_UNSUPPORTED,
+			"cannot read '%s': it has %d channels, 1 to %d work", path, info->channels,
+			AUDIO_CHANNELS_MAX);
+	if (info->samplerate < AUDIO_RATE_MIN || info->samplerate > AUDIO_RATE_MAX)
+		return err_set(e, ERR_UNSUPPORTED,
+			"cannot read '%s': its sample rate is %d Hz, %d to %d work", path,
+			info->samplerate, AUDIO_RATE_MIN, AUDIO_RATE_MAX);
+	if (info->frames <= 0)
+		return err_set(e, ERR_FORMAT,
+			"cannot read '%s': it holds no audio; choose another file", path);
+	if (d->max_s > 0 && (double)info->frames > d->max_s * info->samplerate)
+		return err_set(e, ERR_UNSUPPORTED,
+			"cannot read '%s': it is %.1f seconds long, at most %.1f work; cut it "
+			"first",
+			path, (double)info->frames / info->samplerate, d->max_s);
+	if (d->channels && d->channels != info->channels && d->channels != 1 && info->channels != 1)
+		return err_set(e, ERR_UNSUPPORTED,
+			"cannot turn the %d channels of '%s' into %d; mix it down first",
+			info->channels, path, d->channels);
+	return 0;
+}
+
+/* The header's length is a claim: memory for it is not touched before there
+ * are samples to fill it, and what the file does not hold is not counted. */
+static int read_samples(
+	SNDFILE *f, const SF_INFO *info, const char *path, struct audio *a, struct err *e)
+{
+	sf_count_t done = 0, k;
+	void *mem;
+	int rc;
+
+	rc = mem_try_alloc(&mem, (size_t)info->frames, sizeof(float) * (size_t)info->channels,
+		"audio file", e);
+	if (rc)
+		return err_wrap(e, rc, "cannot read '%s'", path);
+	a->samples = mem;
+	a->channels = info->channels;
+	a->rate_hz = info->samplerate;
+	while (done < info->frames) {
+		k = info->frames - done < BLOCK_FRAMES ? info->frames - done : BLOCK_FRAMES;
+		k = sf_readf_float(f, a->samples + done * info->channels, k);
+		if (k <= 0)
+			break;
+		done += k;
+	}
+	a->n_frames = (size_t)done;
+	if (sf_error(f))
+		return err_set(e, ERR_FORMAT, "cannot read '%s': it is damaged (%s)", path,
+			sf_strerror(f));
+	if (!done)
+		return err_set(e, ERR_FORMAT,
+			"cannot read '%s': it holds no audio; choose another file", path);
+	return 0;
+}
+
+static int check_finite(const struct audio *a, const char *path, struct err *e)
+{
+	size_t n = a->n_frames * (size_t)a->channels;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!isfinite(a->samples[i]))
+			return err_set(e, ERR_FORMAT,
+				"cannot read '%s': a sample at %.3f seconds is not a number; "
+				"the file is damaged",
+				path, (double)(i / (size_t)a->channels) / a->rate_hz);
+	}
+	return 0;
+}
+
+/* In place: frame i is written where frames up to i were read. */
+static void mix_to_mono(struct audio *a)
+{
+	for (size_t i = 0; i < a->n_frames; i++) {
+		float sum = 0;
+		for (int c = 0; c < a->channels; c++)
+			sum += a->samples[i * (size_t)a->channels + (size_t)c];
+		a->samples[i] = sum / (float)a->channels;
+	}
+	a->channels = 1;
+}
+
+static int copy_to_channels(struct audio *a, int channels, struct err *e)
+{
+	size_t n = (size_t)channels;
+	float *out;
+	void *mem;
+	int rc = mem_try_alloc(&mem, a->n_frames, sizeof(float) * n, "audio in more channels", e);
+
+	if (rc)
+		return rc;
+	out = mem;
+	for (size_t i = 0; i < a->n_frames * n; i++)
+		out[i] = a->samples[i / n];
+	free(a->samples);
+	a->samples = out;
+	a->channels = channels;
+	return 0;
+}
+
+static int resample(struct audio *a, int rate_hz, struct err *e)
+{
+	soxr_io_spec_t io = soxr_io_spec(SOXR_FLOAT32_I, SOXR_FLOAT32_I);
+	soxr_quality_spec_t quality = soxr_quality_spec(SOXR_VHQ, 0);
+	soxr_runtime_spec_t runtime = soxr_runtime_spec(1);
+	double exact = (double)a->n_frames * rate_hz / a->rate_hz;
+	size_t n = exact < 1 ? 1 : (size_t)(exact + 0.5), done;
+	soxr_error_t failure;
+	void *mem;
+	int rc;
+
+	rc = mem_try_alloc(
+		&mem, n, sizeof(float) * (size_t)a->channels, "audio at another sample rate", e);
+	if (rc)
+		return rc;
+	failure = soxr_oneshot(a->rate_hz, rate_hz, (unsigned)a->channels, a->samples, a->n_frames,
+		NULL, mem, n, &done, &io, &quality, &runtime);
+	free(a->samples);
+	a->samples = mem;
+	a->n_frames = n; /* soxr may end a frame early; that frame is zero */
+	if (failure)
+		return err_set(e, ERR_NOMEM,
+			"cannot resample from %d to %d Hz: %s; free some memory", a->rate_hz,
+			rate_hz, soxr_strerror(failure));
+	a->rate_hz = rate_hz;
+	return 0;
+}
+
+static int convert(struct audio *a, const struct audio_read_desc *d, struct err *e)
+{
+	int rc = 0;
+
+	if (d->channels == 1 && a->channels > 1)
+		mix_to_mono(a);
+	if (d->rate_hz && d->rate_hz != a->rate_hz)
+		rc = resample(a, d->rate_hz, e);
+	if (!rc && d->channels && d->channels != a->channels)
+		rc = copy_to_channels(a, d->channels, e);
+	return rc ? err_wrap(e, rc, "cannot read '%s'", d->path) : 0;
+}
+
+int audio_read(const struct audio_read_desc *d, struct audio *ret, struct err *e)
+{
+	SF_INFO info = {0};
+	SNDFILE *f;
+	int rc, fd;
+
+	*ret = (struct audio){0};
+	if (d->rate_hz && (d->rate_hz < AUDIO_RATE_MIN || d->rate_hz > AUDIO_RATE_MAX))
+		return err_set(e, ERR_ARG, "cannot resample to %d Hz; %d to %d work", d->rate_hz,
+			AUDIO_RATE_MIN, AUDIO_RATE_MAX);
+	if (d->channels < 0 || d->channels > AUDIO_CHANNELS_MAX)
+		return err_set(e, ERR_ARG, "cannot mix to %d channels; 1 to %d work", d->channels,
+			AUDIO_CHANNELS_MAX);
+	fd = open_regular(d->path, e);
+	if (fd < 0)
+		return fd;
+	f = sf_open_fd(fd, SFM_READ, &info, SF_FALSE);
+	if (!f) {
+		close(fd);
+		return err_set(e, ERR_FORMAT,
+			"cannot read '%s': no audio file of a known kind (%s); convert it to WAV",
+			d->path, sf_strerror(NULL));
+	}
+	rc = check_info(&info, d, e);
+	if (!rc)
+		rc = read_samples(f, &info, d->path, ret, e);
+	sf_close(f);
+	close(fd);
+	if (!rc)
+		rc = check_finite(ret, d->path, e);
+	if (!rc)
+		rc = convert(ret, d, e);
+	if (rc)
+		audio_done(ret);
+	return rc;
+}
+
+void audio_done(struct audio *a)
+{
+	free(a->samples);
+	*a = (struct audio){0};
+}

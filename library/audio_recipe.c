@@ -1,0 +1,155 @@
+/* The recipe of a WAV file: walks the chunks until `wshd`.  The file may be
+ * hostile: chunks may lie about their size, nothing is allocated before the
+ * size was compared with the limit and with the file. */
+#include "library/audio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "library/base/arena.h"
+#include "library/base/err.h"
+#include "library/base/str.h"
+
+enum { CHUNKS_MAX = 4096 };
+
+struct walk {
+	const char *path;
+	int fd;
+	uint64_t size; /* of the file */
+	uint64_t at;
+	uint64_t data_size; /* from ds64; 0 unless the file is RF64 */
+};
+
+static uint64_t load_le(const unsigned char *p, int n_bytes)
+{
+	uint64_t v = 0;
+
+	while (n_bytes--)
+		v = v << 8 | p[n_bytes];
+	return v;
+}
+
+static int damaged(const struct walk *w, struct err *e)
+{
+	return err_set(e, ERR_FORMAT,
+		"cannot read the recipe of '%s': the file is damaged; use an undamaged copy",
+		w->path);
+}
+
+/* Reads n bytes at w->at and steps over them. */
+static int take(struct walk *w, void *buf, size_t n, struct err *e)
+{
+	char *p = buf;
+
+	if (n > w->size - w->at)
+		return damaged(w, e);
+	while (n) {
+		ssize_t k = pread(w->fd, p, n, (off_t)w->at);
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return err_errno(e, errno, "cannot read '%s'", w->path);
+		if (!k)
+			return damaged(w, e);
+		p += k;
+		n -= (size_t)k;
+		w->at += (uint64_t)k;
+	}
+	return 0;
+}
+
+static int take_recipe(struct walk *w, uint64_t size, char **ret, struct err *e)
+{
+	char *text;
+	int rc;
+
+	if (!size || size > AUDIO_RECIPE_MAX)
+		return damaged(w, e);
+	text = xcalloc((size_t)size + 1, 1);
+	rc = take(w, text, (size_t)size, e);
+	if (!rc && (strlen(text) != size || !is_utf8(text, (size_t)size)))
+		rc = damaged(w, e);
+	if (rc) {
+		free(text);
+		return rc;
+	}
+	*ret = text;
+	return 0;
+}
+
+/* Steps over a chunk's content; w->at may end at the file's end, not beyond. */
+static int skip(struct walk *w, const unsigned char id[4], uint64_t size, struct err *e)
+{
+	unsigned char ds64[16];
+
+	if (size > w->size - w->at)
+		return damaged(w, e);
+	if (!memcmp(id, "ds64", 4)) {
+		if (size < sizeof ds64)
+			return damaged(w, e);
+		if (take(w, ds64, sizeof ds64, e))
+			return e ? e->code : ERR_FORMAT;
+		w->data_size = load_le(ds64 + 8, 8);
+		size -= sizeof ds64;
+	}
+	w->at += size;
+	w->at += size % 2 && w->at < w->size;
+	return 0;
+}
+
+static int walk_chunks(struct walk *w, char **ret, struct err *e)
+{
+	unsigned char head[12];
+	int rc;
+
+	if (w->size < sizeof head || take(w, head, sizeof head, e) ||
+		(memcmp(head, "RIFF", 4) && memcmp(head, "RF64", 4)) || memcmp(head + 8, "WAVE", 4))
+		return err_set(e, ERR_FORMAT,
+			"cannot read the recipe of '%s': it is no WAV file; give one that woodshed "
+			"wrote",
+			w->path);
+	for (int i = 0; i < CHUNKS_MAX && w->size - w->at >= 8; i++) {
+		uint64_t size;
+		rc = take(w, head, 8, e);
+		if (rc)
+			return rc;
+		size = load_le(head + 4, 4);
+		if (!memcmp(head, "wshd", 4))
+			return take_recipe(w, size, ret, e);
+		if (!memcmp(head, "data", 4) && size == UINT32_MAX && w->data_size)
+			size = w->data_size;
+		rc = skip(w, head, size, e);
+		if (rc)
+			return rc;
+	}
+	return err_set(e, ERR_FORMAT,
+		"'%s' holds no recipe; give a file that woodshed wrote and no other program "
+		"changed",
+		w->path);
+}
+
+int audio_read_recipe(const char *path, char **ret, struct err *e)
+{
+	struct walk w = {.path = path};
+	struct stat st;
+	int rc;
+
+	*ret = NULL;
+	w.fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (w.fd < 0)
+		return err_errno(
+			e, errno, "cannot read '%s' (check the name and permissions)", path);
+	if (fstat(w.fd, &st) || !S_ISREG(st.st_mode)) {
+		rc = err_set(e, ERR_IO, "cannot read '%s': it is no regular file; give a WAV file",
+			path);
+	} else {
+		w.size = (uint64_t)st.st_size;
+		rc = walk_chunks(&w, ret, e);
+	}
+	close(w.fd);
+	return rc;
+}

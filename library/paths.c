@@ -1,0 +1,133 @@
+/* Paths of the library, and the folders they need. */
+#include "library/paths.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "library/base/arena.h"
+#include "library/base/err.h"
+#include "library/base/str.h"
+
+enum { TRIES = 100 };
+
+static bool is_given(const char *s)
+{
+	return s && *s;
+}
+
+/* mkdir -p, for the user alone. */
+static int make_folders(char *path, struct err *e)
+{
+	struct stat st;
+
+	if (strlen(path) >= PATH_MAX)
+		return err_set(e, ERR_ARG,
+			"folder name '%.64s...' is too long; choose a shorter one", path);
+	for (char *p = path + 1;; p++) {
+		char c = *p;
+		if (c && c != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(path, 0700) && errno != EEXIST && stat(path, &st))
+			return err_errno(e, errno,
+				"cannot make the folder '%s' (choose another with "
+				"--library)",
+				path);
+		*p = c;
+		if (!c)
+			break;
+	}
+	if (stat(path, &st))
+		return err_errno(e, errno, "cannot use the folder '%s'", path);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ERR_IO,
+			"'%s' is no folder; move it away or choose another with --library", path);
+	return 0;
+}
+
+int paths_library(const struct paths_env *env, struct arena *a, const char **ret, struct err *e)
+{
+	char *path;
+	int rc;
+
+	*ret = NULL;
+	if (is_given(env->option))
+		path = arena_strdup(a, env->option);
+	else if (is_given(env->woodshed_library))
+		path = arena_strdup(a, env->woodshed_library);
+	else if (is_given(env->xdg_data_home) && env->xdg_data_home[0] == '/')
+		path = arena_printf(a, "%s/woodshed", env->xdg_data_home);
+	else if (is_given(env->home))
+		path = arena_printf(a, "%s/.local/share/woodshed", env->home);
+	else
+		return err_set(e, ERR_ARG,
+			"cannot tell where the library is: set HOME, or give --library DIR");
+	rc = make_folders(path, e);
+	if (!rc)
+		*ret = path;
+	return rc;
+}
+
+int paths_new_take(
+	const char *library, int64_t unix_ms, struct arena *a, const char **ret, struct err *e)
+{
+	time_t s = unix_ms / 1000;
+	struct tm tm;
+	struct stat st;
+	char *dir;
+	int rc;
+
+	*ret = NULL;
+	if (!gmtime_r(&s, &tm) || unix_ms < 0 || tm.tm_year > 9999 - 1900)
+		return err_set(e, ERR_ARG, "the clock is wrong; set the computer's date");
+	dir = arena_printf(a, "%s/takes/%04d/%02d", library, tm.tm_year + 1900, tm.tm_mon + 1);
+	rc = make_folders(dir, e);
+	if (rc)
+		return rc;
+	for (int i = 0; i < TRIES; i++) {
+		uint32_t id;
+		char *path;
+		if (getrandom(&id, sizeof id, 0) != sizeof id)
+			return err_errno(e, errno, "cannot get random numbers from the kernel");
+		path = arena_printf(a, "%s/%04d%02d%02d-%02d%02d%02d-%08x.wav", dir,
+			tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+			tm.tm_sec, id);
+		if (lstat(path, &st)) {
+			if (errno != ENOENT)
+				return err_errno(e, errno, "cannot use '%s'", path);
+			*ret = path;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_BUG, "no free name for a take in '%s'", dir);
+}
+
+int paths_model(
+	const char *library, const char *name, struct arena *a, const char **ret, struct err *e)
+{
+	struct stat st;
+	char *path;
+
+	*ret = NULL;
+	if (!*name || name[0] == '.' || strchr(name, '/') || strlen(name) > NAME_MAX)
+		return err_set(e, ERR_ARG,
+			"'%.64s' is no name of a model; names have no '/' and do not begin with "
+			"'.'",
+			name);
+	path = arena_printf(a, "%s/models/%s", library, name);
+	if (stat(path, &st))
+		return err_set(e, ERR_IO,
+			"no model '%s' in '%s/models'; install it there, or give its folder", name,
+			library);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ERR_FORMAT, "model '%s' is a file; a model is a folder", path);
+	*ret = path;
+	return 0;
+}

@@ -1,0 +1,36 @@
+/* Where things are: the library's folder, takes, models.
+ *
+ * Results are strings in the caller's arena.  The environment is the
+ * program's to read (only main looks at it), so it comes in a struct. */
+#ifndef WOODSHED_LIBRARY_PATHS_H
+#define WOODSHED_LIBRARY_PATHS_H
+
+#include <stdint.h>
+
+struct arena;
+struct err;
+
+struct paths_env {
+	const char *option;           /* --library; these may all be NULL or "" */
+	const char *woodshed_library; /* $WOODSHED_LIBRARY */
+	const char *xdg_data_home;    /* $XDG_DATA_HOME; ignored unless absolute */
+	const char *home;             /* $HOME */
+};
+
+/* The library's folder: the option, then $WOODSHED_LIBRARY, then
+ * $XDG_DATA_HOME/woodshed, then $HOME/.local/share/woodshed.  It and the
+ * folders above it are made, for the user alone (0700), where they are missing. */
+int paths_library(const struct paths_env *env, struct arena *a, const char **ret, struct err *e);
+
+/* LIBRARY/takes/YYYY/MM/ID.wav of a new take, its folders made; ID is the UTC
+ * time and a random part.  No file has that name; write it with keep_existing
+ * all the same. */
+int paths_new_take(
+	const char *library, int64_t unix_ms, struct arena *a, const char **ret, struct err *e);
+
+/* LIBRARY/models/NAME, an existing folder.  A name with '/' or one that
+ * begins with '.' is refused. */
+int paths_model(
+	const char *library, const char *name, struct arena *a, const char **ret, struct err *e);
+
+#endif
