@@ -240,7 +240,7 @@ bool parse_f64(const char *s, double *ret)
 const char *format_bytes(uint64_t bytes, char out[16])
 {
 	static const char *const units[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
-	uint64_t unit = 1000;
+	uint64_t unit = 1000, tenths;
 	size_t i = 0;
 
 	if (bytes < 1000) {
@@ -252,11 +252,12 @@ const char *format_bytes(uint64_t bytes, char out[16])
 		unit *= 1000;
 		i++;
 	}
-	if (bytes < 100 * unit - unit / 20) {
-		unsigned tenths = (unsigned)((bytes + unit / 20) / (unit / 10));
-		snprintf(out, 16, "%u.%u %s", tenths / 10, tenths % 10, units[i]);
-	} else {
-		snprintf(out, 16, "%u %s", (unsigned)((bytes + unit / 2) / unit), units[i]);
-	}
+	tenths = bytes / (unit / 10) + (bytes % (unit / 10) >= unit / 20);
+	if (tenths < 1000)
+		snprintf(out, 16, "%u.%u %s", (unsigned)tenths / 10, (unsigned)tenths % 10,
+			units[i]);
+	else
+		snprintf(out, 16, "%u %s", (unsigned)(bytes / unit + (bytes % unit >= unit / 2)),
+			units[i]);
 	return out;
 }
