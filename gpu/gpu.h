@@ -241,7 +241,7 @@ void gpu_elu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x); /
  * it then repeats.  y may be a. */
 void gpu_add(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
 	const struct gpu_tensor *b);
-/* dst = src, same shape; either may be a view. */
+/* dst = src, same shape and dtype; either may be a view, of the same tensor too. */
 void gpu_copy(struct gpu *g, struct gpu_tensor *dst, const struct gpu_tensor *src);
 /* dst[.., t, ..] = src[.., n-1-t, ..] along time (dimension n_dims - 2). */
 void gpu_flip(struct gpu *g, struct gpu_tensor *dst, const struct gpu_tensor *src);

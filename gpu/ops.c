@@ -26,14 +26,8 @@ struct call {
 };
 
 /* Operands by their names. */
-#define IN(t)                                                                                      \
-	{                                                                                          \
-#t, t, false                                                                       \
-	}
-#define OPT(t)                                                                                     \
-	{                                                                                          \
-#t, t, true                                                                        \
-	}
+#define IN(t)  ((struct operand){#t, t, false})
+#define OPT(t) ((struct operand){#t, t, true})
 
 /* Starts a wrapper: returns unless the device has the op, all operands are there and no
  * error is pending. */

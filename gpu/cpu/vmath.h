@@ -5,6 +5,9 @@
  *
  * vexp: Cody-Waite reduction and the polynomial of Cephes' expf, error below
  * 2 ulp; 0 below -87.3 (results that would be subnormal), +inf above 88.7.
+ * vexpm1: the same reduction, for x <= 0, error below 2 ulp.
+ * verf: own minimax fits, of erf(x)/x below 1 and of log(1 - erf(x)) above,
+ * error below 2 ulp.
  * vtanh: Cephes' tanhf; vsigmoid from vexp. */
 #ifndef WOODSHED_GPU_CPU_VMATH_H
 #define WOODSHED_GPU_CPU_VMATH_H
@@ -38,11 +41,11 @@ INLINE vf vabs(vf x)
 	return (vf)((vu)x & 0x7fffffffu);
 }
 
-INLINE vf vexp(vf x)
+/* x = n log 2 + r with |r| <= log(2) / 2; returns e^r - 1. */
+INLINE vf vexp_reduce(vf x, vi *ret_n)
 {
 	const vf magic = (vf){0} + 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
 	vf z = x * 1.44269504088896341f + magic;
-	vi n = (vi)z - (vi)magic;
 	vf k = z - magic;
 	vf r = x - k * 0.693359375f + k * 2.12194440e-4f;
 	vf p = r * 1.9875691500e-4f + 1.3981999507e-3f;
@@ -50,12 +53,49 @@ INLINE vf vexp(vf x)
 	p = p * r + 4.1665795894e-2f;
 	p = p * r + 1.6666665459e-1f;
 	p = p * r + 5.0000001201e-1f;
-	p = p * (r * r) + r + 1.0f;
+	*ret_n = (vi)z - (vi)magic;
+	return p * (r * r) + r;
+}
+
+INLINE vf vexp(vf x)
+{
+	vi n;
+	vf p = vexp_reduce(x, &n) + 1.0f;
 	/* 2^n in two factors, as n may be 128 */
 	vi half = n >> 1;
 	p = p * (vf)((vu)(half + 127) << 23) * (vf)((vu)(n - half + 127) << 23);
 	p = vselect(x < -87.33654f, (vf){0}, p);
 	return vselect(x > 88.72283f, (vf){0} + INFINITY, p);
+}
+
+/* e^x - 1 for x <= 0. */
+INLINE vf vexpm1(vf x)
+{
+	vi n;
+	vf q = vexp_reduce(vselect(x < -30.0f, (vf){0} - 30.0f, x), &n);
+	vf two_n = (vf)((vu)(n + 127) << 23);
+	return two_n * q + (two_n - 1.0f);
+}
+
+INLINE vf verf(vf x)
+{
+	vf a = vabs(x), s = x * x;
+	vf p = s * 7.853908e-05f - 8.010209e-04f;
+	p = p * s + 5.1883296e-03f;
+	p = p * s - 2.6853813e-02f;
+	p = p * s + 1.12835854e-01f;
+	p = p * s - 3.7612626e-01f;
+	p = (p * s + 1.1283791f) * x;
+	vf t = vselect(a < 4.0f, a, (vf){0} + 4.0f); /* erf(4) rounds to 1 */
+	vf q = t * 1.8637926e-04f - 2.947659e-03f;
+	q = q * t + 2.1838067e-02f;
+	q = q * t - 1.0310676e-01f;
+	q = q * t - 6.3814485e-01f;
+	q = q * t - 1.1270891f;
+	q = q * t - 3.415223e-04f;
+	vf big = 1.0f - vexp(q);
+	big = (vf)((vu)big | ((vu)x & 0x80000000u));
+	return vselect(a < 1.0f, p, big);
 }
 
 INLINE vf vsigmoid(vf x)

@@ -1,0 +1,282 @@
+/* Elementwise, norm and reduction kernels; compiled once per instruction set
+ * with -DISA=name.  gpu/cpu/vec_kernels.h says what each does.
+ *
+ * Whole vectors, then the rest through a padded vector and the same code. */
+#include "gpu/cpu/vec_kernels.h"
+
+#include "gpu/cpu/vmath.h"
+
+enum {
+	LANES = 32,
+	NV = LANES / VW,
+};
+
+#define UNROLL _Pragma("GCC unroll 8")
+
+INLINE vf load(const float *x)
+{
+	return *(const vf *)x;
+}
+
+INLINE void store(float *y, vf v)
+{
+	*(vf *)y = v;
+}
+
+/* The first n < VW of x, the others `rest`. */
+INLINE vf load_part(const float *x, int64_t n, float rest)
+{
+	float pad[VW];
+	for (int64_t i = 0; i < VW; i++)
+		pad[i] = i < n ? x[i] : rest;
+	return load(pad);
+}
+
+INLINE void store_part(float *y, vf v, int64_t n)
+{
+	memcpy(y, &v, (size_t)n * sizeof(*y));
+}
+
+/* ---- elementwise -------------------------------------------------------- */
+
+INLINE void map(float *y, const float *x, int64_t n, vf (*f)(vf))
+{
+	int64_t i = 0;
+	for (; i + VW <= n; i += VW)
+		store(y + i, f(load(x + i)));
+	if (i < n)
+		store_part(y + i, f(load_part(x + i, n - i, 0)), n - i);
+}
+
+INLINE void map2(
+	float *y, const float *a, const float *b, float c, int64_t n, vf (*f)(vf, vf, float))
+{
+	int64_t i = 0;
+	for (; i + VW <= n; i += VW)
+		store(y + i, f(load(a + i), load(b + i), c));
+	if (i < n)
+		store_part(
+			y + i, f(load_part(a + i, n - i, 0), load_part(b + i, n - i, 0), c), n - i);
+}
+
+/* Comparisons are written so that NaN stays NaN. */
+INLINE vf relu1(vf x)
+{
+	return vselect(x < 0.0f, (vf){0}, x);
+}
+
+INLINE vf gelu1(vf x)
+{
+	return x * 0.5f * (verf(x * 0.70710678118654752f) + 1.0f);
+}
+
+INLINE vf elu1(vf x)
+{
+	return vselect(x > 0.0f, x, vexpm1(x));
+}
+
+INLINE vf add1(vf a, vf b, float unused)
+{
+	return a + b;
+}
+
+INLINE vf guidance1(vf text, vf null, float scale)
+{
+	return null + (text - null) * scale;
+}
+
+static void relu(float *y, const float *x, int64_t n)
+{
+	map(y, x, n, relu1);
+}
+
+static void gelu(float *y, const float *x, int64_t n)
+{
+	map(y, x, n, gelu1);
+}
+
+static void elu(float *y, const float *x, int64_t n)
+{
+	map(y, x, n, elu1);
+}
+
+static void add(float *y, const float *a, const float *b, int64_t n)
+{
+	map2(y, a, b, 0, n, add1);
+}
+
+static void guidance(float *y, const float *text, const float *null, float scale, int64_t n)
+{
+	map2(y, text, null, scale, n, guidance1);
+}
+
+static void add_bf16(float *y, const uint16_t *b, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++) {
+		uint32_t bits = (uint32_t)b[i] << 16;
+		float f;
+		memcpy(&f, &bits, sizeof(f));
+		y[i] += f;
+	}
+}
+
+static void exp_scaled(float *y, const float *x, float shift, float scale, int64_t n)
+{
+	int64_t i = 0;
+	for (; i + VW <= n; i += VW)
+		store(y + i, vexp((load(x + i) - shift) / scale));
+	if (i < n)
+		store_part(y + i, vexp((load_part(x + i, n - i, shift) - shift) / scale), n - i);
+}
+
+/* ---- reductions --------------------------------------------------------- */
+
+INLINE void clear(vf acc[NV])
+{
+	UNROLL
+	for (int v = 0; v < NV; v++)
+		acc[v] = (vf){0};
+}
+
+INLINE float fold(const vf acc[NV])
+{
+	float lane[LANES];
+	memcpy(lane, acc, sizeof(lane));
+	for (int half = LANES / 2; half; half /= 2)
+		for (int i = 0; i < half; i++)
+			lane[i] += lane[i + half];
+	return lane[0];
+}
+
+/* A line of LANES values of a row of n: the rest of the last is filled up. */
+INLINE const float *line(const float *x, int64_t i, int64_t n, float rest, float pad[LANES])
+{
+	if (i + LANES <= n)
+		return x + i;
+	for (int64_t j = 0; j < LANES; j++)
+		pad[j] = i + j < n ? x[i + j] : rest;
+	return pad;
+}
+
+static float sum(const float *x, int64_t n)
+{
+	vf acc[NV];
+	float pad[LANES];
+	clear(acc);
+	for (int64_t i = 0; i < n; i += LANES) {
+		const float *p = line(x, i, n, 0, pad);
+		UNROLL
+		for (int v = 0; v < NV; v++)
+			acc[v] += load(p + v * VW);
+	}
+	return fold(acc);
+}
+
+/* sum (x - mean)^2 */
+static float sum_squares(const float *x, float mean, int64_t n)
+{
+	vf acc[NV];
+	float pad[LANES];
+	clear(acc);
+	for (int64_t i = 0; i < n; i += LANES) {
+		const float *p = line(x, i, n, mean, pad);
+		UNROLL
+		for (int v = 0; v < NV; v++) {
+			vf d = load(p + v * VW) - mean;
+			acc[v] += d * d;
+		}
+	}
+	return fold(acc);
+}
+
+static float dot(const float *a, const float *b, int64_t n)
+{
+	vf acc[NV];
+	float pad_a[LANES], pad_b[LANES];
+	clear(acc);
+	for (int64_t i = 0; i < n; i += LANES) {
+		const float *p = line(a, i, n, 0, pad_a), *q = line(b, i, n, 0, pad_b);
+		UNROLL
+		for (int v = 0; v < NV; v++)
+			acc[v] += load(p + v * VW) * load(q + v * VW);
+	}
+	return fold(acc);
+}
+
+static void norm(float *y, const float *x, const float *w, const float *b, float eps, int64_t n)
+{
+	const float mean = b ? sum(x, n) / (float)n : 0;
+	const float scale = 1 / sqrtf(sum_squares(x, mean, n) / (float)n + eps);
+	int64_t i = 0;
+	for (; i + VW <= n; i += VW) {
+		vf v = (load(x + i) - mean) * scale * load(w + i);
+		if (b)
+			v += load(b + i);
+		store(y + i, v);
+	}
+	for (; i < n; i++) {
+		float v = (x[i] - mean) * scale * w[i];
+		y[i] = b ? v + b[i] : v;
+	}
+}
+
+static int32_t nearest(
+	const float *x, const float *book, const float *squares, int64_t n_entries, int64_t n)
+{
+	const float square = dot(x, x, n);
+	float least = INFINITY;
+	int32_t best = 0;
+	for (int64_t i = 0; i < n_entries; i++) {
+		float distance = square - 2 * dot(x, book + i * n, n) + squares[i];
+		if (distance < least) {
+			least = distance;
+			best = (int32_t)i;
+		}
+	}
+	return best;
+}
+
+static float max(const float *x, int64_t n)
+{
+	vf top[NV];
+	vi good[NV];
+	float lane[LANES], pad[LANES], best = -INFINITY;
+	int32_t is_good[LANES];
+	UNROLL
+	for (int v = 0; v < NV; v++) {
+		top[v] = (vf){0} - INFINITY;
+		good[v] = (vi){0} - 1;
+	}
+	for (int64_t i = 0; i < n; i += LANES) {
+		const float *p = line(x, i, n, -INFINITY, pad);
+		UNROLL
+		for (int v = 0; v < NV; v++) {
+			vf f = load(p + v * VW);
+			top[v] = vselect(f > top[v], f, top[v]);
+			good[v] &= f < INFINITY;
+		}
+	}
+	memcpy(lane, top, sizeof(lane));
+	memcpy(is_good, good, sizeof(is_good));
+	for (int i = 0; i < LANES; i++) {
+		if (!is_good[i])
+			return NAN;
+		best = lane[i] > best ? lane[i] : best;
+	}
+	return best;
+}
+
+#define NAME_(isa) vec_kernels_##isa
+#define NAME(isa)  NAME_(isa)
+
+const struct vec_kernels NAME(ISA) = {
+	.unary = {relu, gelu, elu},
+	.add = add,
+	.add_bf16 = add_bf16,
+	.guidance = guidance,
+	.norm = norm,
+	.dot = dot,
+	.nearest = nearest,
+	.max = max,
+	.exp = exp_scaled,
+};

@@ -1,0 +1,33 @@
+/* The inner loops of norms, elementwise ops, lookups and sampling, once per
+ * instruction set.
+ *
+ * No multiply-add is fused here, and sums run in 32 interleaved lanes that are
+ * folded in a fixed order: an element's result depends neither on its place
+ * in the row nor on the instruction set. */
+#ifndef WOODSHED_GPU_CPU_VEC_KERNELS_H
+#define WOODSHED_GPU_CPU_VEC_KERNELS_H
+
+#include <stdint.h>
+
+struct vec_kernels {
+	void (*unary[3])(float *y, const float *x, int64_t n); /* by enum gpu_unary; y may be x */
+	void (*add)(float *y, const float *a, const float *b, int64_t n); /* y may be a or b */
+	void (*add_bf16)(float *y, const uint16_t *b, int64_t n);         /* y += b */
+	void (*guidance)(float *y, const float *text, const float *null, float scale, int64_t n);
+	/* One row.  b NULL: root mean square, else mean and variance. */
+	void (*norm)(
+		float *y, const float *x, const float *w, const float *b, float eps, int64_t n);
+	float (*dot)(const float *a, const float *b, int64_t n);
+	/* Index of the first of n_entries rows e of `book` with the least
+	 * |x|^2 - 2 x.e + |e|^2; squares[i] is |e_i|^2. */
+	int32_t (*nearest)(const float *x, const float *book, const float *squares,
+		int64_t n_entries, int64_t n);
+	/* The greatest of n values; NaN when one is NaN or +inf. */
+	float (*max)(const float *x, int64_t n);
+	/* y = exp((x - shift) / scale) */
+	void (*exp)(float *y, const float *x, float shift, float scale, int64_t n);
+};
+
+extern const struct vec_kernels vec_kernels_generic, vec_kernels_avx2, vec_kernels_avx512;
+
+#endif
