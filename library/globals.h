@@ -1,0 +1,42 @@
+/* globals.h: what stands before any verb, the same for both programs. */
+#ifndef WOODSHED_LIBRARY_GLOBALS_H
+#define WOODSHED_LIBRARY_GLOBALS_H
+
+#include <stdbool.h>
+
+#include "library/base/options.h"
+#include "library/paths.h"
+
+extern const char woodshed_version[]; /* "0.1.0" */
+
+/* main() fills it; nothing else reads the environment.  NULL: not set. */
+struct environment {
+	struct paths_env paths; /* option: NULL */
+	const char *no_color;   /* NO_COLOR */
+	const char *term;       /* TERM */
+	const char *locale;     /* LC_ALL, LC_CTYPE or LANG, the first that is set */
+};
+
+struct globals {
+	const char *library; /* NULL: from the environment */
+	const char *color;   /* "auto", "always", "never" */
+	bool plain, quiet, help, version;
+};
+
+extern const struct option_spec globals_options[];
+
+/* paths_library() for --library and the environment. */
+int globals_library(const struct globals *g, const struct environment *env, struct arena *a,
+	const char **ret, struct err *e);
+
+/* Whether to colour what goes to a terminal (or not: is_terminal false). */
+bool globals_has_color(const struct globals *g, const struct environment *env, bool is_terminal);
+/* Whether lines may be drawn over: not with --plain or on a dumb terminal. */
+bool globals_has_cursor(const struct globals *g, const struct environment *env);
+bool environment_is_utf8(const struct environment *env);
+
+/* Opens /dev/null where stdin, stdout or stderr is closed, so that no file of
+ * ours gets their number. */
+void globals_guard_stdio(void);
+
+#endif
