@@ -17,7 +17,7 @@ UNSAFE = """strcpy strcat strncpy strncat sprintf vsprintf stpcpy gets strtok sy
 PROGRAM_ONLY = """exit _exit _Exit quick_exit abort printf vprintf puts putchar perror getenv
     secure_getenv setenv putenv signal""".split()
 
-PROGRAMS = re.compile(r"(engine|tui)/(cli/|main|worker)")
+PROGRAMS = re.compile(r"tui/|engine/(cli/|worker)")
 # Running out of memory for a small object ends the process, by design.
 ABORTS = {"library/base/arena.c": {"abort"}}
 
