@@ -1,0 +1,148 @@
+/* woodshed doctor: what this machine has, and what is there to work with. */
+#include "engine/cli/verbs.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "engine/cli/print.h"
+#include "gpu/gpu.h"
+#include "library/base/arena.h"
+#include "library/base/err.h"
+#include "library/base/str.h"
+#include "library/globals.h"
+#include "library/models.h"
+
+static void say(const char *what, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(const char *what, const char *fmt, ...)
+{
+	struct str line = {0};
+	char text[2048];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	str_printf(&line, "%-11s%s", what, text);
+	str_sanitize(line.s);
+	print_line(line.s);
+	str_done(&line);
+}
+
+/* What the kernel calls the processor; "" when it does not say. */
+static void cpu_name(char out[128])
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	char line[256];
+
+	out[0] = 0;
+	while (f && !out[0] && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "model name", 10) && strchr(line, ':'))
+			sscanf(strchr(line, ':') + 1, " %127[^\n]", out);
+	if (f)
+		fclose(f);
+}
+
+static void report_device(const char *device)
+{
+	struct gpu *g = NULL;
+	struct err e = {0};
+
+	say(device, "%s", gpu_open(device, 0, &g, &e) ? e.text : gpu_describe(g));
+	gpu_close(g);
+}
+
+static void report_memory(void)
+{
+	char available[16], total[16];
+	struct sysinfo info;
+
+	if (sysinfo(&info))
+		return;
+	say("memory", "%s available of %s", format_bytes(mem_available(), available),
+		format_bytes((uint64_t)info.totalram * info.mem_unit, total));
+}
+
+static void report_models(const struct model *models, size_t n)
+{
+	char size[16];
+
+	if (!n)
+		say("models", "none installed");
+	for (size_t i = 0; i < n; i++)
+		say(i ? "" : "models", "%s (%s, %s)", models[i].name,
+			models[i].engine ? models[i].engine : "no model that woodshed knows",
+			format_bytes(models[i].bytes, size));
+}
+
+static int report_library(const struct globals *g, const struct environment *env, struct err *e)
+{
+	struct arena a = {0};
+	struct model *models;
+	struct statvfs fs;
+	const char *dir;
+	char room[16];
+	size_t n;
+	int rc = globals_library(g, env, &a, &dir, e);
+
+	if (rc)
+		goto out;
+	say("library", "%s%s", dir,
+		access(dir, W_OK | X_OK) ? " (cannot be written: takes cannot be kept)" : "");
+	if (!statvfs(dir, &fs))
+		say("disk", "%s free there",
+			format_bytes((uint64_t)fs.f_bavail * fs.f_frsize, room));
+	rc = models_list(dir, &a, &models, &n, e);
+	if (!rc)
+		report_models(models, n);
+out:
+	arena_done(&a);
+	return rc;
+}
+
+static void print_help(void)
+{
+	struct str out = {0};
+
+	str_add(&out, "usage: woodshed doctor\n\n"
+		      "Reports devices, memory, the library and its models.\n\n");
+	options_help(globals_options, &out);
+	out.s[--out.n] = 0;
+	print_line(out.s);
+	str_done(&out);
+}
+
+int verb_doctor(struct globals *g, const struct environment *env, int argc, char **argv)
+{
+	struct options o = {
+		.group = {{.specs = globals_options, .values = g}}, .argc = argc, .argv = argv};
+	struct err e = {0};
+	char name[128];
+	int rc = options_parse(&o, &e);
+
+	if (!rc && o.argc)
+		rc = err_set(&e, ERR_ARG, "doctor takes no argument, but got '%.80s'", o.argv[0]);
+	if (!rc && g->help) {
+		print_help();
+		return 0;
+	}
+	if (!rc) {
+		print_version();
+		cpu_name(name);
+		if (name[0])
+			say("processor", "%s", name);
+		report_device("cpu");
+		report_device("cuda");
+		report_memory();
+		rc = report_library(g, env, &e);
+	}
+	if (!rc)
+		rc = print_check(&e);
+	if (rc)
+		print_error(e.text);
+	return !rc ? 0 : rc == ERR_ARG ? 2 : 1;
+}

@@ -1,0 +1,167 @@
+/* The command line of `render`. */
+#include "engine/cli/render_options.h"
+
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+#include "engine/engine.h"
+#include "library/base/err.h"
+#include "library/base/jsonw.h"
+#include "library/base/str.h"
+#include "library/globals.h"
+
+enum {
+	COUNT_MAX = 256,
+	THREADS_MAX = 256,
+	/* As JSON.  Leaves room for the parameters in the recipe of 32 KB; the
+	 * text encoders read about a tenth of it. */
+	PROMPT_MAX = 24000,
+};
+
+#define FIELD(f) offsetof(struct render_options, f)
+
+const struct option_spec render_option_specs[] = {
+	{"model", 'm', OPTION_TEXT, "NAME|DIR",
+		"an installed model, or a folder in Hugging Face layout", FIELD(model), 0, 0},
+	{"seconds", 's', OPTION_TEXT, "S",
+		"length, a continued prompt included (default: the model's)", FIELD(seconds), 0, 0},
+	{"count", 'n', OPTION_WHOLE, "N", "takes, with seeds SEED, SEED+1, ... (default 1)",
+		FIELD(count), 1, COUNT_MAX},
+	{"seed", 0, OPTION_WHOLE, "N", "64 bits (default: random, printed and stored)", FIELD(seed),
+		0, 0},
+	{"cfg", 0, OPTION_NUMBER, "X", "guidance scale; up to 1 is none (default: the model's)",
+		FIELD(cfg), 0, 1000},
+	{"greedy", 0, OPTION_FLAG, NULL, "always the likeliest token instead of sampling",
+		FIELD(greedy), 0, 0},
+	{"temperature", 0, OPTION_NUMBER, "X", "of sampling (default 1)", FIELD(temperature), 0.001,
+		1000},
+	{"top-k", 0, OPTION_WHOLE, "N", "sample among the N likeliest; 0 is off (default 250)",
+		FIELD(top_k), 0, 1000000},
+	{"top-p", 0, OPTION_NUMBER, "X",
+		"sample among the likeliest that make up this share; 0 is off (default)",
+		FIELD(top_p), 0, 1},
+	{"continue", 0, OPTION_TEXT, "FILE", "audio to continue", FIELD(continued), 0, 0},
+	{"negative", 0, OPTION_TEXT, "TEXT", "negative prompt (diffusion engines)", FIELD(negative),
+		0, 0},
+	{"steps", 0, OPTION_WHOLE, "N", "denoising steps (diffusion engines)", FIELD(steps), 1,
+		10000},
+	{"sampler", 0, OPTION_TEXT, "NAME", "diffusion sampler (diffusion engines)", FIELD(sampler),
+		0, 0},
+	{"noise", 0, OPTION_TEXT, "FILE",
+		"random draws from a .safetensors file (diffusion engines)", FIELD(noise), 0, 0},
+	{"device", 0, OPTION_CHOICE, "auto|cpu|cuda", "where it runs (default auto)", FIELD(device),
+		0, 0},
+	{"precision", 0, OPTION_CHOICE, "auto|f32|bf16|int8",
+		"arithmetic of the large matrices (default auto)", FIELD(precision), 0, 0},
+	{"threads", 0, OPTION_WHOLE, "N",
+		"processor threads (default: all); the samples do not depend on it", FIELD(threads),
+		1, THREADS_MAX},
+	{"out", 'o', OPTION_TEXT, "FILE.wav",
+		"write this file instead of a take in the library; with --count, FILE-1.wav, ...",
+		FIELD(out), 0, 0},
+	{"format", 0, OPTION_CHOICE, "float|pcm24|pcm16", "sample format of --out (default float)",
+		FIELD(format), 0, 0},
+	{"json", 0, OPTION_FLAG, NULL, "progress and results on stdout, one JSON object a line",
+		FIELD(json), 0, 0},
+	{0},
+};
+
+static const char *const diffusion_options[] = {"negative", "steps", "sampler", "noise"};
+
+static int check_prompt(const char *prompt, struct err *e)
+{
+	struct str json = {0};
+	size_t n = strlen(prompt);
+
+	if (!is_utf8(prompt, n))
+		return err_set(e, ERR_ARG,
+			"the prompt is not valid UTF-8; retype it in a UTF-8 terminal or convert "
+			"it");
+	jsonw_string(&json, prompt);
+	n = json.n;
+	str_done(&json);
+	if (n > PROMPT_MAX)
+		return err_set(e, ERR_ARG,
+			"the prompt takes %zu bytes of at most %d, %zu too many; shorten it: a "
+			"model "
+			"reads the first few hundred words",
+			n, PROMPT_MAX, n - PROMPT_MAX);
+	return 0;
+}
+
+static int check_out(
+	const struct render_options *r, const struct option_group *given, struct err *e)
+{
+	static const char *const other[] = {
+		".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".m4a"};
+	const char *dot = r->out ? strrchr(r->out, '.') : NULL;
+
+	if (r->out && !*r->out)
+		return err_set(e, ERR_ARG, "--out needs a file name");
+	if (!r->out && options_given(given, "format"))
+		return err_set(e, ERR_ARG,
+			"--format belongs to --out; takes in the library are always float");
+	for (size_t i = 0; dot && i < sizeof(other) / sizeof(*other); i++)
+		if (!strcasecmp(dot, other[i]))
+			return err_set(e, ERR_ARG, "--out writes WAV files; name it '%.*s.wav'",
+				(int)(dot - r->out), r->out);
+	return 0;
+}
+
+/* What needs more than one option to judge, or more than its number. */
+static int check(struct render_options *r, const struct option_group *given, struct err *e)
+{
+	/* Any model's answer does: only the text matters here. */
+	const struct engine_info any = {.rate = 32000, .frame_samples = 640};
+	int64_t frames;
+	int rc = 0;
+
+	if (r->seconds)
+		rc = engine_frames(&any, r->seconds, &frames, e);
+	if (rc)
+		return err_wrap(e, rc, "--seconds");
+	if (r->has_seed && r->seed > UINT64_MAX - (r->count - 1))
+		return err_set(e, ERR_ARG,
+			"--seed %llu with --count %llu leaves 64 bits; use a smaller seed",
+			(unsigned long long)r->seed, (unsigned long long)r->count);
+	rc = check_out(r, given, e);
+	if (rc)
+		return rc;
+	return check_prompt(r->prompt, e);
+}
+
+int render_options_parse(
+	struct render_options *r, struct globals *globals, int argc, char **argv, struct err *e)
+{
+	struct options o = {
+		.group = {{.specs = render_option_specs, .values = r},
+			{.specs = globals_options, .values = globals}},
+		.argc = argc,
+		.argv = argv,
+	};
+	int rc;
+
+	*r = (struct render_options){.count = 1,
+		.cfg = NAN,
+		.temperature = 1,
+		.top_k = 250,
+		.device = "auto",
+		.precision = "auto",
+		.format = "float"};
+	rc = options_parse(&o, e);
+	if (rc || globals->help || globals->version)
+		return rc;
+	if (o.argc < 1)
+		return err_set(e, ERR_ARG, "render needs a prompt: woodshed render \"slow piano\"");
+	if (o.argc > 1)
+		return err_set(e, ERR_ARG,
+			"render takes one prompt, but got also '%.80s'; put the prompt in quotes",
+			o.argv[1]);
+	r->prompt = o.argv[0];
+	r->has_seed = options_given(&o.group[0], "seed");
+	for (size_t i = 0; i < sizeof(diffusion_options) / sizeof(*diffusion_options); i++)
+		if (!r->foreign && options_given(&o.group[0], diffusion_options[i]))
+			r->foreign = diffusion_options[i];
+	return check(r, &o.group[0], e);
+}

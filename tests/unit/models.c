@@ -1,0 +1,145 @@
+/* Installed models, told from their folders. */
+#include "tests/unit/scratch.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "library/base/arena.h"
+#include "library/base/err.h"
+#include "library/models.h"
+
+static void put(void **state, const char *path, const char *text)
+{
+	char folder[256];
+
+	snprintf(folder, sizeof(folder), "%s", path);
+	for (char *c = folder; *c; c++) {
+		if (*c != '/')
+			continue;
+		*c = 0;
+		mkdir(scratch_path(state, folder), 0700);
+		*c = '/';
+	}
+	scratch_write(scratch_path(state, path), text, strlen(text));
+}
+
+static void every_kind(void **state)
+{
+	struct arena a = {0};
+	struct model *m;
+	struct err e = {0};
+	size_t n;
+
+	put(state, "models/c-stereo/config.json",
+		"{\"model_type\": \"musicgen\", \"audio_encoder\": {\"sampling_rate\": 32000},"
+		" \"decoder\": {\"audio_channels\": 2}}");
+	put(state, "models/c-stereo/weights", "12345");
+	put(state, "models/b-mono/config.json",
+		"{\"model_type\": \"musicgen\", \"audio_encoder\": {\"sampling_rate\": 16000}}");
+	put(state, "models/a-stable/model_index.json",
+		"{\"_class_name\": \"StableAudioPipeline\"}");
+	put(state, "models/a-stable/vae/weights", "1234567");
+	put(state, "models/d-ldm/model_index.json", "{\"_class_name\": \"AudioLDM2Pipeline\"}");
+	put(state, "models/e-other/config.json", "{\"model_type\": \"bert\"}");
+	put(state, "models/f-broken/config.json", "{\"model_type\": \"musicgen\"");
+	put(state, "models/g-empty/x", "");
+	put(state, "models/.hidden/x", "");
+	put(state, "models/a-file", "");
+
+	assert_int_equal(models_list(*state, &a, &m, &n, &e), 0);
+	assert_int_equal(n, 7);
+	assert_string_equal(m[0].name, "a-stable");
+	assert_string_equal(m[0].engine, "stable-audio");
+	assert_int_equal(m[0].bytes, 7 + strlen("{\"_class_name\": \"StableAudioPipeline\"}"));
+	assert_string_equal(m[1].name, "b-mono");
+	assert_int_equal(m[1].rate_hz, 16000);
+	assert_int_equal(m[1].channels, 1);
+	assert_string_equal(m[2].engine, "musicgen");
+	assert_int_equal(m[2].rate_hz, 32000);
+	assert_int_equal(m[2].channels, 2);
+	assert_string_equal(m[3].engine, "audioldm2");
+	for (size_t i = 4; i < 7; i++)
+		assert_null(m[i].engine);
+	arena_done(&a);
+}
+
+static void senseless_numbers_count_as_none(void **state)
+{
+	struct arena a = {0};
+	struct model m;
+
+	put(state, "m/config.json",
+		"{\"model_type\": \"musicgen\", \"audio_encoder\": {\"sampling_rate\": 1e300},"
+		" \"decoder\": {\"audio_channels\": -3}}");
+	model_describe(scratch_path(state, "m"), &a, &m);
+	assert_string_equal(m.engine, "musicgen");
+	assert_int_equal(m.rate_hz, 0);
+	assert_int_equal(m.channels, 1);
+	put(state, "m/config.json",
+		"{\"model_type\": \"musicgen\", \"audio_encoder\": 5,"
+		" \"decoder\": {\"audio_channels\": 99999999999}}");
+	model_describe(scratch_path(state, "m"), &a, &m);
+	assert_int_equal(m.rate_hz, 0);
+	assert_int_equal(m.channels, 1);
+	arena_done(&a);
+}
+
+static void folders_that_name_themselves_otherwise(void **state)
+{
+	struct arena a = {0};
+	struct model m;
+
+	put(state, "m/sub/x", "");
+	model_describe(scratch_path(state, "m/sub/.."), &a, &m);
+	assert_string_equal(m.name, "m");
+	model_describe(scratch_path(state, "m/"), &a, &m);
+	assert_string_equal(m.name, "m");
+	model_describe("/", &a, &m);
+	assert_string_equal(m.name, "/");
+	model_describe(scratch_path(state, "none"), &a, &m);
+	assert_null(m.engine);
+	arena_done(&a);
+}
+
+static void a_fifo_is_not_read(void **state)
+{
+	struct arena a = {0};
+	struct model m;
+
+	put(state, "m/x", "");
+	assert_int_equal(mkfifo(scratch_path(state, "m/config.json"), 0600), 0);
+	model_describe(scratch_path(state, "m"), &a, &m);
+	assert_null(m.engine);
+	arena_done(&a);
+}
+
+static void nothing_installed(void **state)
+{
+	struct arena a = {0};
+	struct model *m;
+	struct err e = {0};
+	size_t n = 1;
+
+	assert_int_equal(models_list(*state, &a, &m, &n, &e), 0);
+	assert_int_equal(n, 0);
+	put(state, "models", "");
+	assert_int_equal(models_list(*state, &a, &m, &n, &e), ERR_IO);
+	assert_error(e, ERR_IO, "cannot read");
+	arena_done(&a);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_open, scratch_close)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(every_kind),
+		TEST(senseless_numbers_count_as_none),
+		TEST(folders_that_name_themselves_otherwise),
+		TEST(a_fifo_is_not_read),
+		TEST(nothing_installed),
+	};
+	return RUN_TAP(tests);
+}

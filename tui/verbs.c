@@ -1,0 +1,202 @@
+/* The verbs that need nothing but the library: models, recipe. */
+#include "tui/verbs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "library/audio.h"
+#include "library/base/arena.h"
+#include "library/base/err.h"
+#include "library/base/jsonw.h"
+#include "library/base/str.h"
+#include "library/globals.h"
+#include "library/models.h"
+
+void complain(const char *text)
+{
+	struct str line = {0};
+
+	str_printf(&line, "woodshed: %s", text);
+	str_sanitize(line.s);
+	fprintf(stderr, "%s\n", line.s);
+	str_done(&line);
+}
+
+int finish_output(void)
+{
+	struct err e = {0};
+
+	/* A reader that went away had enough. */
+	if (!fflush(stdout) || errno == EPIPE)
+		return 0;
+	err_errno(&e, errno, "cannot write to standard output");
+	complain(e.text);
+	return 1;
+}
+
+static int fail(int rc, const struct err *e)
+{
+	complain(e->text);
+	return rc == ERR_ARG ? 2 : 1;
+}
+
+/* Parses a verb's words and answers --help and --version: 0 to go on, 1 when
+ * that was all, negative on failure. */
+static int begin(struct options *o, struct globals *g, const char *usage, struct err *e)
+{
+	struct str out = {0};
+	int rc = options_parse(o, e);
+
+	if (rc || !(g->help || g->version))
+		return rc;
+	if (g->help) {
+		str_add(&out, usage);
+		for (size_t i = 0; i < 2; i++)
+			if (o->group[i].specs)
+				options_help(o->group[i].specs, &out);
+	} else {
+		str_printf(&out, "woodshed %s\n", woodshed_version);
+	}
+	fputs(out.s, stdout);
+	str_done(&out);
+	return 1;
+}
+
+/* ---- models ------------------------------------------------------------- */
+
+struct models_options {
+	bool json;
+};
+
+static const struct option_spec models_specs[] = {
+	{"json", 0, OPTION_FLAG, NULL, "one JSON object a line",
+		offsetof(struct models_options, json), 0, 0},
+	{0},
+};
+
+static void model_json(const struct model *m, struct str *out)
+{
+	jsonw_begin(out);
+	jsonw_text(out, "name", m->name);
+	jsonw_text(out, "engine", m->engine);
+	jsonw_u64(out, "bytes", m->bytes);
+	if (m->rate_hz)
+		jsonw_u64(out, "rate", (uint64_t)m->rate_hz);
+	if (m->channels)
+		jsonw_u64(out, "channels", (uint64_t)m->channels);
+	jsonw_text(out, "dir", m->dir);
+	jsonw_end(out);
+}
+
+static void model_text(const struct model *m, struct str *out)
+{
+	char size[16];
+
+	str_printf(out, "%-24s %-14s %9s", m->name, m->engine ? m->engine : "unknown",
+		format_bytes(m->bytes, size));
+	if (m->rate_hz)
+		str_printf(out, "  %d Hz %s", m->rate_hz,
+			m->channels == 1   ? "mono"
+			: m->channels == 2 ? "stereo"
+					   : "multichannel");
+	str_sanitize(out->s);
+}
+
+int verb_models(struct globals *g, const struct environment *env, int argc, char **argv)
+{
+	struct models_options own = {0};
+	struct options o = {
+		.group = {{.specs = models_specs, .values = &own},
+			{.specs = globals_options, .values = g}},
+		.argc = argc,
+		.argv = argv,
+	};
+	struct arena a = {0};
+	struct err e = {0};
+	const char *library;
+	struct model *models;
+	size_t n;
+	int rc = begin(
+		&o, g, "usage: woodshed models [--json]\n\nLists the installed models.\n\n", &e);
+
+	if (rc > 0)
+		return finish_output();
+	if (!rc && o.argc)
+		rc = err_set(&e, ERR_ARG, "models takes no argument, but got '%.80s'", o.argv[0]);
+	if (!rc)
+		rc = globals_library(g, env, &a, &library, &e);
+	if (!rc)
+		rc = models_list(library, &a, &models, &n, &e);
+	if (rc) {
+		arena_done(&a);
+		return fail(rc, &e);
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct str line = {0};
+
+		(own.json ? model_json : model_text)(&models[i], &line);
+		puts(line.s);
+		str_done(&line);
+	}
+	if (!n && !own.json && !g->quiet) {
+		char text[512];
+
+		snprintf(text, sizeof(text),
+			"no model is installed; put a folder in Hugging Face layout into "
+			"'%.400s/models'",
+			library);
+		complain(text);
+	}
+	arena_done(&a);
+	return finish_output();
+}
+
+/* ---- recipe ------------------------------------------------------------- */
+
+/* Shown as it is stored, once it is known to be JSON: its numbers may be
+ * larger than a JSON library keeps. */
+static int show_recipe(const char *path, struct err *e)
+{
+	json_error_t error;
+	char *recipe;
+	json_t *json;
+	int rc = audio_read_recipe(path, &recipe, e);
+
+	if (rc)
+		return rc;
+	json = json_loads(recipe, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
+	if (json_is_object(json)) {
+		for (char *c = recipe; *c; c++)
+			if (*c == '\n' || *c == '\r' || *c == '\t')
+				*c = ' ';
+		str_sanitize(recipe);
+		puts(recipe);
+	} else {
+		rc = err_set(
+			e, ERR_FORMAT, "the recipe in '%s' is damaged: it is no JSON object", path);
+	}
+	json_decref(json);
+	free(recipe);
+	return rc;
+}
+
+int verb_recipe(struct globals *g, const struct environment *env, int argc, char **argv)
+{
+	struct options o = {
+		.group = {{.specs = globals_options, .values = g}}, .argc = argc, .argv = argv};
+	struct err e = {0};
+	int rc = begin(&o, g,
+		"usage: woodshed recipe FILE.wav\n\nPrints the recipe stored in a file.\n\n", &e);
+
+	if (rc > 0)
+		return finish_output();
+	if (!rc && o.argc != 1)
+		rc = err_set(&e, ERR_ARG, "recipe takes one file: woodshed recipe FILE.wav");
+	if (!rc)
+		rc = show_recipe(o.argv[0], &e);
+	return rc ? fail(rc, &e) : finish_output();
+}
