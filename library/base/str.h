@@ -15,7 +15,8 @@ struct str {
 void str_add(struct str *b, const char *s);
 void str_add_n(struct str *b, const char *s, size_t n);
 void str_add_char(struct str *b, char c);
-void str_printf(struct str *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void str_printf(struct str *b, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3), nonnull(2)));
 const char *str_get(const struct str *b); /* "" when empty */
 void str_clear(struct str *b);
 void str_done(struct str *b);

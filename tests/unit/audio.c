@@ -1,0 +1,307 @@
+/* The audio reader: formats, channels, rates, limits and damage. */
+#include "library/audio.h"
+
+#include <math.h>
+#include <sndfile.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "library/base/err.h"
+#include "tests/unit/scratch.h"
+
+static void save(const char *path, int format, int rate_hz, int channels, const float *x, size_t n)
+{
+	SF_INFO info = {.samplerate = rate_hz, .channels = channels, .format = format};
+	SNDFILE *f = sf_open(path, SFM_WRITE, &info);
+
+	if (!f)
+		fail_msg("%s", sf_strerror(NULL));
+	assert_int_equal(sf_writef_float(f, x, (sf_count_t)n), n);
+	sf_close(f);
+}
+
+static void read_ok(const struct audio_read_desc *d, struct audio *a)
+{
+	struct err e = {0};
+
+	if (audio_read(d, a, &e))
+		fail_msg("%s", e.text);
+}
+
+static void expect_failure(const struct audio_read_desc *d, int code, const char *part)
+{
+	struct err e = {0};
+	struct audio a;
+
+	assert_int_equal(audio_read(d, &a, &e), code);
+	assert_error(e, code, part);
+	assert_null(a.samples);
+	assert_int_equal(audio_read(d, &a, NULL), code);
+}
+
+static void matching_samples_pass_untouched(void **state)
+{
+	static const float x[] = {0, -0.0f, 1.5f, -3, 1e-40f, 0.1f};
+	struct audio_read_desc d = {.path = scratch_path(state, "a.wav")};
+	struct audio a;
+
+	for (int channels = 1; channels <= 3; channels++) {
+		save(d.path, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 32000, channels, x,
+			(size_t)(6 / channels));
+		for (int given = 0; given < 2; given++) {
+			d.rate_hz = given ? 32000 : 0;
+			d.channels = given ? channels : 0;
+			read_ok(&d, &a);
+			assert_int_equal(a.channels, channels);
+			assert_int_equal(a.rate_hz, 32000);
+			assert_int_equal(a.n_frames, 6 / channels);
+			assert_memory_equal(a.samples, x, sizeof x);
+			audio_done(&a);
+		}
+	}
+}
+
+static void many_kinds_of_file_are_read(void **state)
+{
+	static const int formats[] = {SF_FORMAT_WAV | SF_FORMAT_PCM_16,
+		SF_FORMAT_AIFF | SF_FORMAT_PCM_24, SF_FORMAT_FLAC | SF_FORMAT_PCM_24,
+		SF_FORMAT_OGG | SF_FORMAT_VORBIS, SF_FORMAT_CAF | SF_FORMAT_FLOAT,
+		SF_FORMAT_W64 | SF_FORMAT_DOUBLE};
+	struct audio_read_desc d = {.path = scratch_path(state, "a")};
+	static float x[32000];
+
+	for (int i = 0; i < 32000; i++)
+		x[i] = 0.5f * (float)sin(i * 0.05);
+	for (size_t k = 0; k < sizeof formats / sizeof *formats; k++) {
+		struct audio a;
+		double worst = 0;
+		save(d.path, formats[k], 32000, 1, x, 32000);
+		read_ok(&d, &a);
+		assert_int_equal(a.n_frames, 32000);
+		for (int i = 0; i < 32000; i++)
+			worst = fmax(worst, fabs((double)a.samples[i] - (double)x[i]));
+		/* half a step of 16 bits (libsndfile scales by 32767); Vorbis is lossy */
+		if (worst > ((formats[k] & SF_FORMAT_SUBMASK) == SF_FORMAT_VORBIS ? 0.05 : 5e-5))
+			fail_msg("format %x: error %g", (unsigned)formats[k], worst);
+		audio_done(&a);
+	}
+}
+
+static void channels_are_copied_and_averaged(void **state)
+{
+	static const float x[] = {1, 3, 5, -1, 0.5f, 0.25f};
+	struct audio_read_desc d = {.path = scratch_path(state, "a.wav"), .channels = 1};
+	struct audio a;
+
+	save(d.path, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 32000, 2, x, 3);
+	read_ok(&d, &a);
+	assert_int_equal(a.n_frames, 3);
+	assert_int_equal(a.channels, 1);
+	assert_memory_equal(a.samples, ((float[]){2, 2, 0.375f}), 12);
+	audio_done(&a);
+	save(d.path, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 32000, 3, x, 2);
+	read_ok(&d, &a);
+	assert_memory_equal(a.samples, ((float[]){3, -0.25f / 3}), 8);
+	audio_done(&a);
+	d.channels = 2;
+	expect_failure(&d, ERR_UNSUPPORTED, "cannot turn the 3 channels");
+	save(d.path, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 32000, 1, x, 3);
+	read_ok(&d, &a);
+	assert_int_equal(a.n_frames, 3);
+	assert_int_equal(a.channels, 2);
+	assert_memory_equal(a.samples, ((float[]){1, 1, 3, 3, 5, 5}), 24);
+	audio_done(&a);
+}
+
+/* A tone keeps its pitch, phase and level: against the sine computed at the
+ * new rate, away from the ends, to -100 dB. */
+static void other_rates_are_resampled(void **state)
+{
+	static const int rates[][2] = {
+		{44100, 32000}, {48000, 32000}, {16000, 32000}, {32000, 44100}};
+	struct audio_read_desc d = {.path = scratch_path(state, "a.wav"), .channels = 2};
+	static float x[2 * 48000];
+
+	for (size_t k = 0; k < sizeof rates / sizeof *rates; k++) {
+		int from = rates[k][0], to = rates[k][1];
+		struct audio a;
+		for (int i = 0; i < from; i++) {
+			x[2 * i] = (float)(0.5 * sin(2 * M_PI * 997 * i / from));
+			x[2 * i + 1] = -x[2 * i];
+		}
+		save(d.path, SF_FORMAT_WAV | SF_FORMAT_FLOAT, from, 2, x, (size_t)from);
+		d.rate_hz = to;
+		read_ok(&d, &a);
+		assert_int_equal(a.rate_hz, to);
+		assert_int_equal(a.n_frames, to);
+		for (int i = 1000; i < to - 1000; i++) {
+			double want = 0.5 * sin(2 * M_PI * 997 * i / to);
+			if (fabs((double)a.samples[2 * i] - want) > 1e-5 ||
+				a.samples[2 * i] != -a.samples[2 * i + 1])
+				fail_msg("%d to %d Hz: frame %d is %g, expected %g", from, to, i,
+					(double)a.samples[2 * i], want);
+		}
+		audio_done(&a);
+	}
+}
+
+static void short_files_can_be_resampled(void **state)
+{
+	struct audio_read_desc d = {
+		.path = scratch_path(state, "a.wav"), .rate_hz = 8000, .channels = 2};
+	const float x[3] = {0.5f, 0.5f, 0.5f};
+	struct audio a;
+
+	for (size_t n = 1; n <= 3; n++) {
+		save(d.path, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 44100, 1, x, n);
+		read_ok(&d, &a);
+		assert_int_equal(a.n_frames, 1);
+		audio_done(&a);
+	}
+}
+
+static void too_long_files_are_refused(void **state)
+{
+	struct audio_read_desc d = {.path = scratch_path(state, "a.wav"), .max_s = 2};
+	static float x[16001];
+	struct audio a;
+
+	save(d.path, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 8000, 1, x, 16000);
+	read_ok(&d, &a);
+	audio_done(&a);
+	save(d.path, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 8000, 1, x, 16001);
+	expect_failure(&d, ERR_UNSUPPORTED, "it is 2.0 seconds long, at most 2.0 work; cut it");
+}
+
+static void broken_samples_are_refused(void **state)
+{
+	const float bad[] = {NAN, INFINITY, -INFINITY};
+	struct audio_read_desc d = {.path = scratch_path(state, "a.wav"), .channels = 1};
+
+	for (int i = 0; i < 3; i++) {
+		const float x[] = {0, 0, 0, bad[i]};
+		save(d.path, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 8000, 2, x, 2);
+		expect_failure(&d, ERR_FORMAT, "a sample at 0.000 seconds is not a number");
+	}
+}
+
+static void what_is_no_audio_is_refused(void **state)
+{
+	struct audio_read_desc d = {.path = scratch_path(state, "a")};
+	const float x = 0;
+
+	expect_failure(&d, ERR_IO, "No such file");
+	scratch_write(d.path, "", 0);
+	expect_failure(&d, ERR_FORMAT, "no audio file of a known kind");
+	scratch_write(d.path, "hello, this is text and no audio at all\n", 40);
+	expect_failure(&d, ERR_FORMAT, "no audio file of a known kind");
+	save(d.path, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 8000, 1, &x, 0);
+	expect_failure(&d, ERR_FORMAT, "it holds no audio");
+	d.path = *state;
+	expect_failure(&d, ERR_IO, "no regular file");
+	d.path = "/dev/zero";
+	expect_failure(&d, ERR_IO, "no regular file");
+	assert_int_equal(mkfifo(scratch_path(state, "fifo"), 0600), 0);
+	d.path = scratch_path(state, "fifo");
+	expect_failure(&d, ERR_IO, "no regular file");
+}
+
+static void senseless_wishes_are_refused(void **state)
+{
+	struct audio_read_desc d = {.path = scratch_path(state, "a.wav"), .rate_hz = 1};
+	const float x = 0;
+
+	expect_failure(&d, ERR_ARG, "cannot resample to 1 Hz");
+	d.rate_hz = 0;
+	d.channels = -1;
+	expect_failure(&d, ERR_ARG, "cannot mix to -1 channels");
+	d.channels = 0;
+	save(d.path, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 100, 1, &x, 1);
+	expect_failure(&d, ERR_UNSUPPORTED, "its sample rate is 100 Hz");
+}
+
+/* The header may lie or the file may end anywhere: an answer, and never more
+ * frames than there are bytes. */
+static void cut_and_changed_files_do_no_harm(void **state)
+{
+	static const int formats[] = {SF_FORMAT_WAV | SF_FORMAT_FLOAT,
+		SF_FORMAT_FLAC | SF_FORMAT_PCM_16, SF_FORMAT_AIFF | SF_FORMAT_PCM_16};
+	struct audio_read_desc d = {.path = scratch_path(state, "b"), .max_s = 10};
+	const char *good = scratch_path(state, "a");
+	float x[200];
+	unsigned seed = 1;
+	int n_refused = 0;
+
+	for (int i = 0; i < 200; i++)
+		x[i] = (float)sin(i * 0.1);
+	for (size_t k = 0; k < sizeof formats / sizeof *formats; k++) {
+		unsigned char *file;
+		size_t n;
+		save(good, formats[k], 8000, 2, x, 100);
+		file = scratch_read(good, &n);
+		for (size_t cut = 0; cut < n; cut += 1 + cut / 100) {
+			struct audio a;
+			scratch_write(d.path, file, cut);
+			n_refused += audio_read(&d, &a, NULL) != 0;
+			assert_true(a.n_frames <= 100);
+			audio_done(&a);
+		}
+		for (int round = 0; round < 300; round++) {
+			struct err e = {0};
+			struct audio a;
+			size_t at = (seed = seed * 1664525 + 1013904223) % (n < 100 ? n : 100);
+			unsigned char old = file[at];
+			file[at] = (unsigned char)((seed = seed * 1664525 + 1013904223) >> 24);
+			scratch_write(d.path, file, n);
+			if (audio_read(&d, &a, &e))
+				assert_int_not_equal(e.text[0], '\0');
+			audio_done(&a);
+			file[at] = old;
+		}
+		free(file);
+	}
+	assert_true(n_refused > 20);
+}
+
+static void a_lying_length_is_not_believed(void **state)
+{
+	struct audio_read_desc d = {.path = scratch_path(state, "a.wav")};
+	const float x[4] = {1, 2, 3, 4};
+	unsigned char *file;
+	struct audio a;
+	size_t n, at = 0;
+
+	save(d.path, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 8000, 1, x, 4);
+	file = scratch_read(d.path, &n);
+	while (memcmp(file + at, "data", 4))
+		at++;
+	memcpy(file + at + 4, "\xf0\xff\xff\x7f", 4);
+	memcpy(file + 4, "\xf0\xff\xff\x7f", 4);
+	scratch_write(d.path, file, n);
+	free(file);
+	if (!audio_read(&d, &a, NULL))
+		assert_int_equal(a.n_frames, 4);
+	audio_done(&a);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_open, scratch_close)
+	const struct CMUnitTest tests[] = {
+		TEST(matching_samples_pass_untouched),
+		TEST(many_kinds_of_file_are_read),
+		TEST(channels_are_copied_and_averaged),
+		TEST(other_rates_are_resampled),
+		TEST(short_files_can_be_resampled),
+		TEST(too_long_files_are_refused),
+		TEST(broken_samples_are_refused),
+		TEST(what_is_no_audio_is_refused),
+		TEST(senseless_wishes_are_refused),
+		TEST(cut_and_changed_files_do_no_harm),
+		TEST(a_lying_length_is_not_believed),
+	};
+	return RUN_TAP(tests);
+}
