@@ -12,7 +12,10 @@
  *	"a.weight|b.weight"        the first that exists
  *	"x.{q,k,v}_proj.weight"    several tensors, stacked along dimension 0
  *	"emb.{0..3}.weight"        the same with a range
- * The stated shape is that of the stack; the parts must share it equally. */
+ * The stated shape is that of the stack; the parts must share it equally, and
+ * a part of one row may lack dimension 0: "cb.{0..3}.embed" of [V, D] each make
+ * up [4, V, D].  The format is also the tensor's name in messages, so it must
+ * be a literal. */
 #ifndef WOODSHED_ENGINE_BIND_H
 #define WOODSHED_ENGINE_BIND_H
 
@@ -62,7 +65,8 @@ uint64_t bind_bytes(const struct bind *b);
  * bind_bytes() and scratch exceed what is free (needed, free, and the next smaller precision
  * as remedy).  ret_unused (may be NULL): one line that lists tensors nobody asked for, or "". */
 int bind_check(struct bind *b, char *ret_unused, size_t unused_size, struct err *e);
-/* bind_check(), then allocates and reads.  progress may be NULL; non-zero return cancels. */
+/* bind_check(), then allocates and reads.  progress may be NULL, counts bytes of the files and is
+ * called on the calling thread; non-zero return cancels. */
 int bind_load(struct bind *b, int (*progress)(void *ud, uint64_t done, uint64_t total), void *ud,
 	struct err *e);
 

@@ -3,7 +3,8 @@
  *
  * Paths use dots: "decoder.hidden_size".  The first failure is kept (missing,
  * wrong type, out of range: in words, with file, path, value and range); the
- * getters then return the fallback, and config_check() tells. */
+ * getter then returns the fallback (lo where one is required), and
+ * config_check() tells. */
 #ifndef WOODSHED_ENGINE_CONFIG_H
 #define WOODSHED_ENGINE_CONFIG_H
 
@@ -20,9 +21,10 @@ void config_close(struct config *c); /* NULL-safe */
 
 #define CONFIG_REQUIRED INT64_MIN /* as fallback: absent (or null) is an error */
 int64_t config_int(struct config *c, const char *path, int64_t fallback, int64_t lo, int64_t hi);
+/* fallback NAN: required */
 double config_num(struct config *c, const char *path, double fallback, double lo, double hi);
 bool config_bool(struct config *c, const char *path, bool fallback);
-/* Borrowed until config_close(); fallback NULL: required. */
+/* Borrowed until config_close(); fallback NULL: required ("" when it fails). */
 const char *config_str(struct config *c, const char *path, const char *fallback);
 /* A list of integers; returns how many (0 when absent and not required). */
 int config_ints(struct config *c, const char *path, bool required, int64_t *ret, int max,

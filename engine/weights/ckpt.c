@@ -1,0 +1,374 @@
+/* Opening a checkpoint: which files, and the table of their tensors. */
+#include "engine/weights/ckpt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/weights/ckpt_private.h"
+#include "engine/weights/jsonread.h"
+#include "library/base/err.h"
+#include "library/base/str.h"
+#include "library/base/vec.h"
+
+enum { MAX_FILES = 512 };
+
+int ckpt_damaged(const struct ckpt_file *f, struct err *e, const char *fmt, ...)
+{
+	char text[600];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return err_set(e, ERR_FORMAT, "'%s' is damaged (%s): download it again", f->name, text);
+}
+
+int ckpt_pread(const struct ckpt_file *f, uint64_t offset, void *dst, size_t n, struct err *e)
+{
+	char *p = dst;
+
+	while (n) {
+		ssize_t got = pread(f->fd, p, n, (off_t)offset);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return err_errno(e, errno, "cannot read '%s'", f->name);
+		if (!got)
+			return err_set(e, ERR_FORMAT,
+				"'%s' has become shorter while it was read: download it again",
+				f->name);
+		p += got;
+		offset += (uint64_t)got;
+		n -= (size_t)got;
+	}
+	return 0;
+}
+
+int ckpt_pread_new(
+	const struct ckpt_file *f, uint64_t offset, uint64_t n, char **ret, struct err *e)
+{
+	void *p;
+	int rc = mem_try_alloc(&p, n, 1, f->name, e);
+
+	*ret = NULL;
+	if (!rc)
+		rc = ckpt_pread(f, offset, p, n, e);
+	if (rc)
+		free(p);
+	else
+		*ret = p;
+	return rc;
+}
+
+int ckpt_add(struct ckpt *c, struct ckpt_tensor t, const char *name, size_t name_len, struct err *e)
+{
+	if (c->tensors.n == CKPT_MAX_TENSORS)
+		return err_set(e, ERR_FORMAT,
+			"'%s' holds more than the %d tensors that any known model has",
+			c->files.at[t.file].name, CKPT_MAX_TENSORS);
+	t.name = arena_strndup(&c->arena, name, name_len);
+	*VEC_PUSH(&c->tensors) = t;
+	return 0;
+}
+
+/* ---- one file ----------------------------------------------------------- */
+
+/* What people have in place of a weight file, by how it starts. */
+static int refuse_strangers(const struct ckpt_file *f, struct err *e)
+{
+	char head[512] = {0};
+	size_t n = f->size < sizeof(head) ? (size_t)f->size : sizeof(head);
+	int rc = ckpt_pread(f, 0, head, n, e);
+
+	if (rc)
+		return rc;
+	if (!strncmp(head, "version https://git-lfs", 23))
+		return err_set(e, ERR_FORMAT,
+			"'%s' is only a pointer to the weights: run 'git lfs pull' in its folder, "
+			"or download the file itself",
+			f->name);
+	if (!memcmp(head, "\x80\x02\x8a\x0a", 4) || !memcmp(head + 257, "ustar", 5))
+		return err_set(e, ERR_UNSUPPORTED,
+			"'%s' is in the format that PyTorch wrote before version 1.6: save it "
+			"anew with a current PyTorch, as safetensors if possible",
+			f->name);
+	return 0;
+}
+
+/* path, or dir/path. */
+static int add_file(struct ckpt *c, const char *dir, const char *path, struct err *e)
+{
+	const char *full = dir ? arena_printf(&c->arena, "%s/%s", dir, path) : path;
+	struct ckpt_file *f = VEC_PUSH(&c->files);
+	const int file = (int)c->files.n - 1;
+	struct stat st;
+	char magic[4];
+
+	f->name = arena_strdup(&c->arena, path);
+	f->fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (f->fd < 0 || fstat(f->fd, &st))
+		return err_errno(e, errno, "cannot read '%s'", full);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_FORMAT, "'%s' is not a file", full);
+	f->size = (uint64_t)st.st_size;
+	posix_fadvise(f->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+
+	const char *base = strrchr(path, '/');
+	base = base ? base + 1 : path;
+	sha256_add(&c->hash, base, strlen(base) + 1);
+	sha256_add(&c->hash, &f->size, sizeof(f->size));
+	int rc = refuse_strangers(f, e);
+	if (rc)
+		return rc;
+	if (f->size >= 4) {
+		rc = ckpt_pread(f, 0, magic, 4, e);
+		if (rc)
+			return rc;
+		if (!memcmp(magic, "PK\3\4", 4))
+			return torchzip_read(c, file, e);
+	}
+	return safetensors_read(c, file, e);
+}
+
+/* ---- the table ---------------------------------------------------------- */
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(((const struct ckpt_tensor *)a)->name, ((const struct ckpt_tensor *)b)->name);
+}
+
+/* Ends the opening: sorts, refuses names that occur twice. */
+static int finish(struct ckpt *c, struct err *e)
+{
+	const struct ckpt_tensor *t = c->tensors.at;
+
+	if (c->tensors.n)
+		qsort(c->tensors.at, c->tensors.n, sizeof(*t), compare_names);
+	for (size_t i = 1; i < c->tensors.n; i++)
+		if (!strcmp(t[i].name, t[i - 1].name))
+			return ckpt_damaged(&c->files.at[t[i].file], e,
+				"tensor '%s' is there twice", t[i].name);
+	sha256_hex(&c->hash, c->identity);
+	return 0;
+}
+
+static struct ckpt *ckpt_new(void)
+{
+	struct ckpt *c = xcalloc(1, sizeof(*c));
+
+	sha256_init(&c->hash);
+	return c;
+}
+
+/* ---- shards ------------------------------------------------------------- */
+
+static int check_shard_name(const char *index, const char *name, struct err *e)
+{
+	if (name && *name && !strchr(name, '/') && !strstr(name, "..") && strcmp(name, "."))
+		return 0;
+	return err_set(e, ERR_FORMAT,
+		"'%s' names '%s' as a weight file, which is no plain name: "
+		"download the model again",
+		index, name ? name : "?");
+}
+
+static int find_file(const struct ckpt *c, const char *name)
+{
+	for (size_t i = 0; i < c->files.n; i++)
+		if (!strcmp(c->files.at[i].name, name))
+			return (int)i;
+	return -1;
+}
+
+static int add_shard(
+	struct ckpt *c, const char *dir, const char *index, const char *name, struct err *e)
+{
+	const char *path = arena_printf(&c->arena, "%s/%s", dir, name);
+
+	if (c->files.n == MAX_FILES)
+		return err_set(
+			e, ERR_FORMAT, "'%s' names more than %d weight files", index, MAX_FILES);
+	if (access(path, F_OK) && errno == ENOENT)
+		return err_set(e, ERR_IO, "'%s' is missing, though '%s' names it: download it",
+			name, index);
+	return add_file(c, dir, name, e);
+}
+
+/* Keeps the tensors that the index puts where they are. */
+static void drop_unlisted(struct ckpt *c, const json_t *map)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->tensors.n; i++) {
+		const struct ckpt_tensor *t = &c->tensors.at[i];
+		const char *file = json_string_value(json_object_get(map, t->name));
+		if (file && !strcmp(file, c->files.at[t->file].name))
+			c->tensors.at[n++] = *t;
+	}
+	c->tensors.n = n;
+}
+
+static int check_listed(const struct ckpt *c, const char *index, json_t *map, struct err *e)
+{
+	const char *name, *first = NULL;
+	size_t n = 0;
+	json_t *file;
+
+	json_object_foreach(map, name, file)
+	{
+		if (ckpt_find(c, name))
+			continue;
+		if (!n++)
+			first = name;
+	}
+	if (!n)
+		return 0;
+	return err_set(e, ERR_FORMAT,
+		"'%s' lists %zu tensors that its weight files lack, first "
+		"'%s' in '%s': download the model again",
+		index, n, first, json_string_value(json_object_get(map, first)));
+}
+
+static int open_shards(struct ckpt *c, const char *dir, const char *index, struct err *e)
+{
+	const char *name;
+	json_t *root, *file;
+	int rc;
+
+	rc = jsonread_file(arena_printf(&c->arena, "%s/%s", dir, index), index, &root, e);
+	if (rc)
+		return rc;
+	json_t *map = json_object_get(root, "weight_map");
+	if (!json_object_size(map)) {
+		rc = err_set(e, ERR_FORMAT, "'%s' has no weight_map: download it again", index);
+		goto out;
+	}
+	json_object_foreach(map, name, file)
+	{
+		const char *shard = json_string_value(file);
+		rc = check_shard_name(index, shard, e);
+		if (!rc && find_file(c, shard) < 0)
+			rc = add_shard(c, dir, index, shard, e);
+		if (rc)
+			goto out;
+	}
+	drop_unlisted(c, map);
+	rc = finish(c, e);
+	if (!rc)
+		rc = check_listed(c, index, map, e);
+out:
+	json_decref(root);
+	return rc;
+}
+
+/* ---- public ------------------------------------------------------------- */
+
+static bool exists(const char *dir, const char *name)
+{
+	struct str path = {0};
+
+	str_printf(&path, "%s/%s", dir, name);
+	bool there = !access(str_get(&path), F_OK);
+	str_done(&path);
+	return there;
+}
+
+static int open_dir(struct ckpt *c, const char *dir, struct err *e)
+{
+	static const char *const files[] = {"model.safetensors", "pytorch_model.bin"};
+	static const char *const indexes[] = {
+		"model.safetensors.index.json", "pytorch_model.bin.index.json"};
+
+	for (int i = 0; i < 2; i++) {
+		if (exists(dir, indexes[i]))
+			return open_shards(c, dir, indexes[i], e);
+		if (!exists(dir, files[i]))
+			continue;
+		int rc = add_file(c, dir, files[i], e);
+		return rc ? rc : finish(c, e);
+	}
+	return err_set(e, ERR_IO,
+		"'%s' holds no weights: expected model.safetensors or "
+		"pytorch_model.bin, or the index of their parts",
+		dir);
+}
+
+int ckpt_open(const char *dir, struct ckpt **ret, struct err *e)
+{
+	struct ckpt *c = ckpt_new();
+	int rc = open_dir(c, dir, e);
+
+	*ret = NULL;
+	if (rc)
+		ckpt_close(c);
+	else
+		*ret = c;
+	return rc;
+}
+
+int ckpt_open_file(const char *path, struct ckpt **ret, struct err *e)
+{
+	struct ckpt *c = ckpt_new();
+	int rc = add_file(c, NULL, path, e);
+
+	*ret = NULL;
+	if (!rc)
+		rc = finish(c, e);
+	if (rc)
+		ckpt_close(c);
+	else
+		*ret = c;
+	return rc;
+}
+
+void ckpt_close(struct ckpt *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->files.n; i++)
+		if (c->files.at[i].fd >= 0)
+			close(c->files.at[i].fd);
+	VEC_DONE(&c->files);
+	VEC_DONE(&c->tensors);
+	arena_done(&c->arena);
+	free(c);
+}
+
+size_t ckpt_count(const struct ckpt *c)
+{
+	return c->tensors.n;
+}
+
+const struct ckpt_tensor *ckpt_at(const struct ckpt *c, size_t i)
+{
+	return &c->tensors.at[i];
+}
+
+const struct ckpt_tensor *ckpt_find(const struct ckpt *c, const char *name)
+{
+	const struct ckpt_tensor key = {.name = name};
+
+	if (!c->tensors.n)
+		return NULL;
+	return bsearch(&key, c->tensors.at, c->tensors.n, sizeof(key), compare_names);
+}
+
+uint64_t ckpt_bytes(const struct ckpt *c)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < c->files.n; i++)
+		n += c->files.at[i].size;
+	return n;
+}
+
+const char *ckpt_identity(const struct ckpt *c)
+{
+	return c->identity;
+}
