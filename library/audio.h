@@ -83,9 +83,10 @@ struct audio_read_desc {
 int audio_read(const struct audio_read_desc *d, struct audio *ret, struct err *e);
 void audio_done(struct audio *a);
 
-/* The recipe stored in a WAV file, NUL-terminated UTF-8, to be freed by the
- * caller.  ERR_FORMAT when the file is no WAV file, or holds no recipe or a
- * damaged one.  The text comes from a file: whoever parses it must not trust it. */
+/* The recipe stored in a WAV file, without a newline at its end, as
+ * NUL-terminated UTF-8, to be freed by the caller.  ERR_FORMAT when the file is no WAV file, or
+ * holds no recipe or a damaged one.  The text comes from a file: whoever parses it must not trust
+ * it. */
 int audio_read_recipe(const char *path, char **ret, struct err *e);
 
 #endif

@@ -77,6 +77,8 @@ static int take_recipe(struct walk *w, uint64_t size, char **ret, struct err *e)
 		free(text);
 		return rc;
 	}
+	if (text[size - 1] == '\n') /* the writer's padding */
+		text[size - 1] = '\0';
 	*ret = text;
 	return 0;
 }

@@ -260,6 +260,19 @@ static void add_info(struct str *b, const char *comment)
 	str_done(&info);
 }
 
+/* An odd recipe gets a newline, which JSON ignores, instead of RIFF's padding:
+ * libsndfile loses its way in an RF64 file after an unknown chunk of odd size. */
+static void add_recipe(struct str *b, const char *recipe)
+{
+	struct str text = {0};
+
+	str_add(&text, recipe);
+	if (text.n % 2)
+		str_add_char(&text, '\n');
+	add_chunk(b, "wshd", str_get(&text), text.n);
+	str_done(&text);
+}
+
 /* header_size is that of the finished header; 0 while it is measured. */
 static void build_header(
 	const struct audio_writer_desc *d, uint64_t n_frames, size_t header_size, struct str *b)
@@ -285,7 +298,7 @@ static void build_header(
 	}
 	add_info(b, d->comment);
 	if (d->recipe)
-		add_chunk(b, "wshd", d->recipe, strlen(d->recipe));
+		add_recipe(b, d->recipe);
 	str_add(b, "data");
 	add_le(b, rf64 ? UINT32_MAX : data, 4);
 }

@@ -32,11 +32,13 @@ static int make_folders(char *path, struct err *e)
 			"folder name '%.64s...' is too long; choose a shorter one", path);
 	for (char *p = path + 1;; p++) {
 		char c = *p;
+		int why;
 		if (c && c != '/')
 			continue;
 		*p = '\0';
-		if (mkdir(path, 0700) && errno != EEXIST && stat(path, &st))
-			return err_errno(e, errno,
+		why = mkdir(path, 0700) ? errno : 0; /* before stat changes it */
+		if (why && why != EEXIST && stat(path, &st))
+			return err_errno(e, why,
 				"cannot make the folder '%s' (choose another with "
 				"--library)",
 				path);

@@ -1,6 +1,7 @@
 /* The library's folder, names of takes, models. */
 #include "library/paths.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -97,6 +98,21 @@ static void folders_that_cannot_be_made_are_refused(void **state)
 	expect_no_library(name, ERR_ARG, "too long");
 }
 
+/* The reason is mkdir's, not that of a later look.  Root may write anywhere,
+ * so root becomes nobody for this. */
+static void a_folder_of_others_is_named(void **state)
+{
+	bool root = !geteuid();
+
+	assert_int_equal(chmod(*state, 0555), 0);
+	if (root)
+		assert_int_equal(seteuid(65534), 0);
+	expect_no_library(scratch_path(state, "a/b"), ERR_IO, "Permission denied");
+	if (root)
+		assert_int_equal(seteuid(0), 0);
+	chmod(*state, 0755);
+}
+
 static void takes_have_fresh_names(void **state)
 {
 	const char *library = scratch_path(state, "lib");
@@ -163,6 +179,7 @@ int main(void)
 		TEST(the_first_that_is_set_wins),
 		TEST(a_folder_that_is_there_keeps_its_mode),
 		TEST(folders_that_cannot_be_made_are_refused),
+		TEST(a_folder_of_others_is_named),
 		TEST(takes_have_fresh_names),
 		TEST(a_senseless_time_is_refused),
 		TEST(models_are_found_by_plain_names_only),
