@@ -577,6 +577,11 @@ static void report(struct load *l)
 		l->is_cancelled = true;
 }
 
+static int check_cancelled(const struct load *l, struct err *e)
+{
+	return l->is_cancelled ? err_set(e, ERR_CANCELLED, "loading was stopped") : 0;
+}
+
 static void run_thread(void *ud, int thread, int n_threads)
 {
 	struct load *l = ud;
@@ -605,8 +610,8 @@ static int run_tasks(struct load *l,
 	l->next = 0;
 	l->failed = SIZE_MAX;
 	pool_team(l->pool, run_thread, l);
-	if (l->is_cancelled)
-		return err_set(e, ERR_CANCELLED, "loading was stopped");
+	if (check_cancelled(l, e))
+		return ERR_CANCELLED;
 	if (l->failed != SIZE_MAX)
 		return err_set(e, l->error.code, "%s", l->error.text);
 	return gpu_sync(l->b->gpu, e);
@@ -868,8 +873,10 @@ int bind_load(struct bind *b, int (*progress)(void *ud, uint64_t done, uint64_t 
 	l.scratch = scratch;
 	if (!rc)
 		rc = load_slots(&l, e);
-	if (!rc)
+	if (!rc) {
 		report(&l);
+		rc = check_cancelled(&l, e);
+	}
 	free(scratch);
 	pool_close(l.pool);
 	return rc;

@@ -66,7 +66,7 @@ static const json_t *find(const struct config *c, const char *path)
 /* The value as the file has it, shortened. */
 static const char *show(const json_t *v, char out[64])
 {
-	char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+	char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
 
 	snprintf(out, 64, "%.40s%s", text ? text : "?", text && strlen(text) > 40 ? "..." : "");
 	free(text);
