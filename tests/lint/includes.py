@@ -9,7 +9,7 @@ import tree
 
 # System headers anyone may use: the C library, POSIX, Linux, and intrinsics.
 LIBC = set(
-    """assert ctype dirent dlfcn endian errno fcntl fenv float ftw getopt glob grp iconv
+    """assert ctype dirent dlfcn endian errno fcntl fenv float fnmatch ftw getopt glob grp iconv
     inttypes langinfo libgen limits locale malloc math poll pthread pwd regex sched semaphore
     setjmp signal spawn stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn
     string strings syslog termios threads time uchar ucontext unistd wchar wctype

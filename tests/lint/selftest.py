@@ -18,8 +18,11 @@ CLEAN = {
     'const char *s = "exit(1) // ";\n',
     "engine/cli/main.c": '#include "library/base/err.h"\n#include <stdio.h>\n\n'
     "int main(void)\n{\n\tprintf(\"%d\\n\", err_code());\n\treturn 0;\n}\n",
-    "engine/meson.build": "x = files('net.c', 'cli/main.c')\n",
     "scripts/run": "#!/bin/sh\necho hello\n",
+    # What meson tells of a build folder, which here is the tree itself; @ stands for its path.
+    "meson-info/intro-tests.json": '[{"name": "t", "suite": ["x:unit"], "cmd": ["/bin/sh"]}]\n',
+    "meson-info/intro-targets.json": '[{"filename": ["@/x"], "target_sources": '
+    '[{"sources": ["@/engine/net.c", "@/engine/cli/main.c"]}]}]\n',
 }
 
 # check, file that replaces or joins the clean tree, its text, expected finding
@@ -53,7 +56,12 @@ PLANTED = [
     ("files", "docs/x.md", "see /" + "work/x\n", "docs/x.md:1: a path"),
     ("files", "docs/x.md", "\nsee ../" + "shared/y\n", "docs/x.md:2: a path"),
     ("files", "docs/x.md", "https:/" + "/pypi.corp.internal/simple\n", "docs/x.md:1: host"),
-    ("files", "engine/forgotten.c", "int x;\n", "engine/forgotten.c:1: in no meson.build"),
+    ("files", "docs/x.md", "\nhttp:/" + "/proxy:3128\n", "docs/x.md:2: host"),
+    ("built", "engine/forgotten.c", "int x;\n", "engine/forgotten.c:1: in no target"),
+    ("built", "meson-info/intro-tests.json", '[{"name": "t", "suite": ["x:odd"], "cmd": ["/t"]}]',
+     "t: suite odd"),
+    ("built", "meson-info/intro-tests.json", '[{"name": "t", "suite": ["x:ops"], "cmd": ["/t"]}]',
+     "t: /t does not exist"),
 ]
 
 
@@ -62,10 +70,11 @@ def run(check, files):
         root = pathlib.Path(folder)
         for name, text in files.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).write_text(text)
+            (root / name).write_text(text.replace("@", str(root.resolve())))
         subprocess.run(["git", "init", "-q"], cwd=root, check=True)
         subprocess.run(["git", "add", "-A"], cwd=root, check=True)
         script = [sys.executable, str(HERE / f"{check}.py"), str(root)]
+        script += [str(root)] if check == "built" else []
         return subprocess.run(script, capture_output=True, text=True)
 
 

@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""No C file is left out of the build; every registered test is in a known
+suite, and its program or script exists or is built.
+
+built.py ROOT BUILD
+"""
+import json
+import pathlib
+import sys
+
+import tree
+
+SUITES = {"unit", "ops", "parity", "faults", "threads", "lint", "fuzz", "slow"}
+
+
+def check_sources(root, targets):
+    compiled = {
+        source
+        for target in targets
+        for part in target["target_sources"]
+        for source in part.get("sources", [])
+    }
+    for path in tree.tracked(root, "*.c", "*.cu"):
+        if str(root / path) not in compiled:
+            yield f"{path}:1: in no target"
+
+
+def check_tests(tests, targets):
+    built = {name for target in targets for name in target["filename"]}
+    for test in tests:
+        suites = {suite.rpartition(":")[2] for suite in test["suite"]}
+        if not suites or not suites <= SUITES:
+            yield f"{test['name']}: suite {', '.join(suites) or 'none'} is not known"
+        for word in test["cmd"][:2]:
+            if word.startswith("/") and word not in built and not pathlib.Path(word).exists():
+                yield f"{test['name']}: {word} does not exist"
+
+
+def check(root):
+    info = pathlib.Path(sys.argv[2]) / "meson-info"
+    targets = json.loads((info / "intro-targets.json").read_text())
+    yield from check_sources(root, targets)
+    yield from check_tests(json.loads((info / "intro-tests.json").read_text()), targets)
+
+
+if __name__ == "__main__":
+    tree.main(check)
