@@ -11,7 +11,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 CLEAN = {
     ".clang-format": (HERE.parents[1] / ".clang-format").read_text(),
     "library/base/err.h": "int err_code(void);\n",
-    "library/library.h": '#include "library/base/err.h"\n#include <sqlite3.h>\n',
+    "library/library.h": '#include "library/base/err.h"\n#include <stdio.h>\n',
     "gpu/gpu.h": "#include <stdint.h>\nint64_t gpu_count(void);\n",
     "gpu/ops.h": '#include "gpu/gpu.h"\n',
     "engine/net.c": '#include "gpu/gpu.h"\n/* "quoted" // printf("x"); system(1) */\n'
@@ -30,6 +30,7 @@ PLANTED = [
     ("includes", "library/base/x.h", '\n#include "library/library.h"\n', "library/base/x.h:2:"),
     ("includes", "library/x.h", '#include "gpu/gpu.h"\n', "library/x.h:1:"),
     ("includes", "library/x.h", "#include <ncurses.h>\n", "library/x.h:1:"),
+    ("includes", "library/base/x.h", "#include <sndfile.h>\n", "library/base/x.h:1:"),
     ("includes", "gpu/x.h", '#include "library/library.h"\n', "gpu/x.h:1:"),
     ("includes", "gpu/x.h", "#include <cuda_runtime.h>\n", "gpu/x.h:1:"),
     ("includes", "engine/x.h", '#include "library/library.h"\n', "engine/x.h:1:"),
