@@ -62,7 +62,7 @@ uint64_t gpu_dispatches(const struct gpu *g);
 enum gpu_dtype {
 	GPU_F32,
 	GPU_BF16,
-	GPU_I8,	 /* weights only: symmetric, one f32 scale per row */
+	GPU_I8,  /* weights only: symmetric, one f32 scale per row */
 	GPU_I32, /* ids only */
 };
 
@@ -76,8 +76,9 @@ struct gpu_shape {
 	int64_t ne[4];
 };
 /* SHAPE(T, C) */
-#define SHAPE(...)                                                             \
-	((struct gpu_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
+#define SHAPE(...)                                                                                 \
+	((struct gpu_shape){                                                                       \
+		(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
 
 struct gpu_tensor {
 	const char *name; /* borrowed; for messages */
@@ -120,11 +121,11 @@ uint64_t gpu_matrix_bytes(const struct gpu *g, enum gpu_dtype dtype, int64_t n_o
 
 /* Rows first..first+n-1 along dimension `dim` (0, or 1 of a rank-3 tensor);
  * no copy.  The struct lives in arena a, the data where t's does. */
-struct gpu_tensor *gpu_view(struct gpu *g, struct gpu_arena *a, const struct gpu_tensor *t,
-	int dim, int64_t first, int64_t n);
+struct gpu_tensor *gpu_view(struct gpu *g, struct gpu_arena *a, const struct gpu_tensor *t, int dim,
+	int64_t first, int64_t n);
 /* The same elements with another shape; t must be contiguous. */
-struct gpu_tensor *gpu_reshape(struct gpu *g, struct gpu_arena *a, const struct gpu_tensor *t,
-	struct gpu_shape shape);
+struct gpu_tensor *gpu_reshape(
+	struct gpu *g, struct gpu_arena *a, const struct gpu_tensor *t, struct gpu_shape shape);
 
 /* Converts f32 rows into t (MATRIX, or ROWS of F32 or BF16): src holds n rows
  * of ne[1] (all inner dimensions).  Rounds to nearest even; int8 takes
@@ -147,7 +148,8 @@ void gpu_tap(struct gpu *g, const struct gpu_tensor *t, const char *fmt, ...)
 
 /* ---- products ----------------------------------------------------------- */
 
-/* y[M,N] = x[M,K] w[N,K]^T + bias[N].  w: MATRIX f32, bf16 or int8; x, y, bias
+/* y[M,N] = x[M,K] w[N,K]^T + bias[N]; leading dimensions of x and y count as
+ * rows.  w: MATRIX f32, bf16 or int8; x, y, bias
  * f32; bias may be NULL.  Each output is one chain of fused multiply-adds
  * over k in ascending order (int8: exact integer sums of 16-bit activations,
  * scaled per row of x).  M rows cost one pass over w. */
@@ -164,7 +166,7 @@ void gpu_linear_add(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor
  *	y[t,o] = bias[o] + sum_{k,c} x[t*stride + k*dilation, c] w[o, k*Cin + c] */
 struct gpu_conv {
 	int64_t kernel;
-	int64_t stride;	  /* 0 means 1 */
+	int64_t stride;   /* 0 means 1 */
 	int64_t dilation; /* 0 means 1 */
 };
 void gpu_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
@@ -197,7 +199,7 @@ struct gpu_kv {
 	enum gpu_dtype dtype; /* F32 or BF16 */
 	int64_t n_rows, n_heads, head_dim, max_len;
 	struct gpu_tensor *k, *v; /* device layout */
-	int64_t *len;		  /* [n_rows] filled so far; host; in the arena */
+	int64_t *len;             /* [n_rows] filled so far; host; in the arena */
 };
 struct gpu_kv *gpu_kv_new(struct gpu *g, struct gpu_arena *a, enum gpu_dtype dtype, int64_t n_rows,
 	int64_t n_heads, int64_t head_dim, int64_t max_len);
@@ -235,7 +237,7 @@ void gpu_rms_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *
 /* y may be x. */
 void gpu_relu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 void gpu_gelu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x); /* exact, erf */
-void gpu_elu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x); /* alpha 1 */
+void gpu_elu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);  /* alpha 1 */
 
 /* y = a + b; b may have fewer rows (first dimension) than a, a multiple:
  * it then repeats.  y may be a. */
@@ -261,8 +263,8 @@ void gpu_rvq_encode(struct gpu *g, struct gpu_tensor *codes, const struct gpu_te
 
 /* logits [2B, V] (with text first, then without), y [B, V]:
  * y = null + (text - null) * guidance */
-void gpu_guidance(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *logits,
-	float guidance);
+void gpu_guidance(
+	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *logits, float guidance);
 
 /* One id per row of logits [N, V], ids I32 [N].
  * Order: temperature, top-k (ties with the k-th kept), top-p (the smallest
@@ -270,10 +272,10 @@ void gpu_guidance(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *
  * the cumulative sum in index order at u = philox(seed, stream, offset).
  * Row n uses seed[n / n_streams], stream n % n_streams. */
 struct gpu_sampling {
-	bool greedy;	    /* argmax, the first on ties */
-	float temperature;  /* > 0 */
-	int top_k;	    /* 0: off */
-	float top_p;	    /* 0 or >= 1: off */
+	bool greedy;          /* argmax, the first on ties */
+	float temperature;    /* > 0 */
+	int top_k;            /* 0: off */
+	float top_p;          /* 0 or >= 1: off */
 	const uint64_t *seed; /* host, [N / n_streams] */
 	int64_t n_streams;
 	uint64_t offset;

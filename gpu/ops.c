@@ -126,14 +126,19 @@ static bool is_matrix(const struct gpu_tensor *t)
 	return t->layout == GPU_MATRIX;
 }
 
-static bool is_same_shape(const struct gpu_tensor *a, const struct gpu_tensor *b)
+/* Extents of dimensions first..end-1. */
+static bool is_same_extents(
+	const struct gpu_tensor *a, const struct gpu_tensor *b, int first, int end)
 {
-	if (a->n_dims != b->n_dims)
-		return false;
-	for (int i = 0; i < a->n_dims; i++)
+	for (int i = first; i < end; i++)
 		if (a->ne[i] != b->ne[i])
 			return false;
 	return true;
+}
+
+static bool is_same_shape(const struct gpu_tensor *a, const struct gpu_tensor *b)
+{
+	return a->n_dims == b->n_dims && is_same_extents(a, b, 0, a->n_dims);
 }
 
 static bool is_kv(const struct gpu_kv *kv)
@@ -166,14 +171,16 @@ static void linear(struct gpu *g, const char *op, struct gpu_tensor *y, const st
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, int beta)
 {
 	CALL(g, op, linear, IN(y), IN(x), IN(w), OPT(bias));
-	NEED(is_f32(y, 2) && is_f32(x, 2), "x and y must be contiguous f32 of rank 2");
+	NEED(is_plain(y, GPU_F32) && is_plain(x, GPU_F32), "x and y must be contiguous f32");
 	NEED(is_matrix(w), "w must be a packed matrix");
-	NEED(x->ne[1] == w->ne[1], "inner sizes differ");
-	NEED(y->ne[0] == x->ne[0] && y->ne[1] == w->ne[0], "y has another shape than x w^T");
+	const int last = x->n_dims - 1;
+	NEED(x->ne[last] == w->ne[1], "inner sizes differ");
+	NEED(y->n_dims == x->n_dims && is_same_extents(y, x, 0, last) && y->ne[last] == w->ne[0],
+		"y has another shape than x w^T");
 	NEED(is_vector(bias, w->ne[0]), "bias must be f32, one per output");
 	NEED(y->data != x->data, "y may not be x");
 	g->dispatches++;
-	if (y->ne[0])
+	if (gpu_count(y))
 		g->ops->linear(g, y, x, w, bias, beta);
 }
 
@@ -402,12 +409,8 @@ void gpu_elu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
 /* b's rows repeat in a's; everything but the first dimension agrees. */
 static bool can_repeat(const struct gpu_tensor *a, const struct gpu_tensor *b)
 {
-	if (a->n_dims != b->n_dims || b->ne[0] < 1 || a->ne[0] % b->ne[0])
-		return false;
-	for (int i = 1; i < a->n_dims; i++)
-		if (a->ne[i] != b->ne[i])
-			return false;
-	return true;
+	return a->n_dims == b->n_dims && b->ne[0] >= 1 && a->ne[0] % b->ne[0] == 0 &&
+	       is_same_extents(a, b, 1, a->n_dims);
 }
 
 void gpu_add(

@@ -33,8 +33,8 @@ struct gpu_ops {
 	/* Packed matrices: bytes of data, scale and sums of one [n_out, n_in]. */
 	size_t (*matrix_bytes)(enum gpu_dtype dtype, int64_t n_out, int64_t n_in, size_t *ret_scale,
 		size_t *ret_sums);
-	void (*put_rows)(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n,
-		const float *src);
+	void (*put_rows)(
+		struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n, const float *src);
 
 	/* beta 0: y = ..., 1: y += ... */
 	void (*linear)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
@@ -50,8 +50,8 @@ struct gpu_ops {
 	void (*kv_size)(const struct gpu_kv *kv, int64_t *ret_k, int64_t *ret_v);
 	void (*attention_causal)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 		struct gpu_kv *kv, int64_t n_time, float scale);
-	void (*kv_fill)(struct gpu *g, struct gpu_kv *kv, int64_t row,
-		const struct gpu_tensor *kv_x);
+	void (*kv_fill)(
+		struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu_tensor *kv_x);
 	void (*attention_cross)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
 		const struct gpu_kv *kv, float scale);
 	void (*attention_full)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
@@ -60,12 +60,12 @@ struct gpu_ops {
 	/* rms: b is NULL */
 	void (*norm)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *w, const struct gpu_tensor *b, float eps, bool rms);
-	void (*unary)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
-		enum gpu_unary op);
+	void (*unary)(
+		struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, enum gpu_unary op);
 	void (*add)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
 		const struct gpu_tensor *b);
-	void (*copy)(struct gpu *g, struct gpu_tensor *dst, const struct gpu_tensor *src,
-		bool flip);
+	void (*copy)(
+		struct gpu *g, struct gpu_tensor *dst, const struct gpu_tensor *src, bool flip);
 	void (*fill)(struct gpu *g, struct gpu_tensor *y, float value);
 	void (*embed_sum)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *table,
 		const struct gpu_tensor *ids);

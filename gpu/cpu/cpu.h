@@ -18,8 +18,8 @@
 /* Instruction sets, each including those before it. */
 enum cpu_isa {
 	CPU_GENERIC,
-	CPU_AVX2,	 /* AVX2, FMA, F16C */
-	CPU_AVX512,	 /* AVX-512 F, BW, DQ, VL */
+	CPU_AVX2,        /* AVX2, FMA, F16C */
+	CPU_AVX512,      /* AVX-512 F, BW, DQ, VL */
 	CPU_AVX512_VNNI, /* and VNNI */
 };
 
@@ -28,7 +28,8 @@ struct vec_kernels; /* vec_kernels.h: elementwise, norms, reductions */
 struct cpu {
 	struct pool *pool;
 	int isa; /* enum cpu_isa */
-	const struct cpu_kernels *kernels; /* cpu_kernels_for(isa): set at open and by cpu_limit_isa */
+	const struct cpu_kernels
+		*kernels; /* cpu_kernels_for(isa): set at open and by cpu_limit_isa */
 	const struct vec_kernels *vec;
 	void *scratch; /* owned; see cpu_scratch() */
 	size_t scratch_bytes;
@@ -84,8 +85,8 @@ void cpu_rows(struct gpu *g, int64_t n_rows, int64_t work,
 /* ---- entries of the table, as in gpu/ops.h ------------------------------- */
 
 /* linear.c */
-size_t cpu_matrix_bytes(enum gpu_dtype dtype, int64_t n_out, int64_t n_in, size_t *ret_scale,
-	size_t *ret_sums);
+size_t cpu_matrix_bytes(
+	enum gpu_dtype dtype, int64_t n_out, int64_t n_in, size_t *ret_scale, size_t *ret_sums);
 void cpu_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n, const float *src);
 void cpu_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, int beta);
@@ -122,8 +123,8 @@ void cpu_embed_sum(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor 
 	const struct gpu_tensor *ids);
 void cpu_rvq_encode(struct gpu *g, struct gpu_tensor *codes, const struct gpu_tensor *z,
 	const struct gpu_tensor *codebooks);
-void cpu_guidance(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *logits,
-	float guidance);
+void cpu_guidance(
+	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *logits, float guidance);
 
 /* sample.c */
 void cpu_sample(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *logits,

@@ -1,0 +1,279 @@
+/* The three attentions and their caches against the reference, position by
+ * position, at both cache dtypes and every instruction set. */
+#include "tests/ops/naive.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const enum gpu_dtype dtypes[] = {GPU_F32, GPU_BF16};
+static const char *const dtype_names[] = {[GPU_F32] = "f32", [GPU_BF16] = "bf16"};
+
+/* Keys and values as the cache holds them: columns width .. 3 width of qkv. */
+static float *rounded(const float *qkv, int64_t n_rows, int64_t width, enum gpu_dtype dtype)
+{
+	float *r = keep((size_t)(n_rows * 3 * width), sizeof(*r));
+
+	for (int64_t i = 0; i < n_rows * 3 * width; i++)
+		r[i] = dtype == GPU_BF16 && i % (3 * width) >= width ? cpu_f32(cpu_bf16(qkv[i]))
+								     : qkv[i];
+	return r;
+}
+
+/* Sequences of `total` positions, fed in pieces; all qkv as [R, total, 3H]. */
+struct causal_case {
+	int64_t n_rows, n_heads, head_dim;
+	int64_t pieces[5]; /* 0 ends */
+};
+
+static struct want causal_want(
+	const struct causal_case *k, const float *qkv, int64_t total, double scale)
+{
+	const int64_t width = k->n_heads * k->head_dim;
+	struct want want = want_new(k->n_rows * total * width);
+
+	for (int64_t r = 0; r < k->n_rows; r++)
+		for (int64_t h = 0; h < k->n_heads; h++)
+			for (int64_t t = 0; t < total; t++) {
+				const float *seq = qkv + r * total * 3 * width + h * k->head_dim;
+				int64_t at = (r * total + t) * width + h * k->head_dim;
+				naive_attend((struct want){want.y + at, want.tol + at},
+					seq + t * 3 * width, seq + width, seq + 2 * width,
+					3 * width, NULL, t + 1, k->head_dim, scale);
+			}
+	return want;
+}
+
+/* Frames first .. first + n - 1 of each sequence, as the rows of one tensor. */
+static float *frames(
+	const float *x, int64_t n_rows, int64_t total, int64_t width, int64_t first, int64_t n)
+{
+	float *out = keep((size_t)(n_rows * n * width), sizeof(*out));
+
+	for (int64_t r = 0; r < n_rows; r++)
+		memcpy(out + r * n * width, x + (r * total + first) * width,
+			(size_t)(n * width) * sizeof(*out));
+	return out;
+}
+
+static void check_causal(const struct causal_case *k, enum gpu_dtype dtype)
+{
+	const int64_t width = k->n_heads * k->head_dim;
+	int64_t total = 0;
+
+	for (int i = 0; i < 5; i++)
+		total += k->pieces[i];
+	const float scale = 1 / sqrtf((float)k->head_dim);
+	float *qkv = random_floats(k->n_rows * total * 3 * width);
+	struct want want =
+		causal_want(k, rounded(qkv, k->n_rows * total, width, dtype), total, scale);
+
+	FOR_EACH_ISA(d)
+	{
+		/* The cache is filled to the last position. */
+		struct gpu_kv *kv =
+			gpu_kv_new(d.g, d.a, dtype, k->n_rows, k->n_heads, k->head_dim, total);
+		int64_t at = 0;
+		for (int i = 0; i < 5 && k->pieces[i]; at += k->pieces[i++]) {
+			const int64_t n = k->pieces[i], rows = k->n_rows * n;
+			struct gpu_tensor *y = empty(&d, "y", SHAPE(rows, width));
+			float *part = frames(qkv, k->n_rows, total, 3 * width, at, n);
+			gpu_attention_causal(
+				d.g, y, put(&d, "qkv", SHAPE(rows, 3 * width), part), kv, scale);
+			float *got = get(&d, y);
+			for (int64_t r = 0; r < k->n_rows; r++) {
+				int64_t from = (r * total + at) * width;
+				assert_int_equal(kv->len[r], at + n);
+				assert_close(got + r * n * width,
+					(struct want){want.y + from, want.tol + from}, n * width,
+					"isa %d %s row %d, %d heads of %d, positions %d + %d",
+					d.isa, dtype_names[dtype], (int)r, (int)k->n_heads,
+					(int)k->head_dim, (int)at, (int)n);
+			}
+		}
+	}
+}
+
+static void causal(void **state)
+{
+	static const struct causal_case cases[] = {
+		{1, 1, 1, {1}},
+		{1, 1, 2, {1, 1, 1, 1}},
+		{2, 3, 7, {3, 1, 1, 30, 1}},
+		{2, 2, 32, {31, 1, 1, 2}},
+		{1, 4, 33, {64, 1, 9}},
+		{3, 1, 63, {7, 40, 1}},
+		{2, 2, 64, {1, 1, 129, 1}},
+		{1, 1, 100, {65, 2}},
+		{2, 16, 64, {150, 1}},
+	};
+
+	for (size_t t = 0; t < N_OF(dtypes); t++)
+		for (size_t i = 0; i < N_OF(cases); i++) {
+			seed(i);
+			check_causal(&cases[i], dtypes[t]);
+			test_done(NULL);
+		}
+}
+
+/* After gpu_kv_clear() a cache is as new. */
+static void cleared(void **state)
+{
+	enum { T = 5, WIDTH = 2 * 7 };
+	float *a = random_floats(T * 3 * WIDTH), *b = random_floats(T * 3 * WIDTH);
+
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_kv *kv = gpu_kv_new(d.g, d.a, GPU_F32, 1, 2, 7, T),
+			      *fresh = gpu_kv_new(d.g, d.a, GPU_F32, 1, 2, 7, T);
+		struct gpu_tensor *y[2] = {
+			empty(&d, "y0", SHAPE(T, WIDTH)), empty(&d, "y1", SHAPE(T, WIDTH))};
+		gpu_attention_causal(d.g, y[0], put(&d, "a", SHAPE(T, 3 * WIDTH), a), kv, 1);
+		gpu_kv_clear(kv);
+		assert_int_equal(kv->len[0], 0);
+		gpu_attention_causal(d.g, y[0], put(&d, "b", SHAPE(T, 3 * WIDTH), b), kv, 1);
+		gpu_attention_causal(d.g, y[1], put(&d, "b", SHAPE(T, 3 * WIDTH), b), fresh, 1);
+		assert_same_bits(get(&d, y[0]), get(&d, y[1]), T * WIDTH, "isa %d", d.isa);
+	}
+}
+
+/* Great scores: the softmax must not overflow, and finds the one key that counts. */
+static void scores_are_large(void **state)
+{
+	enum { T = 40, DIM = 32 };
+	float *qkv = random_floats(T * 3 * DIM);
+
+	for (int i = 0; i < T * 3 * DIM; i++)
+		if (i % (3 * DIM) < 2 * DIM)
+			qkv[i] *= 40;
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_kv *kv = gpu_kv_new(d.g, d.a, GPU_F32, 1, 1, DIM, T);
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(T, DIM));
+		gpu_attention_causal(d.g, y, put(&d, "qkv", SHAPE(T, 3 * DIM), qkv), kv, 1);
+		const struct causal_case k = {1, 1, DIM, {T}};
+		assert_close(get(&d, y), causal_want(&k, qkv, T, 1), T * DIM, "isa %d", d.isa);
+	}
+}
+
+/* ---- cross -------------------------------------------------------------- */
+
+struct cross_case {
+	int64_t n_rows, per_row, n_heads, head_dim;
+	int64_t len[3]; /* of the sequences */
+};
+
+static void check_cross(const struct cross_case *k, enum gpu_dtype dtype)
+{
+	const int64_t width = k->n_heads * k->head_dim, n_q = k->n_rows * k->per_row;
+	const float scale = 0.3f;
+	float *q = random_floats(n_q * width), *kv_x[3];
+	struct want want = want_new(n_q * width);
+	int64_t longest = 0;
+
+	for (int64_t r = 0; r < k->n_rows; r++) {
+		longest = k->len[r] > longest ? k->len[r] : longest;
+		kv_x[r] = random_floats(k->len[r] * 2 * width);
+		float *held = keep((size_t)(k->len[r] * 2 * width), sizeof(*held));
+		for (int64_t i = 0; i < k->len[r] * 2 * width; i++)
+			held[i] = dtype == GPU_BF16 ? cpu_f32(cpu_bf16(kv_x[r][i])) : kv_x[r][i];
+		for (int64_t i = 0; i < k->per_row * k->n_heads; i++) {
+			const int64_t column = i % k->n_heads * k->head_dim;
+			const int64_t at = (r * k->per_row + i / k->n_heads) * width + column;
+			naive_attend((struct want){want.y + at, want.tol + at}, q + at,
+				held + column, held + width + column, 2 * width, NULL, k->len[r],
+				k->head_dim, scale);
+		}
+	}
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_kv *kv =
+			gpu_kv_new(d.g, d.a, dtype, k->n_rows, k->n_heads, k->head_dim, longest);
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(n_q, width));
+		for (int64_t r = k->n_rows - 1; r >= 0; r--) {
+			gpu_kv_fill(
+				d.g, kv, r, put(&d, "kv", SHAPE(k->len[r], 2 * width), kv_x[r]));
+			assert_int_equal(kv->len[r], k->len[r]);
+		}
+		gpu_attention_cross(d.g, y, put(&d, "q", SHAPE(n_q, width), q), kv, scale);
+		assert_close(get(&d, y), want, n_q * width,
+			"isa %d %s: %d sequences, %d queries each, %d heads of %d", d.isa,
+			dtype_names[dtype], (int)k->n_rows, (int)k->per_row, (int)k->n_heads,
+			(int)k->head_dim);
+	}
+}
+
+static void cross(void **state)
+{
+	static const struct cross_case cases[] = {
+		{1, 1, 1, 1, {1}},
+		{1, 3, 2, 7, {5}},
+		{2, 1, 3, 32, {31, 33}},
+		{3, 2, 1, 33, {1, 64, 100}},
+		{2, 9, 2, 64, {65, 7}},
+		{1, 17, 4, 63, {32}},
+		{2, 4, 16, 64, {12, 140}},
+	};
+
+	for (size_t t = 0; t < N_OF(dtypes); t++)
+		for (size_t i = 0; i < N_OF(cases); i++) {
+			seed(i);
+			check_cross(&cases[i], dtypes[t]);
+			test_done(NULL);
+		}
+}
+
+/* ---- full --------------------------------------------------------------- */
+
+static void check_full(int64_t n_time, int64_t n_heads, int64_t head_dim, bool has_bias)
+{
+	const int64_t width = n_heads * head_dim;
+	float *qkv = random_floats(n_time * 3 * width);
+	float *bias = random_floats(n_heads * (2 * n_time - 1));
+	struct want want = want_new(n_time * width);
+
+	for (int64_t h = 0; h < n_heads; h++)
+		for (int64_t t = 0; t < n_time; t++) {
+			const int64_t at = t * width + h * head_dim;
+			const float *row = bias + h * (2 * n_time - 1) + n_time - 1 - t;
+			naive_attend((struct want){want.y + at, want.tol + at},
+				qkv + t * 3 * width + h * head_dim, qkv + width + h * head_dim,
+				qkv + 2 * width + h * head_dim, 3 * width, has_bias ? row : NULL,
+				n_time, head_dim, 1);
+		}
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(n_time, width));
+		struct gpu_tensor *b = put(&d, "bias", SHAPE(n_heads, 2 * n_time - 1), bias);
+		gpu_attention_full(d.g, y, put(&d, "qkv", SHAPE(n_time, 3 * width), qkv),
+			has_bias ? b : NULL, n_heads, 1);
+		assert_close(get(&d, y), want, n_time * width, "isa %d: %d x %d heads of %d%s",
+			d.isa, (int)n_time, (int)n_heads, (int)head_dim, has_bias ? ", bias" : "");
+	}
+}
+
+static void full(void **state)
+{
+	static const int64_t sizes[][3] = {{1, 1, 1}, {2, 3, 7}, {7, 2, 32}, {31, 1, 33},
+		{33, 2, 64}, {65, 3, 16}, {100, 2, 63}, {130, 12, 64}};
+
+	for (size_t i = 0; i < N_OF(sizes); i++) {
+		seed(i);
+		check_full(sizes[i][0], sizes[i][1], sizes[i][2], false);
+		check_full(sizes[i][0], sizes[i][1], sizes[i][2], true);
+		test_done(NULL);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(causal),
+		TEST(cleared),
+		TEST(scores_are_large),
+		TEST(cross),
+		TEST(full),
+	};
+
+	return RUN_TAP(tests);
+}

@@ -1,0 +1,461 @@
+/* gpu_linear, the convolutions and the LSTM against their references, at every
+ * dtype, instruction set and awkward size. */
+#include "tests/ops/naive.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const enum gpu_dtype dtypes[] = {GPU_F32, GPU_BF16, GPU_I8};
+static const char *const dtype_names[] = {
+	[GPU_F32] = "f32", [GPU_BF16] = "bf16", [GPU_I8] = "int8"};
+
+/* One product in every form: with and without bias, overwriting and adding. */
+static void check_linear(int64_t n_rows, int64_t n_out, int64_t n_in, enum gpu_dtype dtype)
+{
+	float *x = random_floats(n_rows * n_in), *w = random_floats(n_out * n_in);
+	float *bias = random_floats(n_out), *y0 = random_floats(n_rows * n_out);
+	float *wq = quantised(dtype, n_out, n_in, w);
+	const bool i8 = dtype == GPU_I8;
+	const int64_t n = n_rows * n_out;
+	struct want plain = naive_linear(x, wq, NULL, NULL, n_rows, n_out, n_in, i8);
+	struct want biased = naive_linear(x, wq, bias, NULL, n_rows, n_out, n_in, i8);
+	struct want added = naive_linear(x, wq, bias, y0, n_rows, n_out, n_in, i8);
+
+	FOR_EACH_ISA(d)
+	{
+		char what[128];
+		snprintf(what, sizeof(what), "isa %d %s [%d, %d] x [%d, %d]", d.isa,
+			dtype_names[dtype], (int)n_rows, (int)n_in, (int)n_out, (int)n_in);
+		struct gpu_tensor *tx = put(&d, "x", SHAPE(n_rows, n_in), x),
+				  *tw = put_matrix(&d, dtype, "w", n_out, n_in, w),
+				  *tb = put(&d, "bias", SHAPE(n_out), bias),
+				  *y = empty(&d, "y", SHAPE(n_rows, n_out));
+		gpu_linear(d.g, y, tx, tw, NULL);
+		assert_close(get(&d, y), plain, n, "linear %s", what);
+		gpu_linear(d.g, y, tx, tw, tb);
+		assert_close(get(&d, y), biased, n, "linear with bias %s", what);
+		gpu_write(d.g, y, y0, (size_t)n * sizeof(*y0));
+		gpu_linear_add(d.g, y, tx, tw, tb);
+		assert_close(get(&d, y), added, n, "linear_add %s", what);
+	}
+}
+
+static void linear_of_odd_sizes(void **state)
+{
+	static const int64_t rows[] = {1, 2, 3, 5, 9, 17};
+
+	for (size_t t = 0; t < N_OF(dtypes); t++)
+		for (int o = 0; o < N_ODD_SIZES; o++)
+			for (int i = 0; i < N_ODD_SIZES; i++) {
+				seed((uint64_t)(t * 100 + (size_t)o * 10 + (size_t)i));
+				/* Rows vary with the sizes: each meets each over the table. */
+				check_linear(rows[(o + 2 * i) % (int)N_OF(rows)], odd_sizes[o],
+					odd_sizes[i], dtypes[t]);
+				test_done(NULL);
+			}
+}
+
+static void linear_of_every_row_count(void **state)
+{
+	for (size_t t = 0; t < N_OF(dtypes); t++)
+		for (int64_t rows = 1; rows <= 34; rows++) {
+			seed((uint64_t)rows);
+			check_linear(rows, 37, 45, dtypes[t]);
+			test_done(NULL);
+		}
+}
+
+static void linear_of_many_tasks(void **state)
+{
+	static const int64_t sizes[][3] = {
+		{1, 2048, 515}, {200, 257, 300}, {97, 3, 1100}, {2, 4100, 70}, {1100, 5, 33}};
+
+	for (size_t t = 0; t < N_OF(dtypes); t++)
+		for (size_t i = 0; i < N_OF(sizes); i++) {
+			seed(i);
+			check_linear(sizes[i][0], sizes[i][1], sizes[i][2], dtypes[t]);
+			test_done(NULL);
+		}
+}
+
+/* Leading dimensions are rows. */
+static void linear_of_rank_three(void **state)
+{
+	float *x = random_floats(2 * 3 * 20), *w = random_floats(33 * 20);
+	struct want want = naive_linear(x, w, NULL, NULL, 6, 33, 20, false);
+
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(2, 3, 33));
+		gpu_linear(d.g, y, put(&d, "x", SHAPE(2, 3, 20), x),
+			put_matrix(&d, GPU_F32, "w", 33, 20, w), NULL);
+		assert_close(get(&d, y), want, 6 * 33, "isa %d", d.isa);
+	}
+}
+
+/* Zero rows and huge, tiny and equal weights; bf16 must round to nearest even. */
+static void weights_at_the_edges(void **state)
+{
+	static const float edge[] = {0, -0.0f, 1, -1, 1e-30f, -1e30f, 3e38f, 1.00390625f,
+		1.01171875f, -1.00390625f, 0x1.01p0f, 0x1.03p0f, 0x1.010002p0f, 1e-40f, 0x1p-126f,
+		127, 126.4f, -0.6f};
+	enum { N = N_OF(edge) };
+	float *w = keep(N * N, sizeof(*w)), *one = keep(N * N, sizeof(*one));
+
+	for (int i = 0; i < N; i++)
+		one[i * N + i] = 1;
+	memcpy(w, edge, sizeof(edge)); /* row 0; row 1 is zeros; row 2 is one value */
+	for (int i = 0; i < N; i++)
+		w[2 * N + i] = 0.7f;
+	for (int i = 3 * N; i < N * N; i++)
+		w[i] = uniform() * 1e-3f;
+	FOR_EACH_ISA(d)
+	{
+		for (size_t t = 0; t < 2; t++) { /* times the unit matrix: the weights themselves */
+			float *wq = quantised(dtypes[t], N, N, w);
+			struct gpu_tensor *y = empty(&d, "y", SHAPE(N, N));
+			gpu_linear(d.g, y, put(&d, "x", SHAPE(N, N), one),
+				put_matrix(&d, dtypes[t], "w", N, N, w), NULL);
+			float *got = get(&d, y);
+			for (int i = 0; i < N; i++)
+				for (int o = 0; o < N; o++)
+					if (got[i * N + o] != wq[o * N + i])
+						fail_msg("isa %d %s: weight %a became %a, not %a",
+							d.isa, dtype_names[dtypes[t]],
+							(double)w[o * N + i],
+							(double)got[i * N + o],
+							(double)wq[o * N + i]);
+		}
+	}
+}
+
+static void int8_weights_are_rounded_to_the_nearest_step(void **state)
+{
+	enum { N_OUT = 40, N_IN = 61 };
+	float *w = random_floats(N_OUT * N_IN), *one = keep(N_IN * N_IN, sizeof(*one));
+
+	for (int i = 0; i < N_IN; i++)
+		one[i * N_IN + i] = 1;
+	memset(w + 5 * N_IN, 0, N_IN * sizeof(*w));
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(N_IN, N_OUT));
+		gpu_linear(d.g, y, put(&d, "x", SHAPE(N_IN, N_IN), one),
+			put_matrix(&d, GPU_I8, "w", N_OUT, N_IN, w), NULL);
+		float *got = get(&d, y);
+		for (int o = 0; o < N_OUT; o++) {
+			float top = 0;
+			for (int i = 0; i < N_IN; i++)
+				top = fmaxf(top, fabsf(w[o * N_IN + i]));
+			/* Half a step; the rest is the rounding of scales and products. */
+			for (int i = 0; i < N_IN; i++)
+				if (!(fabsf(got[i * N_OUT + o] - w[o * N_IN + i]) <=
+					    top / 127 * 0.5001f))
+					fail_msg("isa %d: weight %g became %g", d.isa,
+						(double)w[o * N_IN + i],
+						(double)got[i * N_OUT + o]);
+		}
+	}
+}
+
+/* Rows may be put in pieces, also into plain tensors. */
+static void rows_come_in_pieces(void **state)
+{
+	float *w = random_floats(100 * 19), *x = random_floats(3 * 19);
+	const int32_t ids[] = {99, 0, 57};
+
+	FOR_EACH_ISA(d)
+	{
+		for (size_t t = 0; t < N_OF(dtypes); t++) {
+			struct gpu_tensor *whole = put_matrix(&d, dtypes[t], "whole", 100, 19, w);
+			struct gpu_tensor *pieces =
+				gpu_new_matrix(d.g, d.a, dtypes[t], "pieces", 100, 19);
+			struct gpu_tensor *tx = put(&d, "x", SHAPE(3, 19), x),
+					  *y[2] = {empty(&d, "y0", SHAPE(3, 100)),
+						  empty(&d, "y1", SHAPE(3, 100))};
+			gpu_put_rows(d.g, pieces, 64, 36, w + 64 * 19);
+			gpu_put_rows(d.g, pieces, 0, 32, w);
+			gpu_put_rows(d.g, pieces, 32, 32, w + 32 * 19);
+			gpu_linear(d.g, y[0], tx, whole, NULL);
+			gpu_linear(d.g, y[1], tx, pieces, NULL);
+			assert_same_bits(get(&d, y[0]), get(&d, y[1]), 300, "isa %d", d.isa);
+		}
+		for (size_t t = 0; t < 2; t++) {
+			struct gpu_tensor *rows =
+				gpu_new(d.g, d.a, dtypes[t], "rows", SHAPE(100, 19));
+			struct gpu_tensor *y = empty(&d, "y", SHAPE(3, 19));
+			float *wq = quantised(dtypes[t], 100, 19, w);
+			gpu_put_rows(d.g, rows, 50, 50, w + 50 * 19);
+			gpu_put_rows(d.g, rows, 0, 50, w);
+			gpu_embed_sum(d.g, y, rows, put_ids(&d, "ids", SHAPE(3, 1), ids));
+			float *got = get(&d, y);
+			for (int i = 0; i < 3; i++)
+				assert_same_bits(
+					got + i * 19, wq + ids[i] * 19, 19, "row %d", ids[i]);
+		}
+	}
+}
+
+/* ---- convolutions ------------------------------------------------------- */
+
+/* A view of frames 2 .. n + 1 of a longer tensor, with this content. */
+static struct gpu_tensor *put_view(const struct dev *d, const char *name, int64_t n_batch,
+	int64_t n_time, int64_t n, const float *data)
+{
+	struct gpu_tensor *whole = empty(d, name, SHAPE(n_batch, n_time + 5, n));
+	struct gpu_tensor *view = gpu_view(d->g, d->a, whole, 1, 2, n_time);
+
+	gpu_copy(d->g, view, put(d, name, SHAPE(n_batch, n_time, n), data));
+	return view;
+}
+
+struct conv_case {
+	int64_t n_batch, n_time, n_in, n_out;
+	struct gpu_conv conv;
+};
+
+static void check_conv1d(const struct conv_case *k, enum gpu_dtype dtype)
+{
+	const struct gpu_conv conv = k->conv;
+	const int64_t dilation = conv.dilation ? conv.dilation : 1,
+		      stride = conv.stride ? conv.stride : 1,
+		      n_frames = (k->n_time - (conv.kernel - 1) * dilation - 1) / stride + 1,
+		      n_cols = conv.kernel * k->n_in, n = k->n_batch * n_frames * k->n_out;
+	float *x = random_floats(k->n_batch * k->n_time * k->n_in);
+	float *w = random_floats(k->n_out * n_cols), *bias = random_floats(k->n_out);
+	float *wq = quantised(dtype, k->n_out, n_cols, w);
+	struct want want = naive_conv1d(
+		x, wq, bias, k->n_batch, k->n_time, k->n_in, k->n_out, conv, dtype == GPU_I8);
+
+	FOR_EACH_ISA(d)
+	{
+		char what[128];
+		snprintf(what, sizeof(what),
+			"isa %d %s B %d T %d %d -> %d kernel %d /%d dilation %d", d.isa,
+			dtype_names[dtype], (int)k->n_batch, (int)k->n_time, (int)k->n_in,
+			(int)k->n_out, (int)conv.kernel, (int)stride, (int)dilation);
+		struct gpu_tensor *tw = put_matrix(&d, dtype, "w", k->n_out, n_cols, w),
+				  *tb = put(&d, "bias", SHAPE(k->n_out), bias),
+				  *y = empty(&d, "y", SHAPE(k->n_batch, n_frames, k->n_out)),
+				  *long_y =
+					  empty(&d, "y", SHAPE(k->n_batch, n_frames + 3, k->n_out)),
+				  *view = gpu_view(d.g, d.a, long_y, 1, 3, n_frames);
+		gpu_conv1d(d.g, y, put(&d, "x", SHAPE(k->n_batch, k->n_time, k->n_in), x), tw, tb,
+			conv);
+		assert_close(get(&d, y), want, n, "conv1d %s", what);
+		gpu_conv1d(d.g, view, put_view(&d, "x", k->n_batch, k->n_time, k->n_in, x), tw, tb,
+			conv);
+		assert_close(get(&d, view), want, n, "conv1d of views %s", what);
+		assert_true(isnan(get(&d, long_y)[3 * k->n_out - 1])); /* nothing before the view */
+		if (k->n_batch > 1)
+			continue;
+		struct gpu_tensor *flat = empty(&d, "y", SHAPE(n_frames, k->n_out));
+		gpu_conv1d(d.g, flat, put(&d, "x", SHAPE(k->n_time, k->n_in), x), tw, tb, conv);
+		assert_same_bits(get(&d, flat), get(&d, y), n, "conv1d of rank 2 %s", what);
+	}
+}
+
+static const struct conv_case conv_cases[] = {
+	{1, 1, 1, 1, {1, 0, 0}},
+	{1, 7, 1, 3, {7, 0, 0}},
+	{2, 33, 3, 2, {3, 1, 1}},
+	{3, 40, 2, 33, {7, 1, 1}},
+	{1, 65, 31, 32, {3, 1, 2}},
+	{2, 50, 5, 7, {3, 1, 4}},
+	{2, 41, 7, 65, {4, 2, 1}},
+	{1, 100, 3, 63, {10, 5, 1}},
+	{2, 64, 4, 31, {8, 4, 1}},
+	{1, 63, 5, 100, {5, 3, 2}},
+	{2, 130, 32, 1, {7, 1, 1}},
+	{1, 300, 32, 64, {3, 1, 1}},
+};
+
+static void conv1d(void **state)
+{
+	for (size_t t = 0; t < N_OF(dtypes); t++)
+		for (size_t i = 0; i < N_OF(conv_cases); i++) {
+			seed(i);
+			check_conv1d(&conv_cases[i], dtypes[t]);
+			test_done(NULL);
+		}
+}
+
+/* PyTorch's [Cin, Cout, kernel] in the layout of gpu.h. */
+static float *transposed_matrix(const float *w, int64_t n_in, int64_t n_out, struct gpu_conv conv)
+{
+	const int64_t m = (conv.kernel + conv.stride - 1) / conv.stride;
+	float *out = keep((size_t)(conv.stride * n_out * m * n_in), sizeof(*out));
+
+	for (int64_t j = 0; j < conv.stride; j++)
+		for (int64_t o = 0; o < n_out; o++)
+			for (int64_t i = 0; i < m; i++)
+				for (int64_t c = 0; c < n_in; c++) {
+					int64_t tap = j + (m - 1 - i) * conv.stride;
+					if (tap < conv.kernel)
+						out[((j * n_out + o) * m + i) * n_in + c] =
+							w[(c * n_out + o) * conv.kernel + tap];
+				}
+	return out;
+}
+
+static void check_conv_transpose1d(const struct conv_case *k, enum gpu_dtype dtype)
+{
+	const struct gpu_conv conv = k->conv;
+	const int64_t m = (conv.kernel + conv.stride - 1) / conv.stride,
+		      n_frames = (k->n_time - m + 1) * conv.stride,
+		      n = k->n_batch * n_frames * k->n_out;
+	float *x = random_floats(k->n_batch * k->n_time * k->n_in);
+	float *w = random_floats(k->n_in * k->n_out * conv.kernel);
+	float *bias = random_floats(k->n_out);
+	/* Rounding to bf16 does not depend on the layout. */
+	float *wq = quantised(dtype, k->n_in, k->n_out * conv.kernel, w);
+	struct want want =
+		naive_conv_transpose1d(x, wq, bias, k->n_batch, k->n_time, k->n_in, k->n_out, conv);
+
+	FOR_EACH_ISA(d)
+	{
+		char what[128];
+		snprintf(what, sizeof(what), "isa %d %s B %d T %d %d -> %d kernel %d /%d", d.isa,
+			dtype_names[dtype], (int)k->n_batch, (int)k->n_time, (int)k->n_in,
+			(int)k->n_out, (int)conv.kernel, (int)conv.stride);
+		struct gpu_tensor *tw = put_matrix(&d, dtype, "w", conv.stride * k->n_out,
+					  m * k->n_in,
+					  transposed_matrix(w, k->n_in, k->n_out, conv)),
+				  *tb = put(&d, "bias", SHAPE(k->n_out), bias),
+				  *y = empty(&d, "y", SHAPE(k->n_batch, n_frames, k->n_out)),
+				  *long_y =
+					  empty(&d, "y", SHAPE(k->n_batch, n_frames + 3, k->n_out)),
+				  *view = gpu_view(d.g, d.a, long_y, 1, 3, n_frames);
+		gpu_conv_transpose1d(d.g, y, put(&d, "x", SHAPE(k->n_batch, k->n_time, k->n_in), x),
+			tw, tb, conv);
+		assert_close(get(&d, y), want, n, "conv_transpose1d %s", what);
+		gpu_conv_transpose1d(d.g, view,
+			put_view(&d, "x", k->n_batch, k->n_time, k->n_in, x), tw, tb, conv);
+		assert_close(get(&d, view), want, n, "conv_transpose1d of views %s", what);
+	}
+}
+
+static const struct conv_case transposed_cases[] = {
+	{1, 1, 1, 1, {1, 1, 0}}, {1, 5, 3, 2, {2, 1, 0}}, {2, 9, 7, 3, {4, 2, 0}},
+	{1, 33, 31, 32, {8, 4, 0}}, {2, 20, 5, 33, {10, 5, 0}}, {1, 17, 4, 7, {16, 8, 0}},
+	{1, 12, 3, 5, {7, 3, 0}},  /* the stride does not divide the kernel */
+	{2, 12, 2, 65, {3, 4, 0}}, /* shorter than the stride: gaps */
+};
+
+static void conv_transpose1d(void **state)
+{
+	for (size_t t = 0; t < 2; t++)
+		for (size_t i = 0; i < N_OF(transposed_cases); i++) {
+			seed(i);
+			check_conv_transpose1d(&transposed_cases[i], dtypes[t]);
+			test_done(NULL);
+		}
+}
+
+/* int8 has a scale per row of the packed layout: compared with the product it is. */
+static void conv_transpose1d_int8(void **state)
+{
+	enum { T = 12, IN = 5, OUT = 7, STRIDE = 4, M = 2 };
+	float *x = random_floats(T * IN), *w = random_floats(STRIDE * OUT * M * IN);
+	float *wq = quantised(GPU_I8, STRIDE * OUT, M * IN, w),
+	      *rows = keep(T * M * IN, sizeof(*x));
+
+	for (int t = 0; t < T - M + 1; t++)
+		memcpy(rows + t * M * IN, x + t * IN, M * IN * sizeof(*x));
+	struct want want =
+		naive_linear(rows, wq, NULL, NULL, T - M + 1, STRIDE * OUT, M * IN, true);
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *y = empty(&d, "y", SHAPE((T - M + 1) * STRIDE, OUT));
+		gpu_conv_transpose1d(d.g, y, put(&d, "x", SHAPE(T, IN), x),
+			put_matrix(&d, GPU_I8, "w", STRIDE * OUT, M * IN, w), NULL,
+			(struct gpu_conv){.kernel = 8, .stride = STRIDE});
+		assert_close(get(&d, y), want, (T - M + 1) * STRIDE * OUT, "isa %d", d.isa);
+	}
+}
+
+/* ---- LSTM --------------------------------------------------------------- */
+
+static struct want exactly(const float *x, int64_t n)
+{
+	struct want want = want_new(n);
+
+	for (int64_t i = 0; i < n; i++)
+		want.y[i] = x[i];
+	return want;
+}
+
+static void check_lstm(
+	int64_t n_batch, int64_t n_time, int64_t n_in, int64_t n_out, enum gpu_dtype dtype)
+{
+	const int64_t n_state = n_batch * n_out, n = n_batch * n_time * n_out;
+	float *x = random_floats(n_batch * n_time * n_in), *bias = random_floats(4 * n_out);
+	float *w_ih = random_floats(4 * n_out * n_in), *w_hh = random_floats(4 * n_out * n_out);
+	float *h0 = random_floats(n_state), *c0 = random_floats(n_state);
+
+	/* PyTorch's initial range: gates stay out of saturation, errors do not grow. */
+	for (int64_t i = 0; i < 4 * n_out * n_out; i++)
+		w_hh[i] /= sqrtf((float)n_out);
+	float *w_ihq = quantised(dtype, 4 * n_out, n_in, w_ih);
+	float *w_hhq = quantised(dtype, 4 * n_out, n_out, w_hh);
+	struct want h = exactly(h0, n_state), c = exactly(c0, n_state);
+	struct want want = naive_lstm(x, w_ihq, w_hhq, bias, h, c, n_batch, n_time, n_in, n_out);
+
+	FOR_EACH_ISA(d)
+	{
+		char what[128];
+		snprintf(what, sizeof(what), "isa %d %s B %d T %d %d -> %d", d.isa,
+			dtype_names[dtype], (int)n_batch, (int)n_time, (int)n_in, (int)n_out);
+		for (int view = 0; view < 2; view++) {
+			struct gpu_lstm lstm = {
+				.w_ih = put_matrix(&d, dtype, "w_ih", 4 * n_out, n_in, w_ih),
+				.w_hh = put_matrix(&d, dtype, "w_hh", 4 * n_out, n_out, w_hh),
+				.bias = put(&d, "bias", SHAPE(4 * n_out), bias),
+				.h = put(&d, "h", SHAPE(n_batch, n_out), h0),
+				.c = put(&d, "c", SHAPE(n_batch, n_out), c0),
+			};
+			struct gpu_tensor *y = empty(&d, "y", SHAPE(n_batch, n_time + view, n_out));
+			struct gpu_tensor *tx =
+				view ? put_view(&d, "x", n_batch, n_time, n_in, x)
+				     : put(&d, "x", SHAPE(n_batch, n_time, n_in), x);
+			y = view ? gpu_view(d.g, d.a, y, 1, 1, n_time) : y;
+			gpu_lstm(d.g, y, tx, &lstm);
+			assert_close(get(&d, y), want, n, "lstm y %s", what);
+			assert_close(get(&d, lstm.h), h, n_state, "lstm h %s", what);
+			assert_close(get(&d, lstm.c), c, n_state, "lstm c %s", what);
+		}
+	}
+}
+
+static void lstm(void **state)
+{
+	static const int64_t sizes[][4] = {{1, 1, 1, 2}, {1, 5, 3, 7}, {2, 9, 31, 32},
+		{3, 20, 33, 33}, {1, 70, 16, 63}, {9, 3, 7, 65}, {2, 130, 4, 100}};
+
+	for (size_t t = 0; t < 2; t++)
+		for (size_t i = 0; i < N_OF(sizes); i++) {
+			seed(i);
+			check_lstm(sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3], dtypes[t]);
+			test_done(NULL);
+		}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(linear_of_odd_sizes),
+		TEST(linear_of_every_row_count),
+		TEST(linear_of_many_tasks),
+		TEST(linear_of_rank_three),
+		TEST(weights_at_the_edges),
+		TEST(int8_weights_are_rounded_to_the_nearest_step),
+		TEST(rows_come_in_pieces),
+		TEST(conv1d),
+		TEST(conv_transpose1d),
+		TEST(conv_transpose1d_int8),
+		TEST(lstm),
+	};
+
+	return RUN_TAP(tests);
+}

@@ -1,0 +1,83 @@
+/* What the op tests share: devices at every instruction set, random data,
+ * tensors from arrays, and comparison with a reference and its tolerance. */
+#ifndef WOODSHED_TESTS_OPS_SUPPORT_H
+#define WOODSHED_TESTS_OPS_SUPPORT_H
+
+/* cmocka wants these before its own header. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "gpu/cpu/cpu.h"
+#include "gpu/gpu.h"
+
+#define N_OF(array) (sizeof(array) / sizeof(*(array)))
+
+/* Sizes at and around vectors, panels and powers of two. */
+extern const int64_t odd_sizes[];
+enum { N_ODD_SIZES = 10 };
+
+/* A device and an arena. */
+struct dev {
+	struct gpu *g;
+	struct gpu_arena *a;
+	int isa; /* enum cpu_isa */
+};
+
+/* False when the machine has no such instruction set. */
+bool dev_open(struct dev *d, int n_threads, int isa);
+void dev_close(struct dev *d);
+
+/* Runs the block once per instruction set that the machine has, on 2 threads. */
+#define FOR_EACH_ISA(d) for (struct dev d = {0}; dev_next(&d);)
+bool dev_next(struct dev *d);
+
+/* Fails the test with the device's error, if there is one. */
+void assert_fine(struct gpu *g);
+/* Fails unless the device has an error of this code with `part` in its text; clears it. */
+void assert_gpu_error(struct gpu *g, int code, const char *part);
+
+/* Memory until the end of the test (test_done as teardown). */
+void *keep(size_t n, size_t size); /* zeroed */
+int test_done(void **state);
+
+/* Reproducible numbers: uniform in [-1, 1), or integers below n. */
+void seed(uint64_t s);
+float uniform(void);
+int64_t below(int64_t n);
+float *random_floats(int64_t n);
+
+/* Tensors with the content of an array. */
+struct gpu_tensor *put(
+	const struct dev *d, const char *name, struct gpu_shape shape, const float *data);
+struct gpu_tensor *put_ids(
+	const struct dev *d, const char *name, struct gpu_shape shape, const int32_t *ids);
+struct gpu_tensor *put_matrix(const struct dev *d, enum gpu_dtype dtype, const char *name,
+	int64_t n_out, int64_t n_in, const float *w);
+struct gpu_tensor *empty(const struct dev *d, const char *name, struct gpu_shape shape);
+/* The tensor's elements; fails the test on a pending error.  A view is copied first. */
+float *get(const struct dev *d, const struct gpu_tensor *t);
+int32_t *get_ids(const struct dev *d, const struct gpu_tensor *t);
+
+/* What is left of weights in this dtype, as f32.  int8: weights are first moved
+ * off the middle between two steps, in place, where rounding could go either way. */
+float *quantised(enum gpu_dtype dtype, int64_t n_out, int64_t n_in, float *w);
+
+/* A reference: value and greatest allowed difference, per element. */
+struct want {
+	double *y, *tol;
+};
+struct want want_new(int64_t n);
+/* Compares; `fmt` says in a failure what was computed. */
+void assert_close(const float *got, struct want want, int64_t n, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void assert_same_bits(const float *a, const float *b, int64_t n, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+#define RUN_TAP(tests)                                                                             \
+	(cmocka_set_message_output(CM_OUTPUT_TAP), cmocka_run_group_tests(tests, NULL, NULL))
+#define TEST(name) cmocka_unit_test_teardown(name, test_done)
+
+#endif
