@@ -48,13 +48,14 @@ struct engine_options {
 };
 
 struct engine_info {
-	const char *engine;	/* "musicgen" */
-	const char *precision;	/* "f32", "bf16", "int8": what is really used */
-	const char *device;	/* "cpu" */
-	const char *model_hash; /* hex sha256 over config.json and the weight files' headers and sizes */
-	int rate;		/* Hz */
+	const char *engine;     /* "musicgen" */
+	const char *precision;  /* "f32", "bf16", "int8": what is really used */
+	const char *device;     /* "cpu" */
+	const char *model_hash; /* hex sha256 over config.json and the weight files' headers and
+				   sizes */
+	int rate;               /* Hz */
 	int channels;
-	int64_t frame_samples;	/* samples per channel of one codec frame */
+	int64_t frame_samples; /* samples per channel of one codec frame */
 	double default_seconds;
 	double window_seconds; /* longer takes are made in windows */
 	float default_guidance;
@@ -82,14 +83,15 @@ struct engine_request {
 	/* Length in exact thousandths of a codec frame would lose nothing; the
 	 * caller has already turned seconds into frames (engine_frames()). */
 	int64_t n_frames; /* codec frames in the take, a continued prompt included */
-	int n_takes;	  /* seeds seed .. seed + n_takes - 1, rendered as one batch */
+	int n_takes;      /* seeds seed .. seed + n_takes - 1, rendered as one batch */
 	uint64_t seed;
 	float guidance; /* <= 1: none.  NAN: the model's default */
 	bool greedy;
 	float temperature; /* 0: 1.0 */
-	int top_k;	   /* -1: 250; 0: off */
-	float top_p;	   /* 0: off */
-	struct engine_audio continued; /* samples NULL: none; must have the model's rate and channels */
+	int top_k;         /* -1: 250; 0: off */
+	float top_p;       /* 0: off */
+	struct engine_audio
+		continued; /* samples NULL: none; must have the model's rate and channels */
 };
 
 /* Receives the audio of each take in order as it is decoded; a non-zero
@@ -105,7 +107,7 @@ int engine_render(struct engine *en, const struct engine_request *r,
 /* ceil(seconds * rate / frame_samples), computed exactly on the decimal text
  * ("1.1" at 50 frames a second is 55).  ERR_ARG in words for anything that is
  * not a positive decimal number of at most 24 hours. */
-int engine_frames(const struct engine_info *info, const char *seconds, int64_t *ret_frames,
-	struct err *e);
+int engine_frames(
+	const struct engine_info *info, const char *seconds, int64_t *ret_frames, struct err *e);
 
 #endif

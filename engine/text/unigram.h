@@ -18,7 +18,7 @@ struct unigram;
 /* Reads dir/spiece.model, or dir/tokenizer.json when that is all there is.
  * Both are hostile input: every offset is checked. */
 int unigram_open(const char *dir, struct unigram **ret, struct err *e);
-void unigram_close(struct unigram *u); /* NULL-safe */
+void unigram_close(struct unigram *u);      /* NULL-safe */
 int unigram_vocab(const struct unigram *u); /* pieces; ids are below this */
 
 /* UTF-8 text of n bytes (invalid sequences become U+FFFD) to ids, </s>

@@ -21,7 +21,15 @@ struct err;
 struct ckpt;
 
 enum ckpt_dtype {
-	CKPT_F32, CKPT_F16, CKPT_BF16, CKPT_F64, CKPT_I64, CKPT_I32, CKPT_I16, CKPT_I8, CKPT_U8,
+	CKPT_F32,
+	CKPT_F16,
+	CKPT_BF16,
+	CKPT_F64,
+	CKPT_I64,
+	CKPT_I32,
+	CKPT_I16,
+	CKPT_I8,
+	CKPT_U8,
 	CKPT_BOOL,
 	CKPT_OTHER, /* listed, but cannot be read */
 };
@@ -34,8 +42,8 @@ struct ckpt_tensor {
 	int n_dims;
 	int64_t ne[CKPT_MAX_DIMS];     /* outermost first; n_dims 0 is a scalar */
 	int64_t stride[CKPT_MAX_DIMS]; /* in elements */
-	int file;		       /* index into the checkpoint's files */
-	uint64_t offset;	       /* of the first element, in the file */
+	int file;                      /* index into the checkpoint's files */
+	uint64_t offset;               /* of the first element, in the file */
 	uint64_t n_elements;
 };
 
@@ -48,7 +56,7 @@ void ckpt_close(struct ckpt *c); /* NULL-safe */
 size_t ckpt_count(const struct ckpt *c);
 const struct ckpt_tensor *ckpt_at(const struct ckpt *c, size_t i);
 const struct ckpt_tensor *ckpt_find(const struct ckpt *c, const char *name); /* or NULL */
-uint64_t ckpt_bytes(const struct ckpt *c); /* of all files */
+uint64_t ckpt_bytes(const struct ckpt *c);                                   /* of all files */
 /* hex sha256 over names, sizes and headers of the files (not their payload): tells
  * two checkpoints apart in milliseconds. */
 const char *ckpt_identity(const struct ckpt *c);

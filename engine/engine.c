@@ -1,0 +1,307 @@
+/* The front of the engines: which one a folder is for, and what they share.
+ *
+ * A fourth engine is one more line in `engines`. */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/pipeline.h"
+#include "engine/weights/ckpt.h"
+#include "engine/weights/config.h"
+#include "gpu/gpu.h"
+#include "library/base/arena.h"
+#include "library/base/err.h"
+#include "library/base/sha256.h"
+
+enum { PATH_BYTES = 4096, MAX_HOURS = 24 };
+
+static const struct engine_ops *const engines[] = {
+	&musicgen_ops,
+};
+
+/* Model types that people will try, and what to say. */
+static const struct {
+	const char *type, *what;
+} not_yet[] = {
+	{"musicgen_melody", "a MusicGen melody model"},
+	{"StableAudioPipeline", "a Stable Audio model"},
+	{"AudioLDM2Pipeline", "an AudioLDM 2 model"},
+};
+
+/* ---- opening ------------------------------------------------------------ */
+
+static int path_in(char out[PATH_BYTES], const char *dir, const char *file, struct err *e)
+{
+	if (snprintf(out, PATH_BYTES, "%s/%s", dir, file) >= PATH_BYTES)
+		return err_set(
+			e, ERR_ARG, "the path of the model is longer than %d bytes", PATH_BYTES);
+	return 0;
+}
+
+static bool is_file(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISREG(st.st_mode);
+}
+
+static int unsupported(const char *dir, const char *type, struct err *e)
+{
+	for (size_t i = 0; i < sizeof(not_yet) / sizeof(*not_yet); i++)
+		if (!strcmp(type, not_yet[i].type))
+			return err_set(e, ERR_UNSUPPORTED,
+				"'%s' holds %s, which this version does not render; use a "
+				"musicgen model",
+				dir, not_yet[i].what);
+	return err_set(e, ERR_UNSUPPORTED,
+		"'%s' holds a model of type '%s', which this version does not render; use a "
+		"musicgen model",
+		dir, type);
+}
+
+/* A diffusers folder: always unsupported today. */
+static int open_pipeline_index(const char *dir, const char *path, struct err *e)
+{
+	struct config *c;
+	int rc = config_open(path, &c, e);
+
+	if (rc)
+		return rc;
+	const char *class = config_str(c, "_class_name", NULL);
+	rc = config_check(c, e);
+	if (!rc)
+		rc = unsupported(dir, class, e);
+	config_close(c);
+	return rc;
+}
+
+/* Finds the engine and opens config.json. */
+static int find_engine(const char *dir, const struct engine_ops **ret_ops,
+	struct config **ret_config, struct err *e)
+{
+	char path[PATH_BYTES];
+	struct stat st;
+	int rc = path_in(path, dir, "model_index.json", e);
+
+	if (rc)
+		return rc;
+	if (stat(dir, &st))
+		return err_errno(e, errno, "cannot open the model '%s'", dir);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ERR_FORMAT,
+			"'%s' is not a folder; give the folder that holds config.json", dir);
+	if (is_file(path))
+		return open_pipeline_index(dir, path, e);
+	rc = path_in(path, dir, "config.json", e);
+	if (rc)
+		return rc;
+	if (!is_file(path))
+		return err_set(e, ERR_FORMAT,
+			"'%s' holds no known model: there is no config.json in it", dir);
+	rc = config_open(path, ret_config, e);
+	if (rc)
+		return rc;
+	const char *type = config_str(*ret_config, "model_type", NULL);
+	rc = config_check(*ret_config, e);
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < sizeof(engines) / sizeof(*engines); i++) {
+		*ret_ops = engines[i];
+		if (!strcmp(type, engines[i]->model_type))
+			return 0;
+	}
+	return unsupported(dir, type, e);
+}
+
+/* Over config.json and what tells the weight files apart. */
+static int hash_model(struct engine *en, const char *dir, const struct ckpt *ckpt, struct err *e)
+{
+	const char *identity = ckpt_identity(ckpt);
+	char path[PATH_BYTES], buf[4096];
+	struct sha256 sha;
+	int rc = path_in(path, dir, "config.json", e);
+	size_t n;
+
+	if (rc)
+		return rc;
+	FILE *f = fopen(path, "rb");
+	if (!f)
+		return err_errno(e, errno, "cannot read '%s'", path);
+	sha256_init(&sha);
+	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
+		sha256_add(&sha, buf, n);
+	if (ferror(f))
+		rc = err_errno(e, errno, "cannot read '%s'", path);
+	fclose(f);
+	sha256_add(&sha, identity, strlen(identity));
+	sha256_hex(&sha, en->model_hash);
+	en->info.model_hash = en->model_hash;
+	return rc;
+}
+
+int engine_open(const char *dir, const struct engine_options *options,
+	const struct engine_watch *watch, struct engine **ret, struct err *e)
+{
+	const struct engine_options defaults = {0};
+	struct engine_source src = {.dir = dir};
+	struct engine *en = xcalloc(1, sizeof(*en));
+	int rc;
+
+	*ret = NULL;
+	if (!options)
+		options = &defaults;
+	const struct engine_ops *ops = NULL;
+	rc = find_engine(dir, &ops, &src.config, e);
+	if (rc)
+		goto out;
+	rc = ckpt_open(dir, &src.ckpt, e);
+	if (rc)
+		goto out;
+	rc = hash_model(en, dir, src.ckpt, e);
+	if (rc)
+		goto out;
+	rc = gpu_open(options->device ? options->device : "auto", options->n_threads, &en->gpu, e);
+	if (rc)
+		goto out;
+	en->ops = ops;
+	en->info.engine = ops->name;
+	en->info.device = "cpu";
+	rc = ops->open(en, &src, options, watch, e);
+	src.config = NULL;
+	src.ckpt = NULL;
+out:
+	config_close(src.config);
+	ckpt_close(src.ckpt);
+	if (rc)
+		engine_close(en);
+	else
+		*ret = en;
+	return rc;
+}
+
+void engine_close(struct engine *en)
+{
+	if (!en)
+		return;
+	if (en->ops)
+		en->ops->close(en);
+	gpu_close(en->gpu);
+	free(en);
+}
+
+const struct engine_info *engine_info(const struct engine *en)
+{
+	return &en->info;
+}
+
+struct gpu *engine_gpu(struct engine *en)
+{
+	return en->gpu;
+}
+
+int engine_render(struct engine *en, const struct engine_request *r,
+	const struct engine_watch *watch, const struct engine_sink *sink, struct err *e)
+{
+	return en->ops->render(en, r, watch, sink, e);
+}
+
+/* ---- watching ----------------------------------------------------------- */
+
+const char *engine_stage_name(enum engine_stage s)
+{
+	static const char *const names[] = {
+		[ENGINE_STAGE_LOAD] = "load",
+		[ENGINE_STAGE_TEXT] = "text",
+		[ENGINE_STAGE_RENDER] = "render",
+		[ENGINE_STAGE_DECODE] = "decode",
+	};
+	return names[s];
+}
+
+int watch_progress(const struct engine_watch *watch, enum engine_stage stage, uint64_t done,
+	uint64_t total, struct err *e)
+{
+	if (watch && watch->progress && watch->progress(watch->ud, stage, done, total))
+		return err_set(e, ERR_CANCELLED, "cancelled");
+	return 0;
+}
+
+void watch_warn(const struct engine_watch *watch, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	if (!watch || !watch->warn)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	watch->warn(watch->ud, text);
+}
+
+/* ---- lengths ------------------------------------------------------------ */
+
+__extension__ typedef unsigned __int128 uint128;
+
+/* "1.1" is 11 / 10: digits without the point, and 10 to the number of those
+ * behind it.  What does not fit 128 bits after the rate is multiplied in is
+ * refused. */
+static int parse_seconds(const char *text, uint128 *ret_n, uint128 *ret_d, struct err *e)
+{
+	const int max_digits = 27;
+	uint128 n = 0, d = 1;
+	int n_whole = 0, n_fraction = 0;
+	const char *p = text, *end = text + strlen(text);
+	const char *point = strchr(text, '.');
+
+	while (point && end > point + 2 && end[-1] == '0')
+		end--; /* zeros behind the last digit say nothing */
+	for (; p < end && *p >= '0' && *p <= '9'; p++) {
+		n = n * 10 + (unsigned)(*p - '0');
+		if (n > MAX_HOURS * 3600)
+			return err_set(e, ERR_ARG, "the length %.40s is more than %d hours", text,
+				MAX_HOURS);
+		n_whole++;
+	}
+	if (p < end && *p == '.')
+		for (p++; p < end && *p >= '0' && *p <= '9'; p++) {
+			if (++n_fraction > max_digits)
+				return err_set(e, ERR_ARG,
+					"the length %.40s has more than %d decimals", text,
+					max_digits);
+			n = n * 10 + (unsigned)(*p - '0');
+			d *= 10;
+		}
+	if (p < end || n_whole + n_fraction == 0)
+		return err_set(e, ERR_ARG,
+			"'%.40s' is not a length in seconds; give a decimal number such as 10 or "
+			"2.5",
+			text);
+	if (n == 0)
+		return err_set(e, ERR_ARG, "the length must be more than 0 seconds");
+	if (n > d * MAX_HOURS * 3600)
+		return err_set(
+			e, ERR_ARG, "the length %.40s is more than %d hours", text, MAX_HOURS);
+	*ret_n = n;
+	*ret_d = d;
+	return 0;
+}
+
+int engine_frames(
+	const struct engine_info *info, const char *seconds, int64_t *ret_frames, struct err *e)
+{
+	uint128 n = 0, d = 1;
+	int rc = parse_seconds(seconds, &n, &d, e);
+
+	if (rc)
+		return rc;
+	n *= (unsigned)info->rate;
+	d *= (uint128)info->frame_samples;
+	*ret_frames = (int64_t)((n + d - 1) / d);
+	return 0;
+}

@@ -1,0 +1,52 @@
+/* What one engine supplies to the front of engine.h.  Private to engine/.
+ *
+ * engine.c finds out which engine a folder is for, opens the device and calls
+ * open(); open() fills info but for engine, device and model_hash. */
+#ifndef WOODSHED_ENGINE_PIPELINE_H
+#define WOODSHED_ENGINE_PIPELINE_H
+
+#include "engine/engine.h"
+
+struct ckpt;
+struct config;
+
+/* What open() is given; config and ckpt are the engine's from then on, even
+ * if it fails. */
+struct engine_source {
+	const char *dir;
+	struct config *config; /* config.json; owned */
+	struct ckpt *ckpt;     /* owned */
+};
+
+struct engine_ops {
+	const char *name;
+	const char *model_type; /* of config.json */
+	int (*open)(struct engine *en, const struct engine_source *src,
+		const struct engine_options *options, const struct engine_watch *watch,
+		struct err *e);
+	int (*render)(struct engine *en, const struct engine_request *r,
+		const struct engine_watch *watch, const struct engine_sink *sink, struct err *e);
+	void (*close)(struct engine *en); /* after a failed open(), too */
+};
+
+struct engine {
+	const struct engine_ops *ops;
+	struct gpu *gpu;
+	struct engine_info info;
+	char model_hash[65];
+	void *model; /* the engine's own */
+};
+
+extern const struct engine_ops musicgen_ops;
+
+/* For tests: windows of this many frames instead of the model's.  At least 2. */
+void musicgen_set_window(struct engine *en, int64_t n_frames);
+
+/* Tells the watcher; ERR_CANCELLED when it wants no more.  watch, and what it
+ * points to, may be NULL. */
+int watch_progress(const struct engine_watch *watch, enum engine_stage stage, uint64_t done,
+	uint64_t total, struct err *e);
+void watch_warn(const struct engine_watch *watch, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif
