@@ -1,0 +1,125 @@
+#!/bin/sh
+# Every wrong word: its exit status, its one line, and nothing written.
+# shellcheck source=tests/faults/common.sh
+. "$(dirname "$0")/common.sh"
+
+model=$fixtures/mono
+manual=$(cd "$(dirname "$0")/../../docs" && pwd)/woodshed.1
+mkdir "$scratch/cwd" && cd "$scratch/cwd" || exit 99
+
+# wrong STATUS WORDS ARGUMENTS...
+wrong()
+{
+	want=$1
+	words=$2
+	shift 2
+	run "$woodshed" "$@"
+	check "woodshed $*" fails_with "$want" "$words"
+}
+
+run "$woodshed"
+check 'no verb' status_is 2
+check 'no verb tells what there is' grep -q 'woodshed render' "$scratch/err"
+wrong 2 'unknown verb' 'slow piano'
+wrong 2 'did you mean render?' redner x
+wrong 2 'unknown option --librari; did you mean --library?' --librari x models
+wrong 2 '--library needs a value' --library
+wrong 2 '--color takes auto|always|never' --color=blue models
+wrong 2 '--quiet takes no value' --quiet=1 models
+for verb in queue worker jobs takes cancel retry denoise export play spectrogram pull; do
+	wrong 2 "$verb is not part of this version" "$verb"
+done
+wrong 2 'models takes no argument' models x
+wrong 2 'doctor takes no argument' doctor x
+wrong 2 'recipe takes one file' recipe
+wrong 2 'recipe takes one file' recipe a b
+wrong 1 'cannot read' recipe none.wav
+wrong 1 'woodshed' recipe "$model/config.json"
+
+wrong 2 'render needs a prompt' render
+wrong 2 'render needs a prompt' render --greedy --
+wrong 2 "got also 'piano'" render -m "$model" slow piano
+wrong 2 'did you mean --seconds?' render -m "$model" --secnods 1 p
+wrong 2 'unknown option -x' render -m "$model" -x p
+wrong 2 'unknown option -5' render -m "$model" -5 p
+wrong 2 '--seed needs a value' render -m "$model" p --seed
+for seconds in 0 -1 0.0 '' ' 1' 1s nan inf 0x10 1,5 100000000 999999999999999999999999999999; do
+	wrong 2 '--seconds' render -m "$model" --out x.wav --seconds "$seconds" p
+done
+for count in 0 -1 257 1.5 99999999999999999999; do
+	wrong 2 '--count takes a whole number from 1 to 256' render -m "$model" -n "$count" p
+done
+for seed in -1 18446744073709551616 1.0 x ''; do
+	wrong 2 '--seed takes a whole number from 0 to 18446744073709551615' \
+		render -m "$model" --seed "$seed" p
+done
+wrong 2 'leaves 64 bits' render -m "$model" --seed 18446744073709551615 -n 2 p
+wrong 2 '--temperature takes a number' render -m "$model" --temperature 0 p
+wrong 2 '--top-p takes a number from 0 to 1' render -m "$model" --top-p 1.5 p
+wrong 2 '--top-k takes a whole number' render -m "$model" --top-k -1 p
+wrong 2 '--cfg takes a number' render -m "$model" --cfg much p
+wrong 2 '--threads takes a whole number' render -m "$model" --threads 0 p
+wrong 2 '--device takes auto|cpu|cuda' render -m "$model" --device tpu p
+wrong 2 '--precision takes auto|f32|bf16|int8' render -m "$model" --precision fp16 p
+wrong 2 '--format takes float|pcm24|pcm16' render -m "$model" -o x.wav --format mp3 p
+wrong 2 '--format belongs to --out' render -m "$model" --format pcm16 p
+wrong 2 "name it 'x.wav'" render -m "$model" -o x.flac p
+wrong 2 '--out needs a file name' render -m "$model" --out= p
+wrong 2 '--steps belongs to the diffusion engines' render -m "$model" --steps 10 p
+wrong 2 '--negative belongs to the diffusion engines' render -m "$model" --negative '' p
+wrong 2 '--sampler belongs to the diffusion engines' render -m "$model" --sampler dpm p
+wrong 2 '--noise belongs to the diffusion engines' render -m "$model" --noise x p
+wrong 2 'not valid UTF-8' render -m "$model" -o x.wav "$(printf 'a\377b')"
+wrong 2 'shorten it' render -m "$model" -o x.wav "$(head -c 100000 /dev/zero | tr '\0' a)"
+wrong 1 'cuda' render -m "$model" -o x.wav --device cuda p
+wrong 1 'no model is installed' render p
+wrong 1 'no model is installed' render -m small p
+wrong 1 'none' render -m ./none -o x.wav p
+wrong 1 'woodshed' render -m "$scratch/cwd" -o x.wav p
+wrong 1 '--continue' render -m "$model" -o x.wav --continue none.wav p
+wrong 1 '--continue' render -m "$model" -o x.wav --continue "$model/config.json" p
+
+# Names from the user do not reach the terminal as they are.
+escape=$(printf '\033[31mred\r')
+wrong 1 '?[31mred?' render -m "./$escape" -o x.wav p
+wrong 2 '?[31mred?' render -m "$model" p "$escape"
+wrong 2 '?[31mred?' "$escape"
+wrong 1 '?[31mred?' recipe "$escape"
+check 'nothing was written' holds_only "$scratch/cwd"
+check 'no take was made' [ ! -e "$WOODSHED_LIBRARY/takes/"*/*/*.wav ]
+
+# Which model is meant.
+mkdir -p "$WOODSHED_LIBRARY/models"
+cp -r "$model" "$WOODSHED_LIBRARY/models/one"
+render -s 0.1 -o a.wav p
+check 'the only model needs no name' succeeds
+wrong 1 "no model 'two' is installed; choose one of these: one" render -m two -o b.wav p
+cp -r "$model" "$WOODSHED_LIBRARY/models/two"
+wrong 2 'choose one with --model: one, two' render -o b.wav p
+render -m two -s 0.1 -o b.wav p
+check 'by name' succeeds
+cp -r "$model" plain
+render -m plain -s 0.1 -o c.wav p
+check 'a folder without a slash' succeeds
+run "$woodshed" models
+check 'models lists them' grep -q '^one  *musicgen ' "$scratch/out"
+run "$woodshed" models --json
+check 'models --json' python3 -c '
+import json, sys
+models = [json.loads(line) for line in open(sys.argv[1])]
+assert [m["name"] for m in models] == ["one", "two"]
+assert all(m["engine"] == "musicgen" and m["bytes"] > 1000 for m in models)
+' "$scratch/out"
+
+# Every option has its place in the manual.
+run "$woodshed" render --help
+check 'the help lists them' [ "$(grep -c ' --[a-z]' "$scratch/out")" -ge 20 ]
+for option in $(sed -n 's/^ .*--\([a-z-]*\).*/\1/p' "$scratch/out"); do
+	check "--$option is in the manual" grep -qE "Fl (. , )?-$option( |\$)" "$manual"
+done
+for words in '--help' '--version' 'render --version' 'doctor --help' 'recipe --help' 'doctor'; do
+	# shellcheck disable=SC2086
+	run "$woodshed" $words
+	check "woodshed $words" succeeds
+done
+done_testing
