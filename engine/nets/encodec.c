@@ -153,9 +153,9 @@ static void encoder_layers(struct codec_chain *ch, const struct codec_config *cf
 
 static int64_t codec_int(struct config *config, const char *key, int64_t otherwise, int64_t hi)
 {
-	char path[64] = "audio_encoder.";
+	char path[64];
 
-	strncat(path, key, sizeof(path) - strlen(path) - 1);
+	snprintf(path, sizeof(path), "audio_encoder.%s", key);
 	return config_int(config, path, otherwise, 1, hi);
 }
 
