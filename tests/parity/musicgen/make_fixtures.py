@@ -114,7 +114,7 @@ CASES = {
             run("blank", "0.1", "   ", taps=True),
             run("unknown", "0.06", UNKNOWN, taps=True),
             run("wordy", "0.06", WORDY, taps=True),
-            run("click", "0.1", clip="click"),
+            run("clicked", "0.1", clip="click"),
             run("windows", "1.2", window=20, stride=5),
         ],
     ),
@@ -660,7 +660,7 @@ def verify(name, case):
     assert kept.keys() == tensors.keys(), kept.keys() ^ tensors.keys()
     worst = max((differs(kept[k], tensors[k]) if kept[k].numel() else 0, k) for k in kept)
     print(f"{name}: {len(kept)} tensors, largest difference {worst[0]:g} ({worst[1]})", flush=True)
-    return worst[0] == 0
+    return worst[0] < 1e-4  # other processors add in another order
 
 
 def main():

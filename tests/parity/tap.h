@@ -1,0 +1,14 @@
+/* Results of a test whose cases are known only at run time, as TAP. */
+#ifndef WOODSHED_TESTS_PARITY_TAP_H
+#define WOODSHED_TESTS_PARITY_TAP_H
+
+#include <stdbool.h>
+
+void tap_ok(bool ok, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A line of explanation, which belongs to the result that follows. */
+void tap_remark(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void tap_skip_all(const char *why);
+/* The plan; returns the program's exit status. */
+int tap_done(void);
+
+#endif
