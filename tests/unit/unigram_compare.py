@@ -84,11 +84,28 @@ def breaks_ties_alike():
     return tuple(int(x) for x in sentencepiece.__version__.split(".")[:3]) >= (0, 2, 2)
 
 
+def differing_parts(a, b):
+    """What is left of two lists without what both begin and end with."""
+    n = 0
+    while n < min(len(a), len(b)) and a[n] == b[n]:
+        n += 1
+    a, b = a[n:], b[n:]
+    n = 0
+    while n < min(len(a), len(b)) and a[-1 - n] == b[-1 - n]:
+        n += 1
+    return a[:len(a) - n], b[:len(b) - n]
+
+
 def is_tie(model, a, b):
-    """Whether two cuts are equally good but for the rounding of float sums: each
-    of n additions is off by at most 2^-24 of the sum so far."""
-    score_a, score_b = (sum(map(model.GetScore, ids)) for ids in (a, b))
-    return abs(score_a - score_b) <= len(a) * 2.0 ** -24 * abs(score_a)
+    """Whether two cuts of the same text are equally good but for the rounding of
+    float sums: each addition where they differ is off by at most 2^-24 of the sum
+    so far."""
+    total = sum(map(model.GetScore, a))
+    part_a, part_b = differing_parts(a, b)
+    texts = ["".join(map(model.IdToPiece, part)) for part in (part_a, part_b)]
+    difference = sum(map(model.GetScore, part_a)) - sum(map(model.GetScore, part_b))
+    return (texts[0] == texts[1]
+            and abs(difference) <= (len(part_a) + len(part_b)) * 2.0 ** -24 * abs(total))
 
 
 def compare(program, folder, spiece, count, seed):
