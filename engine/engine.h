@@ -45,6 +45,9 @@ struct engine_options {
 	const char *device; /* "auto" (NULL), "cpu", "cuda" */
 	enum engine_precision precision;
 	int n_threads; /* 0: all processors */
+	/* Where to keep converted weights: the precision and ".weights" are appended.
+	 * NULL: nowhere. */
+	const char *cache;
 };
 
 struct engine_info {

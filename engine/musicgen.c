@@ -49,6 +49,8 @@ enum {
 #define DEFAULT_GUIDANCE 3.0
 /* AUTO: a model whose weights take no more than this in f32 is run in f32. */
 #define SMALL_MODEL_BYTES (256u << 20)
+/* Smaller tables are converted faster than a cache is worth. */
+#define CACHE_LEAST_BYTES (128u << 20)
 /* AUTO: what a render needs besides weights and caches, generously. */
 #define RENDER_BYTES (256u << 20)
 
@@ -188,9 +190,23 @@ static enum engine_precision choose_precision(struct engine *en, struct musicgen
 	return ENGINE_INT8;
 }
 
+static const char *precision_name(enum engine_precision p)
+{
+	return p == ENGINE_F32 ? "f32" : p == ENGINE_INT8 ? "int8" : "bf16";
+}
+
+/* In f32 there is nothing to convert. */
+static void use_cache(struct musicgen *m, struct bind *b, const char *prefix)
+{
+	if (prefix && m->precision != ENGINE_F32 && bind_bytes(b) >= CACHE_LEAST_BYTES)
+		bind_use_cache(b, arena_printf(&m->host, "%s-%s.weights", prefix,
+					  precision_name(m->precision)));
+}
+
 /* All complaints first, those about the encoder too, then the reading. */
-static int load(struct engine *en, struct musicgen *m, const struct engine_watch *watch,
-	int (*progress)(void *ud, uint64_t done, uint64_t total), struct err *e)
+static int load(struct engine *en, struct musicgen *m, const char *cache,
+	const struct engine_watch *watch, int (*progress)(void *ud, uint64_t done, uint64_t total),
+	struct err *e)
 {
 	char unused[512];
 	struct bind *b = bind_all(en, m, m->precision, true);
@@ -202,6 +218,7 @@ static int load(struct engine *en, struct musicgen *m, const struct engine_watch
 	if (*unused)
 		watch_warn(watch, "%s", unused);
 	b = bind_all(en, m, m->precision, false);
+	use_cache(m, b, cache);
 	rc = bind_load(b, progress, (void *)watch, e);
 	bind_free(b);
 	return rc;
@@ -220,12 +237,10 @@ static void set_windows(struct musicgen *m, int64_t n_frames)
 
 static int fill_info(struct engine *en, struct musicgen *m, const char *dir, struct err *e)
 {
-	static const char *const names[] = {
-		[ENGINE_F32] = "f32", [ENGINE_BF16] = "bf16", [ENGINE_INT8] = "int8"};
 	const struct codec_config *codec = &m->codec.cfg;
 	struct engine_info *info = &en->info;
 
-	info->precision = names[m->precision];
+	info->precision = precision_name(m->precision);
 	info->rate = (int)codec->rate;
 	info->channels = (int)m->lm.cfg.channels;
 	info->frame_samples = codec->hop;
@@ -259,7 +274,7 @@ static int musicgen_open(struct engine *en, const struct engine_source *src,
 		options->precision == ENGINE_AUTO ? choose_precision(en, m) : options->precision;
 	rc = fill_info(en, m, src->dir, e);
 	if (!rc)
-		rc = load(en, m, watch, load_progress, e);
+		rc = load(en, m, options->cache, watch, load_progress, e);
 out:
 	config_close(src->config);
 	return rc;

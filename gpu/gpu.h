@@ -139,6 +139,16 @@ void gpu_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n,
 void gpu_write(struct gpu *g, struct gpu_tensor *t, const void *src, size_t bytes);
 void gpu_read(struct gpu *g, const struct gpu_tensor *t, void *dst, size_t bytes);
 
+/* A tensor's bytes as the device keeps them, packed or not, for a cache of
+ * converted weights: they mean something to a device with the same gpu_layout()
+ * ("cpu 1") alone.  Several threads may transfer different bytes at once. */
+const char *gpu_layout(const struct gpu *g);
+uint64_t gpu_raw_bytes(const struct gpu *g, const struct gpu_tensor *t);
+void gpu_raw_read(
+	struct gpu *g, const struct gpu_tensor *t, uint64_t first, void *dst, size_t bytes);
+void gpu_raw_write(
+	struct gpu *g, struct gpu_tensor *t, uint64_t first, const void *src, size_t bytes);
+
 /* A callback sees named tensors as a forward passes by them; a no-op unless
  * one is set.  For parity tests and previews. */
 typedef void gpu_tap_fn(void *ud, struct gpu *g, const char *name, const struct gpu_tensor *t);

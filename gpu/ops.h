@@ -17,6 +17,8 @@ enum gpu_unary {
 
 struct gpu_ops {
 	const char *device;
+	/* Names how it packs matrices; changes when that does. */
+	const char *layout;
 	bool is_host; /* its memory is the host's */
 
 	void (*close)(struct gpu *g);

@@ -583,6 +583,71 @@ void gpu_read(struct gpu *g, const struct gpu_tensor *t, void *dst, size_t bytes
 		g->ops->read(g, dst, t->data, bytes);
 }
 
+const char *gpu_layout(const struct gpu *g)
+{
+	return g->ops->layout;
+}
+
+/* Data, scale and sums of a tensor, in bytes. */
+static void raw_parts(const struct gpu *g, const struct gpu_tensor *t, size_t ret[3])
+{
+	ret[1] = ret[2] = 0;
+	if (!t->data)
+		ret[0] = 0;
+	else if (t->layout == GPU_MATRIX)
+		ret[0] = g->ops->matrix_bytes(t->dtype, t->ne[0], t->ne[1], &ret[1], &ret[2]);
+	else
+		ret[0] = (size_t)gpu_count(t) * gpu_dtype_size(t->dtype);
+}
+
+uint64_t gpu_raw_bytes(const struct gpu *g, const struct gpu_tensor *t)
+{
+	size_t part[3];
+
+	raw_parts(g, t, part);
+	return (uint64_t)part[0] + part[1] + part[2];
+}
+
+/* One of src and dst is given. */
+static void raw_transfer(struct gpu *g, const struct gpu_tensor *t, uint64_t first, const char *src,
+	char *dst, size_t bytes)
+{
+	char *const at[3] = {t->data, (char *)t->scale, (char *)t->sums};
+	size_t part[3], moved = 0;
+
+	if (gpu_failed(g))
+		return;
+	raw_parts(g, t, part);
+	for (int i = 0; i < 3 && moved < bytes; i++) {
+		if (first >= part[i]) {
+			first -= part[i];
+			continue;
+		}
+		const size_t left = part[i] - (size_t)first;
+		const size_t n = bytes - moved < left ? bytes - moved : left;
+		if (src)
+			g->ops->write(g, at[i] + first, src + moved, n);
+		else
+			g->ops->read(g, dst + moved, at[i] + first, n);
+		moved += n;
+		first = 0;
+	}
+	if (moved < bytes)
+		gpu_fail(g, ERR_BUG, "'%s' has no such bytes", t->name);
+}
+
+void gpu_raw_read(
+	struct gpu *g, const struct gpu_tensor *t, uint64_t first, void *dst, size_t bytes)
+{
+	raw_transfer(g, t, first, NULL, dst, bytes);
+}
+
+void gpu_raw_write(
+	struct gpu *g, struct gpu_tensor *t, uint64_t first, const void *src, size_t bytes)
+{
+	raw_transfer(g, t, first, src, NULL, bytes);
+}
+
 void gpu_set_tap(struct gpu *g, gpu_tap_fn *fn, void *ud)
 {
 	g->tap = fn;

@@ -34,6 +34,15 @@ int globals_library(const struct globals *g, const struct environment *env, stru
 	return paths_library(&paths, a, ret, e);
 }
 
+int globals_library_name(const struct globals *g, const struct environment *env, struct arena *a,
+	const char **ret, struct err *e)
+{
+	struct paths_env paths = env->paths;
+
+	paths.option = g->library;
+	return paths_library_name(&paths, a, ret, e);
+}
+
 bool globals_has_color(const struct globals *g, const struct environment *env, bool is_terminal)
 {
 	if (g->plain || (g->color && !strcmp(g->color, "never")))

@@ -29,6 +29,10 @@ extern const struct option_spec globals_options[];
 int globals_library(const struct globals *g, const struct environment *env, struct arena *a,
 	const char **ret, struct err *e);
 
+/* paths_library_name() for the same. */
+int globals_library_name(const struct globals *g, const struct environment *env, struct arena *a,
+	const char **ret, struct err *e);
+
 /* Whether to colour what goes to a terminal (or not: is_terminal false). */
 bool globals_has_color(const struct globals *g, const struct environment *env, bool is_terminal);
 /* Whether lines may be drawn over: not with --plain or on a dumb terminal. */

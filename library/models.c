@@ -160,3 +160,37 @@ out:
 	free(names);
 	return rc;
 }
+
+/* What cache_write() makes, finished or not. */
+static bool is_cached(const char *name)
+{
+	return strstr(name, ".weights") != NULL;
+}
+
+int models_cache(const char *library, bool drop, uint64_t *ret_bytes, struct err *e)
+{
+	struct arena a = {0};
+	const char *folder = arena_printf(&a, "%s/cache", library);
+	DIR *d = opendir(folder);
+	struct dirent *entry;
+	int rc = 0;
+
+	*ret_bytes = 0;
+	if (!d && errno != ENOENT)
+		rc = err_errno(e, errno, "cannot read '%s'", folder);
+	while (d && !rc && (entry = readdir(d))) {
+		struct stat st;
+
+		if (!is_cached(entry->d_name) ||
+			fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
+			continue;
+		if (drop && unlinkat(dirfd(d), entry->d_name, 0))
+			rc = err_errno(e, errno, "cannot remove '%s/%s'", folder, entry->d_name);
+		else
+			*ret_bytes += (uint64_t)st.st_size;
+	}
+	if (d)
+		closedir(d);
+	arena_done(&a);
+	return rc;
+}

@@ -5,6 +5,7 @@
 #ifndef WOODSHED_LIBRARY_MODELS_H
 #define WOODSHED_LIBRARY_MODELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,5 +27,9 @@ void model_describe(const char *dir, struct arena *a, struct model *ret);
 /* All folders in LIBRARY/models, by name; none when there is no such folder. */
 int models_list(
 	const char *library, struct arena *a, struct model **ret, size_t *ret_n, struct err *e);
+
+/* Bytes of the converted weights in LIBRARY/cache, which every render of a large
+ * model leaves there for the next; with `drop` they are removed. */
+int models_cache(const char *library, bool drop, uint64_t *ret_bytes, struct err *e);
 
 #endif

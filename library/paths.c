@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 
 #include "library/base/arena.h"
 #include "library/base/err.h"
+#include "library/base/sha256.h"
 #include "library/base/str.h"
 
 enum { TRIES = 100 };
@@ -54,12 +56,10 @@ static int make_folders(char *path, struct err *e)
 	return 0;
 }
 
-int paths_library(const struct paths_env *env, struct arena *a, const char **ret, struct err *e)
+static int library_name(const struct paths_env *env, struct arena *a, char **ret, struct err *e)
 {
 	char *path;
-	int rc;
 
-	*ret = NULL;
 	if (is_given(env->option))
 		path = arena_strdup(a, env->option);
 	else if (is_given(env->woodshed_library))
@@ -71,10 +71,43 @@ int paths_library(const struct paths_env *env, struct arena *a, const char **ret
 	else
 		return err_set(e, ERR_ARG,
 			"cannot tell where the library is: set HOME, or give --library DIR");
-	rc = make_folders(path, e);
+	*ret = path;
+	return 0;
+}
+
+int paths_library(const struct paths_env *env, struct arena *a, const char **ret, struct err *e)
+{
+	char *path;
+	int rc = library_name(env, a, &path, e);
+
 	if (!rc)
-		*ret = path;
+		rc = make_folders(path, e);
+	*ret = rc ? NULL : path;
 	return rc;
+}
+
+int paths_library_name(
+	const struct paths_env *env, struct arena *a, const char **ret, struct err *e)
+{
+	char *path = NULL;
+	int rc = library_name(env, a, &path, e);
+
+	*ret = path;
+	return rc;
+}
+
+const char *paths_model_cache(const char *library, const char *dir, struct arena *a)
+{
+	char *real = realpath(dir, NULL), hex[65];
+	struct sha256 s;
+
+	if (!real)
+		return NULL;
+	sha256_init(&s);
+	sha256_add(&s, real, strlen(real));
+	sha256_hex(&s, hex);
+	free(real);
+	return arena_printf(a, "%s/cache/%.16s", library, hex);
 }
 
 int paths_new_take(

@@ -22,6 +22,14 @@ struct paths_env {
  * folders above it are made, for the user alone (0700), where they are missing. */
 int paths_library(const struct paths_env *env, struct arena *a, const char **ret, struct err *e);
 
+/* The same path without making anything. */
+int paths_library_name(
+	const struct paths_env *env, struct arena *a, const char **ret, struct err *e);
+
+/* LIBRARY/cache/ID, ID from the real path of the model's folder: what the names
+ * of its converted weights begin with.  NULL when there is no such folder. */
+const char *paths_model_cache(const char *library, const char *dir, struct arena *a);
+
 /* LIBRARY/takes/YYYY/MM/ID.wav of a new take, its folders made; ID is the UTC
  * time and a random part.  No file has that name; write it with keep_existing
  * all the same. */

@@ -69,12 +69,15 @@ static int begin(struct options *o, struct globals *g, const char *usage, struct
 /* ---- models ------------------------------------------------------------- */
 
 struct models_options {
-	bool json;
+	bool json, drop_cache;
 };
 
 static const struct option_spec models_specs[] = {
 	{"json", 0, OPTION_FLAG, NULL, "one JSON object a line",
 		offsetof(struct models_options, json), 0, 0},
+	{"drop-cache", 0, OPTION_FLAG, NULL,
+		"removes the converted weights; they are made again when needed",
+		offsetof(struct models_options, drop_cache), 0, 0},
 	{0},
 };
 
@@ -106,6 +109,41 @@ static void model_text(const struct model *m, struct str *out)
 	str_sanitize(out->s);
 }
 
+static int show_cache(const char *library, bool drop, struct err *e)
+{
+	uint64_t bytes;
+	char size[16];
+	int rc = models_cache(library, drop, &bytes, e);
+
+	if (!rc && drop)
+		printf("%s removed\n", format_bytes(bytes, size));
+	else if (!rc && bytes)
+		printf("converted weights: %s (models --drop-cache removes them)\n",
+			format_bytes(bytes, size));
+	return rc;
+}
+
+static void show_models(const struct models_options *own, const struct globals *g,
+	const struct model *models, size_t n, const char *library)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct str line = {0};
+
+		(own->json ? model_json : model_text)(&models[i], &line);
+		puts(line.s);
+		str_done(&line);
+	}
+	if (!n && !own->json && !g->quiet) {
+		char text[512];
+
+		snprintf(text, sizeof(text),
+			"no model is installed; put a folder in Hugging Face layout into "
+			"'%.400s/models'",
+			library);
+		complain(text);
+	}
+}
+
 int verb_models(struct globals *g, const struct environment *env, int argc, char **argv)
 {
 	struct models_options own = {0};
@@ -118,10 +156,12 @@ int verb_models(struct globals *g, const struct environment *env, int argc, char
 	struct arena a = {0};
 	struct err e = {0};
 	const char *library;
-	struct model *models;
-	size_t n;
-	int rc = begin(
-		&o, g, "usage: woodshed models [--json]\n\nLists the installed models.\n\n", &e);
+	struct model *models = NULL;
+	size_t n = 0;
+	int rc = begin(&o, g,
+		"usage: woodshed models [--json] [--drop-cache]\n\n"
+		"Lists the installed models, and what their converted weights take on disk.\n\n",
+		&e);
 
 	if (rc > 0)
 		return finish_output();
@@ -129,30 +169,14 @@ int verb_models(struct globals *g, const struct environment *env, int argc, char
 		rc = err_set(&e, ERR_ARG, "models takes no argument, but got '%.80s'", o.argv[0]);
 	if (!rc)
 		rc = globals_library(g, env, &a, &library, &e);
-	if (!rc)
+	if (!rc && !own.drop_cache)
 		rc = models_list(library, &a, &models, &n, &e);
-	if (rc) {
-		arena_done(&a);
-		return fail(rc, &e);
-	}
-	for (size_t i = 0; i < n; i++) {
-		struct str line = {0};
-
-		(own.json ? model_json : model_text)(&models[i], &line);
-		puts(line.s);
-		str_done(&line);
-	}
-	if (!n && !own.json && !g->quiet) {
-		char text[512];
-
-		snprintf(text, sizeof(text),
-			"no model is installed; put a folder in Hugging Face layout into "
-			"'%.400s/models'",
-			library);
-		complain(text);
-	}
+	if (!rc && !own.drop_cache)
+		show_models(&own, g, models, n, library);
+	if (!rc && !own.json)
+		rc = show_cache(library, own.drop_cache, &e);
 	arena_done(&a);
-	return finish_output();
+	return rc ? fail(rc, &e) : finish_output();
 }
 
 /* ---- recipe ------------------------------------------------------------- */

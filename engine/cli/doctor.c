@@ -85,6 +85,7 @@ static int report_library(const struct globals *g, const struct environment *env
 	struct model *models;
 	struct statvfs fs;
 	const char *dir;
+	uint64_t cached;
 	char room[16];
 	size_t n;
 	int rc = globals_library(g, env, &a, &dir, e);
@@ -99,6 +100,11 @@ static int report_library(const struct globals *g, const struct environment *env
 	rc = models_list(dir, &a, &models, &n, e);
 	if (!rc)
 		report_models(models, n);
+	if (!rc)
+		rc = models_cache(dir, false, &cached, e);
+	if (!rc && cached)
+		say("cache", "%s of converted weights (woodshed models --drop-cache removes them)",
+			format_bytes(cached, room));
 out:
 	arena_done(&a);
 	return rc;

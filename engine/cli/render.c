@@ -280,12 +280,23 @@ static enum engine_precision precision(const char *name)
 	return !strcmp(name, "int8") ? ENGINE_INT8 : ENGINE_AUTO;
 }
 
+/* In the library, where there is one: with --out it need not be. */
+static const char *cache_prefix(struct render *r)
+{
+	const char *library = NULL;
+
+	if (globals_library_name(r->globals, r->env, &r->arena, &library, NULL))
+		return NULL;
+	return paths_model_cache(library, r->model.dir, &r->arena);
+}
+
 static int open_engine(struct render *r, const struct engine_watch *watch, struct err *e)
 {
 	const struct engine_options options = {
 		.device = r->o.device,
 		.precision = precision(r->o.precision),
 		.n_threads = (int)r->o.threads,
+		.cache = cache_prefix(r),
 	};
 	char seconds[32];
 	int64_t n_continued;

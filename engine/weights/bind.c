@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/weights/cache.h"
 #include "engine/weights/ckpt_private.h"
 #include "library/base/err.h"
 #include "library/base/pool.h"
@@ -71,7 +72,8 @@ struct bind {
 	struct gpu *gpu;
 	struct gpu_arena *arena;
 	int n_threads;
-	struct arena mem; /* names and parts */
+	const char *cache; /* path, or NULL */
+	struct arena mem;  /* names and parts */
 	struct {
 		struct slot *at;
 		size_t n, cap;
@@ -384,6 +386,11 @@ void bind_ignore(struct bind *b, const char *pattern)
 	for (size_t i = 0; i < ckpt_count(b->ckpt); i++)
 		if (!fnmatch(pattern, ckpt_at(b->ckpt, i)->name, FNM_NOESCAPE))
 			b->is_used[i] = true;
+}
+
+void bind_use_cache(struct bind *b, const char *path)
+{
+	b->cache = path;
 }
 
 /* ---- shapes on the device ----------------------------------------------- */
@@ -847,7 +854,42 @@ static int load_slots(struct load *l, struct err *e)
 		if (b->slots.at[i].kind == KIND_TRANSPOSED)
 			rc = load_transposed(l, &b->slots.at[i], e);
 	VEC_DONE(&tasks);
-	return rc;
+	if (rc)
+		return rc;
+	report(l);
+	return check_cancelled(l, e);
+}
+
+/* The table for the cache: what it would hold.  Owned: the list of tensors. */
+static struct cache_table cache_table(const struct load *l)
+{
+	const struct bind *b = l->b;
+	struct gpu_tensor **tensors = xcalloc(b->slots.n + 1, sizeof(*tensors));
+
+	for (size_t i = 0; i < b->slots.n; i++)
+		tensors[i] = *b->slots.at[i].dst;
+	return (struct cache_table){.path = b->cache,
+		.key = ckpt_stamp(b->ckpt),
+		.gpu = b->gpu,
+		.tensors = tensors,
+		.n = b->slots.n,
+		.pool = l->pool,
+		.progress = l->progress,
+		.ud = l->ud};
+}
+
+static int load_cached(struct load *l, struct err *e)
+{
+	struct cache_table t = cache_table(l);
+	int rc = cache_read(&t, e);
+
+	if (!rc) {
+		rc = load_slots(l, e);
+		if (!rc)
+			cache_write(&t, NULL); /* without it the next start is slow, no more */
+	}
+	free((void *)t.tensors);
+	return rc < 0 ? rc : 0;
 }
 
 int bind_load(struct bind *b, int (*progress)(void *ud, uint64_t done, uint64_t total), void *ud,
@@ -872,11 +914,7 @@ int bind_load(struct bind *b, int (*progress)(void *ud, uint64_t done, uint64_t 
 			sizeof(float), "loading", e);
 	l.scratch = scratch;
 	if (!rc)
-		rc = load_slots(&l, e);
-	if (!rc) {
-		report(&l);
-		rc = check_cancelled(&l, e);
-	}
+		rc = b->cache ? load_cached(&l, e) : load_slots(&l, e);
 	free(scratch);
 	pool_close(l.pool);
 	return rc;

@@ -58,6 +58,11 @@ void bind_conv(struct bind *b, struct gpu_tensor **dst, struct gpu_tensor **dst_
 /* Names that may be there and are not used; '*' matches any run. */
 void bind_ignore(struct bind *b, const char *pattern);
 
+/* bind_load() reads the converted weights from this file when it holds what
+ * this table and this checkpoint would give, and leaves it there otherwise
+ * (engine/weights/cache.h).  The path is borrowed. */
+void bind_use_cache(struct bind *b, const char *path);
+
 /* Bytes on the device of everything bound so far. */
 uint64_t bind_bytes(const struct bind *b);
 

@@ -101,6 +101,28 @@ static int refuse_strangers(const struct ckpt_file *f, struct err *e)
 	return 0;
 }
 
+/* The whole of a small file, evenly spread blocks of a large one: what was
+ * trained further differs nearly everywhere. */
+static int hash_samples(struct ckpt *c, const struct ckpt_file *f, struct err *e)
+{
+	enum { BLOCKS = 256, BYTES = 512 };
+	char block[BYTES];
+
+	for (uint64_t i = 0; i < BLOCKS; i++) {
+		const uint64_t at = f->size <= BLOCKS * BYTES
+					    ? i * BYTES
+					    : (f->size - BYTES) / (BLOCKS - 1) * i;
+		if (at >= f->size)
+			break;
+		const size_t n = f->size - at < BYTES ? (size_t)(f->size - at) : BYTES;
+		int rc = ckpt_pread(f, at, block, n, e);
+		if (rc)
+			return rc;
+		sha256_add(&c->hash, block, n);
+	}
+	return 0;
+}
+
 /* path, or dir/path. */
 static int add_file(struct ckpt *c, const char *dir, const char *path, struct err *e)
 {
@@ -123,7 +145,11 @@ static int add_file(struct ckpt *c, const char *dir, const char *path, struct er
 	base = base ? base + 1 : path;
 	sha256_add(&c->hash, base, strlen(base) + 1);
 	sha256_add(&c->hash, &f->size, sizeof(f->size));
+	sha256_add(&c->times, &st.st_mtim.tv_sec, sizeof(st.st_mtim.tv_sec));
+	sha256_add(&c->times, &st.st_mtim.tv_nsec, sizeof(st.st_mtim.tv_nsec));
 	int rc = refuse_strangers(f, e);
+	if (!rc)
+		rc = hash_samples(c, f, e);
 	if (rc)
 		return rc;
 	if (f->size >= 4) {
@@ -155,6 +181,8 @@ static int finish(struct ckpt *c, struct err *e)
 			return ckpt_damaged(&c->files.at[t[i].file], e,
 				"tensor '%s' is there twice", t[i].name);
 	sha256_hex(&c->hash, c->identity);
+	sha256_add(&c->times, c->identity, sizeof(c->identity));
+	sha256_hex(&c->times, c->stamp);
 	return 0;
 }
 
@@ -163,6 +191,7 @@ static struct ckpt *ckpt_new(void)
 	struct ckpt *c = xcalloc(1, sizeof(*c));
 
 	sha256_init(&c->hash);
+	sha256_init(&c->times);
 	return c;
 }
 
@@ -371,4 +400,9 @@ uint64_t ckpt_bytes(const struct ckpt *c)
 const char *ckpt_identity(const struct ckpt *c)
 {
 	return c->identity;
+}
+
+const char *ckpt_stamp(const struct ckpt *c)
+{
+	return c->stamp;
 }

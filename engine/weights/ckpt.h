@@ -57,9 +57,12 @@ size_t ckpt_count(const struct ckpt *c);
 const struct ckpt_tensor *ckpt_at(const struct ckpt *c, size_t i);
 const struct ckpt_tensor *ckpt_find(const struct ckpt *c, const char *name); /* or NULL */
 uint64_t ckpt_bytes(const struct ckpt *c);                                   /* of all files */
-/* hex sha256 over names, sizes and headers of the files (not their payload): tells
- * two checkpoints apart in milliseconds. */
+/* hex sha256 over names, sizes, headers and samples of the payload of the files:
+ * tells two checkpoints apart in milliseconds, those of one shape, too. */
 const char *ckpt_identity(const struct ckpt *c);
+/* The same with the times at which the files were changed last: tells also when
+ * a single value of a file was changed in place. */
+const char *ckpt_stamp(const struct ckpt *c);
 
 /* Elements first..first+n-1 of the tensor in row-major order (strided views
  * are gathered) as f32, from any numeric dtype.  ERR_FORMAT naming the tensor

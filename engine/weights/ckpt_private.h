@@ -26,8 +26,8 @@ struct ckpt {
 		struct ckpt_tensor *at; /* sorted by name once open */
 		size_t n, cap;
 	} tensors;
-	struct sha256 hash;
-	char identity[65];
+	struct sha256 hash, times;
+	char identity[65], stamp[65];
 };
 
 /* Each adds what the file holds to c->tensors and its header to c->hash. */

@@ -231,6 +231,7 @@ static int cpu_sync(struct gpu *g, struct err *e)
 
 static const struct gpu_ops cpu_ops = {
 	.device = "cpu",
+	.layout = "cpu 1",
 	.is_host = true,
 	.close = cpu_close,
 	.sync = cpu_sync,

@@ -103,7 +103,8 @@ static void accepted(void **state)
 		"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[4,8],\"new\":1},"
 		"\"z\":{\"dtype\":\"F32\",\"shape\":[3,0],\"data_offsets\":[4,4]},"
 		"\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}",
-		"{\"__metadata__\":{},\"a\":{\"dtype\":\"F4\",\"shape\":[16],\"data_offsets\":[0,8]}}",
+		"{\"__metadata__\":{},\"a\":{\"dtype\":\"F4\",\"shape\":[16],\"data_offsets\":[0,8]"
+		"}}",
 	};
 	const char *path = scratch_path(state, "a.safetensors");
 
