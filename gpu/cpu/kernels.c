@@ -26,6 +26,18 @@ enum { NV = PANEL / VW, LANES = 16 };
 
 #define UNROLL _Pragma("GCC unroll 16")
 
+INLINE void start_rows(const struct gemm *a, const int rows, vf acc[][NV])
+{
+	if (a->resume)
+		UNROLL
+	for (int r = 0; r < rows; r++)
+		UNROLL
+	for (int v = 0; v < NV; v++)
+		acc[r][v] = *(const vf *)(a->y + r * a->ldy + v * VW);
+	else UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < NV; v++) acc[r][v] =
+		(vf){0};
+}
+
 INLINE void store_rows(const struct gemm *a, const int rows, vf acc[][NV])
 {
 	UNROLL
@@ -46,11 +58,7 @@ INLINE void store_rows(const struct gemm *a, const int rows, vf acc[][NV])
 INLINE void gemm_f32(const struct gemm *a, const int rows)
 {
 	vf acc[MAX_ROWS][NV];
-	UNROLL
-	for (int r = 0; r < rows; r++)
-		UNROLL
-	for (int v = 0; v < NV; v++)
-		acc[r][v] = (vf){0};
+	start_rows(a, rows, acc);
 	const float *w = a->w, *x = a->x;
 	const ptrdiff_t ldx = a->ldx;
 	for (int64_t k = 0; k < a->k; k++, w += PANEL, x++) {
@@ -70,11 +78,7 @@ INLINE void gemm_f32(const struct gemm *a, const int rows)
 INLINE void gemm_bf16(const struct gemm *a, const int rows)
 {
 	vf acc[MAX_ROWS][NV];
-	UNROLL
-	for (int r = 0; r < rows; r++)
-		UNROLL
-	for (int v = 0; v < NV; v++)
-		acc[r][v] = (vf){0};
+	start_rows(a, rows, acc);
 	const uint32_t *w = a->w;
 	const float *x = a->x;
 	const ptrdiff_t ldx = a->ldx;

@@ -19,7 +19,9 @@
 
 enum { PANEL = 32, MAX_ROWS = 8 };
 
-/* y[r][0..31] = sum_k x[r][k] w[k][0..31] + bias[0..31] (+ y when add). */
+/* y[r][0..31] = sum_k x[r][k] w[k][0..31] + bias[0..31] (+ y when add).  With
+ * `resume` the sum begins at y instead of 0, so that a long sum can be made in
+ * parts: the chain is the same. */
 struct gemm {
 	const float *x;
 	ptrdiff_t ldx;
@@ -28,7 +30,7 @@ struct gemm {
 	float *y;
 	ptrdiff_t ldy;
 	const float *bias; /* 32 values, or NULL */
-	int add;
+	int add, resume;
 };
 typedef void gemm_fn(const struct gemm *a);
 

@@ -20,7 +20,8 @@ enum {
 	ROW_CHUNK = 96,  /* rows of one task: x of a chunk stays in the L2 cache */
 	ROW_BLOCK = 1024 /* rows gathered or quantised at a time */
 };
-#define TASK_BYTES (48 << 10) /* of weights, least per task */
+#define BLOCK_BYTES (24 << 10) /* of a panel that many rows go over */
+#define TASK_BYTES  (48 << 10) /* of weights, least per task */
 #define INLINE_BYTES                                                                               \
 	(96 << 10) /* weights times rows below which threads cost more than they give */
 
@@ -143,58 +144,113 @@ struct product {
 	int64_t chunks, groups, group_panels;
 };
 
+/* What one panel adds to rows row0..row0+n_rows-1 of a batch. */
+struct panel {
+	const struct product *p;
+	const char *w;
+	int64_t out0, valid; /* its outputs, of which the last panel lacks some */
+	const float *x;      /* of row0 */
+	float *y;
+	int64_t row0, n_rows;
+	const float *bias; /* [PANEL], or NULL */
+};
+
+static void add_part(const struct panel *q, const float *part, int64_t row, int64_t rows)
+{
+	const struct product *p = q->p;
+
+	for (int64_t r = 0; r < rows; r++) {
+		float *dst = q->y + (row + r) * p->ldy;
+		for (int64_t o = 0; o < q->valid; o++)
+			dst[o] = part[r * PANEL + o] + (p->add ? dst[o] : 0);
+	}
+}
+
+static void panel_i8(const struct panel *q)
+{
+	const struct product *p = q->p;
+	const struct cpu_kernels *k = p->cpu->kernels;
+	const bool whole = q->valid == PANEL;
+	float part[MAX_ROWS * PANEL];
+
+	for (int64_t r = 0; r < q->n_rows; r += k->max_rows_i8) {
+		const int64_t left = q->n_rows - r, row = q->row0 + r;
+		const int rows = (int)(left < k->max_rows_i8 ? left : k->max_rows_i8);
+		struct gemm_i8 a = {.q = p->q + row * p->k4,
+			.high = p->high + row * p->k4,
+			.low = p->low + row * p->k4,
+			.x_scale = p->q_scale + row,
+			.k4 = p->k4,
+			.w = (const int8_t *)q->w,
+			.w_scale = p->w->scale + q->out0,
+			.w_sums = p->w->sums + q->out0,
+			.y = whole ? q->y + r * p->ldy : part,
+			.ldy = whole ? p->ldy : PANEL,
+			.bias = q->bias,
+			.add = whole && p->add};
+		k->i8(&a, rows);
+		if (!whole)
+			add_part(q, part, r, rows);
+	}
+}
+
+/* Many rows go over a panel in blocks of it that stay in the first-level cache,
+ * with the sums so far beside it. */
+static void panel_float(const struct panel *q)
+{
+	const struct product *p = q->p;
+	const struct cpu_kernels *k = p->cpu->kernels;
+	const bool f32 = p->w->dtype == GPU_F32;
+	const int step = f32 ? k->max_rows : k->max_rows_bf16;
+	const int64_t line = PANEL * (f32 ? 4 : 2);
+	const int64_t block =
+		q->n_rows > step && p->k > BLOCK_BYTES / line * 3 / 2 ? BLOCK_BYTES / line : p->k;
+	const bool direct = q->valid == PANEL && block == p->k;
+	float part[ROW_CHUNK * PANEL];
+
+	for (int64_t k0 = 0; k0 < p->k; k0 += block) {
+		const bool last = k0 + block >= p->k;
+		for (int64_t r = 0; r < q->n_rows; r += step) {
+			const int64_t left = q->n_rows - r;
+			const int rows = (int)(left < step ? left : step);
+			struct gemm a = {.x = q->x + r * p->ldx + k0,
+				.ldx = p->ldx,
+				.w = q->w + k0 * line,
+				.k = last ? p->k - k0 : block,
+				.y = direct ? q->y + r * p->ldy : part + r * PANEL,
+				.ldy = direct ? p->ldy : PANEL,
+				.bias = last ? q->bias : NULL,
+				.add = direct && p->add,
+				.resume = k0 > 0};
+			(f32 ? k->f32 : k->bf16)[rows](&a);
+			if (last && !direct)
+				add_part(q, a.y, r, rows);
+		}
+	}
+}
+
 static void panel_rows(
 	const struct product *p, int64_t panel, int64_t batch, int64_t row0, int64_t n_rows)
 {
-	const struct cpu_kernels *k = p->cpu->kernels;
-	const int64_t out0 = panel * PANEL, valid = p->n - out0 < PANEL ? p->n - out0 : PANEL;
-	float bias[PANEL] = {0}, part[MAX_ROWS * PANEL];
+	const int64_t out0 = panel * PANEL, left = p->n - out0;
+	float bias[PANEL] = {0};
+	struct panel q = {.p = p,
+		.w = (const char *)p->w->data + panel * panel_bytes(p->w->dtype, p->k),
+		.out0 = out0,
+		.valid = left < PANEL ? left : PANEL,
+		.x = p->x + batch * p->x_batch + row0 * p->ldx,
+		.y = p->y + batch * p->y_batch + row0 * p->ldy + out0,
+		.row0 = row0,
+		.n_rows = n_rows,
+		.bias = p->bias ? bias : NULL};
+
 	if (p->bias)
-		for (int64_t o = 0; o < valid; o++)
+		for (int64_t o = 0; o < q.valid; o++)
 			bias[o] = p->bias[(out0 + o) % p->bias_n];
-	const char *w = (const char *)p->w->data + panel * panel_bytes(p->w->dtype, p->k);
-	const enum gpu_dtype dtype = p->w->dtype;
-	const int step = dtype == GPU_F32    ? k->max_rows
-			 : dtype == GPU_BF16 ? k->max_rows_bf16
-					     : k->max_rows_i8;
-	for (int64_t r = 0; r < n_rows; r += step) {
-		const int rows = (int)(n_rows - r < step ? n_rows - r : step);
-		const int64_t row = row0 + r;
-		float *y = p->y + batch * p->y_batch + row * p->ldy + out0;
-		const bool whole = valid == PANEL;
-		if (dtype == GPU_I8) {
-			struct gemm_i8 a = {.q = p->q + row * p->k4,
-				.high = p->high + row * p->k4,
-				.low = p->low + row * p->k4,
-				.x_scale = p->q_scale + row,
-				.k4 = p->k4,
-				.w = (const int8_t *)w,
-				.w_scale = p->w->scale + out0,
-				.w_sums = p->w->sums + out0,
-				.y = whole ? y : part,
-				.ldy = whole ? p->ldy : PANEL,
-				.bias = p->bias ? bias : NULL,
-				.add = whole && p->add};
-			k->i8(&a, rows);
-		} else {
-			struct gemm a = {.x = p->x + batch * p->x_batch + row * p->ldx,
-				.ldx = p->ldx,
-				.w = w,
-				.k = p->k,
-				.y = whole ? y : part,
-				.ldy = whole ? p->ldy : PANEL,
-				.bias = p->bias ? bias : NULL,
-				.add = whole && p->add};
-			(dtype == GPU_F32 ? k->f32 : k->bf16)[rows](&a);
-		}
-		if (whole)
-			continue;
-		for (int i = 0; i < rows; i++)
-			for (int64_t o = 0; o < valid; o++) {
-				float *dst = y + i * p->ldy + o;
-				*dst = part[i * PANEL + o] + (p->add ? *dst : 0);
-			}
-	}
+	if (p->w->dtype == GPU_I8)
+		panel_i8(&q);
+	else
+		panel_float(&q);
 }
 
 static void panel_task(void *ud, size_t task)
