@@ -507,6 +507,7 @@ static void bad_maps(void **state)
 	map_fails(units, UINT32_MAX - 3, "a", 2, "says that its trie has 4294967292");
 	map_fails(units, sizeof units, "", 0, "says that its trie has 2048"); /* no replacements */
 	map_fails(units, 255 * 4, "a", 2, damaged);                           /* half a block */
+	map_fails(units, 400 * 4, "a", 2, damaged); /* the child's block ends behind it */
 	memset(too_much, 'x', sizeof too_much);
 	map_fails(units, sizeof units, too_much, sizeof too_much, damaged);
 	units[256 ^ 'A'] = VALUE(2); /* behind the last NUL that we add */
