@@ -6,6 +6,11 @@
 
 #include "library/base/arena.h"
 
+/* How far from its place an edge may lie.  Half of the slots are free: by chance
+ * it is not 100 even in the largest table, and 4 in T5's.  Without a limit a
+ * file of 16 MB could keep us busy for a day. */
+enum { MAX_PROBES = 256 };
+
 struct trie_edge {
 	uint32_t key; /* node << 8 | byte; 0: free, for the byte is never NUL */
 	uint32_t child;
@@ -36,15 +41,19 @@ void trie_done(struct trie *t)
 	*t = (struct trie){0};
 }
 
-/* The slot that holds the key, or the free one where it belongs. */
+/* The slot that holds the key, or the free one where it belongs; NULL: neither
+ * is near. */
 static struct trie_edge *find(const struct trie *t, uint32_t key)
 {
 	uint32_t mask = (1u << t->bits) - 1;
 	uint32_t at = key * 0x9e3779b1u >> (32 - t->bits); /* Fibonacci hashing */
 
-	while (t->edges[at].key && t->edges[at].key != key)
-		at = (at + 1) & mask;
-	return &t->edges[at];
+	for (int i = 0; i < MAX_PROBES; i++) {
+		struct trie_edge *edge = &t->edges[(at + (uint32_t)i) & mask];
+		if (!edge->key || edge->key == key)
+			return edge;
+	}
+	return NULL;
 }
 
 int32_t trie_add(struct trie *t, const char *key, size_t n, int32_t value)
@@ -55,6 +64,8 @@ int32_t trie_add(struct trie *t, const char *key, size_t n, int32_t value)
 	for (size_t i = 0; i < n; i++) {
 		uint32_t edge_key = node << 8 | (unsigned char)key[i];
 		struct trie_edge *edge = find(t, edge_key);
+		if (!edge)
+			return TRIE_CROWDED;
 		if (!edge->key) {
 			*edge = (struct trie_edge){edge_key, t->n_nodes++};
 			t->values[edge->child] = -1;
@@ -69,5 +80,7 @@ int32_t trie_add(struct trie *t, const char *key, size_t n, int32_t value)
 
 uint32_t trie_step(const struct trie *t, uint32_t node, unsigned char byte)
 {
-	return byte ? find(t, node << 8 | byte)->child : 0;
+	const struct trie_edge *edge = byte ? find(t, node << 8 | byte) : NULL;
+
+	return edge ? edge->child : 0;
 }

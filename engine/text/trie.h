@@ -23,7 +23,11 @@ struct trie {
 int trie_init(struct trie *t, size_t n_bytes, struct err *e);
 void trie_done(struct trie *t); /* zeroed is valid */
 
-/* Adds a key without NUL bytes.  Returns the value the key already had, or -1. */
+enum { TRIE_CROWDED = -2 };
+
+/* Adds a key without NUL bytes.  Returns the value the key already had, or -1;
+ * TRIE_CROWDED when too many edges want the same slots, which happens only to
+ * keys that somebody chose for it. */
 int32_t trie_add(struct trie *t, const char *key, size_t n, int32_t value);
 
 /* The node below `node` along `byte`; 0 when there is none. */

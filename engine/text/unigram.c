@@ -404,6 +404,11 @@ static int index_piece(struct unigram *u, int32_t id, const struct vocab_piece *
 			return err_set(e, ERR_FORMAT,
 				"pieces %d and %d are both '%.*s': copy the file again", old, id,
 				(int)(p->n < 60 ? p->n : 60), p->s);
+		if (old == TRIE_CROWDED)
+			return err_set(e, ERR_FORMAT,
+				"piece %d is made to slow the tokenizer down: use the model's own "
+				"file",
+				id);
 		break;
 	case PIECE_CONTROL:
 	case PIECE_UNUSED:

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/text/trie.h"
 #include "engine/text/unigram.h"
 #include "engine/text/vocab.h"
 #include "library/base/err.h"
@@ -353,6 +354,36 @@ static void huge_counts(void **state)
 		str_add_n(&b, "\x0a", 2); /* a piece of no bytes */
 	expect_failure(false, b.s, b.n, ERR_FORMAT, "more than 1048576 pieces");
 	str_done(&b);
+}
+
+/* A piece each of whose edges wants the first slots of the index: 8000 would
+ * take time by their square. */
+static void crowded_index(void **state)
+{
+	enum { LEN = 8000 };
+	char key[LEN];
+	struct trie t;
+	uint32_t node = 0;
+
+	for (uint32_t i = 0; i < LEN; i++) {
+		uint32_t least = UINT32_MAX;
+		for (uint32_t c = 1; c < 256; c++) {
+			uint32_t hash = (i << 8 | c) * 0x9e3779b1u; /* as in trie.c */
+			if (hash < least) {
+				least = hash;
+				key[i] = (char)c;
+			}
+		}
+	}
+	assert_int_equal(trie_init(&t, LEN, NULL), 0);
+	assert_int_equal(trie_add(&t, key, LEN, 7), TRIE_CROWDED);
+	assert_int_equal(trie_add(&t, key, 100, 8), -1); /* what was there is still found */
+	assert_int_equal(trie_add(&t, key, 100, 9), 8);
+	for (int i = 0; i < 100; i++) {
+		node = trie_step(&t, node, (unsigned char)key[i]);
+		assert_int_equal(node, i + 1);
+	}
+	trie_done(&t);
 }
 
 /* ---- damage, everywhere ---------------------------------------------------------- */
@@ -896,6 +927,7 @@ int main(void)
 		cmocka_unit_test(pieces_at_the_limits),
 		cmocka_unit_test(lying_lengths),
 		cmocka_unit_test(huge_counts),
+		cmocka_unit_test(crowded_index),
 		cmocka_unit_test(damaged_miniatures),
 		cmocka_unit_test(damaged_models),
 		cmocka_unit_test(good_maps),
