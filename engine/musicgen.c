@@ -41,7 +41,6 @@ enum {
 	MAX_TOKENS = 512, /* T5 has no limit, memory and patience have */
 	WINDOW_SECONDS = 30,
 	STRIDE_SECONDS = 18,
-	DEFAULT_SECONDS = 15,
 	DEFAULT_TOP_K = 250,
 	PREFILL_COLUMNS = 64, /* known columns fed at a time */
 	DECODE_FRAMES = 64,   /* over all takes, at a time */
@@ -126,26 +125,37 @@ static int configure(struct musicgen *m, struct config *c, struct err *e)
 	return config_check(c, e);
 }
 
-/* The weights file may say how strong guidance is; it rarely does not. */
-static int default_guidance(const char *dir, float *ret, struct err *e)
+/* What generation_config.json says of guidance and of length, where there is one.
+ * max_length counts columns, the start among them, as transformers does. */
+static int read_defaults(
+	const struct musicgen *m, const char *dir, struct engine_info *info, struct err *e)
 {
+	const int64_t delay = m->lm.cfg.n_codebooks / m->lm.cfg.channels;
 	struct err missing = {0};
 	struct config *c;
 	char path[4096];
+	int64_t frames = m->window;
 	int rc;
 
-	*ret = DEFAULT_GUIDANCE;
-	if (snprintf(path, sizeof(path), "%s/generation_config.json", dir) >= (int)sizeof(path))
-		return 0;
-	rc = config_open(path, &c, &missing);
-	if (rc == ERR_IO)
-		return 0;
-	if (rc)
+	info->default_guidance = DEFAULT_GUIDANCE;
+	rc = snprintf(path, sizeof(path), "%s/generation_config.json", dir) < (int)sizeof(path)
+		     ? config_open(path, &c, &missing)
+		     : ERR_IO;
+	if (rc && rc != ERR_IO)
 		return err_set(e, rc, "%s", missing.text);
-	*ret = (float)config_num(c, "guidance_scale", DEFAULT_GUIDANCE, 0, 100);
-	rc = config_check(c, e);
-	config_close(c);
-	return rc;
+	if (!rc) {
+		info->default_guidance =
+			(float)config_num(c, "guidance_scale", DEFAULT_GUIDANCE, 0, 100);
+		frames = config_int(c, "max_length", m->window + delay, 0, INT32_MAX) - delay;
+		rc = config_check(c, e);
+		config_close(c);
+		if (rc)
+			return rc;
+	}
+	if (frames < 1 || frames > m->window)
+		frames = m->window;
+	info->default_frames = frames;
+	return 0;
 }
 
 static struct bind *bind_all(
@@ -245,9 +255,7 @@ static int fill_info(struct engine *en, struct musicgen *m, const char *dir, str
 	info->channels = (int)m->lm.cfg.channels;
 	info->frame_samples = codec->hop;
 	info->window_seconds = (double)(m->window * codec->hop) / (double)codec->rate;
-	info->default_seconds =
-		info->window_seconds < DEFAULT_SECONDS ? info->window_seconds : DEFAULT_SECONDS;
-	return default_guidance(dir, &info->default_guidance, e);
+	return read_defaults(m, dir, info, e);
 }
 
 static int musicgen_open(struct engine *en, const struct engine_source *src,
@@ -489,6 +497,20 @@ static int push_audio(struct render *rd, struct codec_stream *s, float *samples)
 	return checked(rd, "encoder");
 }
 
+/* A codec may have more entries than the decoder has embeddings. */
+static void give_code(struct render *rd, int64_t codebook, int64_t frame, int32_t code)
+{
+	if (code >= rd->m->lm.cfg.vocab) {
+		gpu_fail(rd->g, ERR_UNSUPPORTED,
+			"the audio to continue holds a sound (code %d) that the decoder, which "
+			"knows %lld, cannot continue",
+			(int)code, (long long)rd->m->lm.cfg.vocab);
+		return;
+	}
+	for (int64_t take = 0; take < rd->n_takes; take++)
+		*code_at(rd, take, codebook, frame) = code;
+}
+
 /* Latents of all channels to the codes that every take begins with. */
 static void give_codes(struct render *rd, int32_t *host)
 {
@@ -502,10 +524,9 @@ static void give_codes(struct render *rd, int32_t *host)
 			gpu_view(rd->g, rd->step, rd->latents, 0, c, 1), SHAPE(n, cfg->hidden));
 		struct gpu_tensor *codes = codec_quantize(&rd->m->codec, rd->g, rd->step, z);
 		gpu_read(rd->g, codes, host, (size_t)(n * k) * sizeof(*host));
-		for (int64_t b = 0; b < rd->n_takes; b++)
-			for (int64_t q = 0; q < k; q++)
-				for (int64_t t = 0; t < n; t++)
-					*code_at(rd, b, q * channels + c, t) = host[t * k + q];
+		for (int64_t q = 0; q < k; q++)
+			for (int64_t t = 0; t < n; t++)
+				give_code(rd, q * channels + c, t, host[t * k + q]);
 		gpu_arena_release(rd->step, mark);
 	}
 	rd->n_known = n;

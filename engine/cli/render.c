@@ -298,7 +298,6 @@ static int open_engine(struct render *r, const struct engine_watch *watch, struc
 		.n_threads = (int)r->o.threads,
 		.cache = cache_prefix(r),
 	};
-	char seconds[32];
 	int64_t n_continued;
 	int rc = engine_open(r->model.dir, &options, watch, &r->engine, e);
 
@@ -306,8 +305,9 @@ static int open_engine(struct render *r, const struct engine_watch *watch, struc
 		return rc;
 	flush_warnings(r);
 	r->info = engine_info(r->engine);
-	snprintf(seconds, sizeof(seconds), "%.6f", r->info->default_seconds);
-	rc = engine_frames(r->info, r->o.seconds ? r->o.seconds : seconds, &r->n_frames, e);
+	r->n_frames = r->info->default_frames;
+	if (r->o.seconds)
+		rc = engine_frames(r->info, r->o.seconds, &r->n_frames, e);
 	if (rc)
 		return err_wrap(e, rc, "--seconds");
 	rc = read_continued(r, r->info->rate, r->info->channels, e);
