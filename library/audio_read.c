@@ -210,6 +210,8 @@ int audio_read(const struct audio_read_desc *d, struct audio *ret, struct err *e
 		rc = check_finite(ret, d->path, e);
 	if (!rc)
 		rc = convert(ret, d, e);
+	if (!rc) /* sums of samples near the largest float overflow */
+		rc = check_finite(ret, d->path, e);
 	if (rc)
 		audio_done(ret);
 	return rc;
