@@ -204,8 +204,7 @@ static int run(struct transfer *x, int (*chunk)(struct transfer *x, size_t i, ch
 
 	x->chunk = chunk;
 	pool_team(t->pool, run_thread, x);
-	if (!x->failed && !x->is_cancelled && t->progress &&
-		t->progress(t->ud, x->total, x->total))
+	if (!x->failed && !x->is_cancelled && t->progress && t->progress(t->ud, x->total, x->total))
 		x->is_cancelled = true;
 	return x->failed;
 }

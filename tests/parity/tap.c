@@ -30,6 +30,17 @@ void tap_remark(const char *fmt, ...)
 	printf("\n");
 }
 
+void tap_skip(const char *name, const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("ok %d - %s # SKIP ", ++n_tests, name);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+}
+
 void tap_skip_all(const char *why)
 {
 	printf("1..0 # SKIP %s\n", why);

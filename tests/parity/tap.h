@@ -7,6 +7,8 @@
 void tap_ok(bool ok, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A line of explanation, which belongs to the result that follows. */
 void tap_remark(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* One case that cannot be run here, and why. */
+void tap_skip(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void tap_skip_all(const char *why);
 /* The plan; returns the program's exit status. */
 int tap_done(void);
