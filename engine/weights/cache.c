@@ -253,11 +253,35 @@ static int check_room(const char *folder, uint64_t bytes, struct err *e)
 	return 0;
 }
 
-static int write_file(struct transfer *x, const char *temporary, struct err *e)
+/* A file without a name, so that nothing is left of a write that is cut short,
+ * where the file system has such files; else one with a name that goes away. */
+static int open_new(const char *folder, const char *temporary, bool *ret_named)
 {
+	int fd = open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+
+	*ret_named = fd < 0;
+	return fd < 0 ? open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : fd;
+}
+
+/* Gives the file its name in place of an older one. */
+static int publish(int fd, bool is_named, const char *temporary, const char *path)
+{
+	char link[64];
+
+	if (is_named)
+		return rename(temporary, path) ? errno : 0;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (unlink(path) && errno != ENOENT)
+		return errno;
+	return linkat(AT_FDCWD, link, AT_FDCWD, path, AT_SYMLINK_FOLLOW) ? errno : 0;
+}
+
+static int write_file(struct transfer *x, const char *folder, const char *temporary, struct err *e)
+{
+	bool is_named;
 	int why;
 
-	x->fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	x->fd = open_new(folder, temporary, &is_named);
 	if (x->fd < 0)
 		return err_errno(e, errno, "cannot write '%s'", temporary);
 	why = run(x, write_chunk);
@@ -267,20 +291,21 @@ static int write_file(struct transfer *x, const char *temporary, struct err *e)
 	/* The head last: a file without it is nothing. */
 	if (!why)
 		why = write_all(x->fd, 0, x->head, sizeof(x->head));
-	if (!why && close(x->fd))
-		why = errno;
-	x->fd = why ? x->fd : -1;
-	if (!why && rename(temporary, x->t->path))
-		why = errno;
-	if (why)
+	if (!why)
+		why = publish(x->fd, is_named, temporary, x->t->path);
+	if (why && is_named)
 		unlink(temporary);
-	return why ? err_errno(e, why, "cannot write '%s'", temporary) : 0;
+	return why ? err_errno(e, why, "cannot write '%s'", x->t->path) : 0;
 }
 
-/* Of several processes that write at once each has its own. */
-static char *temporary_name(struct arena *a, const char *path)
+/* The folder of a path, "." when there is none in it. */
+static char *folder_of(struct arena *a, const char *path)
 {
-	return arena_printf(a, "%s.%ld.tmp", path, (long)getpid());
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return arena_strdup(a, ".");
+	return arena_printf(a, "%.*s", (int)(slash > path ? slash - path : 1), path);
 }
 
 int cache_write(const struct cache_table *t, struct err *e)
@@ -288,23 +313,19 @@ int cache_write(const struct cache_table *t, struct err *e)
 	struct cache_table quiet = *t;
 	struct transfer x;
 	struct arena a = {0};
-	char *folder = arena_strdup(&a, t->path), *slash = strrchr(folder, '/');
+	const char *folder = folder_of(&a, t->path);
+	/* Of several processes that write at once each has its own. */
+	const char *temporary = arena_printf(&a, "%s.%ld.tmp", t->path, (long)getpid());
 	int rc;
 
 	quiet.progress = NULL;
 	rc = transfer_init(&x, &quiet, e);
-	if (rc)
-		goto out;
-	if (slash && slash > folder) {
-		*slash = '\0';
-		if (mkdir(folder, 0700) && errno != EEXIST)
-			rc = err_errno(e, errno, "cannot make '%s'", folder);
-		if (!rc)
-			rc = check_room(folder, x.total, e);
-	}
+	if (!rc && mkdir(folder, 0700) && errno != EEXIST)
+		rc = err_errno(e, errno, "cannot make '%s'", folder);
 	if (!rc)
-		rc = write_file(&x, temporary_name(&a, t->path), e);
-out:
+		rc = check_room(folder, x.total, e);
+	if (!rc)
+		rc = write_file(&x, folder, temporary, e);
 	transfer_done(&x);
 	arena_done(&a);
 	return rc;

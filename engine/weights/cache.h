@@ -34,8 +34,8 @@ struct cache_table {
 /* 1: the tensors are filled.  0: no such file, their contents are undefined.
  * ERR_CANCELLED, or what the device says. */
 int cache_read(const struct cache_table *t, struct err *e);
-/* Writes under a temporary name, then renames; makes the folder (0700).
- * Failing is harmless: *e says why, nothing is left. */
+/* Writes a file without a name and names it when it is complete; makes the
+ * folder (0700).  Failing is harmless: *e says why, nothing is left. */
 int cache_write(const struct cache_table *t, struct err *e);
 
 #endif
