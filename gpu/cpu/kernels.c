@@ -2,8 +2,8 @@
  * gpu/cpu/kernels.h says what each does and how panels are laid out.
  *
  * Written with the compiler's vector types: VW lanes, PANEL / VW vectors per
- * line of a panel, and as many rows as the registers hold.  Measured on one
- * core of a Zen 4 server (AVX-512): see docs/PERF.md. */
+ * line of a panel, and as many rows as the registers hold.
+ * What they reach: docs/PERF.md. */
 #include "gpu/cpu/kernels.h"
 #include "gpu/cpu/vmath.h"
 
