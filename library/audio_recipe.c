@@ -106,10 +106,12 @@ static int skip(struct walk *w, const unsigned char id[4], uint64_t size, struct
 static int walk_chunks(struct walk *w, char **ret, struct err *e)
 {
 	unsigned char head[12];
-	int rc;
+	int rc = w->size < sizeof head ? 0 : take(w, head, sizeof head, e);
 
-	if (w->size < sizeof head || take(w, head, sizeof head, e) ||
-		(memcmp(head, "RIFF", 4) && memcmp(head, "RF64", 4)) || memcmp(head + 8, "WAVE", 4))
+	if (rc)
+		return rc;
+	if (w->size < sizeof head || (memcmp(head, "RIFF", 4) && memcmp(head, "RF64", 4)) ||
+		memcmp(head + 8, "WAVE", 4))
 		return err_set(e, ERR_FORMAT,
 			"cannot read the recipe of '%s': it is no WAV file; give one that woodshed "
 			"wrote",

@@ -35,7 +35,7 @@ RULES = [
         r"engine/|gpu/gpu\.h|library/",
         ("jansson", "sndfile", "soxr"),
     ),
-    (r"engine/", r"engine/(?!cli/|worker)|gpu/gpu\.h|library/base/", ("jansson",)),
+    (r"engine/", r"engine/(?!cli/|worker)|gpu/gpu\.h|library/base/", ("jansson", "xxhash")),
     (r"tui/", r"tui/|library/", ("curses", "ncurses", "portaudio", "jansson")),
     (r"tests/", r"", None),
 ]

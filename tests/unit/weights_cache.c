@@ -52,8 +52,8 @@ static struct loaded load(const char *checkpoint, const char *cache, int n_threa
 	struct loaded r = {0};
 	struct gpu_tensor *t[N_TENSORS];
 	struct err e = {0};
-	struct ckpt *c;
-	struct gpu *g;
+	struct ckpt *c = NULL;
+	struct gpu *g = NULL;
 
 	if (ckpt_open_file(checkpoint, &c, &e) || gpu_open("cpu", n_threads, &g, &e))
 		fail_msg("%s", e.text);

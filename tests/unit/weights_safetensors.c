@@ -97,14 +97,16 @@ static void broken_rules(void **state)
 
 static void accepted(void **state)
 {
+	static const char with_metadata[] = "{\"__metadata__\":{\"format\":\"pt\"},"
+					    "\"a\":{\"dtype\":\"F4\",\"shape\":[16],"
+					    "\"data_offsets\":[0,8]}}";
 	static const char *const headers[] = {
 		"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}",
 		"  \n{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}     ",
 		"{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[4,8],\"new\":1},"
 		"\"z\":{\"dtype\":\"F32\",\"shape\":[3,0],\"data_offsets\":[4,4]},"
 		"\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}",
-		"{\"__metadata__\":{},\"a\":{\"dtype\":\"F4\",\"shape\":[16],\"data_offsets\":[0,8]"
-		"}}",
+		with_metadata,
 	};
 	const char *path = scratch_path(state, "a.safetensors");
 
