@@ -51,6 +51,13 @@ check()
 	fi
 }
 
+# skip NAME REASON: a check that cannot be made here.
+skip()
+{
+	n_tests=$((n_tests + 1))
+	echo "ok $n_tests - $1 # SKIP $2"
+}
+
 # run COMMAND...: keeps $status, $scratch/out and $scratch/err.
 run()
 {

@@ -202,6 +202,8 @@ if [ "$status" = 0 ]; then
 	limited "$woodshed" render -m "$copy" -s 0.1 --threads 1 --precision f32 -o "$dir/x.wav" p
 	check 'too little memory' fails_with 1 'of memory'
 	check 'too little memory: nothing is written' holds_only "$dir"
+else
+	skip 'too little memory' 'this build needs more addresses than the limit that is tested'
 fi
 render -m "$copy" -s 0.1 -o "$dir/x.wav" p
 check 'with enough it renders' succeeds
