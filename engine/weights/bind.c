@@ -439,7 +439,7 @@ uint64_t bind_bytes(const struct bind *b)
 
 static int check_problems(const struct bind *b, struct err *e)
 {
-	char text[800] = "";
+	char text[6000] = "";
 	struct list l = {.text = text, .size = sizeof(text)};
 
 	if (!b->problems.n)

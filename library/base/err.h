@@ -23,7 +23,7 @@ enum err_code {
 
 struct err {
 	int code;
-	char text[1024]; /* one line, no control bytes, may be cut */
+	char text[8192]; /* one line, no control bytes, may be cut */
 };
 
 /* Sets code and text unless *e already holds an error; returns code.

@@ -65,7 +65,7 @@ static void errno_becomes_words(void **state)
 static void text_is_cut_and_clean(void **state)
 {
 	struct err e = {0};
-	char text[3000];
+	char text[20000];
 
 	memset(text, 'a', sizeof text - 1);
 	text[sizeof text - 1] = '\0';
