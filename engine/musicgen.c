@@ -38,7 +38,7 @@
 
 enum {
 	MAX_TAKES = 1024,
-	MAX_TOKENS = 512, /* T5 has no limit, memory and patience have */
+	MAX_TOKENS = 2048, /* T5 has no limit, memory and patience have */
 	WINDOW_SECONDS = 30,
 	STRIDE_SECONDS = 18,
 	DEFAULT_TOP_K = 250,
@@ -125,8 +125,9 @@ static int configure(struct musicgen *m, struct config *c, struct err *e)
 	return config_check(c, e);
 }
 
-/* What generation_config.json says of guidance and of length, where there is one.
- * max_length counts columns, the start among them, as transformers does. */
+/* What generation_config.json says of guidance and of length; where there is none,
+ * what audiocraft takes.  One that is silent of guidance means none, as to
+ * transformers.  max_length counts columns, the start among them, as transformers does. */
 static int read_defaults(
 	const struct musicgen *m, const char *dir, struct engine_info *info, struct err *e)
 {
@@ -144,8 +145,7 @@ static int read_defaults(
 	if (rc && rc != ERR_IO)
 		return err_set(e, rc, "%s", missing.text);
 	if (!rc) {
-		info->default_guidance =
-			(float)config_num(c, "guidance_scale", DEFAULT_GUIDANCE, 0, 100);
+		info->default_guidance = (float)config_num(c, "guidance_scale", 1, 0, 1000);
 		frames = config_int(c, "max_length", m->window + delay, 0, INT32_MAX) - delay;
 		rc = config_check(c, e);
 		config_close(c);

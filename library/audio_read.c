@@ -48,6 +48,11 @@ static int check_info(const SF_INFO *info, const struct audio_read_desc *d, stru
 	if (info->frames <= 0)
 		return err_set(e, ERR_FORMAT,
 			"cannot read '%s': it holds no audio; choose another file", path);
+	if (info->frames >= SF_COUNT_MAX / 4096)
+		return err_set(e, ERR_UNSUPPORTED,
+			"cannot read '%s': its header does not tell how long it is; write it anew "
+			"with another program",
+			path);
 	if (d->max_s > 0 && (double)info->frames > d->max_s * info->samplerate)
 		return err_set(e, ERR_UNSUPPORTED,
 			"cannot read '%s': it is %.1f seconds long, at most %.1f work; cut it "

@@ -85,62 +85,63 @@ static const char *join_names(struct arena *a, const struct model *models, size_
 	return joined;
 }
 
-static int fail_no_model(const struct render *r, struct err *e)
+static int fail_no_model(const char *library, struct err *e)
 {
 	return err_set(e, ERR_IO,
 		"no model is installed in '%s/models'; download a MusicGen checkpoint in its "
 		"Hugging "
 		"Face layout (such as facebook/musicgen-small) into a folder there, or name its "
 		"folder with --model DIR",
-		r->library);
+		library);
 }
 
-/* By name in the library, else a folder. */
-static int choose_named(
-	struct render *r, const char *name, const struct model *models, size_t n, struct err *e)
+static bool is_folder(const char *path)
 {
 	struct stat st;
 
-	for (size_t i = 0; i < n; i++) {
-		if (!strcmp(models[i].name, name)) {
-			r->model = models[i];
-			return 0;
-		}
+	return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+static const struct model *find_model(const struct model *models, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(models[i].name, name))
+			return &models[i];
+	return NULL;
+}
+
+/* A word with a slash is a folder; any other is looked up in the library first,
+ * which is neither made nor needed when it is a folder here. */
+static int choose_model(struct render *r, struct err *e)
+{
+	const char *name = r->o.model, *library = NULL;
+	struct model *models = NULL;
+	size_t n = 0;
+	int rc = 0;
+
+	if (!name || !strchr(name, '/')) {
+		rc = globals_library_name(r->globals, r->env, &r->arena, &library, e);
+		if (!rc)
+			rc = models_list(library, &r->arena, &models, &n, e);
 	}
-	if (!stat(name, &st) && S_ISDIR(st.st_mode)) {
+	const struct model *found = !name ? models : find_model(models, n, name);
+	if (name && !found && (strchr(name, '/') || is_folder(name))) {
+		err_clear(e);
 		model_describe(name, &r->arena, &r->model);
 		return 0;
 	}
-	if (!n)
-		return fail_no_model(r, e);
-	return err_set(e, ERR_IO, "no model '%.200s' is installed; choose one of these: %s", name,
-		join_names(&r->arena, models, n));
-}
-
-static int choose_model(struct render *r, struct err *e)
-{
-	struct model *models;
-	size_t n;
-	int rc;
-
-	if (r->o.model && strchr(r->o.model, '/')) {
-		model_describe(r->o.model, &r->arena, &r->model);
-		return 0;
-	}
-	rc = find_library(r, e);
-	if (!rc)
-		rc = models_list(r->library, &r->arena, &models, &n, e);
 	if (rc)
 		return rc;
-	if (r->o.model)
-		return choose_named(r, r->o.model, models, n, e);
 	if (!n)
-		return fail_no_model(r, e);
-	if (n > 1)
+		return fail_no_model(library, e);
+	if (!found)
+		return err_set(e, ERR_IO, "no model '%.200s' is installed; choose one of these: %s",
+			name, join_names(&r->arena, models, n));
+	if (!name && n > 1)
 		return err_set(e, ERR_ARG,
 			"several models are installed; choose one with --model: %s",
 			join_names(&r->arena, models, n));
-	r->model = models[0];
+	r->model = *found;
 	return 0;
 }
 

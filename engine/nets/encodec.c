@@ -161,8 +161,15 @@ static int64_t codec_int(struct config *config, const char *key, int64_t otherwi
 
 static void codec_ratios(struct codec_config *cfg, struct config *config)
 {
-	cfg->n_ratios = config_ints(config, "audio_encoder.upsampling_ratios", true, cfg->ratios,
-		CODEC_MAX_RATIOS, 1, 64);
+	static const int64_t otherwise[] = {8, 5, 4, 2}; /* EncodecConfig's own */
+
+	if (config_has(config, "audio_encoder.upsampling_ratios")) {
+		cfg->n_ratios = config_ints(config, "audio_encoder.upsampling_ratios", true,
+			cfg->ratios, CODEC_MAX_RATIOS, 1, 64);
+	} else {
+		cfg->n_ratios = sizeof(otherwise) / sizeof(*otherwise);
+		memcpy(cfg->ratios, otherwise, sizeof(otherwise));
+	}
 	cfg->hop = 1;
 	for (int64_t i = 0; i < cfg->n_ratios; i++)
 		cfg->hop *= cfg->ratios[i];

@@ -314,13 +314,14 @@ static int open_dir(struct ckpt *c, const char *dir, struct err *e)
 	static const char *const indexes[] = {
 		"model.safetensors.index.json", "pytorch_model.bin.index.json"};
 
+	/* The order of transformers. */
 	for (int i = 0; i < 2; i++) {
+		if (exists(dir, files[i])) {
+			int rc = add_file(c, dir, files[i], e);
+			return rc ? rc : finish(c, e);
+		}
 		if (exists(dir, indexes[i]))
 			return open_shards(c, dir, indexes[i], e);
-		if (!exists(dir, files[i]))
-			continue;
-		int rc = add_file(c, dir, files[i], e);
-		return rc ? rc : finish(c, e);
 	}
 	return err_set(e, ERR_IO,
 		"'%s' holds no weights: expected model.safetensors or "

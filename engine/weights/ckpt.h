@@ -1,8 +1,8 @@
 /* Checkpoints: tensors by name out of the weight files of a folder.
  *
- * Reads, in this order of preference, model.safetensors.index.json (shards),
- * model.safetensors, pytorch_model.bin.index.json, pytorch_model.bin.  A
- * safetensors file follows the rules of huggingface/safetensors
+ * Reads, in the order of transformers, model.safetensors,
+ * model.safetensors.index.json (shards), pytorch_model.bin,
+ * pytorch_model.bin.index.json.  A safetensors file follows the rules of huggingface/safetensors
  * (safetensors/src/tensor.rs); a .bin file is a PyTorch zip archive whose
  * pickle is interpreted by a machine that knows tensors and nothing else:
  * any other global, opcode or type is refused, nothing is ever executed.

@@ -111,6 +111,15 @@ assert [m["name"] for m in models] == ["one", "two"]
 assert all(m["engine"] == "musicgen" and m["bytes"] > 1000 for m in models)
 ' "$scratch/out"
 
+# A folder and --out need no library, and make none.
+mkdir alone && cp -r "$model" alone/word
+(cd alone && unset WOODSHED_LIBRARY && env -u HOME "$woodshed" render -m word -s 0.1 -o a.wav p) \
+	>"$scratch/out" 2>"$scratch/err"
+check 'no home, a folder, --out' [ -s alone/a.wav ]
+(cd alone && WOODSHED_LIBRARY=$scratch/none "$woodshed" render -m word -s 0.1 -o b.wav p) \
+	>"$scratch/out" 2>"$scratch/err"
+check 'and no library comes of it' [ -s alone/b.wav ] && [ ! -e "$scratch/none" ]
+
 # Every option has its place in the manual.
 run "$woodshed" render --help
 check 'the help lists them' [ "$(grep -c ' --[a-z]' "$scratch/out")" -ge 20 ]

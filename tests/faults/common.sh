@@ -106,6 +106,22 @@ same()
 	cmp -s "$1" "$2"
 }
 
+# The same, but for what the recipe says.
+same_samples()
+{
+	[ -s "$1" ] && [ -s "$2" ] && python3 -c '
+import struct, sys
+
+def samples(path):
+    data, at = open(path, "rb").read(), 12
+    while data[at:at + 4] != b"data":
+        size = struct.unpack_from("<I", data, at + 4)[0]
+        at += 8 + size + size % 2
+    return data[at:]
+
+sys.exit(samples(sys.argv[1]) != samples(sys.argv[2]))' "$1" "$2"
+}
+
 differ()
 {
 	[ -s "$1" ] && [ -s "$2" ] && ! cmp -s "$1" "$2"

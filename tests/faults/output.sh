@@ -20,6 +20,21 @@ render -m "$model" -s 2 --seed 8 -o b.wav p
 check 'another seed gives other bytes' differ a.wav b.wav
 rm -f ./*
 
+# Guidance when none is asked for: what the model says, if it says anything.
+cp -r "$model" quiet
+sed -i '/guidance_scale/d' quiet/generation_config.json
+render -m "$model" -s 0.2 --greedy -o a.wav p
+render -m "$model" -s 0.2 --greedy --cfg 3 -o b.wav p
+check 'the guidance of generation_config.json' same_samples a.wav b.wav
+render -m ./quiet -s 0.2 --greedy -o a.wav p
+render -m ./quiet -s 0.2 --greedy --cfg 1 -o b.wav p
+check 'none where it is silent' same_samples a.wav b.wav
+rm quiet/generation_config.json
+render -m ./quiet -s 0.2 --greedy -o a.wav p
+render -m ./quiet -s 0.2 --greedy --cfg 3 -o b.wav p
+check '3 where there is no such file' same_samples a.wav b.wav
+rm -rf ./*
+
 # Several takes are what each is alone, also over batches.
 render -m "$model" -s 0.2 --seed 20 -n 10 -o many.wav p
 check 'ten takes' succeeds

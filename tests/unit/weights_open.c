@@ -87,32 +87,31 @@ static void sharded_torch(void **state)
 	check_sharded(FIXTURES "/sharded-bin");
 }
 
-/* Index of safetensors, safetensors, index of .bin, .bin. */
+/* As transformers: safetensors, its index, .bin, its index; what comes later is
+ * not even looked at. */
 static void preference(void **state)
 {
 	struct ckpt *c;
 
 	assert_dir_refused(state, ERR_IO, "holds no weights");
+	write_one(scratch_path(state, "part"), "in.bin.index", 1, 2);
+	write_text(scratch_path(state, "pytorch_model.bin.index.json"),
+		"{\"weight_map\":{\"in.bin.index\":\"part\"}}");
+	assert_int_equal(ckpt_open(*state, &c, NULL), 0);
+	assert_non_null(ckpt_find(c, "in.bin.index"));
+	ckpt_close(c);
+
 	copy_file(FIXTURES "/module.bin", scratch_path(state, "pytorch_model.bin"));
 	assert_int_equal(ckpt_open(*state, &c, NULL), 0);
 	assert_non_null(ckpt_find(c, "shared.weight"));
 	ckpt_close(c);
 
-	write_one(scratch_path(state, "part"), "in.bin.index", 1, 2);
-	write_text(scratch_path(state, "pytorch_model.bin.index.json"),
-		"{\"weight_map\":{\"in.bin.index\":\"part\"}}");
-	/* An index wins over a whole file of its kind. */
-	assert_int_equal(ckpt_open(*state, &c, NULL), 0);
-	assert_non_null(ckpt_find(c, "in.bin.index"));
-	ckpt_close(c);
-
+	write_text(scratch_path(state, "model.safetensors.index.json"), "{");
+	assert_dir_refused(state, ERR_FORMAT, "'model.safetensors.index.json' is not valid JSON");
 	write_one(scratch_path(state, "model.safetensors"), "whole", 3, 4);
 	assert_int_equal(ckpt_open(*state, &c, NULL), 0);
 	assert_non_null(ckpt_find(c, "whole"));
 	ckpt_close(c);
-
-	write_text(scratch_path(state, "model.safetensors.index.json"), "{");
-	assert_dir_refused(state, ERR_FORMAT, "'model.safetensors.index.json' is not valid JSON");
 }
 
 static void wrong_indexes(void **state)
