@@ -173,7 +173,7 @@ int verb_models(struct globals *g, const struct environment *env, int argc, char
 		rc = models_list(library, &a, &models, &n, &e);
 	if (!rc && !own.drop_cache)
 		show_models(&own, g, models, n, library);
-	if (!rc && !own.json)
+	if (!rc && (own.drop_cache || !own.json))
 		rc = show_cache(library, own.drop_cache, &e);
 	arena_done(&a);
 	return rc ? fail(rc, &e) : finish_output();

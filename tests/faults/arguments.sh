@@ -111,6 +111,20 @@ assert [m["name"] for m in models] == ["one", "two"]
 assert all(m["engine"] == "musicgen" and m["bytes"] > 1000 for m in models)
 ' "$scratch/out"
 
+# The cache of converted weights is told and removed, and nothing else is.
+mkdir "$WOODSHED_LIBRARY/cache"
+for name in a-bf16.weights b-int8.weights.77.tmp; do
+	head -c 500000 /dev/zero >"$WOODSHED_LIBRARY/cache/$name"
+done
+echo kept >"$WOODSHED_LIBRARY/cache/notes"
+run "$woodshed" models
+check 'models tells the cache' grep -q '^converted weights: 1\.0 MB' "$scratch/out"
+run "$woodshed" models --json --drop-cache
+check 'and removes it' succeeds
+check 'but nothing else' holds_only "$WOODSHED_LIBRARY/cache" notes
+run "$woodshed" models --drop-cache
+check 'an empty one, too' grep -q '^0 B removed' "$scratch/out"
+
 # A folder and --out need no library, and make none.
 mkdir alone && cp -r "$model" alone/word
 (cd alone && unset WOODSHED_LIBRARY && env -u HOME "$woodshed" render -m word -s 0.1 -o a.wav p) \
@@ -118,7 +132,8 @@ mkdir alone && cp -r "$model" alone/word
 check 'no home, a folder, --out' [ -s alone/a.wav ]
 (cd alone && WOODSHED_LIBRARY=$scratch/none "$woodshed" render -m word -s 0.1 -o b.wav p) \
 	>"$scratch/out" 2>"$scratch/err"
-check 'and no library comes of it' [ -s alone/b.wav ] && [ ! -e "$scratch/none" ]
+check 'a library that is not there, a folder, --out' [ -s alone/b.wav ]
+check 'and none comes of it' [ ! -e "$scratch/none" ]
 
 # Every option has its place in the manual.
 run "$woodshed" render --help

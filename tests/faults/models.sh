@@ -159,7 +159,8 @@ os.replace("new", "pytorch_model.bin")
 PYTHON
 )
 refused 'a pickle that calls' 'os'
-check 'and is not obeyed' [ ! -e "$copy/pwned.x" ] && [ ! -e pwned.x ]
+check 'and is not obeyed' [ ! -e pwned.x ]
+check 'nor in its folder' [ ! -e "$copy/pwned.x" ]
 fresh bin
 head -c 200000 "$fixtures/bin/pytorch_model.bin" >"$copy/pytorch_model.bin"
 refused 'a PyTorch file that was cut' 'pytorch_model.bin'
