@@ -60,7 +60,6 @@ struct engine_info {
 	int channels;
 	int64_t frame_samples;  /* samples per channel of one codec frame */
 	int64_t default_frames; /* codec frames of a take whose length nobody gave */
-	double window_seconds;  /* longer takes are made in windows */
 	float default_guidance;
 };
 

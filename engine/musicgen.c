@@ -254,7 +254,6 @@ static int fill_info(struct engine *en, struct musicgen *m, const char *dir, str
 	info->rate = (int)codec->rate;
 	info->channels = (int)m->lm.cfg.channels;
 	info->frame_samples = codec->hop;
-	info->window_seconds = (double)(m->window * codec->hop) / (double)codec->rate;
 	return read_defaults(m, dir, info, e);
 }
 

@@ -27,8 +27,8 @@ enum { NV = PANEL / VW, LANES = 16 };
 #define UNROLL _Pragma("GCC unroll 16")
 
 /* How far ahead of a weight memory is asked for the next: the more work there is
- * for a line, the fewer lines the processor has under way by itself.  Two rows
- * of bf16 stream at 14 GB/s with this, at 8 without (docs/PERF.md). */
+ * for a line, the fewer lines the processor has under way by itself.  Worth 1.5
+ * to 2 times (docs/PERF.md). */
 enum { AHEAD = 4096, CACHE_LINE = 64 };
 
 INLINE void prefetch(const void *weights, const int n_bytes)
@@ -40,14 +40,11 @@ INLINE void prefetch(const void *weights, const int n_bytes)
 
 INLINE void start_rows(const struct gemm *a, const int rows, vf acc[][NV])
 {
-	if (a->resume)
-		UNROLL
+	UNROLL
 	for (int r = 0; r < rows; r++)
 		UNROLL
 	for (int v = 0; v < NV; v++)
-		acc[r][v] = *(const vf *)(a->y + r * a->ldy + v * VW);
-	else UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < NV; v++) acc[r][v] =
-		(vf){0};
+		acc[r][v] = a->resume ? *(const vf *)(a->y + r * a->ldy + v * VW) : (vf){0};
 }
 
 INLINE void store_rows(const struct gemm *a, const int rows, vf acc[][NV])

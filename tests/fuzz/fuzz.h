@@ -24,6 +24,9 @@ void fuzz_check_text(const struct unigram *u, const uint8_t *text, size_t n);
 /* The bytes are a spiece.model or tokenizer.json that can encode, or are refused. */
 void fuzz_check_vocabulary(bool is_json, const uint8_t *data, size_t n);
 
+/* Any bytes as a weight file: opened and checked, or refused. */
+void fuzz_weight_file(const uint8_t *data, size_t n);
+
 #define FUZZ_REQUIRE(ok)                                                                           \
 	do {                                                                                       \
 		if (!(ok))                                                                         \

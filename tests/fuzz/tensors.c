@@ -1,5 +1,6 @@
 /* What must hold of every checkpoint that could be opened. */
 #include "engine/weights/ckpt.h"
+#include "library/base/err.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_tensor(const struct ckpt *c, const struct ckpt_tensor *t, uint64_t n)
@@ -29,4 +30,16 @@ void fuzz_check_tensors(const struct ckpt *c, uint64_t n)
 {
 	for (size_t i = 0; i < ckpt_count(c); i++)
 		check_tensor(c, ckpt_at(c, i), n);
+}
+
+void fuzz_weight_file(const uint8_t *data, size_t n)
+{
+	struct ckpt *c;
+	struct err e = {0};
+	int rc = ckpt_open_file(fuzz_file(data, n), &c, &e);
+
+	FUZZ_REQUIRE(rc == e.code && !c == (rc != 0));
+	if (!rc)
+		fuzz_check_tensors(c, n);
+	ckpt_close(c);
 }

@@ -130,8 +130,8 @@ def hertz(midi):
     return 440.0 * 2 ** ((midi - 69) / 12)
 
 
-def voicing(p, root, before):
-    """Chord tones near the chord before."""
+def voicing(p, root):
+    """Chord tones in the octave and a half around middle C."""
     tones = [0, 2, 4] + ([6] if STYLES[p.style]["sevenths"] else [])
     notes = []
     for t in tones:
@@ -234,7 +234,7 @@ def play_chords(p, rng, mix, bars):
     strum = 0.014 if "guitar" in p.chords or p.chords == "harp" else 0.004
     for bar in range(bars):
         root = p.progression[bar % len(p.progression)]
-        notes = voicing(p, root, None)
+        notes = voicing(p, root)
         if p.chords == "distorted_guitar":
             notes = [degree(p, root, 2)]
         if STYLES[p.style]["comp"] == "arpeggio" or (p.chords in ("harp", "acoustic_guitar") and p.density > 0.6):
@@ -337,7 +337,7 @@ def loudness(x):
     b2, a2 = [1.0, -2.0, 1.0], [1, -1.99004745483398, 0.99007225036621]
     # The coefficients are for 48 kHz; K-weighting is flat enough for a mix at 32.
     y = signal.lfilter(b2, a2, signal.lfilter(b1, a1, x))
-    size, hop = seconds_of(0.4), seconds_of(0.1)
+    size, hop = ins.seconds(0.4), ins.seconds(0.1)
     power = np.array([np.mean(y[i:i + size] ** 2) for i in range(0, len(y) - size + 1, hop)]) + 1e-12
     level = -0.691 + 10 * np.log10(power)
     kept = power[level > -70]
@@ -346,10 +346,6 @@ def loudness(x):
     gate = -0.691 + 10 * np.log10(kept.mean()) - 10
     kept = power[level > gate]
     return float(-0.691 + 10 * np.log10(kept.mean()))
-
-
-def seconds_of(n):
-    return int(round(n * RATE))
 
 
 def limit(x, ceiling=0.97):
@@ -363,7 +359,7 @@ def limit(x, ceiling=0.97):
 def play(p, length=SECONDS, stems=False):
     """float32 mono at RATE; with stems also a dict of the dry parts."""
     rng = np.random.default_rng([p.seed, 1])
-    n = seconds_of(length)
+    n = ins.seconds(length)
     bar_s = p.metre * 60.0 / p.bpm
     bars = int(math.ceil(length / bar_s)) + 1
     mix = Mixer(n)

@@ -25,7 +25,7 @@ from transformers import T5TokenizerFast
 from transformers.models.t5.tokenization_t5 import T5Tokenizer
 
 import model as starter
-from train_codec import HOP, Pieces
+from train_codec import Pieces
 
 FRAMES = starter.SECONDS * starter.FRAME_RATE
 COLUMNS = FRAMES + starter.CODEBOOKS

@@ -42,7 +42,6 @@ struct seen {
 	struct values *logits; /* a step each; owned */
 	size_t n_logits;
 	struct values *latents; /* a chunk each, [channels, frames, width]; owned */
-	int64_t *latent_frames; /* owned */
 	size_t n_latents;
 };
 
@@ -173,8 +172,6 @@ static void on_tap(void *ud, struct gpu *g, const char *name, const struct gpu_t
 	} else if (!strcmp(name, "encodec.latent")) {
 		const size_t n = s->n_latents + 1;
 		s->latents = need(realloc(s->latents, n * sizeof(*s->latents)));
-		s->latent_frames = need(realloc(s->latent_frames, n * sizeof(int64_t)));
-		s->latent_frames[n - 1] = t->ne[1];
 		s->latents[n - 1] = read_tensor(g, t);
 		s->n_latents = n;
 	}
@@ -202,7 +199,6 @@ static void seen_done(struct seen *s)
 		free(s->latents[i].v);
 	free(s->logits);
 	free(s->latents);
-	free(s->latent_frames);
 }
 
 /* [channels][n] to [n][channels] or back. */
