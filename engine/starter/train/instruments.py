@@ -12,6 +12,8 @@ import numpy as np
 from scipy import signal
 
 RATE = 32000
+TOP = 0.45 * RATE  # no partial above
+CONTROL = 32  # samples between two settings of a moving filter
 
 
 def seconds(n):
@@ -40,9 +42,10 @@ def partials(freq, n, amplitudes, phase=0.0, vibrato=None):
         angle = angle + depth * freq / rate * fade * np.sin(2 * np.pi * rate * t + phase)
     out = np.zeros(n, np.float32)
     for k, a in enumerate(amplitudes, 1):
-        if freq * k > 0.45 * RATE:
+        if freq * k > TOP:
             break
-        out += a * np.sin(k * angle + phase * k)
+        if np.ndim(a) or a:
+            out += a * np.sin(k * angle + phase * k).astype(np.float32)
     return out
 
 
@@ -52,15 +55,25 @@ def lowpass_gain(freq, cutoff, q=0.7):
     return 1 / np.sqrt((1 - r * r) ** 2 + (r / q) ** 2)
 
 
+def smooth(level, n):
+    """n samples along straight lines between settings CONTROL samples apart."""
+    part = np.arange(CONTROL, dtype=np.float32) / CONTROL
+    return (level[:-1, None] + np.diff(level)[:, None] * part).astype(np.float32).reshape(-1)[:n]
+
+
 def saw_through(freq, n, cutoff, q=0.7, most=40, square=False, phase=0.0):
-    """A saw (or square) through a filter whose cutoff may move: harmonic by harmonic."""
+    """A saw (or square) through a filter whose cutoff may move: harmonic by harmonic,
+    each one's level worked out every CONTROL samples."""
+    moving = isinstance(cutoff, np.ndarray)
+    if moving:
+        cutoff = cutoff[np.minimum(np.arange(0, n + 2 * CONTROL, CONTROL), n - 1)]
     amplitudes = []
     for k in range(1, most + 1):
-        if square and k % 2 == 0:
+        if square and k % 2 == 0 or freq * k > TOP:
             amplitudes.append(0.0)
         else:
-            amplitudes.append((lowpass_gain(freq * k, cutoff, q) / k).astype(np.float32)
-                              if isinstance(cutoff, np.ndarray) else lowpass_gain(freq * k, cutoff, q) / k)
+            level = lowpass_gain(freq * k, cutoff, q) / k
+            amplitudes.append(smooth(level, n) if moving else level)
     return partials(freq, n, amplitudes, phase)
 
 
@@ -74,9 +87,11 @@ def string(rng, freq, n, damping, bright, pick=0.2):
     x /= np.abs(x).max() + 1e-6
     rounds = n // size + 2
     out = np.empty((rounds, size), np.float32)
-    for i in range(rounds):
-        out[i] = x
-        x = damping * (0.5 * x + 0.5 * np.roll(x, 1))
+    out[0] = x
+    for before, after in zip(out, out[1:]):
+        np.add(before[1:], before[:-1], out=after[1:])
+        after[0] = before[0] + before[-1]
+        after *= 0.5 * damping
     flat = out.reshape(-1)
     # The loop is `size` samples and half of one long: tune by resampling.
     at = np.arange(n, dtype=np.float64) * (size + 0.5) / period
@@ -120,7 +135,7 @@ def piano(rng, freq, held, vel):
     out = np.zeros(n, np.float32)
     for k in range(1, 14):
         f = freq * k * math.sqrt(1 + stretch * k * k)
-        if f > 0.45 * RATE:
+        if f > TOP:
             break
         level = (0.9 - 0.35 * (1 - vel)) ** (k - 1) / k ** 0.9
         decay = (0.35 + 0.25 * k) * (freq / 261) ** 0.5
@@ -145,7 +160,7 @@ def organ(rng, freq, held, vel):
     bars = [(0.5, 0.7), (1, 1), (1.5, 0.5), (2, 0.7), (3, 0.35), (4, 0.4), (6, 0.15), (8, 0.2)]
     t = ramp(n)
     wobble = 1 + 0.0018 * np.sin(2 * np.pi * 6.2 * t)
-    y = sum(g * np.sin(2 * np.pi * freq * r * t * wobble + r) for r, g in bars if freq * r < 0.45 * RATE)
+    y = sum(g * np.sin(2 * np.pi * freq * r * t * wobble + r) for r, g in bars if freq * r < TOP)
     return (0.28 * y * envelope(n, 0.006, 0.04, held)).astype(np.float32) * vel
 
 
@@ -201,7 +216,7 @@ def bell(rng, freq, held, vel):
     t = ramp(n)
     modes = [(0.5, 0.4, 0.8), (1, 1, 1.2), (1.19, 0.5, 1.6), (1.56, 0.4, 2.2), (2, 0.5, 2.0), (2.51, 0.3, 3),
              (3.01, 0.25, 3.5), (4.2, 0.15, 5)]
-    y = sum(g * np.exp(-d * t) * np.sin(2 * np.pi * freq * r * t) for r, g, d in modes if freq * r < 0.45 * RATE)
+    y = sum(g * np.exp(-d * t) * np.sin(2 * np.pi * freq * r * t) for r, g, d in modes if freq * r < TOP)
     return (0.35 * y).astype(np.float32) * vel
 
 
@@ -209,7 +224,7 @@ def marimba(rng, freq, held, vel):
     n = seconds(0.8)
     t = ramp(n)
     y = sum(g * np.exp(-d * t) * np.sin(2 * np.pi * freq * r * t)
-            for r, g, d in ((1, 1, 6), (3.93, 0.35, 18), (9.2, 0.12, 40)) if freq * r < 0.45 * RATE)
+            for r, g, d in ((1, 1, 6), (3.93, 0.35, 18), (9.2, 0.12, 40)) if freq * r < TOP)
     return (0.8 * y).astype(np.float32) * vel
 
 

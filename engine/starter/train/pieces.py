@@ -103,8 +103,9 @@ def plan(seed):
     def some(names, chance):
         return names[int(rng.integers(len(names)))] if names and rng.random() < chance else ""
 
+    slowest, fastest = s["bpm"] if rng.random() < 0.8 else (max(56, s["bpm"][0] - 30), min(180, s["bpm"][1] + 30))
     p = Plan(
-        seed=seed, style=style, bpm=int(rng.integers(s["bpm"][0], s["bpm"][1] + 1)), key=int(rng.integers(12)),
+        seed=seed, style=style, bpm=int(rng.integers(slowest, fastest + 1)), key=int(rng.integers(12)),
         mode=mode, progression=progressions[int(rng.integers(len(progressions)))], chords=some(s["chords"], 0.95),
         lead=some(s["lead"], 0.55), bass=some(s["bass"], 0.85),
         drums=s["drums"] if s["drums"] and rng.random() < 0.78 else "", kit=s["kit"] or "",
@@ -112,9 +113,21 @@ def plan(seed):
         bright=float(np.clip(s["bright"] + 0.3 * rng.standard_normal(), 0, 1)),
         room=float(np.clip(s["room"] + 0.2 * rng.standard_normal(), 0, 1)),
         colour=some(s["colour"], 0.8), density=float(rng.random()), intro=bool(rng.random() < 0.15))
+    if rng.random() < 0.15:  # one instrument alone, or with drums
+        p.chords, p.lead, p.bass, p.intro = p.chords or s["chords"][0], "", "", False
+        if rng.random() < 0.5:
+            p.chords, p.lead = "", s["lead"][int(rng.integers(len(s["lead"])))]
+        if rng.random() < 0.7:
+            p.drums = ""
     if not (p.chords or p.lead):
         p.chords = s["chords"][0]
     return p
+
+
+def alone(p):
+    """The instrument that plays without any other, or nothing."""
+    parts = [x for x in (p.chords, p.lead, p.bass) if x]
+    return parts[0] if len(parts) == 1 and not p.drums else ""
 
 
 # ---- harmony -----------------------------------------------------------------
@@ -196,6 +209,16 @@ def play_drums(p, rng, mix, bars):
         "tom": lambda: ins.tom(rng, 70 + 50 * rng.random())}
     gains = dict(kick=1.0, snare=0.75, clap=0.6, hat=0.28, open=0.25, rim=0.45, ghost=0.6, ride=0.3, crash=0.35,
                  brush=0.8, pedal=0.3, shaker=0.4, tom=0.9)
+    takes = {}
+
+    def hit(name):
+        """One of three recordings of a drum, as a sampler has them."""
+        several = takes.setdefault(name, [])
+        if len(several) < 3:
+            several.append(makers[name]())
+            return several[-1]
+        return several[int(rng.integers(3))]
+
     for bar in range(bars):
         fill = bar % 4 == 3 and rng.random() < 0.5
         for name, hits in pattern.items():
@@ -205,10 +228,10 @@ def play_drums(p, rng, mix, bars):
                 if step >= steps or rng.random() < (0.06 if name in ("kick", "snare", "clap") else 0.14 * (1.2 - p.density)):
                     continue
                 strength = 0.75 + 0.25 * rng.random() + (0.15 if step % 4 == 0 else 0)
-                mix.add("drums", step_time(p, bar, step) + 0.003 * rng.random(), makers[name](), gains[name] * strength)
+                mix.add("drums", step_time(p, bar, step) + 0.003 * rng.random(), hit(name), gains[name] * strength)
         if fill:
             for step in range(steps - 4, steps):
-                mix.add("drums", step_time(p, bar, step), makers["tom" if p.kit == "rock" else "snare" if p.kit else "rim"](),
+                mix.add("drums", step_time(p, bar, step), hit("tom" if p.kit == "rock" else "snare"),
                         0.3 + 0.1 * (step - steps + 4))
 
 

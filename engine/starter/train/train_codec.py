@@ -203,6 +203,27 @@ def judge(d, x, y):
 # ---- training ----------------------------------------------------------------
 
 
+@torch.no_grad()
+def balance(codec, x):
+    """Scales every convolution so that what leaves it has a deviation of one, and
+    the last the music's (Mishkin and Matas 2016).  With PyTorch's own start each of
+    the 28 layers shrinks what comes in, and hundreds of steps go by before any of
+    the waveform reaches the other end."""
+    convs = [m for m in codec.modules() if isinstance(m, (nn.Conv1d, nn.ConvTranspose1d))]
+
+    def hook(conv, _, out):
+        factor = (x.std() if conv is convs[-1] else 1.0) / out.std()
+        (conv.parametrizations.weight.original0 if hasattr(conv, "parametrizations") else conv.weight_g).mul_(factor)
+        return out * factor
+
+    for conv in convs:
+        conv.bias.zero_()
+    hooks = [conv.register_forward_hook(hook) for conv in convs]
+    codec.decoder(codec.encoder(x))
+    for h in hooks:
+        h.remove()
+
+
 def si_sdr(x, y):
     x, y = x.flatten(1), y.flatten(1)
     s = (x * y).sum(1, keepdim=True) / (x * x).sum(1, keepdim=True).clamp(min=1e-8) * x
@@ -244,7 +265,7 @@ def main():
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--minutes", type=float, default=1e9, help="stops, and saves, after so many")
-    parser.add_argument("--rate", type=float, default=4e-4)
+    parser.add_argument("--rate", type=float, default=8e-4)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -264,6 +285,8 @@ def main():
                            ("other", other)):
             thing.load_state_dict(state[key])
         step = state["step"]
+    else:
+        balance(codec, data.clips(np.random.default_rng(args.seed), args.batch, starter.RATE).to(device))
 
     def save():
         into_codec(codec, quantiser)
@@ -288,7 +311,7 @@ def main():
         q, commitment = (z, torch.zeros((), device=device)) if step < args.plain else quantiser(z)
         y = codec.decoder(q)[..., : x.shape[-1]]
         spectral, wave = spectra(x, y), F.l1_loss(y, x)
-        loss = spectral + 2.0 * wave + 0.25 * commitment
+        loss = spectral + 10.0 * wave + 0.25 * commitment
         if args.adversarial and step >= args.adversarial:
             verdict = judge(judges, x, y)
             other.zero_grad(set_to_none=True)
