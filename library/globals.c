@@ -2,9 +2,12 @@
 #include "library/globals.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "library/models.h"
 
 #define FIELD(f) offsetof(struct globals, f)
 
@@ -41,6 +44,27 @@ int globals_library_name(const struct globals *g, const struct environment *env,
 
 	paths.option = g->library;
 	return paths_library_name(&paths, a, ret, e);
+}
+
+const char *globals_program(void)
+{
+	static char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self));
+
+	if (n <= 0 || n >= (ssize_t)sizeof(self))
+		return NULL;
+	self[n] = 0;
+	*strrchr(self, '/') = 0;
+	return self[0] ? self : "/";
+}
+
+int globals_models(const struct globals *g, const struct environment *env, struct arena *a,
+	struct models *ret, struct err *e)
+{
+	const char *own = paths_starter(env->program, a), *library = NULL;
+	int rc = globals_library_name(g, env, a, &library, own ? NULL : e);
+
+	return rc && !own ? rc : models_list(library, own, a, ret, e);
 }
 
 bool globals_has_color(const struct globals *g, const struct environment *env, bool is_terminal)

@@ -15,7 +15,10 @@ struct environment {
 	const char *no_color;   /* NO_COLOR */
 	const char *term;       /* TERM */
 	const char *locale;     /* LC_ALL, LC_CTYPE or LANG, the first that is set */
+	const char *program;    /* folder of the running program, globals_program() */
 };
+
+struct models;
 
 struct globals {
 	const char *library; /* NULL: from the environment */
@@ -32,6 +35,14 @@ int globals_library(const struct globals *g, const struct environment *env, stru
 /* paths_library_name() for the same. */
 int globals_library_name(const struct globals *g, const struct environment *env, struct arena *a,
 	const char **ret, struct err *e);
+
+/* The folder of the running program, or NULL where /proc is not mounted. */
+const char *globals_program(void);
+
+/* models_list() of the library that globals_library_name() tells, with the
+ * model that comes with woodshed.  That one is there without a library, too. */
+int globals_models(const struct globals *g, const struct environment *env, struct arena *a,
+	struct models *ret, struct err *e);
 
 /* Whether to colour what goes to a terminal (or not: is_terminal false). */
 bool globals_has_color(const struct globals *g, const struct environment *env, bool is_terminal);

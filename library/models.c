@@ -1,4 +1,4 @@
-/* Which models are installed, told from their descriptions alone. */
+/* Which models there are, and which is meant when nobody names one. */
 #include "library/models.h"
 
 #include <dirent.h>
@@ -127,39 +127,163 @@ static int is_model(const struct dirent *d)
 	       (d->d_type == DT_DIR || d->d_type == DT_LNK || d->d_type == DT_UNKNOWN);
 }
 
-int models_list(
-	const char *library, struct arena *a, struct model **ret, size_t *ret_n, struct err *e)
-{
-	const char *folder = arena_printf(a, "%s/models", library);
-	struct dirent **names = NULL;
-	int n = scandir(folder, &names, is_model, alphasort), rc = 0;
+/* ---- the default -------------------------------------------------------- */
 
-	*ret = NULL;
-	*ret_n = 0;
-	if (n < 0)
-		return errno == ENOENT ? 0 : err_errno(e, errno, "cannot read '%s'", folder);
-	if (n > MODELS_MAX) {
-		rc = err_set(e, ERR_FORMAT, "'%s' holds %d folders; keep at most %d models there",
-			folder, n, MODELS_MAX);
+static const char PICKED[] = "default-model"; /* one line: a name */
+
+/* Leaves *ret NULL when nothing was picked.  A file that holds no name is taken
+ * for a pick that is gone, not for none. */
+static int read_pick(const char *library, struct arena *a, const char **ret, struct err *e)
+{
+	const char *path = arena_printf(a, "%s/%s", library, PICKED);
+	char name[NAME_MAX + 2];
+	ssize_t n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR
+			       ? 0
+			       : err_errno(e, errno, "cannot read '%s'", path);
+	n = read(fd, name, sizeof(name) - 1);
+	if (n < 0) {
+		err_errno(e, errno, "cannot read '%s'", path);
+		close(fd);
+		return e->code;
+	}
+	close(fd);
+	name[n] = 0;
+	name[strcspn(name, "\n")] = 0;
+	*ret = arena_strdup(a, name);
+	return 0;
+}
+
+static int write_all(int fd, const char *text, size_t n)
+{
+	while (n) {
+		ssize_t some = write(fd, text, n);
+
+		if (some < 0 && errno != EINTR)
+			return -1;
+		if (some > 0) {
+			text += some;
+			n -= (size_t)some;
+		}
+	}
+	return fsync(fd);
+}
+
+int models_pick(const char *library, const char *name, struct err *e)
+{
+	struct arena a = {0};
+	const char *path = arena_printf(&a, "%s/%s", library, PICKED);
+	char *fresh = arena_printf(&a, "%s.XXXXXX", path), *line;
+	int rc = 0, fd, why;
+
+	if (!name) {
+		if (unlink(path) && errno != ENOENT)
+			rc = err_errno(e, errno, "cannot remove '%s'", path);
 		goto out;
 	}
-	*ret = ARENA_ARRAY(a, struct model, (size_t)n);
-	for (int i = 0; i < n; i++) {
+	line = arena_printf(&a, "%s\n", name);
+	fd = mkostemp(fresh, O_CLOEXEC);
+	if (fd < 0) {
+		rc = err_errno(e, errno, "cannot write to '%s'", library);
+		goto out;
+	}
+	why = write_all(fd, line, strlen(line)) ? errno : 0;
+	if (close(fd) && !why)
+		why = errno;
+	if (!why && rename(fresh, path))
+		why = errno;
+	if (why) {
+		unlink(fresh);
+		rc = err_errno(e, why, "cannot write '%s'", path);
+	}
+out:
+	arena_done(&a);
+	return rc;
+}
+
+/* ---- the list ----------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct model *)a)->name, ((const struct model *)b)->name);
+}
+
+static const struct model *find(const struct models *m, const char *name)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (!strcmp(m->list[i].name, name))
+			return &m->list[i];
+	return NULL;
+}
+
+static void choose(struct models *m, const char *own)
+{
+	if (m->picked)
+		m->chosen = find(m, m->picked);
+	for (size_t i = 0; i < m->n && own && !m->picked && !m->chosen; i++)
+		if (m->list[i].dir == own)
+			m->chosen = &m->list[i];
+	if (!m->picked && !m->chosen && m->n == 1)
+		m->chosen = m->list;
+}
+
+/* *ret holds room for one more. */
+static int list_folder(const char *folder, struct arena *a, struct models *ret, struct err *e)
+{
+	struct dirent **names = NULL;
+	int n = scandir(folder, &names, is_model, NULL), rc = 0;
+
+	if (n < 0 && errno != ENOENT)
+		return err_errno(e, errno, "cannot read '%s'", folder);
+	if (n > MODELS_MAX)
+		rc = err_set(e, ERR_FORMAT, "'%s' holds %d folders; keep at most %d models there",
+			folder, n, MODELS_MAX);
+	ret->list = ARENA_ARRAY(a, struct model, (size_t)(n > 0 ? n : 0) + 1);
+	for (int i = 0; i < n && !rc; i++) {
 		const char *dir = arena_printf(a, "%s/%s", folder, names[i]->d_name);
 		struct stat st;
 
 		if (!stat(dir, &st) && S_ISDIR(st.st_mode)) {
-			model_describe(dir, a, &(*ret)[*ret_n]);
-			(*ret)[*ret_n].name = arena_strdup(a, names[i]->d_name);
-			++*ret_n;
+			model_describe(dir, a, &ret->list[ret->n]);
+			ret->list[ret->n++].name = arena_strdup(a, names[i]->d_name);
 		}
 	}
-out:
 	for (int i = 0; i < n; i++)
 		free(names[i]);
 	free(names);
 	return rc;
 }
+
+int models_list(const char *library, const char *own, struct arena *a, struct models *ret,
+	struct err *e)
+{
+	int rc = 0;
+
+	*ret = (struct models){0};
+	if (library)
+		rc = list_folder(arena_printf(a, "%s/models", library), a, ret, e);
+	else
+		ret->list = ARENA_ARRAY(a, struct model, 1);
+	if (!rc && own) {
+		struct model *m = &ret->list[ret->n];
+
+		model_describe(own, a, m);
+		m->dir = own;
+		if (!find(ret, m->name))
+			ret->n++;
+	}
+	qsort(ret->list, ret->n, sizeof(*ret->list), by_name);
+	if (!rc && library)
+		rc = read_pick(library, a, &ret->picked, e);
+	if (!rc)
+		choose(ret, own);
+	return rc;
+}
+
+/* ---- converted weights -------------------------------------------------- */
 
 /* What cache_write() makes, finished or not. */
 static bool is_cached(const char *name)

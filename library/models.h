@@ -1,4 +1,5 @@
-/* models.h: which models are installed, told from their descriptions alone.
+/* models.h: which models there are, told from their descriptions alone, and
+ * which of them is meant when nobody names one.
  *
  * A model is a folder in its Hugging Face layout.  Nothing here reads weights
  * or promises that they are sound: that is the engine's to find out. */
@@ -24,9 +25,23 @@ struct model {
 
 /* An unreadable or senseless description leaves engine NULL. */
 void model_describe(const char *dir, struct arena *a, struct model *ret);
-/* All folders in LIBRARY/models, by name; none when there is no such folder. */
-int models_list(
-	const char *library, struct arena *a, struct model **ret, size_t *ret_n, struct err *e);
+struct models {
+	struct model *list; /* by name */
+	size_t n;
+	const char *picked;	    /* what models_pick() keeps; NULL: nothing */
+	const struct model *chosen; /* the default: what was picked, else `own`, else the only
+				       one; NULL: none of these, or it is gone */
+};
+
+/* All folders in LIBRARY/models, and `own`, the model that comes with woodshed
+ * (NULL: none), unless one there has its name.  A library without that folder
+ * has no others, and nor has NULL. */
+int models_list(const char *library, const char *own, struct arena *a, struct models *ret,
+	struct err *e);
+
+/* Makes NAME the library's default, until the next call; NULL: none is picked.
+ * The caller has seen that there is such a model. */
+int models_pick(const char *library, const char *name, struct err *e);
 
 /* Bytes of the converted weights in LIBRARY/cache, which every render of a large
  * model leaves there for the next; with `drop` they are removed. */

@@ -96,6 +96,21 @@ int paths_library_name(
 	return rc;
 }
 
+const char *paths_starter(const char *program_dir, struct arena *a)
+{
+	static const char *const places[] = {"../share/woodshed/starter", "engine/starter"};
+
+	for (size_t i = 0; is_given(program_dir) && i < 2; i++) {
+		char dir[PATH_MAX];
+
+		if (!realpath(arena_printf(a, "%s/%s", program_dir, places[i]), dir))
+			continue;
+		if (!access(arena_printf(a, "%s/config.json", dir), R_OK))
+			return arena_strdup(a, dir);
+	}
+	return NULL;
+}
+
 const char *paths_model_cache(const char *library, const char *dir, struct arena *a)
 {
 	char *real = realpath(dir, NULL), hex[65];

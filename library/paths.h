@@ -26,6 +26,11 @@ int paths_library(const struct paths_env *env, struct arena *a, const char **ret
 int paths_library_name(
 	const struct paths_env *env, struct arena *a, const char **ret, struct err *e);
 
+/* The folder of the model that comes with woodshed: ../share/woodshed/starter
+ * seen from `program_dir`, the folder of the running program, or, where it was
+ * built and not installed, engine/starter there.  NULL when it is in neither. */
+const char *paths_starter(const char *program_dir, struct arena *a);
+
 /* LIBRARY/cache/ID, ID from the real path of the model's folder: what the names
  * of its converted weights begin with.  NULL when there is no such folder. */
 const char *paths_model_cache(const char *library, const char *dir, struct arena *a);

@@ -3,7 +3,6 @@
  * It carries no engine: a verb that needs one becomes woodshed-engine, which
  * lies beside this program and gets the same words. */
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +53,7 @@ static struct environment read_environment(void)
 			.home = getenv("HOME")},
 		.no_color = getenv("NO_COLOR"),
 		.term = getenv("TERM"),
+		.program = globals_program(),
 	};
 }
 
@@ -76,15 +76,6 @@ static int print_help(void)
 	fputs(str_get(&out), stdout);
 	str_done(&out);
 	return finish_output();
-}
-
-static int fail_no_verb(void)
-{
-	fputs("woodshed: the workstation is not part of this version; name a verb:\n"
-	      "  woodshed render --model DIR --out FILE.wav \"slow piano\"\n"
-	      "makes music from a text; woodshed --help lists the others\n",
-		stderr);
-	return 2;
 }
 
 static int fail_unknown(const char *word)
@@ -115,25 +106,48 @@ static int fail_unknown(const char *word)
 /* Becomes woodshed-engine; returns only when that is not there. */
 static int run_engine(char **argv)
 {
-	char self[PATH_MAX];
+	const char *folder = globals_program();
 	struct str path = {0};
 	struct err e = {0};
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self));
 
-	if (n <= 0 || n >= (ssize_t)sizeof(self)) {
+	if (!folder) {
 		complain("cannot tell where this program is; mount /proc, or call woodshed-engine");
 		return 1;
 	}
-	while (self[n - 1] != '/')
-		n--;
-	str_add_n(&path, self, (size_t)n);
-	str_add(&path, "woodshed-engine");
+	str_printf(&path, "%s/woodshed-engine", folder);
 	argv[0] = path.s;
 	execv(path.s, argv);
 	err_errno(&e, errno, "cannot start '%s', which belongs beside woodshed", path.s);
 	complain(e.text);
 	str_done(&path);
 	return 1;
+}
+
+/* What stands in for the workstation where there is no terminal, and until there
+ * is a workstation: a take of the default model, in the library.  argv: options
+ * before a verb. */
+static int demonstrate(int argc, char **argv)
+{
+	char verb[] = "render", option[] = "--seconds", seconds[] = "10",
+	     prompt[] = "slow lofi hip hop, electric piano, 74 bpm";
+	char *more[] = {verb, option, seconds, prompt};
+	enum { N_MORE = sizeof(more) / sizeof(*more) };
+	char **words = calloc((size_t)argc + N_MORE + 1, sizeof(*words));
+	int status;
+
+	if (!words)
+		return 1;
+	memcpy(words, argv, (size_t)argc * sizeof(*words));
+	memcpy(words + argc, more, sizeof(more));
+	if (isatty(STDOUT_FILENO))
+		fprintf(stderr,
+			"The workstation is not part of this version; here is a take instead.\n"
+			"Your own: woodshed render \"%s\" --out song.wav; all verbs: woodshed "
+			"--help\n",
+			prompt);
+	status = run_engine(words);
+	free(words);
+	return status;
 }
 
 /* words: argv of main, kept as it was for the engine. */
@@ -183,7 +197,7 @@ int main(int argc, char **argv)
 		printf("woodshed %s\n", woodshed_version);
 		status = finish_output();
 	} else if (!o.argc) {
-		status = g.help ? print_help() : fail_no_verb();
+		status = g.help ? print_help() : demonstrate(argc, argv);
 	} else {
 		status = run_verb(&g, argv, o.argc, o.argv);
 	}

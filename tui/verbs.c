@@ -70,18 +70,22 @@ static int begin(struct options *o, struct globals *g, const char *usage, struct
 
 struct models_options {
 	bool json, drop_cache;
+	const char *pick;
 };
 
 static const struct option_spec models_specs[] = {
 	{"json", 0, OPTION_FLAG, NULL, "one JSON object a line",
 		offsetof(struct models_options, json), 0, 0},
+	{"default", 0, OPTION_TEXT, "NAME",
+		"makes NAME the model that renders when none is named",
+		offsetof(struct models_options, pick), 0, 0},
 	{"drop-cache", 0, OPTION_FLAG, NULL,
 		"removes the converted weights; they are made again when needed",
 		offsetof(struct models_options, drop_cache), 0, 0},
 	{0},
 };
 
-static void model_json(const struct model *m, struct str *out)
+static void model_json(const struct model *m, bool is_default, struct str *out)
 {
 	jsonw_begin(out);
 	jsonw_text(out, "name", m->name);
@@ -92,10 +96,11 @@ static void model_json(const struct model *m, struct str *out)
 	if (m->channels)
 		jsonw_u64(out, "channels", (uint64_t)m->channels);
 	jsonw_text(out, "dir", m->dir);
+	jsonw_bool(out, "default", is_default);
 	jsonw_end(out);
 }
 
-static void model_text(const struct model *m, struct str *out)
+static void model_text(const struct model *m, bool is_default, struct str *out)
 {
 	char size[16];
 
@@ -106,6 +111,8 @@ static void model_text(const struct model *m, struct str *out)
 			m->channels == 1   ? "mono"
 			: m->channels == 2 ? "stereo"
 					   : "multichannel");
+	if (is_default)
+		str_add(out, "  (default)");
 	str_sanitize(out->s);
 }
 
@@ -123,25 +130,29 @@ static int show_cache(const char *library, bool drop, struct err *e)
 	return rc;
 }
 
-static void show_models(const struct models_options *own, const struct globals *g,
-	const struct model *models, size_t n, const char *library)
+static void show_models(const struct models *m, bool json)
 {
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < m->n; i++) {
+		const struct model *one = &m->list[i];
 		struct str line = {0};
 
-		(own->json ? model_json : model_text)(&models[i], &line);
+		(json ? model_json : model_text)(one, one == m->chosen, &line);
 		puts(line.s);
 		str_done(&line);
 	}
-	if (!n && !own->json && !g->quiet) {
-		char text[512];
+}
 
-		snprintf(text, sizeof(text),
-			"no model is installed; put a folder in Hugging Face layout into "
-			"'%.400s/models'",
-			library);
-		complain(text);
-	}
+static int pick_model(const char *library, const struct models *m, const char *name, struct err *e)
+{
+	size_t i = 0;
+
+	while (i < m->n && strcmp(m->list[i].name, name))
+		i++;
+	if (i == m->n)
+		return err_set(e, ERR_IO,
+			"no model '%.200s' is installed; woodshed models lists those that are",
+			name);
+	return models_pick(library, name, e);
 }
 
 int verb_models(struct globals *g, const struct environment *env, int argc, char **argv)
@@ -155,11 +166,10 @@ int verb_models(struct globals *g, const struct environment *env, int argc, char
 	};
 	struct arena a = {0};
 	struct err e = {0};
-	const char *library;
-	struct model *models = NULL;
-	size_t n = 0;
+	const char *library = NULL;
+	struct models models = {0};
 	int rc = begin(&o, g,
-		"usage: woodshed models [--json] [--drop-cache]\n\n"
+		"usage: woodshed models [--json] [--default NAME] [--drop-cache]\n\n"
 		"Lists the installed models, and what their converted weights take on disk.\n\n",
 		&e);
 
@@ -169,12 +179,20 @@ int verb_models(struct globals *g, const struct environment *env, int argc, char
 		rc = err_set(&e, ERR_ARG, "models takes no argument, but got '%.80s'", o.argv[0]);
 	if (!rc)
 		rc = globals_library(g, env, &a, &library, &e);
+	if (!rc && (own.pick || !own.drop_cache))
+		rc = globals_models(g, env, &a, &models, &e);
+	if (!rc && own.pick) {
+		rc = pick_model(library, &models, own.pick, &e);
+		goto out;
+	}
 	if (!rc && !own.drop_cache)
-		rc = models_list(library, &a, &models, &n, &e);
-	if (!rc && !own.drop_cache)
-		show_models(&own, g, models, n, library);
+		show_models(&models, own.json);
+	if (!rc && !own.drop_cache && !own.json && !models.n)
+		complain("no model is installed, not even the one that comes with woodshed: "
+			 "install woodshed anew");
 	if (!rc && (own.drop_cache || !own.json))
 		rc = show_cache(library, own.drop_cache, &e);
+out:
 	arena_done(&a);
 	return rc ? fail(rc, &e) : finish_output();
 }

@@ -67,27 +67,29 @@ static void report_memory(void)
 		format_bytes((uint64_t)info.totalram * info.mem_unit, total));
 }
 
-static void report_models(const struct model *models, size_t n)
+static void report_models(const struct models *models)
 {
 	char size[16];
 
-	if (!n)
+	if (!models->n)
 		say("models", "none installed");
-	for (size_t i = 0; i < n; i++)
-		say(i ? "" : "models", "%s (%s, %s)", models[i].name,
-			models[i].engine ? models[i].engine : "no model that woodshed knows",
-			format_bytes(models[i].bytes, size));
+	for (size_t i = 0; i < models->n; i++) {
+		const struct model *m = &models->list[i];
+
+		say(i ? "" : "models", "%s (%s, %s%s)", m->name,
+			m->engine ? m->engine : "no model that woodshed knows",
+			format_bytes(m->bytes, size), m == models->chosen ? ", the default" : "");
+	}
 }
 
 static int report_library(const struct globals *g, const struct environment *env, struct err *e)
 {
 	struct arena a = {0};
-	struct model *models;
+	struct models models;
 	struct statvfs fs;
 	const char *dir;
 	uint64_t cached;
 	char room[16];
-	size_t n;
 	int rc = globals_library(g, env, &a, &dir, e);
 
 	if (rc)
@@ -97,9 +99,9 @@ static int report_library(const struct globals *g, const struct environment *env
 	if (!statvfs(dir, &fs))
 		say("disk", "%s free there",
 			format_bytes((uint64_t)fs.f_bavail * fs.f_frsize, room));
-	rc = models_list(dir, &a, &models, &n, e);
+	rc = globals_models(g, env, &a, &models, e);
 	if (!rc)
-		report_models(models, n);
+		report_models(&models);
 	if (!rc)
 		rc = models_cache(dir, false, &cached, e);
 	if (!rc && cached)

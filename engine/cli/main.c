@@ -27,6 +27,7 @@ static struct environment read_environment(void)
 			.home = getenv("HOME")},
 		.no_color = getenv("NO_COLOR"),
 		.term = getenv("TERM"),
+		.program = globals_program(),
 	};
 
 	for (size_t i = 0; i < 3 && !(env.locale && *env.locale); i++)

@@ -73,26 +73,16 @@ static int find_library(struct render *r, struct err *e)
 	return globals_library(r->globals, r->env, &r->arena, &r->library, e);
 }
 
-static const char *join_names(struct arena *a, const struct model *models, size_t n)
+static const char *join_names(struct arena *a, const struct models *m)
 {
 	struct str names = {0};
 	const char *joined;
 
-	for (size_t i = 0; i < n && names.n < 400; i++)
-		str_printf(&names, "%s%s", i ? ", " : "", models[i].name);
+	for (size_t i = 0; i < m->n && names.n < 400; i++)
+		str_printf(&names, "%s%s", i ? ", " : "", m->list[i].name);
 	joined = arena_strdup(a, str_get(&names));
 	str_done(&names);
 	return joined;
-}
-
-static int fail_no_model(const char *library, struct err *e)
-{
-	return err_set(e, ERR_IO,
-		"no model is installed in '%s/models'; download a MusicGen checkpoint in its "
-		"Hugging "
-		"Face layout (such as facebook/musicgen-small) into a folder there, or name its "
-		"folder with --model DIR",
-		library);
 }
 
 static bool is_folder(const char *path)
@@ -102,29 +92,45 @@ static bool is_folder(const char *path)
 	return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
-static const struct model *find_model(const struct model *models, size_t n, const char *name)
+static const struct model *find_model(const struct models *m, const char *name)
 {
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(models[i].name, name))
-			return &models[i];
+	for (size_t i = 0; i < m->n; i++)
+		if (!strcmp(m->list[i].name, name))
+			return &m->list[i];
 	return NULL;
+}
+
+static int fail_no_model(struct arena *a, const struct models *m, const char *name, struct err *e)
+{
+	if (!m->n)
+		return err_set(e, ERR_IO,
+			"no model is installed, not even the one that comes with woodshed: "
+			"install woodshed anew, or name a model's folder with --model DIR");
+	if (name)
+		return err_set(e, ERR_IO, "no model '%.200s' is installed; choose one of these: %s",
+			name, join_names(a, m));
+	if (m->picked)
+		return err_set(e, ERR_IO,
+			"the default model '%.200s' is not installed any more; choose another: "
+			"woodshed models --default NAME, of these: %s",
+			m->picked, join_names(a, m));
+	return err_set(e, ERR_ARG, "several models are installed; choose one with --model: %s",
+		join_names(a, m));
 }
 
 /* A word with a slash is a folder; any other is looked up in the library first,
  * which is neither made nor needed when it is a folder here. */
 static int choose_model(struct render *r, struct err *e)
 {
-	const char *name = r->o.model, *library = NULL;
-	struct model *models = NULL;
-	size_t n = 0;
+	const char *name = r->o.model;
+	const struct model *found = NULL;
+	struct models models = {0};
 	int rc = 0;
 
 	if (!name || !strchr(name, '/')) {
-		rc = globals_library_name(r->globals, r->env, &r->arena, &library, e);
-		if (!rc)
-			rc = models_list(library, &r->arena, &models, &n, e);
+		rc = globals_models(r->globals, r->env, &r->arena, &models, e);
+		found = name ? find_model(&models, name) : models.chosen;
 	}
-	const struct model *found = !name ? models : find_model(models, n, name);
 	if (name && !found && (strchr(name, '/') || is_folder(name))) {
 		err_clear(e);
 		model_describe(name, &r->arena, &r->model);
@@ -132,15 +138,8 @@ static int choose_model(struct render *r, struct err *e)
 	}
 	if (rc)
 		return rc;
-	if (!n)
-		return fail_no_model(library, e);
 	if (!found)
-		return err_set(e, ERR_IO, "no model '%.200s' is installed; choose one of these: %s",
-			name, join_names(&r->arena, models, n));
-	if (!name && n > 1)
-		return err_set(e, ERR_ARG,
-			"several models are installed; choose one with --model: %s",
-			join_names(&r->arena, models, n));
+		return fail_no_model(&r->arena, &models, name, e);
 	r->model = *found;
 	return 0;
 }

@@ -17,9 +17,6 @@ wrong()
 	check "woodshed $*" fails_with "$want" "$words"
 }
 
-run "$woodshed"
-check 'no verb' status_is 2
-check 'no verb tells what there is' grep -q 'woodshed render' "$scratch/err"
 wrong 2 'unknown verb' 'slow piano'
 wrong 2 'did you mean render?' redner x
 wrong 2 'unknown option --librari; did you mean --library?' --librari x models
@@ -72,8 +69,7 @@ wrong 2 '--noise belongs to the diffusion engines' render -m "$model" --noise x 
 wrong 2 'not valid UTF-8' render -m "$model" -o x.wav "$(printf 'a\377b')"
 wrong 2 'shorten it' render -m "$model" -o x.wav "$(head -c 100000 /dev/zero | tr '\0' a)"
 wrong 1 'cuda' render -m "$model" -o x.wav --device cuda p
-wrong 1 'no model is installed' render p
-wrong 1 'no model is installed' render -m small p
+wrong 1 "no model 'small' is installed; choose one of these: starter" render -m small p
 wrong 1 'none' render -m ./none -o x.wav p
 wrong 1 'woodshed' render -m "$scratch/cwd" -o x.wav p
 wrong 1 '--continue' render -m "$model" -o x.wav --continue none.wav p
@@ -91,11 +87,27 @@ check 'no take was made' [ ! -e "$WOODSHED_LIBRARY/takes/"*/*/*.wav ]
 # Which model is meant.
 mkdir -p "$WOODSHED_LIBRARY/models"
 cp -r "$model" "$WOODSHED_LIBRARY/models/one"
+made_by()
+{
+	status_is 0 && "$woodshed" recipe "$1" | grep -q "\"model\": *\"$2\""
+}
 render -s 0.1 -o a.wav p
-check 'the only model needs no name' succeeds
-wrong 1 "no model 'two' is installed; choose one of these: one" render -m two -o b.wav p
+check 'the starter model needs no name' made_by a.wav starter
+wrong 1 "no model 'two' is installed; choose one of these: one, starter" render -m two -o b.wav p
+wrong 1 "no model 'two' is installed" models --default two
 cp -r "$model" "$WOODSHED_LIBRARY/models/two"
-wrong 2 'choose one with --model: one, two' render -o b.wav p
+run "$woodshed" models --default two
+check 'a default is picked' succeeds
+render -s 0.1 -o b.wav p
+check 'and renders' made_by b.wav two
+run "$woodshed" models
+check 'and is shown' grep -q '^two .*(default)$' "$scratch/out"
+rm -r "$WOODSHED_LIBRARY/models/two" b.wav
+wrong 1 "the default model 'two' is not installed any more" render -o b.wav p
+printf '\033[31m\n' >"$WOODSHED_LIBRARY/default-model"
+wrong 1 '?[31m' render -o b.wav p
+rm "$WOODSHED_LIBRARY/default-model"
+cp -r "$model" "$WOODSHED_LIBRARY/models/two"
 render -m two -s 0.1 -o b.wav p
 check 'by name' succeeds
 cp -r "$model" plain
@@ -107,7 +119,8 @@ run "$woodshed" models --json
 check 'models --json' python3 -c '
 import json, sys
 models = [json.loads(line) for line in open(sys.argv[1])]
-assert [m["name"] for m in models] == ["one", "two"]
+assert [m["name"] for m in models] == ["one", "starter", "two"]
+assert [m["name"] for m in models if m["default"]] == ["starter"]
 assert all(m["engine"] == "musicgen" and m["bytes"] > 1000 for m in models)
 ' "$scratch/out"
 
@@ -134,6 +147,28 @@ check 'no home, a folder, --out' [ -s alone/a.wav ]
 	>"$scratch/out" 2>"$scratch/err"
 check 'a library that is not there, a folder, --out' [ -s alone/b.wav ]
 check 'and none comes of it' [ ! -e "$scratch/none" ]
+
+# The starter model is found without a library, beside what was built, and in
+# share/ where woodshed was installed.
+(unset WOODSHED_LIBRARY && env -u HOME "$woodshed" render -s 0.1 -o d.wav p) >"$scratch/out" 2>"$scratch/err"
+check 'no home, no model, --out' made_by d.wav starter
+mkdir -p prefix/bin prefix/share/woodshed
+cp "$woodshed" "$woodshed-engine" prefix/bin
+cp -rL "$(dirname "$woodshed")/engine/starter" prefix/share/woodshed/starter
+run prefix/bin/woodshed render -s 0.1 -o e.wav p
+check 'installed' made_by e.wav starter
+rm -r prefix/share
+mkdir none
+export WOODSHED_LIBRARY="$PWD/none"
+run prefix/bin/woodshed render -s 0.1 -o f.wav p
+check 'without it' fails_with 1 'not even the one that comes with woodshed'
+run prefix/bin/woodshed models
+check 'models says so, too' grep -q 'not even the one' "$scratch/err"
+run "$woodshed" --quiet
+check 'no verb' succeeds
+take=$(cut -d ' ' -f 1 "$scratch/out")
+check 'renders a demonstration into the library' made_by "$take" starter
+check 'of ten seconds' [ "$(stat -c %s "$take")" -gt 1280000 ]
 
 # Every option has its place in the manual.
 run "$woodshed" render --help

@@ -28,9 +28,8 @@ static void put(void **state, const char *path, const char *text)
 static void every_kind(void **state)
 {
 	struct arena a = {0};
-	struct model *m;
+	struct models m;
 	struct err e = {0};
-	size_t n;
 
 	put(state, "models/c-stereo/config.json",
 		"{\"model_type\": \"musicgen\", \"audio_encoder\": {\"sampling_rate\": 32000},"
@@ -48,20 +47,96 @@ static void every_kind(void **state)
 	put(state, "models/.hidden/x", "");
 	put(state, "models/a-file", "");
 
-	assert_int_equal(models_list(*state, &a, &m, &n, &e), 0);
-	assert_int_equal(n, 7);
-	assert_string_equal(m[0].name, "a-stable");
-	assert_string_equal(m[0].engine, "stable-audio");
-	assert_int_equal(m[0].bytes, 7 + strlen("{\"_class_name\": \"StableAudioPipeline\"}"));
-	assert_string_equal(m[1].name, "b-mono");
-	assert_int_equal(m[1].rate_hz, 16000);
-	assert_int_equal(m[1].channels, 1);
-	assert_string_equal(m[2].engine, "musicgen");
-	assert_int_equal(m[2].rate_hz, 32000);
-	assert_int_equal(m[2].channels, 2);
-	assert_string_equal(m[3].engine, "audioldm2");
+	assert_int_equal(models_list(*state, NULL, &a, &m, &e), 0);
+	assert_int_equal(m.n, 7);
+	assert_string_equal(m.list[0].name, "a-stable");
+	assert_string_equal(m.list[0].engine, "stable-audio");
+	assert_int_equal(
+		m.list[0].bytes, 7 + strlen("{\"_class_name\": \"StableAudioPipeline\"}"));
+	assert_string_equal(m.list[1].name, "b-mono");
+	assert_int_equal(m.list[1].rate_hz, 16000);
+	assert_int_equal(m.list[1].channels, 1);
+	assert_string_equal(m.list[2].engine, "musicgen");
+	assert_int_equal(m.list[2].rate_hz, 32000);
+	assert_int_equal(m.list[2].channels, 2);
+	assert_string_equal(m.list[3].engine, "audioldm2");
 	for (size_t i = 4; i < 7; i++)
-		assert_null(m[i].engine);
+		assert_null(m.list[i].engine);
+	assert_null(m.picked);
+	assert_null(m.chosen);
+	arena_done(&a);
+}
+
+static const char *chosen(void **state, const char *own, struct arena *a)
+{
+	struct models m;
+	struct err e = {0};
+
+	assert_int_equal(models_list(*state, own, a, &m, &e), 0);
+	return m.chosen ? m.chosen->name : NULL;
+}
+
+static void the_default(void **state)
+{
+	struct arena a = {0};
+	const char *own = arena_strdup(&a, scratch_path(state, "share/starter"));
+	struct models m;
+	struct err e = {0};
+
+	assert_null(chosen(state, NULL, &a));
+	put(state, "models/one/x", "");
+	assert_string_equal(chosen(state, NULL, &a), "one"); /* the only one */
+	put(state, "share/starter/config.json", "{\"model_type\": \"musicgen\"}");
+	assert_string_equal(chosen(state, own, &a), "starter");
+	put(state, "models/two/x", "");
+	assert_null(chosen(state, NULL, &a));
+	assert_string_equal(chosen(state, own, &a), "starter");
+
+	assert_int_equal(models_pick(*state, "two", &e), 0);
+	assert_string_equal(chosen(state, own, &a), "two");
+	assert_int_equal(models_pick(*state, "one", &e), 0);
+	assert_string_equal(chosen(state, own, &a), "one");
+	assert_int_equal(models_pick(*state, "gone", &e), 0);
+	assert_int_equal(models_list(*state, own, &a, &m, &e), 0);
+	assert_string_equal(m.picked, "gone");
+	assert_null(m.chosen);
+	assert_int_equal(models_pick(*state, NULL, &e), 0);
+	assert_int_equal(models_pick(*state, NULL, &e), 0);
+	assert_string_equal(chosen(state, own, &a), "starter");
+
+	/* One of the user's with that name stands before ours. */
+	put(state, "models/starter/x", "");
+	assert_int_equal(models_list(*state, own, &a, &m, &e), 0);
+	assert_int_equal(m.n, 3);
+	assert_null(m.chosen);
+	assert_null(m.list[1].engine);
+	arena_done(&a);
+}
+
+static void a_default_that_cannot_be_read_or_written(void **state)
+{
+	struct arena a = {0};
+	struct models m;
+	struct err e = {0};
+	char text[1000];
+
+	memset(text, 'x', sizeof(text));
+	scratch_write(scratch_path(state, "default-model"), text, sizeof(text));
+	assert_int_equal(models_list(*state, NULL, &a, &m, &e), 0);
+	assert_true(strlen(m.picked) < 300);
+	assert_null(m.chosen);
+	scratch_write(scratch_path(state, "default-model"), "", 0);
+	assert_int_equal(models_list(*state, NULL, &a, &m, &e), 0);
+	assert_string_equal(m.picked, "");
+	unlink(scratch_path(state, "default-model"));
+	assert_int_equal(mkdir(scratch_path(state, "default-model"), 0700), 0);
+	assert_int_equal(models_list(*state, NULL, &a, &m, &e), ERR_IO);
+	err_clear(&e);
+	assert_int_equal(models_pick(*state, "one", &e), ERR_IO);
+	assert_error(e, ERR_IO, "default-model");
+	err_clear(&e);
+	assert_int_equal(models_pick(scratch_path(state, "none"), "one", &e), ERR_IO);
+	assert_error(e, ERR_IO, "none");
 	arena_done(&a);
 }
 
@@ -118,14 +193,13 @@ static void a_fifo_is_not_read(void **state)
 static void nothing_installed(void **state)
 {
 	struct arena a = {0};
-	struct model *m;
+	struct models m;
 	struct err e = {0};
-	size_t n = 1;
 
-	assert_int_equal(models_list(*state, &a, &m, &n, &e), 0);
-	assert_int_equal(n, 0);
+	assert_int_equal(models_list(*state, NULL, &a, &m, &e), 0);
+	assert_int_equal(m.n, 0);
 	put(state, "models", "");
-	assert_int_equal(models_list(*state, &a, &m, &n, &e), ERR_IO);
+	assert_int_equal(models_list(*state, NULL, &a, &m, &e), ERR_IO);
 	assert_error(e, ERR_IO, "cannot read");
 	arena_done(&a);
 }
@@ -136,6 +210,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(every_kind),
+		TEST(the_default),
+		TEST(a_default_that_cannot_be_read_or_written),
 		TEST(senseless_numbers_count_as_none),
 		TEST(folders_that_name_themselves_otherwise),
 		TEST(a_fifo_is_not_read),
