@@ -57,6 +57,10 @@ int audio_writer_commit(struct audio_writer *w, struct err *e);
 /* Frees; removes the temporary file unless committed.  NULL-safe. */
 void audio_writer_close(struct audio_writer *w);
 
+/* Removes `name`, in the folder of `dir_fd`, if it is a temporary file of a
+ * writer that lives no more: 1, else 0. */
+int audio_remove_abandoned(int dir_fd, const char *name);
+
 /* Removes the temporary files of all open writers.  Async-signal-safe: for
  * handlers that end the process.  A writer hit by it can no longer commit. */
 void audio_writer_unlink_all(void);

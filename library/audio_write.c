@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -182,6 +183,39 @@ static struct slot *slot_take(void)
 	return NULL;
 }
 
+/* A locked temporary file is being written; any other was left behind by a
+ * program that died, and audio_remove_abandoned() may take it.  The folder's
+ * lock keeps the two apart while the file is there and its lock is not yet. */
+static int create_locked(int dir_fd, const char *name)
+{
+	int fd, saved;
+
+	flock(dir_fd, LOCK_SH); /* where there are no locks, nobody removes anything */
+	fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	saved = errno;
+	if (fd >= 0)
+		flock(fd, LOCK_EX | LOCK_NB);
+	flock(dir_fd, LOCK_UN);
+	errno = saved;
+	return fd;
+}
+
+int audio_remove_abandoned(int dir_fd, const char *name)
+{
+	bool ours = name[0] == '.' && has_suffix(name, ".tmp");
+	int fd, removed = 0;
+
+	if (!ours || flock(dir_fd, LOCK_EX))
+		return 0;
+	fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB))
+		removed = !unlinkat(dir_fd, name, 0);
+	if (fd >= 0)
+		close(fd);
+	flock(dir_fd, LOCK_UN);
+	return removed;
+}
+
 /* Creates the temporary file under a name that nobody has.  The kernel
  * applies the umask; a file that will be replaced hands on its permissions. */
 static int create_temporary(struct audio_writer *w, int mode, struct err *e)
@@ -201,7 +235,7 @@ static int create_temporary(struct audio_writer *w, int mode, struct err *e)
 			(unsigned long long)id);
 		/* a handler that comes before the file exists finds nothing: harmless */
 		atomic_store(&s->state, SLOT_LIVE);
-		w->fd = openat(w->dir_fd, s->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		w->fd = create_locked(w->dir_fd, s->name);
 	} while (w->fd < 0 && errno == EEXIST && ++tries < 100);
 	if (w->fd < 0 || (mode >= 0 && fchmod(w->fd, (mode_t)mode))) {
 		int saved = errno;
@@ -458,9 +492,12 @@ int audio_writer_commit(struct audio_writer *w, struct err *e)
 		return rc;
 	if (fsync(fd))
 		return fail(e, w->d.path, errno);
-	w->fd = -1;
-	if (close(fd) || give_name(w))
+	/* Synced, so that closing can tell no news; its lock is held until it has
+	 * its name. */
+	if (give_name(w))
 		return fail(e, w->d.path, errno);
+	w->fd = -1;
+	close(fd);
 	atomic_store(&w->slot->state, SLOT_FREE);
 	w->slot = NULL;
 	/* some file systems cannot sync folders; then the rename is as safe as it gets */

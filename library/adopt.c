@@ -1,0 +1,260 @@
+/* Files without rows: what a crash, a restored backup or a copied folder leaves. */
+#include "library/adopt.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <jansson.h>
+#include <sndfile.h>
+
+#include "library/audio.h"
+#include "library/base/arena.h"
+#include "library/base/err.h"
+#include "library/base/str.h"
+#include "library/db.h"
+#include "library/takes.h"
+
+enum { TEXT_MAX = 1 << 16, DEPTH_MAX = 3 };
+
+/* ---- one file ----------------------------------------------------------- */
+
+static const char *text(const json_t *o, const char *key, const char *otherwise, struct arena *a)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s && strlen(s) <= TEXT_MAX ? arena_strdup(a, s) : otherwise;
+}
+
+/* Seeds go beyond what jansson's integers hold. */
+static uint64_t seed_of(const char *recipe)
+{
+	const char *at = recipe ? strstr(recipe, "\"seed\"") : NULL;
+	char digits[24] = "";
+	uint64_t seed;
+
+	if (at && sscanf(at + 6, " : %20[0-9]", digits) == 1 && parse_u64(digits, &seed))
+		return seed;
+	return 0;
+}
+
+static void read_recipe(const char *path, struct arena *a, struct take *t)
+{
+	char *recipe = NULL;
+	json_t *json = NULL;
+	json_error_t error;
+
+	if (!audio_read_recipe(path, &recipe, NULL))
+		json = json_loads(recipe, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
+	if (!json_is_object(json)) {
+		json_decref(json);
+		json = NULL;
+	}
+	t->prompt = text(json, "prompt", "", a);
+	t->negative = text(json, "negative", NULL, a);
+	t->model = text(json, "model", "unknown", a);
+	t->model_hash = text(json, "model_hash", "", a);
+	t->recipe = json ? arena_strdup(a, recipe) : "{}";
+	t->seed = json ? seed_of(recipe) : 0;
+	t->guidance = json_is_number(json_object_get(json, "cfg"))
+			      ? json_number_value(json_object_get(json, "cfg"))
+			      : (double)NAN;
+	json_decref(json);
+	free(recipe);
+}
+
+/* Neither a FIFO nor a link is followed: what lies in takes/ may have come from
+ * anywhere. */
+int adopt_describe(struct db *db, const char *file, int64_t now_ms, struct arena *a,
+	struct take *ret, struct err *e)
+{
+	const char *path = arena_printf(a, "%s/%s", db_library(db), file);
+	SF_INFO info = {0};
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	SNDFILE *f = NULL;
+
+	*ret = (struct take){.file = arena_strdup(a, file), .lufs = NAN, .peak = NAN, .score = NAN};
+	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode))
+		f = sf_open_fd(fd, SFM_READ, &info, 0);
+	if (f)
+		sf_close(f);
+	if (fd >= 0)
+		close(fd);
+	if (!f || info.frames <= 0 || info.samplerate <= 0 || info.channels <= 0)
+		return err_set(e, ERR_FORMAT, "'%s' is no audio file", path);
+	ret->frames = info.frames;
+	ret->rate = info.samplerate;
+	ret->channels = info.channels;
+	ret->created = (int64_t)st.st_mtime * 1000;
+	if (ret->created <= 0 || ret->created > now_ms)
+		ret->created = now_ms;
+	read_recipe(path, a, ret);
+	return 0;
+}
+
+int adopt_file(struct db *db, const char *file, int64_t job, int64_t now_ms, int64_t *ret_take,
+	struct err *e)
+{
+	struct arena a = {0};
+	struct take t;
+	int rc = adopt_describe(db, file, now_ms, &a, &t, e);
+
+	if (!rc)
+		rc = prompts_add(db, t.prompt, t.negative, 0, NULL, now_ms, &t.prompt_id, e);
+	t.job = job;
+	if (!rc)
+		rc = takes_add(db, &t, ret_take, e);
+	arena_done(&a);
+	return rc;
+}
+
+int adopt_for_job(struct db *db, const char *file, int64_t job, int64_t now_ms, int64_t *ret_take,
+	struct err *e)
+{
+	struct query q = db_query(db, "SELECT id FROM takes WHERE file = ?1", "t", file);
+	struct err why = {0};
+	int rc;
+
+	*ret_take = query_next(&q) ? query_int(&q, 0) : 0;
+	rc = query_done(&q, e);
+	if (rc || *ret_take)
+		return rc;
+	rc = adopt_file(db, file, job, now_ms, ret_take, &why);
+	if (rc == ERR_FORMAT)
+		return 0; /* not there, or nothing that was ever committed */
+	return rc ? err_set(e, rc, "%s", why.text) : 0;
+}
+
+/* ---- all files ---------------------------------------------------------- */
+
+struct sweeper {
+	struct db *db;
+	int64_t now_ms;
+	struct sweep *ret;
+	struct err *e;
+	size_t root; /* length of "LIBRARY/" */
+};
+
+static int sweep_file(struct sweeper *s, const char *path)
+{
+	const char *file = path + s->root;
+	struct query q = db_query(s->db, "SELECT 1 FROM takes WHERE file = ?1", "t", file);
+	bool known = query_next(&q);
+	struct err why = {0};
+	int64_t take;
+	int rc = query_done(&q, s->e);
+
+	if (rc || known)
+		return rc;
+	/* A job at work may be about to make its row. */
+	q = db_query(s->db,
+		"SELECT 1 FROM jobs WHERE file = ?1 AND state IN ('claimed', 'rendering')", "t",
+		file);
+	known = query_next(&q);
+	rc = query_done(&q, s->e);
+	if (rc || known)
+		return rc;
+	rc = adopt_file(s->db, file, 0, s->now_ms, &take, &why);
+	if (!rc)
+		s->ret->adopted++;
+	else if (rc == ERR_FORMAT)
+		s->ret->unreadable++;
+	else
+		return err_set(s->e, rc, "%s", why.text);
+	return 0;
+}
+
+static int sweep_folder(struct sweeper *s, const char *folder, int depth)
+{
+	DIR *d = opendir(folder);
+	struct arena a = {0};
+	struct dirent *entry;
+	int rc = 0;
+
+	if (!d)
+		return errno == ENOENT ? 0 : err_errno(s->e, errno, "cannot read '%s'", folder);
+	while (!rc && (entry = readdir(d))) {
+		const char *path = arena_printf(&a, "%s/%s", folder, entry->d_name);
+		struct stat st;
+
+		if (entry->d_name[0] == '.') {
+			s->ret->removed += (size_t)audio_remove_abandoned(dirfd(d), entry->d_name);
+			continue;
+		}
+		if (lstat(path, &st))
+			continue;
+		if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
+			rc = sweep_folder(s, path, depth + 1);
+		else if (S_ISREG(st.st_mode) && has_suffix(path, ".wav"))
+			rc = sweep_file(s, path);
+	}
+	closedir(d);
+	arena_done(&a);
+	return rc;
+}
+
+static int mark_missing(struct sweeper *s)
+{
+	struct query q = db_query(s->db, "SELECT id, file, missing FROM takes", "");
+	struct arena a = {0};
+	struct str gone = {0}, back = {0};
+	int rc;
+
+	while (query_next(&q)) {
+		const struct arena_mark mark = arena_mark(&a);
+		const char *path = arena_printf(&a, "%s/%s", db_library(s->db), query_text(&q, 1));
+		const bool missing = access(path, F_OK) != 0;
+
+		if (missing != (query_int(&q, 2) != 0)) {
+			struct str *list = missing ? &gone : &back;
+
+			str_printf(list, "%s%lld", list->n ? "," : "", (long long)query_int(&q, 0));
+			++*(missing ? &s->ret->missing : &s->ret->found_again);
+		}
+		arena_release(&a, mark);
+	}
+	rc = query_done(&q, s->e);
+	/* As JSON, so that no list is ever pasted into SQL. */
+	for (int i = 0; i < 2 && !rc; i++) {
+		struct str json = {0};
+
+		str_printf(&json, "[%s]", str_get(i ? &back : &gone));
+		rc = db_run(s->db, s->e,
+			"UPDATE takes SET missing = ?2 WHERE id IN (SELECT value FROM "
+			"json_each(?1))",
+			"ti", json.s, (int64_t)!i);
+		str_done(&json);
+	}
+	str_done(&gone);
+	str_done(&back);
+	arena_done(&a);
+	return rc;
+}
+
+int takes_sweep(struct db *db, int64_t now_ms, struct sweep *ret, struct err *e)
+{
+	struct sweeper s = {
+		.db = db, .now_ms = now_ms, .ret = ret, .e = e, .root = strlen(db_library(db)) + 1};
+	struct str folder = {0};
+	int rc = db_begin(db, e);
+
+	*ret = (struct sweep){0};
+	if (rc)
+		return rc;
+	str_printf(&folder, "%s/takes", db_library(db));
+	rc = sweep_folder(&s, folder.s, 0);
+	str_done(&folder);
+	if (!rc)
+		rc = mark_missing(&s);
+	if (!rc)
+		return db_commit(db, e);
+	db_rollback(db);
+	return rc;
+}

@@ -1,0 +1,90 @@
+/* db.h: the library's database, LIBRARY/library.db.
+ *
+ * SQLite in WAL mode, every commit synced.  What it holds is described beside
+ * the tables, in schema.c; takes.h, queue.h and undo.h are what programs use.
+ * A struct db belongs to one thread; any number of processes may have one open.
+ *
+ * Queries name their values by letters, one for each ?1, ?2, …:
+ *
+ *	i int64_t   d double (NaN: NULL)   t const char * (NULL: NULL)   n NULL
+ *
+ *	struct query q = db_query(db, "SELECT seed FROM takes WHERE prompt = ?1", "i", id);
+ *	while (query_next(&q))
+ *		use(query_int(&q, 0));
+ *	return query_done(&q, e);
+ *
+ * The first thing that goes wrong ends the rows, and query_done() tells it.
+ * SQL is always text of ours: what a user typed is bound, never pasted. */
+#ifndef WOODSHED_LIBRARY_DB_H
+#define WOODSHED_LIBRARY_DB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct db;
+struct err;
+struct sqlite3_stmt;
+
+enum { DB_SCHEMA = 1 }; /* the newest version, PRAGMA user_version */
+
+/* Opens the database of an existing folder, makes it when it is missing, and
+ * brings an older one up to date (a copy of it is kept beside it, as
+ * library.db.vN).  Refused with a sentence and nothing changed: a newer one, one
+ * that is damaged, and a folder on a file system without locks. */
+int db_open(const char *library, struct db **ret, struct err *e);
+void db_close(struct db *db);                /* NULL-safe; rolls back what is open */
+const char *db_library(const struct db *db); /* the folder */
+
+/* Everything between is one change, or none.  begin waits for other writers, up
+ * to ten seconds.  A commit that fails has rolled back. */
+int db_begin(struct db *db, struct err *e);
+int db_commit(struct db *db, struct err *e);
+void db_rollback(struct db *db); /* nothing to do: does nothing */
+
+struct query {
+	struct db *db;
+	struct sqlite3_stmt *s; /* NULL after it could not be made */
+	int rc;
+	bool kept; /* returns to the cache */
+};
+
+/* `sql` is a literal: it is prepared once and kept by its address. */
+struct query db_query(struct db *db, const char *sql, const char *types, ...);
+/* For SQL that is composed: prepared anew; values are added by query_bind_*(). */
+struct query db_prepare(struct db *db, const char *sql);
+void query_bind_int(struct query *q, int at, int64_t v);
+void query_bind_num(struct query *q, int at, double v);
+void query_bind_text(struct query *q, int at, const char *s);
+
+bool query_next(struct query *q);
+int64_t query_int(const struct query *q, int column);      /* NULL: 0 */
+double query_num(const struct query *q, int column);       /* NULL: NaN */
+const char *query_text(const struct query *q, int column); /* NULL: NULL; until the next row */
+/* The same in an arena, or NULL. */
+const char *query_dup(const struct query *q, int column, struct arena *a);
+bool query_is_null(const struct query *q, int column);
+int query_done(struct query *q, struct err *e);
+
+/* A statement without rows. */
+int db_run(struct db *db, struct err *e, const char *sql, const char *types, ...);
+int64_t db_last_id(const struct db *db); /* of the last INSERT */
+int64_t db_changes(const struct db *db); /* rows of the last statement */
+
+/* Changes whenever another connection commits (PRAGMA data_version). */
+int db_version(struct db *db, int64_t *ret, struct err *e);
+
+/* A copy of the whole database as of one moment, while others may write; an
+ * existing file is refused, and a name is given to nothing incomplete. */
+int db_backup(struct db *db, const char *path, struct err *e);
+
+/* SQLite's integrity check and the foreign keys': 0, or ERR_FORMAT with the first
+ * finding. */
+int db_verify(struct db *db, struct err *e);
+
+/* Settings: text by name.  *ret is NULL when there is none. */
+int db_setting(struct db *db, const char *name, struct arena *a, const char **ret, struct err *e);
+int db_set_setting(struct db *db, const char *name, const char *value, struct err *e);
+
+#endif

@@ -1,0 +1,48 @@
+/* filter.h: the language in which a list of takes is narrowed.
+ *
+ *	rain piano          takes whose prompt, tags or note have words that begin so
+ *	"late night"        these words next to each other
+ *	#keep  fav          with that tag; favourites
+ *	model:starter seed:7 id:12 job:3
+ *	dur>30 rating>=3 lufs<-14 score>0.2 cfg=3     (< <= = >= >)
+ *	created:today created:2026-11 created>=2026-11-20
+ *	missing trash kept rejected
+ *	-word -#keep -fav   without it
+ *
+ * All must hold.  Takes in the trash are left out unless `trash` is said. */
+#ifndef WOODSHED_LIBRARY_FILTER_H
+#define WOODSHED_LIBRARY_FILTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "library/base/str.h"
+
+struct err;
+struct query;
+
+enum { FILTER_TERMS_MAX = 64, FILTER_BYTES_MAX = 4096 };
+
+struct filter_value {
+	char *text; /* owned; NULL: it is a number */
+	double number;
+	int64_t whole;
+	bool is_whole;
+};
+
+/* SQL over `takes t`, and for words also `words`, with values from ?1 on. */
+struct filter {
+	struct str where; /* " AND ..." for each term but the words */
+	struct str match; /* an FTS5 expression of the words to have, value ?1; empty: none */
+	struct filter_value values[FILTER_TERMS_MAX + 1];
+	int n_values;
+};
+
+/* ERR_ARG, one sentence, for what is no filter; nothing is kept of it then.
+ * now_ms: today, in the local time zone. */
+int filter_parse(const char *text, int64_t now_ms, struct filter *ret, struct err *e);
+void filter_bind(const struct filter *f, struct query *q);
+void filter_done(struct filter *f);
+
+#endif

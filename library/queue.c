@@ -1,0 +1,886 @@
+/* The queue.
+ *
+ *	              jobs_add               jobs_claim            jobs_start
+ *	(nothing) ──────────────► QUEUED ──────────────► CLAIMED ──────────────► RENDERING
+ *	                         ▲  ▲  │  ▲                │ │ │                   │ │ │
+ *	              jobs_retry │  │  │  └─ jobs_release ─┘ │ │                   │ │ │
+ *	                         │  │  │      recover (1st)  │ │                   │ │ │
+ *	                         │  └──┼─────────────────────┼─┼── recover (1st) ──┘ │ │
+ *	                         │     │ jobs_cancel         │ │                     │ │
+ *	                CANCELLED◄─────┴──── jobs_stopped ───┘ │  jobs_stopped ──────┘ │
+ *	                   FAILED◄────────── jobs_failed, recover (2nd) ───────────────┤
+ *	                     DONE◄────────── jobs_done, recover (its file is there) ───┘
+ *
+ * What holds at every commit:
+ *
+ *  1. A job has one state.  CLAIMED and RENDERING have a worker, the others have
+ *     none; DONE, FAILED and CANCELLED have `ended` (CHECKs of the table).
+ *  2. A claim is one BEGIN IMMEDIATE: two workers cannot see the same job QUEUED.
+ *  3. Out of CLAIMED and RENDERING a job is moved by its worker alone, or by
+ *     workers_recover() once that worker is dead.  Every statement of a worker
+ *     says `AND worker = ?`; when it changes no row, the worker has lost the job
+ *     and must drop it.
+ *  4. A worker is dead when its lock can be taken.  The kernel frees it however
+ *     the process ends.  Clocks, process numbers and time-outs decide nothing; a
+ *     heartbeat is for people to look at.
+ *  5. The name of the take's file is written (jobs_start) before the file is.  The
+ *     file appears under that name complete and synced, and only then does
+ *     jobs_done() make its row and end the job, in one commit.  So a dead
+ *     worker's job is done exactly if its file is there: recover() makes the row
+ *     from the file, and nothing is rendered twice.  Names are never reused.
+ *  6. `take` is set exactly when the job is DONE (until that take is purged).
+ *  7. `attempts` counts claims and is taken back by jobs_release.  After
+ *     JOB_ATTEMPTS of them a dead worker's job FAILED: what kills every worker
+ *     does not kill for ever.
+ *  8. `stopping` is a wish.  Who sets it leaves the state alone.
+ *  9. place orders jobs of one priority; `passed` bounds how often a later one may
+ *     go first because its model is loaded. */
+#include "library/queue.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "library/adopt.h"
+#include "library/base/arena.h"
+#include "library/base/clock.h"
+#include "library/base/err.h"
+#include "library/base/jsonw.h"
+#include "library/base/str.h"
+#include "library/base/vec.h"
+#include "library/db.h"
+#include "library/takes.h"
+
+enum { JOBS_MAX = 100000 };
+
+static int end(struct db *db, int rc, struct err *e)
+{
+	if (!rc)
+		return db_commit(db, e);
+	db_rollback(db);
+	return rc;
+}
+
+/* ---- reading ------------------------------------------------------------ */
+
+#define COLUMNS                                                                                    \
+	"j.id, j.batch, j.prompt, j.state, p.text, p.negative, j.model, j.seed, j.seconds,"        \
+	" j.options, j.priority, j.held, j.stopping, j.attempts, j.stage, j.done, j.total,"        \
+	" j.file, j.error, j.take, j.created, j.started, j.ended"
+#define FROM " FROM jobs j JOIN prompts p ON p.id = j.prompt"
+
+static void read_job(const struct query *q, struct arena *a, struct job *j)
+{
+	int64_t seed = query_int(q, 7);
+
+	*j = (struct job){
+		.id = query_int(q, 0),
+		.batch = query_int(q, 1),
+		.prompt_id = query_int(q, 2),
+		.state = query_dup(q, 3, a),
+		.prompt = query_dup(q, 4, a),
+		.negative = query_dup(q, 5, a),
+		.model = query_dup(q, 6, a),
+		.seconds = query_dup(q, 8, a),
+		.options = query_dup(q, 9, a),
+		.priority = query_int(q, 10),
+		.held = query_int(q, 11) != 0,
+		.stopping = query_int(q, 12) != 0,
+		.attempts = (int)query_int(q, 13),
+		.stage = query_dup(q, 14, a),
+		.done = (uint64_t)query_int(q, 15),
+		.total = (uint64_t)query_int(q, 16),
+		.file = query_dup(q, 17, a),
+		.error = query_dup(q, 18, a),
+		.take = query_int(q, 19),
+		.created = query_int(q, 20),
+		.started = query_int(q, 21),
+		.ended = query_int(q, 22),
+	};
+	memcpy(&j->seed, &seed, sizeof(seed));
+}
+
+static int fail_no_job(int64_t id, struct err *e)
+{
+	return err_set(e, ERR_ARG, "there is no job %lld; woodshed jobs lists them", (long long)id);
+}
+
+int jobs_get(struct db *db, int64_t id, struct arena *a, struct job *ret, struct err *e)
+{
+	struct query q = db_query(db, "SELECT " COLUMNS FROM " WHERE j.id = ?1", "i", id);
+	bool found = query_next(&q);
+	int rc;
+
+	if (found)
+		read_job(&q, a, ret);
+	rc = query_done(&q, e);
+	return rc || found ? rc : fail_no_job(id, e);
+}
+
+int jobs_list(struct db *db, const char *state, struct arena *a, struct job **ret, size_t *ret_n,
+	struct err *e)
+{
+	struct {
+		struct job *at;
+		size_t n, cap;
+	} jobs = {0};
+	struct query q = db_query(db,
+		"SELECT " COLUMNS FROM " WHERE ?1 IS NULL OR j.state = ?1"
+		" ORDER BY CASE j.state WHEN 'queued' THEN 1 WHEN 'claimed' THEN 0 WHEN 'rendering'"
+		" THEN 0 ELSE 2 END, CASE WHEN j.ended IS NULL THEN -j.priority END,"
+		" CASE WHEN j.ended IS NULL THEN j.place END, j.id",
+		"t", state);
+	int rc;
+
+	*ret = NULL;
+	*ret_n = 0;
+	while (query_next(&q))
+		read_job(&q, a, VEC_PUSH(&jobs));
+	rc = query_done(&q, e);
+	if (!rc && jobs.n) {
+		*ret = ARENA_ARRAY(a, struct job, jobs.n);
+		memcpy(*ret, jobs.at, jobs.n * sizeof(**ret));
+		*ret_n = jobs.n;
+	}
+	VEC_DONE(&jobs);
+	return rc;
+}
+
+/* ---- adding ------------------------------------------------------------- */
+
+static int number(struct db *db, const char *sql, int64_t *ret, struct err *e)
+{
+	struct query q = db_query(db, sql, "");
+
+	if (query_next(&q))
+		*ret = query_int(&q, 0);
+	return query_done(&q, e);
+}
+
+static int add_one(struct db *db, const struct job_new *j, int64_t batch, int64_t place,
+	int64_t now_ms, struct err *e)
+{
+	int64_t prompt, seed;
+	int rc = prompts_add(
+		db, j->prompt, j->negative, j->parent_prompt, j->changed, now_ms, &prompt, e);
+
+	memcpy(&seed, &j->seed, sizeof(seed));
+	if (rc)
+		return rc;
+	return db_run(db, e,
+		"INSERT INTO jobs(batch, prompt, model, seed, seconds, options, priority, place,"
+		" created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+		"iitittiii", batch, prompt, j->model, seed, j->seconds ? j->seconds : "",
+		j->options ? j->options : "{}", j->priority, place, now_ms);
+}
+
+int jobs_add(struct db *db, const struct job_new *jobs, size_t n, int64_t now_ms, int64_t *ret_ids,
+	struct err *e)
+{
+	int64_t batch = 0, place = 0, waiting = 0;
+	int rc = db_begin(db, e);
+
+	if (rc)
+		return rc;
+	rc = number(db, "SELECT count(*) FROM jobs WHERE state = 'queued'", &waiting, e);
+	if (!rc && (n > JOBS_MAX || waiting > (int64_t)(JOBS_MAX - n)))
+		rc = err_set(e, ERR_ARG, "a queue holds at most %d jobs; queue fewer", JOBS_MAX);
+	if (!rc)
+		rc = number(db, "SELECT coalesce(max(batch), 0) + 1 FROM jobs", &batch, e);
+	if (!rc)
+		rc = number(db, "SELECT coalesce(max(place), 0) + 1 FROM jobs", &place, e);
+	for (size_t i = 0; i < n && !rc; i++) {
+		rc = add_one(db, &jobs[i], batch, place + (int64_t)i, now_ms, e);
+		if (!rc && ret_ids)
+			ret_ids[i] = db_last_id(db);
+	}
+	return end(db, rc, e);
+}
+
+/* ---- changing ----------------------------------------------------------- */
+
+static int fail_state(struct db *db, int64_t id, const char *wanted, struct err *e)
+{
+	struct arena a = {0};
+	struct job j;
+	int rc = jobs_get(db, id, &a, &j, e);
+
+	if (!rc)
+		rc = err_set(e, ERR_ARG, "job %lld is %s, not %s", (long long)id, j.state, wanted);
+	arena_done(&a);
+	return rc;
+}
+
+int jobs_cancel(struct db *db, int64_t id, int64_t now_ms, bool *ret_at_work, struct err *e)
+{
+	int rc = db_begin(db, e);
+
+	*ret_at_work = false;
+	if (rc)
+		return rc;
+	rc = db_run(db, e,
+		"UPDATE jobs SET state = 'cancelled', ended = ?2, held = 0"
+		" WHERE id = ?1 AND state = 'queued'",
+		"ii", id, now_ms);
+	if (!rc && !db_changes(db)) {
+		rc = db_run(db, e,
+			"UPDATE jobs SET stopping = 1 WHERE id = ?1 AND state IN ('claimed', "
+			"'rendering')",
+			"i", id);
+		*ret_at_work = true;
+		if (!rc && !db_changes(db))
+			rc = fail_state(db, id, "queued or at work", e);
+	}
+	return end(db, rc, e);
+}
+
+int jobs_retry(struct db *db, int64_t id, struct err *e)
+{
+	int rc = db_begin(db, e);
+
+	if (rc)
+		return rc;
+	rc = db_run(db, e,
+		"UPDATE jobs SET state = 'queued', ended = NULL, started = NULL, error = NULL,"
+		" attempts = 0, stopping = 0, stage = NULL, done = 0, total = 0, file = NULL,"
+		" passed = 0, place = (SELECT max(place) + 1 FROM jobs)"
+		" WHERE id = ?1 AND state IN ('failed', 'cancelled')",
+		"i", id);
+	if (!rc && !db_changes(db))
+		rc = fail_state(db, id, "failed or cancelled", e);
+	return end(db, rc, e);
+}
+
+static int change_queued(struct db *db, int64_t id, const char *sql, int64_t value, struct err *e)
+{
+	int rc = db_begin(db, e);
+
+	if (rc)
+		return rc;
+	rc = db_run(db, e, sql, "ii", id, value);
+	if (!rc && !db_changes(db))
+		rc = fail_state(db, id, "queued", e);
+	return end(db, rc, e);
+}
+
+int jobs_hold(struct db *db, int64_t id, bool held, struct err *e)
+{
+	return change_queued(db, id, "UPDATE jobs SET held = ?2 WHERE id = ?1 AND state = 'queued'",
+		(int64_t)held, e);
+}
+
+int jobs_set_priority(struct db *db, int64_t id, int64_t priority, struct err *e)
+{
+	return change_queued(db, id,
+		"UPDATE jobs SET priority = ?2 WHERE id = ?1 AND state = 'queued'", priority, e);
+}
+
+/* The nearest queued job of the same priority before (or after) this one. */
+static int neighbour(
+	struct db *db, int64_t id, bool before, int64_t *ret_id, int64_t *ret_place, struct err *e)
+{
+	struct query q = before ? db_query(db,
+					  "SELECT o.id, o.place FROM jobs j, jobs o WHERE j.id = ?1"
+					  " AND o.state = 'queued' AND o.priority = j.priority"
+					  " AND (o.place, o.id) < (j.place, j.id)"
+					  " ORDER BY o.place DESC, o.id DESC LIMIT 1",
+					  "i", id)
+				: db_query(db,
+					  "SELECT o.id, o.place FROM jobs j, jobs o WHERE j.id = ?1"
+					  " AND o.state = 'queued' AND o.priority = j.priority"
+					  " AND (o.place, o.id) > (j.place, j.id)"
+					  " ORDER BY o.place, o.id LIMIT 1",
+					  "i", id);
+
+	*ret_id = 0;
+	if (query_next(&q)) {
+		*ret_id = query_int(&q, 0);
+		*ret_place = query_int(&q, 1);
+	}
+	return query_done(&q, e);
+}
+
+static int swap(struct db *db, int64_t id, int64_t other, int64_t others_place, struct err *e)
+{
+	int rc = db_run(db, e,
+		"UPDATE jobs SET place = (SELECT place FROM jobs WHERE id = ?1) WHERE id = ?2",
+		"ii", id, other);
+
+	return rc ? rc
+		  : db_run(db, e, "UPDATE jobs SET place = ?2 WHERE id = ?1", "ii", id,
+			    others_place);
+}
+
+int jobs_move(struct db *db, int64_t id, enum job_move move, struct err *e)
+{
+	int64_t other, place = 0, queued = 0;
+	struct query q;
+	int rc = db_begin(db, e);
+
+	if (rc)
+		return rc;
+	q = db_query(db, "SELECT 1 FROM jobs WHERE id = ?1 AND state = 'queued'", "i", id);
+	queued = query_next(&q);
+	rc = query_done(&q, e);
+	if (!rc && !queued)
+		rc = fail_state(db, id, "queued", e);
+	if (rc)
+		return end(db, rc, e);
+	switch (move) {
+	case JOB_UP:
+	case JOB_DOWN:
+		rc = neighbour(db, id, move == JOB_UP, &other, &place, e);
+		if (!rc && other)
+			rc = swap(db, id, other, place, e);
+		break;
+	case JOB_FIRST:
+		rc = db_run(db, e,
+			"UPDATE jobs SET place = (SELECT min(place) - 1 FROM jobs) WHERE id = ?1",
+			"i", id);
+		break;
+	case JOB_LAST:
+		rc = db_run(db, e,
+			"UPDATE jobs SET place = (SELECT max(place) + 1 FROM jobs) WHERE id = ?1",
+			"i", id);
+		break;
+	}
+	return end(db, rc, e);
+}
+
+int queue_pause(struct db *db, bool paused, struct err *e)
+{
+	return db_set_setting(db, "queue.paused", paused ? "1" : NULL, e);
+}
+
+int queue_is_paused(struct db *db, bool *ret, struct err *e)
+{
+	struct arena a = {0};
+	const char *value;
+	int rc = db_setting(db, "queue.paused", &a, &value, e);
+
+	*ret = !rc && value;
+	arena_done(&a);
+	return rc;
+}
+
+/* ---- workers ------------------------------------------------------------ */
+
+struct worker {
+	struct db *db;
+	int64_t id;
+	int fd;       /* of its lock */
+	char *path;   /* of its lock; owned */
+	int64_t seen; /* data_version at the last look for jobs to stop */
+	bool has_seen;
+};
+
+/* The lock first, then the row: a row always has somebody behind it. */
+static int take_lock(struct worker *w, char name[17], struct err *e)
+{
+	struct str folder = {0};
+	uint64_t id;
+	int rc = 0;
+
+	str_printf(&folder, "%s/workers", db_library(w->db));
+	if (getrandom(&id, sizeof(id), 0) != sizeof(id)) {
+		rc = err_errno(e, errno, "cannot get random numbers from the kernel");
+		goto out;
+	}
+	snprintf(name, 17, "%016llx", (unsigned long long)id);
+	w->path = xcalloc(folder.n + 20, 1);
+	snprintf(w->path, folder.n + 20, "%s/%s", folder.s, name);
+	if (mkdir(folder.s, 0700) && errno != EEXIST) {
+		rc = err_errno(e, errno, "cannot make the folder '%s'", folder.s);
+		goto out;
+	}
+	w->fd = open(w->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (w->fd < 0 || flock(w->fd, LOCK_EX | LOCK_NB))
+		rc = err_errno(e, errno, "cannot lock '%s'", w->path);
+out:
+	str_done(&folder);
+	return rc;
+}
+
+int worker_open(struct db *db, int64_t now_ms, struct worker **ret, struct err *e)
+{
+	struct worker *w = xcalloc(1, sizeof(*w));
+	char name[17], host[256] = "";
+	int rc;
+
+	*ret = NULL;
+	*w = (struct worker){.db = db, .fd = -1};
+	rc = take_lock(w, name, e);
+	gethostname(host, sizeof(host) - 1);
+	if (!rc)
+		rc = db_run(db, e,
+			"INSERT INTO workers(lock, pid, host, heartbeat, started)"
+			" VALUES (?1, ?2, ?3, ?4, ?4)",
+			"titi", name, (int64_t)getpid(), host, now_ms);
+	if (rc) {
+		worker_close(w);
+		return rc;
+	}
+	w->id = db_last_id(db);
+	*ret = w;
+	return 0;
+}
+
+int64_t worker_id(const struct worker *w)
+{
+	return w->id;
+}
+
+#define TO_QUEUE                                                                                   \
+	"state = 'queued', worker = NULL, heartbeat = NULL, stage = NULL, done = 0, total = 0"
+
+void worker_close(struct worker *w)
+{
+	if (!w)
+		return;
+	if (w->id && !db_begin(w->db, NULL)) {
+		int rc = db_run(w->db, NULL,
+			"UPDATE jobs SET " TO_QUEUE
+			", attempts = max(attempts - 1, 0) WHERE worker = ?1",
+			"i", w->id);
+
+		if (!rc)
+			rc = db_run(w->db, NULL, "DELETE FROM workers WHERE id = ?1", "i", w->id);
+		end(w->db, rc, NULL);
+	}
+	if (w->fd >= 0) {
+		unlink(w->path);
+		close(w->fd);
+	}
+	free(w->path);
+	free(w);
+}
+
+int worker_tell(struct worker *w, const char *model, const char *device, uint64_t bytes,
+	int64_t now_ms, struct err *e)
+{
+	return db_run(w->db, e,
+		"UPDATE workers SET model = ?2, device = ?3, bytes = ?4, heartbeat = ?5 WHERE id = "
+		"?1",
+		"ittii", w->id, model, device, (int64_t)bytes, now_ms);
+}
+
+int worker_wants_unload(struct worker *w, bool *ret, struct err *e)
+{
+	int rc = db_run(
+		w->db, e, "UPDATE workers SET unload = 0 WHERE id = ?1 AND unload", "i", w->id);
+
+	*ret = !rc && db_changes(w->db) > 0;
+	return rc;
+}
+
+int workers_ask_unload(struct db *db, int64_t *ret_n, struct err *e)
+{
+	int rc = db_run(db, e, "UPDATE workers SET unload = 1 WHERE model IS NOT NULL", "");
+
+	*ret_n = rc ? 0 : db_changes(db);
+	return rc;
+}
+
+/* ---- recovery ----------------------------------------------------------- */
+
+/* True when nobody holds the lock, which is then ours until *ret_fd is closed
+ * (-1: there is no such file). */
+static bool is_dead(const char *path, int *ret_fd)
+{
+	*ret_fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (*ret_fd < 0)
+		return errno == ENOENT;
+	if (!flock(*ret_fd, LOCK_EX | LOCK_NB))
+		return true;
+	close(*ret_fd);
+	*ret_fd = -1;
+	return false;
+}
+
+struct orphan {
+	int64_t id;
+	int attempts;
+	bool stopping;
+	const char *file;
+};
+
+static int recover_job(struct db *db, const struct orphan *o, int64_t now_ms, struct err *e)
+{
+	int64_t take = 0;
+	int rc = 0;
+
+	if (o->file)
+		rc = adopt_for_job(db, o->file, o->id, now_ms, &take, e);
+	if (rc)
+		return rc;
+	if (take)
+		return db_run(db, e,
+			"UPDATE jobs SET state = 'done', worker = NULL, take = ?2, ended = ?3, "
+			"stopping = 0"
+			" WHERE id = ?1",
+			"iii", o->id, take, now_ms);
+	if (o->stopping)
+		return db_run(db, e,
+			"UPDATE jobs SET state = 'cancelled', worker = NULL, ended = ?2 WHERE id = "
+			"?1",
+			"ii", o->id, now_ms);
+	if (o->attempts < JOB_ATTEMPTS)
+		return db_run(db, e, "UPDATE jobs SET " TO_QUEUE ", file = NULL WHERE id = ?1", "i",
+			o->id);
+	return db_run(db, e,
+		"UPDATE jobs SET state = 'failed', worker = NULL, ended = ?2, error = ?3 WHERE id "
+		"= ?1",
+		"iit", o->id, now_ms,
+		"the program that rendered it ended unexpectedly, twice; look for its cause (too "
+		"little memory?) and retry");
+}
+
+static int recover_worker(struct db *db, int64_t worker, int64_t now_ms, struct err *e)
+{
+	struct {
+		struct orphan *at;
+		size_t n, cap;
+	} orphans = {0};
+	struct arena a = {0};
+	struct query q = db_query(db,
+		"SELECT id, attempts, stopping, file FROM jobs WHERE worker = ?1"
+		" AND state IN ('claimed', 'rendering')",
+		"i", worker);
+	int rc;
+
+	while (query_next(&q))
+		*VEC_PUSH(&orphans) = (struct orphan){query_int(&q, 0), (int)query_int(&q, 1),
+			query_int(&q, 2) != 0, query_dup(&q, 3, &a)};
+	rc = query_done(&q, e);
+	for (size_t i = 0; i < orphans.n && !rc; i++)
+		rc = recover_job(db, &orphans.at[i], now_ms, e);
+	if (!rc)
+		rc = db_run(db, e, "DELETE FROM workers WHERE id = ?1", "i", worker);
+	VEC_DONE(&orphans);
+	arena_done(&a);
+	return rc;
+}
+
+struct dead {
+	int64_t id;
+	char *path; /* in the arena */
+	int fd;
+};
+
+struct deads {
+	struct dead *at;
+	size_t n, cap;
+};
+
+static int find_dead(
+	struct db *db, int64_t *ret_alive, struct arena *a, struct deads *ret, struct err *e)
+{
+	struct query q = db_query(db, "SELECT id, lock FROM workers", "");
+
+	while (query_next(&q)) {
+		const char *name = query_text(&q, 1);
+		char *path = arena_printf(a, "%s/workers/%s", db_library(db), name);
+		/* A name with '/' is not one of ours: nothing outside is ever touched. */
+		const bool foreign = strchr(name, '/') != NULL;
+		int fd = -1;
+
+		if (foreign || is_dead(path, &fd))
+			*VEC_PUSH(ret) = (struct dead){query_int(&q, 0), path, fd};
+		else
+			++*ret_alive;
+	}
+	return query_done(&q, e);
+}
+
+int workers_recover(struct db *db, int64_t now_ms, size_t *ret_n, struct err *e)
+{
+	struct deads deads = {0};
+	struct arena a = {0};
+	int64_t alive = 0;
+	int rc = db_begin(db, e);
+
+	*ret_n = 0;
+	if (rc)
+		return rc;
+	rc = find_dead(db, &alive, &a, &deads, e);
+	for (size_t i = 0; i < deads.n && !rc; i++)
+		rc = recover_worker(db, deads.at[i].id, now_ms, e);
+	rc = end(db, rc, e);
+	for (size_t i = 0; i < deads.n; i++) {
+		if (deads.at[i].fd < 0)
+			continue;
+		if (!rc)
+			unlink(deads.at[i].path);
+		close(deads.at[i].fd);
+	}
+	*ret_n = rc ? 0 : deads.n;
+	VEC_DONE(&deads);
+	arena_done(&a);
+	return rc;
+}
+
+int workers_count(struct db *db, int64_t *ret, struct err *e)
+{
+	struct deads deads = {0};
+	struct arena a = {0};
+	int rc;
+
+	*ret = 0;
+	rc = find_dead(db, ret, &a, &deads, e);
+	for (size_t i = 0; i < deads.n; i++)
+		if (deads.at[i].fd >= 0)
+			close(deads.at[i].fd);
+	VEC_DONE(&deads);
+	arena_done(&a);
+	return rc;
+}
+
+/* ---- claiming ----------------------------------------------------------- */
+
+/* The job to do next: *ret 0 when there is none.  *ret_passed: the one before it
+ * in the queue that its model lets wait, or 0. */
+static int choose(
+	struct db *db, const char *model, int64_t *ret, int64_t *ret_passed, struct err *e)
+{
+	struct query q = db_query(db,
+		"SELECT id, model, priority, passed FROM jobs WHERE state = 'queued' AND NOT held"
+		" ORDER BY priority DESC, place, id LIMIT 1",
+		"");
+	int64_t priority = 0;
+	bool look = false;
+	int rc;
+
+	*ret = *ret_passed = 0;
+	if (query_next(&q)) {
+		*ret = query_int(&q, 0);
+		priority = query_int(&q, 2);
+		look = model && strcmp(query_text(&q, 1), model) &&
+		       query_int(&q, 3) < JOB_PASSED_MAX;
+	}
+	rc = query_done(&q, e);
+	if (rc || !look)
+		return rc;
+	q = db_query(db,
+		"SELECT id FROM jobs WHERE state = 'queued' AND NOT held AND priority = ?1 AND "
+		"model = ?2"
+		" ORDER BY place, id LIMIT 1",
+		"it", priority, model);
+	if (query_next(&q)) {
+		*ret_passed = *ret;
+		*ret = query_int(&q, 0);
+	}
+	return query_done(&q, e);
+}
+
+static int claim_one(struct worker *w, int64_t id, int64_t now_ms, struct err *e)
+{
+	return db_run(w->db, e,
+		"UPDATE jobs SET state = 'claimed', worker = ?2, heartbeat = ?3, started = ?3,"
+		" attempts = attempts + 1, stage = NULL, done = 0, total = 0, stopping = 0"
+		" WHERE id = ?1 AND state = 'queued'",
+		"iii", id, w->id, now_ms);
+}
+
+/* The job that differs from `id` in nothing but that its seed is `by` higher. */
+static int sibling(struct db *db, int64_t id, int64_t by, int64_t *ret, struct err *e)
+{
+	struct query q = db_query(db,
+		"SELECT o.id FROM jobs j JOIN jobs o USING (batch, prompt, model, seconds, options,"
+		" priority) WHERE j.id = ?1 AND o.state = 'queued' AND NOT o.held"
+		" AND o.attempts = 0 AND j.attempts <= 1 AND o.seed = j.seed + ?2 LIMIT 1",
+		"ii", id, by);
+
+	*ret = query_next(&q) ? query_int(&q, 0) : 0;
+	return query_done(&q, e);
+}
+
+static int claim_all(struct worker *w, const char *model, size_t max, int64_t now_ms,
+	int64_t ids[JOB_BATCH_MAX], size_t *ret_n, struct err *e)
+{
+	int64_t passed, next;
+	int rc = choose(w->db, model, &next, &passed, e);
+
+	*ret_n = 0;
+	if (!rc && passed)
+		rc = db_run(
+			w->db, e, "UPDATE jobs SET passed = passed + 1 WHERE id = ?1", "i", passed);
+	while (!rc && next && *ret_n < max && *ret_n < JOB_BATCH_MAX) {
+		rc = claim_one(w, next, now_ms, e);
+		ids[(*ret_n)++] = next;
+		if (!rc)
+			rc = sibling(w->db, ids[0], (int64_t)*ret_n, &next, e);
+	}
+	return rc;
+}
+
+int jobs_claim(struct worker *w, const char *model, size_t max, int64_t now_ms, struct arena *a,
+	struct job **ret, size_t *ret_n, struct err *e)
+{
+	int64_t ids[JOB_BATCH_MAX];
+	bool paused = false;
+	size_t n = 0;
+	int rc = db_begin(w->db, e);
+
+	*ret = NULL;
+	*ret_n = 0;
+	if (rc)
+		return rc;
+	rc = queue_is_paused(w->db, &paused, e);
+	if (!rc && !paused)
+		rc = claim_all(w, model, max, now_ms, ids, &n, e);
+	*ret = ARENA_ARRAY(a, struct job, n + 1);
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = jobs_get(w->db, ids[i], a, &(*ret)[i], e);
+	rc = end(w->db, rc, e);
+	*ret_n = rc ? 0 : n;
+	return rc;
+}
+
+/* ---- a worker's own ----------------------------------------------------- */
+
+static int mine(struct worker *w, int rc, struct err *e)
+{
+	if (rc || db_changes(w->db) == 1)
+		return rc;
+	return err_set(e, ERR_CANCELLED, "the job was given to another worker");
+}
+
+int jobs_start(struct worker *w, int64_t id, const char *file, int64_t now_ms, struct err *e)
+{
+	return mine(w,
+		db_run(w->db, e,
+			"UPDATE jobs SET state = 'rendering', file = ?3, heartbeat = ?4"
+			" WHERE id = ?1 AND worker = ?2 AND state = 'claimed'",
+			"iiti", id, w->id, file, now_ms),
+		e);
+}
+
+int jobs_progress(struct worker *w, int64_t id, const char *stage, uint64_t done, uint64_t total,
+	int64_t now_ms, struct err *e)
+{
+	return mine(w,
+		db_run(w->db, e,
+			"UPDATE jobs SET stage = ?3, done = ?4, total = ?5, heartbeat = ?6"
+			" WHERE id = ?1 AND worker = ?2",
+			"iitiii", id, w->id, stage, (int64_t)done, (int64_t)total, now_ms),
+		e);
+}
+
+int jobs_done(struct worker *w, int64_t id, const struct take *t, int64_t now_ms, int64_t *ret_take,
+	struct err *e)
+{
+	int rc = db_begin(w->db, e);
+
+	if (rc)
+		return rc;
+	rc = takes_add(w->db, t, ret_take, e);
+	if (!rc)
+		rc = mine(w,
+			db_run(w->db, e,
+				"UPDATE jobs SET state = 'done', worker = NULL, take = ?3, ended = "
+				"?4,"
+				" stopping = 0, error = NULL WHERE id = ?1 AND worker = ?2",
+				"iiii", id, w->id, *ret_take, now_ms),
+			e);
+	return end(w->db, rc, e);
+}
+
+int jobs_failed(struct worker *w, int64_t id, const char *error, int64_t now_ms, struct err *e)
+{
+	return mine(w,
+		db_run(w->db, e,
+			"UPDATE jobs SET state = 'failed', worker = NULL, error = ?3, ended = ?4"
+			" WHERE id = ?1 AND worker = ?2",
+			"iiti", id, w->id, error, now_ms),
+		e);
+}
+
+int jobs_stopped(struct worker *w, int64_t id, int64_t now_ms, struct err *e)
+{
+	return mine(w,
+		db_run(w->db, e,
+			"UPDATE jobs SET state = 'cancelled', worker = NULL, ended = ?3, stopping "
+			"= 0"
+			" WHERE id = ?1 AND worker = ?2",
+			"iii", id, w->id, now_ms),
+		e);
+}
+
+int jobs_release(struct worker *w, int64_t id, struct err *e)
+{
+	return mine(w,
+		db_run(w->db, e,
+			"UPDATE jobs SET " TO_QUEUE ", file = NULL, attempts = max(attempts - 1, 0)"
+			" WHERE id = ?1 AND worker = ?2",
+			"ii", id, w->id),
+		e);
+}
+
+int jobs_stopping(struct worker *w, int64_t *ids, size_t max, size_t *ret_n, struct err *e)
+{
+	int64_t version = 0;
+	struct query q;
+	int rc = db_version(w->db, &version, e);
+
+	*ret_n = 0;
+	if (rc || (w->has_seen && version == w->seen))
+		return rc;
+	q = db_query(w->db, "SELECT id FROM jobs WHERE worker = ?1 AND stopping", "i", w->id);
+	while (*ret_n < max && query_next(&q))
+		ids[(*ret_n)++] = query_int(&q, 0);
+	rc = query_done(&q, e);
+	if (!rc && !*ret_n) { /* looked at again until it is obeyed */
+		w->seen = version;
+		w->has_seen = true;
+	}
+	return rc;
+}
+
+/* ---- JSON --------------------------------------------------------------- */
+
+static void time_or_null(struct str *out, const char *key, int64_t ms)
+{
+	char when[32];
+
+	jsonw_text(out, key, ms ? clock_iso(ms, when) : NULL);
+}
+
+void job_json(const struct job *j, struct str *out)
+{
+	double seconds;
+
+	jsonw_begin(out);
+	jsonw_u64(out, "id", (uint64_t)j->id);
+	jsonw_text(out, "state", j->state);
+	jsonw_text(out, "prompt", j->prompt);
+	jsonw_text(out, "negative", j->negative);
+	jsonw_text(out, "model", j->model);
+	jsonw_u64(out, "seed", j->seed);
+	if (parse_f64(j->seconds, &seconds))
+		jsonw_num(out, "seconds", seconds);
+	else
+		jsonw_text(out, "seconds", NULL);
+	jsonw_text(out, "stage", j->stage);
+	jsonw_u64(out, "done", j->done);
+	jsonw_u64(out, "total", j->total);
+	jsonw_u64(out, "attempts", (uint64_t)j->attempts);
+	jsonw_text(out, "error", j->error);
+	time_or_null(out, "created", j->created);
+	if (j->take)
+		jsonw_u64(out, "take", (uint64_t)j->take);
+	else
+		jsonw_text(out, "take", NULL);
+	jsonw_u64(out, "batch", (uint64_t)j->batch);
+	jsonw_num(out, "priority", (double)j->priority);
+	jsonw_bool(out, "held", j->held);
+	jsonw_bool(out, "stopping", j->stopping);
+	time_or_null(out, "started", j->started);
+	time_or_null(out, "ended", j->ended);
+	jsonw_end(out);
+}

@@ -1,0 +1,288 @@
+/* Prompts and takes: rows in and out. */
+#include "library/takes.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "library/base/arena.h"
+#include "library/base/clock.h"
+#include "library/base/err.h"
+#include "library/base/jsonw.h"
+#include "library/base/str.h"
+#include "library/base/vec.h"
+#include "library/db.h"
+#include "library/filter.h"
+
+/* Seeds have 64 bits, SQLite's integers a sign. */
+static int64_t signed_of(uint64_t u)
+{
+	int64_t s;
+
+	memcpy(&s, &u, sizeof(s));
+	return s;
+}
+
+static int64_t null_if_0(struct query *q, int at, int64_t v)
+{
+	if (v)
+		query_bind_int(q, at, v);
+	return v;
+}
+
+/* ---- prompts ------------------------------------------------------------ */
+
+int prompts_add(struct db *db, const char *text, const char *negative, int64_t parent,
+	const char *changed, int64_t now_ms, int64_t *ret_id, struct err *e)
+{
+	struct query q = db_query(db,
+		"SELECT id FROM prompts WHERE text = ?1 AND negative IS ?2"
+		" AND coalesce(parent, 0) = ?3 ORDER BY id DESC LIMIT 1",
+		"tti", text, negative, parent);
+	int rc;
+
+	*ret_id = query_next(&q) ? query_int(&q, 0) : 0;
+	rc = query_done(&q, e);
+	if (rc || *ret_id)
+		return rc;
+	q = db_query(db,
+		"INSERT INTO prompts(text, negative, parent, changed, created)"
+		" VALUES (?1, ?2, nullif(?3, 0), ?4, ?5)",
+		"ttiti", text, negative, parent, changed ? changed : "", now_ms);
+	while (query_next(&q))
+		;
+	rc = query_done(&q, e);
+	if (!rc)
+		*ret_id = db_last_id(db);
+	return rc;
+}
+
+/* ---- rows --------------------------------------------------------------- */
+
+int takes_add(struct db *db, const struct take *t, int64_t *ret_id, struct err *e)
+{
+	struct query q = db_query(db, "SELECT 1 FROM takes WHERE file = ?1", "t", t->file);
+	bool taken = query_next(&q);
+	int rc = query_done(&q, e);
+
+	if (rc)
+		return rc;
+	if (taken)
+		return err_set(e, ERR_BUSY, "there is a take of the file '%s'", t->file);
+	q = db_query(db,
+		"INSERT INTO takes(prompt, model, model_hash, seed, frames, rate, channels,"
+		" guidance, file, recipe, lufs, peak, score, created, job, parent)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+		"ittiiiidttdddi", t->prompt_id, t->model, t->model_hash ? t->model_hash : "",
+		signed_of(t->seed), t->frames, (int64_t)t->rate, (int64_t)t->channels, t->guidance,
+		t->file, t->recipe ? t->recipe : "{}", t->lufs, t->peak, t->score, t->created);
+	null_if_0(&q, 15, t->job);
+	null_if_0(&q, 16, t->parent);
+	while (query_next(&q))
+		;
+	rc = query_done(&q, e);
+	if (!rc)
+		*ret_id = db_last_id(db);
+	return rc;
+}
+
+#define COLUMNS                                                                                    \
+	"t.id, t.prompt, t.job, t.parent, p.text, p.negative, t.model, t.model_hash, t.seed,"      \
+	" t.frames, t.rate, t.channels, t.guidance, t.file, t.recipe, t.lufs, t.peak, t.score,"    \
+	" t.rating, t.favourite, t.missing, t.verdict, t.note, t.trashed, t.created,"              \
+	" coalesce((SELECT group_concat(tag, ' ') FROM tags WHERE take = t.id), '')"
+
+static void read_take(const struct query *q, struct arena *a, struct take *t)
+{
+	int64_t seed = query_int(q, 8);
+
+	*t = (struct take){
+		.id = query_int(q, 0),
+		.prompt_id = query_int(q, 1),
+		.job = query_int(q, 2),
+		.parent = query_int(q, 3),
+		.prompt = query_dup(q, 4, a),
+		.negative = query_dup(q, 5, a),
+		.model = query_dup(q, 6, a),
+		.model_hash = query_dup(q, 7, a),
+		.frames = query_int(q, 9),
+		.rate = (int)query_int(q, 10),
+		.channels = (int)query_int(q, 11),
+		.guidance = query_num(q, 12),
+		.file = query_dup(q, 13, a),
+		.recipe = query_dup(q, 14, a),
+		.lufs = query_num(q, 15),
+		.peak = query_num(q, 16),
+		.score = query_num(q, 17),
+		.rating = (int)query_int(q, 18),
+		.favourite = query_int(q, 19) != 0,
+		.missing = query_int(q, 20) != 0,
+		.verdict = query_dup(q, 21, a),
+		.note = query_dup(q, 22, a),
+		.trashed = query_int(q, 23),
+		.created = query_int(q, 24),
+		.tags = query_dup(q, 25, a),
+	};
+	memcpy(&t->seed, &seed, sizeof(seed));
+	t->seconds = (double)t->frames / t->rate;
+}
+
+int takes_get(struct db *db, int64_t id, struct arena *a, struct take *ret, struct err *e)
+{
+	struct query q = db_query(db,
+		"SELECT " COLUMNS " FROM takes t JOIN prompts p ON p.id = t.prompt WHERE t.id = ?1",
+		"i", id);
+	bool found = query_next(&q);
+	int rc;
+
+	if (found)
+		read_take(&q, a, ret);
+	rc = query_done(&q, e);
+	if (!rc && !found)
+		rc = err_set(e, ERR_ARG, "there is no take %lld; woodshed takes lists them",
+			(long long)id);
+	return rc;
+}
+
+/* ---- lists -------------------------------------------------------------- */
+
+/* CROSS JOIN keeps the words first: their rows come in the order of ids, so the
+ * first page of the newest needs no sort. */
+static void from_where(const struct filter *f, struct str *sql)
+{
+	str_add(sql, f->match.n ? " FROM words CROSS JOIN takes t ON t.id = words.rowid"
+				: " FROM takes t");
+}
+
+static void order_by(enum takes_order order, const struct filter *f, struct str *sql)
+{
+	const char *id = f->match.n ? "words.rowid" : "t.id";
+
+	switch (order) {
+	case TAKES_OLDEST:
+		str_printf(sql, " ORDER BY %s", id);
+		break;
+	case TAKES_RATING:
+		str_add(sql, " ORDER BY t.rating DESC, t.id DESC");
+		break;
+	case TAKES_LENGTH:
+		str_add(sql, " ORDER BY t.frames * 1.0 / t.rate DESC, t.id DESC");
+		break;
+	case TAKES_LOUDEST:
+		str_add(sql, " ORDER BY t.lufs DESC NULLS LAST, t.id DESC");
+		break;
+	default:
+		str_printf(sql, " ORDER BY %s DESC", id);
+	}
+}
+
+static void where(const struct filter *f, struct str *sql)
+{
+	str_printf(sql, " WHERE %s%s", f->match.n ? "words MATCH ?1" : "1", str_get(&f->where));
+}
+
+int takes_list(struct db *db, const struct takes_query *wanted, struct arena *a, struct take **ret,
+	size_t *ret_n, struct err *e)
+{
+	struct {
+		struct take *at;
+		size_t n, cap;
+	} takes = {0};
+	struct str sql = {0};
+	struct filter f;
+	struct query q;
+	int rc = filter_parse(wanted->filter ? wanted->filter : "", wanted->now_ms, &f, e);
+
+	*ret = NULL;
+	*ret_n = 0;
+	if (rc)
+		return rc;
+	str_add(&sql, "SELECT " COLUMNS);
+	from_where(&f, &sql);
+	str_add(&sql, " JOIN prompts p ON p.id = t.prompt");
+	where(&f, &sql);
+	order_by(wanted->order, &f, &sql);
+	str_printf(&sql, " LIMIT %lld OFFSET %lld", wanted->limit ? (long long)wanted->limit : -1,
+		(long long)wanted->offset);
+	q = db_prepare(db, sql.s);
+	filter_bind(&f, &q);
+	while (query_next(&q))
+		read_take(&q, a, VEC_PUSH(&takes));
+	rc = query_done(&q, e);
+	if (!rc && takes.n) {
+		*ret = ARENA_ARRAY(a, struct take, takes.n);
+		memcpy(*ret, takes.at, takes.n * sizeof(**ret));
+		*ret_n = takes.n;
+	}
+	VEC_DONE(&takes);
+	str_done(&sql);
+	filter_done(&f);
+	return rc;
+}
+
+int takes_count(struct db *db, const struct takes_query *wanted, int64_t *ret, struct err *e)
+{
+	struct str sql = {0};
+	struct filter f;
+	struct query q;
+	int rc = filter_parse(wanted->filter ? wanted->filter : "", wanted->now_ms, &f, e);
+
+	*ret = 0;
+	if (rc)
+		return rc;
+	str_add(&sql, "SELECT count(*)");
+	from_where(&f, &sql);
+	where(&f, &sql);
+	q = db_prepare(db, sql.s);
+	filter_bind(&f, &q);
+	if (query_next(&q))
+		*ret = query_int(&q, 0);
+	rc = query_done(&q, e);
+	str_done(&sql);
+	filter_done(&f);
+	return rc;
+}
+
+/* ---- JSON --------------------------------------------------------------- */
+
+static void id_or_null(struct str *out, const char *key, int64_t id)
+{
+	if (id)
+		jsonw_u64(out, key, (uint64_t)id);
+	else
+		jsonw_text(out, key, NULL);
+}
+
+void take_json(const struct take *t, const char *library, struct str *out)
+{
+	struct arena a = {0};
+	char when[32];
+
+	jsonw_begin(out);
+	jsonw_u64(out, "id", (uint64_t)t->id);
+	id_or_null(out, "job", t->job);
+	jsonw_text(out, "prompt", t->prompt);
+	jsonw_text(out, "negative", t->negative);
+	jsonw_text(out, "model", t->model);
+	jsonw_text(out, "model_hash", t->model_hash);
+	jsonw_u64(out, "seed", t->seed);
+	jsonw_num(out, "seconds", t->seconds);
+	jsonw_u64(out, "frames", (uint64_t)t->frames);
+	jsonw_u64(out, "rate", (uint64_t)t->rate);
+	jsonw_u64(out, "channels", (uint64_t)t->channels);
+	jsonw_num(out, "cfg", t->guidance);
+	jsonw_text(out, "file", arena_printf(&a, "%s/%s", library, t->file));
+	jsonw_bool(out, "favourite", t->favourite);
+	jsonw_u64(out, "rating", (uint64_t)t->rating);
+	jsonw_text(out, "verdict", t->verdict);
+	jsonw_text(out, "tags", t->tags);
+	jsonw_text(out, "note", t->note);
+	jsonw_num(out, "lufs", t->lufs);
+	jsonw_num(out, "peak", t->peak);
+	id_or_null(out, "parent", t->parent);
+	jsonw_text(out, "created", clock_iso(t->created, when));
+	jsonw_bool(out, "missing", t->missing);
+	jsonw_bool(out, "trashed", t->trashed != 0);
+	jsonw_end(out);
+	arena_done(&a);
+}

@@ -1,0 +1,104 @@
+/* takes.h: prompts and takes, and what a user does to them.
+ *
+ * A take's row exists only when its file does, under its final name: the file is
+ * written and synced first.  Nothing here deletes a file but takes_purge().
+ * Strings of results are in the caller's arena.  What a user changes goes
+ * through takes_edit(), which remembers how to take it back. */
+#ifndef WOODSHED_LIBRARY_TAKES_H
+#define WOODSHED_LIBRARY_TAKES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct db;
+struct err;
+struct str;
+
+struct take {
+	int64_t id;
+	int64_t prompt_id, job, parent; /* 0: none */
+	const char *prompt;
+	const char *negative; /* NULL: none */
+	const char *model, *model_hash;
+	uint64_t seed;
+	int64_t frames;
+	int rate, channels;
+	double seconds;
+	double guidance;          /* NaN: not told */
+	const char *file;         /* relative to the library */
+	const char *recipe;       /* JSON */
+	double lufs, peak, score; /* NaN: not measured */
+	int rating;               /* 0: none, 1 to 5 */
+	bool favourite, missing;
+	const char *verdict; /* "", "kept", "rejected" */
+	const char *note;
+	const char *tags; /* separated by blanks */
+	int64_t trashed;  /* ms since 1970; 0: not in the trash */
+	int64_t created;
+};
+
+/* ---- prompts ------------------------------------------------------------ */
+
+/* The row of this text and negative text (NULL: none) and parent (0: none),
+ * made when there is none.  changed: what makes it differ from its parent. */
+int prompts_add(struct db *db, const char *text, const char *negative, int64_t parent,
+	const char *changed, int64_t now_ms, int64_t *ret_id, struct err *e);
+
+/* ---- takes -------------------------------------------------------------- */
+
+/* Adds a row; prompt_id, model, seed, frames, rate, channels, file, created are
+ * needed, NULL strings are empty.  ERR_BUSY when there is one of that file. */
+int takes_add(struct db *db, const struct take *t, int64_t *ret_id, struct err *e);
+
+/* ERR_ARG when there is no such take. */
+int takes_get(struct db *db, int64_t id, struct arena *a, struct take *ret, struct err *e);
+
+enum takes_order { TAKES_NEWEST, TAKES_OLDEST, TAKES_RATING, TAKES_LENGTH, TAKES_LOUDEST };
+
+struct takes_query {
+	const char *filter; /* filter.h; NULL: all that is not in the trash */
+	enum takes_order order;
+	int64_t limit; /* 0: no limit */
+	int64_t offset;
+	int64_t now_ms;
+};
+
+/* ERR_ARG for a wrong filter. */
+int takes_list(struct db *db, const struct takes_query *q, struct arena *a, struct take **ret,
+	size_t *ret_n, struct err *e);
+int takes_count(struct db *db, const struct takes_query *q, int64_t *ret, struct err *e);
+
+/* ---- changes ------------------------------------------------------------ */
+
+/* Fields: "favourite" ("0", "1"), "rating" ("0" to "5"), "verdict" ("", "kept",
+ * "rejected"), "note", "trashed" (ms, or NULL to restore), "tag" (adds one),
+ * "untag".  label: what undo shows, such as "trash 3 takes".  ERR_ARG for
+ * another field or value; all takes are changed or none. */
+int takes_edit(struct db *db, const int64_t *ids, size_t n, const char *field, const char *value,
+	const char *label, int64_t now_ms, struct err *e);
+
+/* Takes back the last action, or does the last undone one again; *ret_label is
+ * its name, NULL when there is none. */
+int takes_undo(struct db *db, struct arena *a, const char **ret_label, struct err *e);
+int takes_redo(struct db *db, struct arena *a, const char **ret_label, struct err *e);
+
+/* Deletes takes that are in the trash, files first; *ret_bytes: what became free. */
+int takes_purge(struct db *db, const int64_t *ids, size_t n, uint64_t *ret_bytes, struct err *e);
+
+/* ---- files -------------------------------------------------------------- */
+
+struct sweep {
+	size_t adopted, missing, found_again, removed, unreadable;
+};
+
+/* Pairs files and rows: files in takes/ without a row are adopted from their
+ * recipes, rows without a file are marked missing and those whose file is back
+ * are not, temporary files that nobody is writing any more are removed. */
+int takes_sweep(struct db *db, int64_t now_ms, struct sweep *ret, struct err *e);
+
+/* One JSON object, as in `takes --json`. */
+void take_json(const struct take *t, const char *library, struct str *out);
+
+#endif

@@ -1,0 +1,285 @@
+/* The database: opening what is there, refusing what is not ours. */
+#include "tests/unit/scratch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "library/base/arena.h"
+#include "library/base/err.h"
+#include "library/db.h"
+
+static struct db *must_open(void **state)
+{
+	struct err e = {0};
+	struct db *db;
+
+	if (db_open(*state, &db, &e))
+		fail_msg("%s", e.text);
+	return db;
+}
+
+static int64_t count(struct db *db, const char *sql)
+{
+	struct query q = db_prepare(db, sql);
+	int64_t n = query_next(&q) ? query_int(&q, 0) : -1;
+
+	assert_int_equal(query_done(&q, NULL), 0);
+	return n;
+}
+
+static void raw(void **state, const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(scratch_path(state, "library.db"), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+static void a_new_one(void **state)
+{
+	struct db *db = must_open(state), *again = must_open(state);
+	struct stat st;
+	struct err e = {0};
+
+	assert_int_equal(stat(scratch_path(state, "library.db"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(stat(scratch_path(state, "library.db-wal"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(count(db, "PRAGMA user_version"), DB_SCHEMA);
+	assert_int_equal(count(db, "PRAGMA foreign_keys"), 1);
+	assert_int_equal(count(db, "PRAGMA synchronous"), 2);
+	assert_int_equal(db_verify(db, &e), 0);
+	db_close(again);
+	db_close(db);
+}
+
+static void refuses(void **state, int code, const char *words)
+{
+	struct err e = {0};
+	struct db *db;
+	size_t n, n_after;
+	unsigned char *before = scratch_read(scratch_path(state, "library.db"), &n), *after;
+
+	assert_int_equal(db_open(*state, &db, &e), code);
+	assert_error(e, code, words);
+	assert_null(db);
+	after = scratch_read(scratch_path(state, "library.db"), &n_after);
+	assert_int_equal(n, n_after);
+	assert_memory_equal(before, after, n);
+	free(before);
+	free(after);
+}
+
+static void one_from_the_future(void **state)
+{
+	db_close(must_open(state));
+	raw(state, "PRAGMA user_version = 99");
+	refuses(state, ERR_UNSUPPORTED, "newer woodshed");
+}
+
+static void one_of_another_program(void **state)
+{
+	raw(state, "CREATE TABLE bookmarks(url)");
+	refuses(state, ERR_FORMAT, "another program's database");
+}
+
+static void one_that_is_none(void **state)
+{
+	char text[4096];
+
+	memset(text, 'x', sizeof(text));
+	scratch_write(scratch_path(state, "library.db"), text, sizeof(text));
+	refuses(state, ERR_FORMAT, "is damaged");
+}
+
+static void no_folder_no_permission(void **state)
+{
+	struct err e = {0};
+	struct db *db;
+
+	assert_int_equal(db_open(scratch_path(state, "none"), &db, &e), ERR_IO);
+	assert_error(e, ERR_IO, "--library");
+	if (geteuid() == 0)
+		return; /* root may write anywhere */
+	err_clear(&e);
+	assert_int_equal(chmod(*state, 0500), 0);
+	assert_int_equal(db_open(*state, &db, &e), ERR_IO);
+	assert_int_equal(chmod(*state, 0700), 0);
+}
+
+static void a_link_is_not_followed(void **state)
+{
+	struct err e = {0};
+	struct db *db;
+
+	assert_int_equal(symlink("/dev/null", scratch_path(state, "library.db")), 0);
+	assert_int_not_equal(db_open(*state, &db, &e), 0);
+}
+
+static void changes_are_whole(void **state)
+{
+	struct db *db = must_open(state);
+	struct err e = {0};
+
+	assert_int_equal(db_begin(db, &e), 0);
+	assert_int_equal(db_set_setting(db, "a", "1", &e), 0);
+	db_rollback(db);
+	assert_int_equal(count(db, "SELECT count(*) FROM settings"), 0);
+	assert_int_equal(db_begin(db, &e), 0);
+	assert_int_equal(db_set_setting(db, "a", "1", &e), 0);
+	assert_int_equal(db_set_setting(db, "a", "2", &e), 0);
+	assert_int_equal(db_commit(db, &e), 0);
+	assert_int_equal(count(db, "SELECT value FROM settings"), 2);
+	assert_int_equal(db_set_setting(db, "a", NULL, &e), 0);
+	assert_int_equal(count(db, "SELECT count(*) FROM settings"), 0);
+	db_close(db);
+}
+
+/* The same statement twice at once, as in a loop that calls itself. */
+static void one_statement_used_twice(void **state)
+{
+	static const char sql[] = "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n"
+				  " WHERE i < 3) SELECT i FROM n";
+	struct db *db = must_open(state);
+	struct query a = db_query(db, sql, ""), b;
+	int seen = 0;
+
+	while (query_next(&a)) {
+		b = db_query(db, sql, "");
+		while (query_next(&b))
+			seen++;
+		assert_int_equal(query_done(&b, NULL), 0);
+	}
+	assert_int_equal(query_done(&a, NULL), 0);
+	assert_int_equal(seen, 9);
+	db_close(db);
+}
+
+static void wrong_sql_is_told_and_does_no_harm(void **state)
+{
+	struct db *db = must_open(state);
+	struct err e = {0};
+	struct query q = db_query(db, "SELECT one_thing, FROM nothing", "");
+
+	assert_false(query_next(&q));
+	assert_int_equal(query_done(&q, &e), ERR_BUG);
+	assert_error(e, ERR_BUG, "refused");
+	db_close(db);
+}
+
+static void backups(void **state)
+{
+	struct db *db = must_open(state);
+	const char *path = scratch_path(state, "copy.db");
+	struct err e = {0};
+	sqlite3 *copy;
+
+	assert_int_equal(db_set_setting(db, "a", "kept", &e), 0);
+	assert_int_equal(db_backup(db, path, &e), 0);
+	assert_int_equal(db_backup(db, path, &e), ERR_ARG);
+	assert_error(e, ERR_ARG, "exists");
+	err_clear(&e);
+	assert_int_equal(db_backup(db, scratch_path(state, "none/copy.db"), &e), ERR_IO);
+	db_close(db);
+	assert_int_equal(sqlite3_open_v2(path, &copy, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(copy, "SELECT value FROM settings WHERE value = 'kept'", NULL,
+				 NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(copy);
+	/* Nothing but the library, the copy, and what SQLite keeps. */
+	assert_true(scratch_count(*state) <= 2);
+}
+
+static void damage_is_found(void **state)
+{
+	struct db *db = must_open(state);
+	struct err e = {0};
+
+	for (int i = 0; i < 500; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "setting %d", i);
+		assert_int_equal(
+			db_set_setting(db, name, "a value of some length to fill pages", &e), 0);
+	}
+	db_close(db);
+	FILE *f = fopen(scratch_path(state, "library.db"), "r+b");
+	fseek(f, -3000, SEEK_END);
+	for (int i = 0; i < 600; i++)
+		fputc(0x5a, f);
+	fclose(f);
+	if (db_open(*state, &db, &e)) {
+		assert_error(e, ERR_FORMAT, "is damaged");
+		return;
+	}
+	assert_int_equal(db_verify(db, &e), ERR_FORMAT);
+	assert_error(e, ERR_FORMAT, "is damaged");
+	db_close(db);
+}
+
+/* Many at once: one makes the tables, the others find them. */
+static void first_start_of_many(void **state)
+{
+	pid_t pids[8];
+
+	for (int i = 0; i < 8; i++) {
+		pids[i] = fork();
+		if (!pids[i]) {
+			struct err e = {0};
+			struct db *db;
+			int rc = db_open(*state, &db, &e);
+
+			for (int k = 0; k < 20 && !rc; k++) {
+				rc = db_begin(db, &e);
+				if (!rc)
+					rc = db_run(db, &e,
+						"INSERT INTO settings VALUES ('n', '1') ON "
+						"CONFLICT DO UPDATE"
+						" SET value = value + 1",
+						"");
+				if (!rc)
+					rc = db_commit(db, &e);
+			}
+			if (rc)
+				fprintf(stderr, "# %s\n", e.text);
+			_exit(rc != 0);
+		}
+	}
+	for (int i = 0; i < 8; i++) {
+		int status;
+
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+	}
+	struct db *db = must_open(state);
+	assert_int_equal(count(db, "SELECT value FROM settings"), 160);
+	db_close(db);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_open, scratch_close)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_new_one),
+		TEST(one_from_the_future),
+		TEST(one_of_another_program),
+		TEST(one_that_is_none),
+		TEST(no_folder_no_permission),
+		TEST(a_link_is_not_followed),
+		TEST(changes_are_whole),
+		TEST(one_statement_used_twice),
+		TEST(wrong_sql_is_told_and_does_no_harm),
+		TEST(backups),
+		TEST(damage_is_found),
+		TEST(first_start_of_many),
+	};
+	return RUN_TAP(tests);
+}

@@ -1,0 +1,489 @@
+/* The queue: every arrow of the diagram in queue.c, and workers that die. */
+#include "tests/unit/scratch.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "library/audio.h"
+#include "library/base/arena.h"
+#include "library/base/err.h"
+#include "library/db.h"
+#include "library/queue.h"
+#include "library/takes.h"
+
+static struct db *db;
+static struct arena arena;
+static int64_t now = 1795694400000;
+
+static int open_library(void **state)
+{
+	struct err e = {0};
+
+	if (scratch_open(state))
+		return -1;
+	mkdir(scratch_path(state, "takes"), 0700);
+	return db_open(*state, &db, &e);
+}
+
+static int close_library(void **state)
+{
+	db_close(db);
+	arena_done(&arena);
+	return scratch_close(state);
+}
+
+#define OK(call)                                                                                   \
+	do {                                                                                       \
+		struct err e = {0};                                                                \
+		if (call)                                                                          \
+			fail_msg("%s: %s", #call, e.text);                                         \
+	} while (0)
+#define FAILS(call, want_code, words)                                                              \
+	do {                                                                                       \
+		struct err e = {0};                                                                \
+		assert_int_equal(call, want_code);                                                 \
+		assert_error(e, want_code, words);                                                 \
+	} while (0)
+
+static int64_t add(const char *prompt, const char *model, uint64_t seed)
+{
+	int64_t id;
+
+	OK(jobs_add(db, &(struct job_new){.prompt = prompt, .model = model, .seed = seed}, 1, now,
+		&id, &e));
+	return id;
+}
+
+static struct job get(int64_t id)
+{
+	struct job j;
+
+	OK(jobs_get(db, id, &arena, &j, &e));
+	return j;
+}
+
+static void is(int64_t id, const char *state)
+{
+	assert_string_equal(get(id).state, state);
+}
+
+static struct worker *worker(void)
+{
+	struct worker *w;
+
+	OK(worker_open(db, now, &w, &e));
+	return w;
+}
+
+static int64_t claim(struct worker *w, const char *model)
+{
+	struct job *jobs;
+	size_t n;
+
+	OK(jobs_claim(w, model, 1, now, &arena, &jobs, &n, &e));
+	assert_true(n <= 1);
+	return n ? jobs[0].id : 0;
+}
+
+static void write_file(void **state, const char *name)
+{
+	const float samples[64] = {0.5f};
+	struct audio_writer *w;
+
+	OK(audio_writer_open(&(struct audio_writer_desc){.path = scratch_path(state, name),
+				     .channels = 1,
+				     .rate_hz = 32000,
+				     .recipe = "{\"prompt\": \"from the file\", \"seed\": 3}"},
+		&w, &e));
+	OK(audio_writer_add(w, samples, 64, &e));
+	OK(audio_writer_commit(w, &e));
+	audio_writer_close(w);
+}
+
+static struct take take_of(int64_t job, const char *file)
+{
+	const struct job j = get(job);
+
+	return (struct take){.prompt_id = j.prompt_id,
+		.job = job,
+		.model = j.model,
+		.seed = j.seed,
+		.frames = 64,
+		.rate = 32000,
+		.channels = 1,
+		.guidance = NAN,
+		.lufs = NAN,
+		.peak = NAN,
+		.score = NAN,
+		.file = file,
+		.created = now};
+}
+
+static void from_queued_to_done(void **state)
+{
+	struct worker *w = worker();
+	int64_t id = add("p", "m", 18446744073709551615u), take;
+	struct take t;
+
+	is(id, "queued");
+	assert_int_equal(claim(w, NULL), id);
+	is(id, "claimed");
+	assert_int_equal(get(id).attempts, 1);
+	OK(jobs_start(w, id, "takes/1.wav", now, &e));
+	is(id, "rendering");
+	OK(jobs_progress(w, id, "render", 3, 10, now + 1, &e));
+	assert_int_equal(get(id).done, 3);
+	t = take_of(id, "takes/1.wav");
+	OK(jobs_done(w, id, &t, now + 2, &take, &e));
+	is(id, "done");
+	assert_int_equal(get(id).take, take);
+	assert_true(get(id).seed == 18446744073709551615u);
+	assert_int_equal(get(id).ended, now + 2);
+	assert_int_equal(claim(w, NULL), 0);
+	/* What is done stays done. */
+	FAILS(jobs_progress(w, id, "render", 4, 10, now, &e), ERR_CANCELLED, "another worker");
+	FAILS(jobs_retry(db, id, &e), ERR_ARG, "is done, not failed or cancelled");
+	bool at_work;
+	FAILS(jobs_cancel(db, id, now, &at_work, &e), ERR_ARG, "is done");
+	worker_close(w);
+	is(id, "done");
+}
+
+static void cancelling(void **state)
+{
+	struct worker *w = worker();
+	int64_t a = add("a", "m", 1), b = add("b", "m", 1), ids[4];
+	bool at_work;
+	size_t n;
+
+	OK(jobs_cancel(db, b, now, &at_work, &e));
+	assert_false(at_work);
+	is(b, "cancelled");
+	assert_int_equal(claim(w, NULL), a);
+	OK(jobs_start(w, a, "takes/a.wav", now, &e));
+	OK(jobs_stopping(w, ids, 4, &n, &e));
+	assert_int_equal(n, 0);
+	/* By another connection, as it will be. */
+	struct db *other;
+	OK(db_open(db_library(db), &other, &e));
+	OK(jobs_cancel(other, a, now, &at_work, &e));
+	assert_true(at_work);
+	db_close(other);
+	is(a, "rendering");
+	for (int i = 0; i < 2; i++) { /* told until it is obeyed */
+		OK(jobs_stopping(w, ids, 4, &n, &e));
+		assert_int_equal(n, 1);
+		assert_int_equal(ids[0], a);
+	}
+	OK(jobs_stopped(w, a, now, &e));
+	is(a, "cancelled");
+	OK(jobs_retry(db, a, &e));
+	is(a, "queued");
+	assert_int_equal(get(a).attempts, 0);
+	assert_false(get(a).stopping);
+	assert_null(get(a).file);
+	assert_int_equal(claim(w, NULL), a);
+	OK(jobs_failed(w, a, "no room", now, &e));
+	is(a, "failed");
+	assert_string_equal(get(a).error, "no room");
+	OK(jobs_retry(db, a, &e));
+	assert_null(get(a).error);
+	worker_close(w);
+}
+
+static void the_order(void **state)
+{
+	struct worker *w = worker();
+	int64_t a = add("a", "m", 1), b = add("b", "m", 1), c = add("c", "m", 1),
+		d = add("d", "m", 1);
+
+	OK(jobs_set_priority(db, d, 5, &e));
+	OK(jobs_move(db, c, JOB_UP, &e));    /* a c b */
+	OK(jobs_move(db, a, JOB_LAST, &e));  /* c b a */
+	OK(jobs_move(db, a, JOB_UP, &e));    /* c a b */
+	OK(jobs_move(db, b, JOB_FIRST, &e)); /* b c a */
+	OK(jobs_move(db, b, JOB_DOWN, &e));  /* c b a */
+	OK(jobs_move(db, d, JOB_DOWN, &e));  /* alone in its priority */
+	OK(jobs_move(db, a, JOB_DOWN, &e));
+	OK(jobs_hold(db, b, true, &e));
+	OK(queue_pause(db, true, &e));
+	assert_int_equal(claim(w, NULL), 0);
+	OK(queue_pause(db, false, &e));
+	assert_int_equal(claim(w, NULL), d);
+	assert_int_equal(claim(w, NULL), c);
+	assert_int_equal(claim(w, NULL), a);
+	assert_int_equal(claim(w, NULL), 0);
+	FAILS(jobs_move(db, a, JOB_UP, &e), ERR_ARG, "is claimed, not queued");
+	FAILS(jobs_hold(db, 99, true, &e), ERR_ARG, "no job 99");
+	OK(jobs_hold(db, b, false, &e));
+	assert_int_equal(claim(w, NULL), b);
+	worker_close(w);
+	/* Given back, not lost, and not counted. */
+	is(a, "queued");
+	assert_int_equal(get(a).attempts, 0);
+}
+
+static void a_loaded_model_goes_first_but_not_for_ever(void **state)
+{
+	struct worker *w = worker();
+	int64_t other = add("x", "other", 1), before = 0;
+
+	for (int i = 0; i < 20; i++)
+		add("y", "loaded", (uint64_t)i * 100);
+	while (claim(w, "loaded") != other)
+		before++;
+	assert_int_equal(before, JOB_PASSED_MAX);
+	/* A higher priority is not passed at all. */
+	int64_t urgent = add("z", "other", 1);
+	OK(jobs_set_priority(db, urgent, 1, &e));
+	assert_int_equal(claim(w, "loaded"), urgent);
+	worker_close(w);
+}
+
+static void one_batch_in_one_claim(void **state)
+{
+	struct job_new jobs[12];
+	struct worker *w = worker();
+	int64_t ids[12];
+	struct job *claimed;
+	size_t n;
+
+	for (int i = 0; i < 12; i++)
+		jobs[i] = (struct job_new){.prompt = i < 10 ? "p" : "q",
+			.model = "m",
+			.seed = 5 + (uint64_t)i,
+			.seconds = "3"};
+	OK(jobs_add(db, jobs, 12, now, ids, &e));
+	bool at_work;
+	OK(jobs_cancel(db, ids[3], now, &at_work, &e));
+	OK(jobs_claim(w, NULL, 8, now, &arena, &claimed, &n, &e));
+	assert_int_equal(n, 3);
+	for (size_t i = 0; i < n; i++)
+		assert_true(claimed[i].seed == 5 + i);
+	OK(jobs_claim(w, NULL, 4, now, &arena, &claimed, &n, &e));
+	assert_int_equal(n, 4);
+	assert_true(claimed[0].seed == 9);
+	OK(jobs_claim(w, NULL, 4, now, &arena, &claimed, &n, &e));
+	assert_int_equal(n, 2); /* "q" is another prompt */
+	OK(jobs_release(w, ids[4], &e));
+	is(ids[4], "queued");
+	worker_close(w);
+}
+
+/* A worker in a process of its own that claims one job, goes on to `how_far` and
+ * then dies without a word. */
+enum how_far { CLAIMED, STARTED, HALF_A_FILE, WHOLE_FILE };
+
+static void killed_worker(void **state, enum how_far how_far, const char *file)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		struct err e = {0};
+		struct db *own;
+		struct worker *w;
+		struct job *j;
+		size_t n;
+
+		if (db_open(*state, &own, &e) || worker_open(own, now, &w, &e) ||
+			jobs_claim(w, NULL, 1, now, &arena, &j, &n, &e) || !n)
+			_exit(1);
+		if (how_far >= STARTED && jobs_start(w, j[0].id, file, now, &e))
+			_exit(2);
+		if (how_far == HALF_A_FILE)
+			scratch_write(scratch_path(state, "takes/.half.wav.7.tmp"), "half", 4);
+		if (how_far == WHOLE_FILE)
+			write_file(state, file);
+		raise(SIGKILL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static size_t recover(void)
+{
+	size_t n;
+
+	OK(workers_recover(db, now, &n, &e));
+	return n;
+}
+
+static void workers_that_die(void **state)
+{
+	int64_t id = add("p", "m", 3);
+	struct take t;
+
+	killed_worker(state, CLAIMED, NULL);
+	is(id, "claimed");
+	assert_int_equal(recover(), 1);
+	is(id, "queued");
+	assert_int_equal(get(id).attempts, 1);
+	killed_worker(state, HALF_A_FILE, "takes/1.wav");
+	is(id, "rendering");
+	assert_int_equal(recover(), 1);
+	is(id, "failed");
+	assert_non_null(strstr(get(id).error, "twice"));
+	OK(jobs_retry(db, id, &e));
+	killed_worker(state, WHOLE_FILE, "takes/2.wav");
+	is(id, "rendering");
+	assert_int_equal(recover(), 1);
+	is(id, "done");
+	OK(takes_get(db, get(id).take, &arena, &t, &e));
+	assert_string_equal(t.prompt, "from the file");
+	assert_int_equal(t.job, id);
+	assert_int_equal(recover(), 0);
+	assert_int_equal(scratch_count(scratch_path(state, "workers")), 0);
+	OK(db_verify(db, &e));
+}
+
+static void a_cancelled_job_of_a_dead_worker(void **state)
+{
+	int64_t id = add("p", "m", 3);
+	bool at_work;
+
+	killed_worker(state, STARTED, "takes/1.wav");
+	OK(jobs_cancel(db, id, now, &at_work, &e));
+	assert_true(at_work);
+	recover();
+	is(id, "cancelled");
+}
+
+static void a_living_worker_keeps_its_jobs(void **state)
+{
+	struct worker *w = worker();
+	int64_t id = add("p", "m", 3), n;
+
+	claim(w, NULL);
+	now -= 1000000; /* the clock goes back: nobody minds */
+	assert_int_equal(recover(), 0);
+	now += 1000000000;
+	assert_int_equal(recover(), 0);
+	is(id, "claimed");
+	OK(workers_count(db, &n, &e));
+	assert_int_equal(n, 1);
+	worker_close(w);
+	OK(workers_count(db, &n, &e));
+	assert_int_equal(n, 0);
+}
+
+/* A worker that was taken for dead (its lock file removed by hand, say) must
+ * notice that its job has gone to another. */
+static void a_lost_job(void **state)
+{
+	struct worker *w = worker(), *other = worker();
+	int64_t id = add("p", "m", 3), take;
+	struct take t;
+
+	assert_int_equal(claim(w, NULL), id);
+	OK(db_run(db, &e, "UPDATE jobs SET worker = ?1", "i", worker_id(other)));
+	t = take_of(id, "takes/1.wav");
+	FAILS(jobs_start(w, id, "takes/1.wav", now, &e), ERR_CANCELLED, "another worker");
+	FAILS(jobs_done(w, id, &t, now, &take, &e), ERR_CANCELLED, "another worker");
+	FAILS(jobs_failed(w, id, "x", now, &e), ERR_CANCELLED, "another worker");
+	/* No row was left by the failed end. */
+	OK(takes_count(db, &(struct takes_query){0}, &take, &e));
+	assert_int_equal(take, 0);
+	worker_close(w);
+	is(id, "claimed");
+	worker_close(other);
+}
+
+static void names_of_locks_stay_inside(void **state)
+{
+	scratch_write(scratch_path(state, "precious"), "x", 1);
+	OK(db_run(db, &e,
+		"INSERT INTO workers(lock, pid, host, heartbeat, started)"
+		" VALUES ('../precious', 1, 'h', 0, 0)",
+		""));
+	recover();
+	assert_int_equal(access(scratch_path(state, "precious"), F_OK), 0);
+}
+
+/* 4 workers, 500 jobs: each is done once. */
+static void many_workers(void **state)
+{
+	enum { WORKERS = 4, JOBS = 500 };
+	pid_t pids[WORKERS];
+
+	for (uint64_t i = 0; i < JOBS; i++)
+		add("p", i % 3 ? "m" : "n", i);
+	for (int i = 0; i < WORKERS; i++) {
+		pids[i] = fork();
+		if (!pids[i]) {
+			struct err e = {0};
+			struct db *own;
+			struct worker *w;
+			struct job *j;
+			size_t n = 0;
+			int rc = db_open(*state, &own, &e);
+
+			if (!rc)
+				rc = worker_open(own, now, &w, &e);
+			while (!rc && !(rc = jobs_claim(w, "m", 3, now, &arena, &j, &n, &e)) && n)
+				for (size_t k = 0; k < n && !rc; k++) {
+					char file[64];
+					int64_t take;
+					struct take t = {.prompt_id = j[k].prompt_id,
+						.job = j[k].id,
+						.model = "m",
+						.seed = j[k].seed,
+						.frames = 1,
+						.rate = 1,
+						.channels = 1,
+						.file = file};
+
+					snprintf(file, sizeof(file), "takes/%lld.wav",
+						(long long)j[k].id);
+					rc = jobs_start(w, j[k].id, file, now, &e);
+					if (!rc)
+						rc = jobs_done(w, j[k].id, &t, now, &take, &e);
+				}
+			if (rc)
+				fprintf(stderr, "# %s\n", e.text);
+			worker_close(w);
+			_exit(rc != 0);
+		}
+	}
+	for (int i = 0; i < WORKERS; i++) {
+		int status;
+
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_int_equal(status, 0);
+	}
+	struct job *jobs;
+	size_t n;
+	int64_t takes;
+	OK(jobs_list(db, "done", &arena, &jobs, &n, &e));
+	assert_int_equal(n, JOBS);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(jobs[i].attempts, 1);
+	OK(takes_count(db, &(struct takes_query){0}, &takes, &e));
+	assert_int_equal(takes, JOBS);
+	OK(db_verify(db, &e));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, open_library, close_library)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(from_queued_to_done),
+		TEST(cancelling),
+		TEST(the_order),
+		TEST(a_loaded_model_goes_first_but_not_for_ever),
+		TEST(one_batch_in_one_claim),
+		TEST(workers_that_die),
+		TEST(a_cancelled_job_of_a_dead_worker),
+		TEST(a_living_worker_keeps_its_jobs),
+		TEST(a_lost_job),
+		TEST(names_of_locks_stay_inside),
+		TEST(many_workers),
+	};
+	return RUN_TAP(tests);
+}

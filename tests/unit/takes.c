@@ -1,0 +1,418 @@
+/* Takes: lists, filters, edits and how they are taken back, files and rows. */
+#include "tests/unit/scratch.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "library/audio.h"
+#include "library/base/arena.h"
+#include "library/base/err.h"
+#include "library/db.h"
+#include "library/filter.h"
+#include "library/takes.h"
+
+/* 2026-11-26 12:00 UTC */
+static const int64_t NOW = 1795694400000;
+static const int64_t DAY = 86400000;
+
+static struct db *db;
+static struct arena arena;
+
+static int open_library(void **state)
+{
+	struct err e = {0};
+
+	setenv("TZ", "UTC", 1);
+	tzset();
+	if (scratch_open(state))
+		return -1;
+	return db_open(*state, &db, &e);
+}
+
+static int close_library(void **state)
+{
+	db_close(db);
+	arena_done(&arena);
+	return scratch_close(state);
+}
+
+#define OK(call)                                                                                   \
+	do {                                                                                       \
+		struct err e = {0};                                                                \
+		if (call)                                                                          \
+			fail_msg("%s: %s", #call, e.text);                                         \
+	} while (0)
+
+static int64_t add(const char *prompt, const char *model, uint64_t seed, double seconds,
+	int64_t created, const char *file)
+{
+	struct take t = {
+		.model = model,
+		.seed = seed,
+		.frames = (int64_t)(seconds * 32000),
+		.rate = 32000,
+		.channels = 1,
+		.guidance = 3,
+		.file = file,
+		.lufs = -16,
+		.peak = NAN,
+		.score = NAN,
+		.created = created,
+	};
+	int64_t id = 0;
+
+	OK(prompts_add(db, prompt, NULL, 0, NULL, created, &t.prompt_id, &e));
+	OK(takes_add(db, &t, &id, &e));
+	return id;
+}
+
+/* The ids that a filter leaves, newest first, as text. */
+static const char *found(const char *filter)
+{
+	const struct takes_query q = {.filter = filter, .now_ms = NOW};
+	static char out[256];
+	struct take *takes;
+	int64_t count;
+	size_t n;
+
+	OK(takes_list(db, &q, &arena, &takes, &n, &e));
+	OK(takes_count(db, &q, &count, &e));
+	assert_int_equal(count, n);
+	out[0] = 0;
+	for (size_t i = 0; i < n; i++)
+		snprintf(out + strlen(out), sizeof(out) - strlen(out), "%s%lld", i ? " " : "",
+			(long long)takes[i].id);
+	return out;
+}
+
+static void edit(int64_t id, const char *field, const char *value)
+{
+	OK(takes_edit(db, &id, 1, field, value, "an edit", NOW, &e));
+}
+
+static void five(void)
+{
+	add("slow piano, rain on a roof", "starter", 7, 10, NOW - 40 * DAY, "takes/1.wav");
+	add("fast piano and drums", "starter", 8, 31, NOW - 2 * DAY, "takes/2.wav");
+	add("Ambient drone, no drums", "musicgen-small", 18446744073709551615u, 30, NOW - DAY,
+		"takes/3.wav");
+	add("caf\xc3\xa9 guitar, don't \"stop\"", "musicgen-large", 7, 5, NOW - 3600000,
+		"takes/4.wav");
+	add("rainy caf\xc3\xa9", "musicgen-small", 1, 60, NOW, "takes/5.wav");
+}
+
+static void filters(void **state)
+{
+	five();
+	assert_string_equal(found(NULL), "5 4 3 2 1");
+	assert_string_equal(found(""), "5 4 3 2 1");
+	assert_string_equal(found("piano"), "2 1");
+	assert_string_equal(found("pia"), "2 1");
+	assert_string_equal(found("PIANO drums"), "2");
+	assert_string_equal(found("rain"), "5 1");
+	assert_string_equal(found("\"rain on\""), "1");
+	assert_string_equal(found("\"on rain\""), "");
+	assert_string_equal(found("cafe"), "5 4");
+	assert_string_equal(found("-piano"), "5 4 3");
+	assert_string_equal(found("drums -piano"), "3");
+	assert_string_equal(found("-\"no drums\" -rain"), "4 2");
+	assert_string_equal(found("don't"), "4");
+	assert_string_equal(found("model:musicgen"), "5 4 3");
+	assert_string_equal(found("model:MusicGen-small"), "5 3");
+	assert_string_equal(found("-model:starter dur>30"), "5");
+	assert_string_equal(found("dur>=30"), "5 3 2");
+	assert_string_equal(found("dur<10"), "4");
+	assert_string_equal(found("dur:10"), "1");
+	assert_string_equal(found("seed:7"), "4 1");
+	assert_string_equal(found("seed:18446744073709551615"), "3");
+	assert_string_equal(found("id:3"), "3");
+	assert_string_equal(found("created:today"), "5 4");
+	assert_string_equal(found("created:yesterday"), "3");
+	assert_string_equal(found("created:week"), "5 4 3 2");
+	assert_string_equal(found("created:2026-11"), "5 4 3 2");
+	assert_string_equal(found("created<2026-11"), "1");
+	assert_string_equal(found("created>2026-11-24"), "5 4 3");
+	assert_string_equal(found("created>=2026-11-24"), "5 4 3 2");
+	assert_string_equal(found("created<=2026-11-24"), "2 1");
+	assert_string_equal(found("lufs<-10 cfg=3"), "5 4 3 2 1");
+	assert_string_equal(found("peak<0"), "");
+	/* Nothing but signs: no words yet. */
+	assert_string_equal(found("- \" ... *"), "5 4 3 2 1");
+}
+
+static void marks(void **state)
+{
+	five();
+	edit(1, "favourite", "1");
+	edit(2, "rating", "4");
+	edit(2, "tag", "keep");
+	edit(3, "tag", "keep");
+	edit(3, "tag", "for-later");
+	edit(4, "verdict", "rejected");
+	edit(5, "note", "the hook comes late");
+	edit(5, "trashed", "1");
+	assert_string_equal(found("fav"), "1");
+	assert_string_equal(found("-fav"), "4 3 2");
+	assert_string_equal(found("rating>=3"), "2");
+	assert_string_equal(found("rated"), "2");
+	assert_string_equal(found("#keep"), "3 2");
+	assert_string_equal(found("#KEEP -#for-later"), "2");
+	assert_string_equal(found("tagged"), "3 2");
+	assert_string_equal(found("rejected"), "4");
+	assert_string_equal(found("-rejected -rated"), "3 1");
+	assert_string_equal(found("trash"), "5");
+	assert_string_equal(found("hook"), "");
+	assert_string_equal(found("hook trash"), "5");
+	assert_string_equal(found("keep"), "3 2"); /* tags are words, too */
+	edit(3, "untag", "keep");
+	assert_string_equal(found("#keep"), "2");
+	assert_string_equal(found("keep"), "2");
+	edit(5, "trashed", NULL);
+	assert_string_equal(found("hook"), "5");
+}
+
+static void wrong(const char *filter, const char *words)
+{
+	struct filter f;
+	struct err e = {0};
+
+	assert_int_equal(filter_parse(filter, NOW, &f, &e), ERR_ARG);
+	assert_error(e, ERR_ARG, words);
+}
+
+static void wrong_filters(void **state)
+{
+	char many[1000] = "";
+
+	wrong("dur>long", "dur takes a number");
+	wrong("dur>", "dur takes a number");
+	wrong("seed:x", "seed takes a whole number");
+	wrong("seed>3", "seed takes a whole number");
+	wrong("colour:red", "knows no 'colour'");
+	wrong("model:", "model takes a name");
+	wrong("created:whenever", "created takes today");
+	wrong("created:2026-13", "created takes today");
+	wrong("created:2026-1x", "created takes today");
+	wrong("#", "name a tag");
+	wrong("a\xff", "UTF-8");
+	for (int i = 0; i < 40; i++)
+		strcpy(many + strlen(many), "word ");
+	wrong(many, "at most");
+	assert_int_equal(strlen(found("\"dur>long\"")), 0);
+}
+
+static const char *undo(bool redo)
+{
+	const char *label;
+
+	OK((redo ? takes_redo : takes_undo)(db, &arena, &label, &e));
+	return label;
+}
+
+static void edits_are_taken_back(void **state)
+{
+	const int64_t ids[] = {1, 2, 3};
+	struct take t;
+
+	five();
+	assert_null(undo(false));
+	OK(takes_edit(db, ids, 3, "trashed", "123", "trash 3 takes", NOW, &e));
+	edit(4, "rating", "2");
+	edit(4, "rating", "5");
+	edit(4, "tag", "x");
+	edit(4, "tag", "x"); /* changes nothing, but counts as an action of no rows */
+	assert_string_equal(found(NULL), "5 4");
+	assert_string_equal(undo(false), "an edit");
+	OK(takes_get(db, 4, &arena, &t, &e));
+	assert_string_equal(t.tags, "");
+	assert_int_equal(t.rating, 5);
+	undo(false);
+	OK(takes_get(db, 4, &arena, &t, &e));
+	assert_int_equal(t.rating, 2);
+	undo(false);
+	OK(takes_get(db, 4, &arena, &t, &e));
+	assert_int_equal(t.rating, 0);
+	assert_string_equal(undo(false), "trash 3 takes");
+	assert_string_equal(found(NULL), "5 4 3 2 1");
+	assert_null(undo(false));
+	assert_string_equal(undo(true), "trash 3 takes");
+	undo(true);
+	OK(takes_get(db, 4, &arena, &t, &e));
+	assert_int_equal(t.rating, 2);
+	/* Something new: what was undone is gone. */
+	edit(5, "favourite", "1");
+	assert_null(undo(true));
+	assert_string_equal(found("fav"), "5");
+}
+
+static void wrong_edits_change_nothing(void **state)
+{
+	const int64_t ids[] = {1, 99};
+	struct err e = {0};
+
+	five();
+	assert_int_equal(takes_edit(db, ids, 2, "rating", "3", "x", NOW, &e), ERR_ARG);
+	assert_error(e, ERR_ARG, "no take 99");
+	assert_string_equal(found("rated"), "");
+	for (int i = 0; i < 7; i++) {
+		static const char *const bad[][2] = {{"rating", "6"}, {"rating", "x"},
+			{"favourite", "2"}, {"verdict", "perhaps"}, {"tag", "two words"},
+			{"tag", ""}, {"note", "\xff"}};
+
+		err_clear(&e);
+		assert_int_equal(
+			takes_edit(db, ids, 1, bad[i][0], bad[i][1], "x", NOW, &e), ERR_ARG);
+	}
+	err_clear(&e);
+	assert_int_equal(takes_edit(db, ids, 1, "file", "x", "x", NOW, &e), ERR_BUG);
+}
+
+static void prompts_have_lineage(void **state)
+{
+	int64_t a, b, c, same;
+
+	OK(prompts_add(db, "piano", NULL, 0, NULL, NOW, &a, &e));
+	OK(prompts_add(db, "piano", NULL, 0, NULL, NOW, &same, &e));
+	assert_int_equal(a, same);
+	OK(prompts_add(db, "piano", "", 0, NULL, NOW, &b, &e)); /* an empty negative is one */
+	assert_int_not_equal(a, b);
+	OK(prompts_add(db, "slow piano", NULL, a, "slower", NOW, &c, &e));
+	assert_int_not_equal(a, c);
+}
+
+static void orders(void **state)
+{
+	struct take *t;
+	size_t n;
+
+	five();
+	edit(2, "rating", "3");
+	for (int order = TAKES_NEWEST; order <= TAKES_LOUDEST; order++) {
+		static const int64_t first[] = {5, 1, 2, 5, 5};
+		const struct takes_query q = {.order = order, .limit = 2, .now_ms = NOW};
+
+		OK(takes_list(db, &q, &arena, &t, &n, &e));
+		assert_int_equal(n, 2);
+		assert_int_equal(t[0].id, first[order]);
+	}
+	OK(takes_list(db, &(struct takes_query){.limit = 2, .offset = 4, .now_ms = NOW}, &arena, &t,
+		&n, &e));
+	assert_int_equal(n, 1);
+	assert_int_equal(t[0].id, 1);
+}
+
+/* ---- files -------------------------------------------------------------- */
+
+static void write_take(void **state, const char *name, const char *recipe)
+{
+	const float samples[64] = {0.5f};
+	struct audio_writer *w;
+
+	OK(audio_writer_open(&(struct audio_writer_desc){.path = scratch_path(state, name),
+				     .channels = 1,
+				     .rate_hz = 32000,
+				     .recipe = recipe},
+		&w, &e));
+	OK(audio_writer_add(w, samples, 64, &e));
+	OK(audio_writer_commit(w, &e));
+	audio_writer_close(w);
+}
+
+static void sweeping(void **state)
+{
+	struct sweep s;
+	struct take t;
+	int fd;
+
+	mkdir(scratch_path(state, "takes"), 0700);
+	mkdir(scratch_path(state, "takes/2026"), 0700);
+	mkdir(scratch_path(state, "takes/2026/11"), 0700);
+	five(); /* rows without files */
+	write_take(state, "takes/2026/11/a.wav",
+		"{\"prompt\": \"an orphan\", \"model\": \"starter\", \"seed\": "
+		"18446744073709551615,"
+		" \"cfg\": 2.5, \"model_hash\": \"abc\"}");
+	write_take(state, "takes/2026/11/b.wav", NULL);
+	write_take(state, "takes/3.wav", NULL);
+	scratch_write(scratch_path(state, "takes/noise.wav"), "not audio", 9);
+	scratch_write(scratch_path(state, "takes/.x.wav.1.tmp"), "half", 4);
+	scratch_write(scratch_path(state, "takes/.live.wav.1.tmp"), "half", 4);
+	fd = open(scratch_path(state, "takes/.live.wav.1.tmp"), O_RDONLY);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+
+	OK(takes_sweep(db, NOW, &s, &e));
+	assert_int_equal(s.adopted, 2);
+	assert_int_equal(s.missing, 4);
+	assert_int_equal(s.found_again, 0);
+	assert_int_equal(s.removed, 1);
+	assert_int_equal(s.unreadable, 1);
+	assert_string_equal(found("missing"), "5 4 2 1");
+	assert_int_equal(access(scratch_path(state, "takes/.x.wav.1.tmp"), F_OK), -1);
+	assert_int_equal(access(scratch_path(state, "takes/.live.wav.1.tmp"), F_OK), 0);
+	assert_int_equal(access(scratch_path(state, "takes/noise.wav"), F_OK), 0);
+	close(fd);
+
+	assert_string_not_equal(found("orphan"), "");
+	OK(takes_get(db, strtol(found("orphan"), NULL, 10), &arena, &t, &e));
+	assert_string_equal(t.model, "starter");
+	assert_string_equal(t.model_hash, "abc");
+	assert_true(t.seed == 18446744073709551615u);
+	assert_true(t.guidance == 2.5);
+	assert_int_equal(t.frames, 64);
+	assert_string_equal(t.file, "takes/2026/11/a.wav");
+
+	write_take(state, "takes/5.wav", NULL);
+	OK(takes_sweep(db, NOW, &s, &e));
+	assert_int_equal(s.adopted, 0);
+	assert_int_equal(s.missing, 0);
+	assert_int_equal(s.found_again, 1);
+	assert_string_equal(found("missing"), "4 2 1");
+}
+
+static void purging(void **state)
+{
+	const int64_t id = 3;
+	uint64_t bytes;
+	struct err why = {0};
+
+	mkdir(scratch_path(state, "takes"), 0700);
+	five();
+	write_take(state, "takes/3.wav", NULL);
+	edit(3, "tag", "x");
+	assert_int_equal(takes_purge(db, &id, 1, &bytes, &why), ERR_ARG);
+	assert_error(why, ERR_ARG, "not in the trash");
+	edit(3, "trashed", "5");
+	OK(takes_purge(db, &id, 1, &bytes, &e));
+	assert_true(bytes > 256);
+	assert_string_equal(found("trash"), "");
+	assert_string_equal(found(NULL), "5 4 2 1");
+	assert_int_equal(access(scratch_path(state, "takes/3.wav"), F_OK), -1);
+	/* What undo knew of it went with it. */
+	undo(false);
+	OK(db_verify(db, &e));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, open_library, close_library)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(filters),
+		TEST(marks),
+		TEST(wrong_filters),
+		TEST(edits_are_taken_back),
+		TEST(wrong_edits_change_nothing),
+		TEST(prompts_have_lineage),
+		TEST(orders),
+		TEST(sweeping),
+		TEST(purging),
+	};
+	return RUN_TAP(tests);
+}
