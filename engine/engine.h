@@ -80,6 +80,14 @@ struct engine_audio {
 	int rate;
 };
 
+/* What a take is decoded from: the codes of MusicGen, the latents of a diffusion
+ * model.  Opaque, and good for a request with the same model, prompt, seed and
+ * parameters: whoever keeps it can decode again without rendering again. */
+struct engine_latents {
+	const void *data;
+	size_t bytes;
+};
+
 struct engine_request {
 	const char *prompt; /* UTF-8; "" is unconditional */
 	/* Length in exact thousandths of a codec frame would lose nothing; the
@@ -94,12 +102,15 @@ struct engine_request {
 	float top_p;       /* 0: off */
 	struct engine_audio
 		continued; /* samples NULL: none; must have the model's rate and channels */
+	const struct engine_latents *latents; /* [n_takes], from an earlier sink; NULL: render */
 };
 
 /* Receives the audio of each take in order as it is decoded; a non-zero
  * return (a negative ERR_* code, with *e set) ends the render. */
 struct engine_sink {
 	int (*audio)(void *ud, int take, const struct engine_audio *chunk, struct err *e);
+	/* NULL, or told for each take before the first of its audio. */
+	int (*latents)(void *ud, int take, const struct engine_latents *l, struct err *e);
 	void *ud;
 };
 

@@ -736,6 +736,42 @@ static int generate(struct render *rd)
 	return rc;
 }
 
+/* ---- codes in and out --------------------------------------------------- */
+
+static size_t take_bytes(const struct render *rd)
+{
+	return (size_t)(rd->m->lm.cfg.n_codebooks * rd->r->n_frames) * sizeof(*rd->codes);
+}
+
+static int keep_codes(struct render *rd)
+{
+	int rc = 0;
+
+	for (int64_t take = 0; take < rd->n_takes && !rc && rd->sink->latents; take++)
+		rc = rd->sink->latents(rd->sink->ud, (int)take,
+			&(struct engine_latents){code_at(rd, take, 0, 0), take_bytes(rd)}, rd->e);
+	return rc;
+}
+
+/* The codes of a render that got no further; they come from a file. */
+static int take_codes(struct render *rd)
+{
+	for (int64_t take = 0; take < rd->n_takes; take++) {
+		const struct engine_latents *l = &rd->r->latents[take];
+
+		if (l->bytes != take_bytes(rd))
+			return err_set(rd->e, ERR_FORMAT,
+				"the kept codes are of another take: %zu bytes instead of %zu",
+				l->bytes, take_bytes(rd));
+		memcpy(code_at(rd, take, 0, 0), l->data, l->bytes);
+	}
+	for (size_t i = 0; i < (size_t)rd->n_takes * take_bytes(rd) / sizeof(*rd->codes); i++)
+		if (rd->codes[i] < 0 || rd->codes[i] >= rd->m->codec.cfg.codebook_size)
+			return err_set(rd->e, ERR_FORMAT, "the kept codes are damaged");
+	rd->n_known = rd->r->n_frames;
+	return 0;
+}
+
 /* ---- decode ------------------------------------------------------------- */
 
 /* One take of y [takes * channels, n, 1] to the sink. */
@@ -831,24 +867,31 @@ static int decode(struct render *rd)
 
 /* ---- render ------------------------------------------------------------- */
 
+static int render_codes(struct render *rd)
+{
+	struct gpu_tensor *text = NULL;
+	int rc = encode_text(rd, &text);
+
+	if (!rc)
+		rc = start_decoder(rd, text);
+	if (!rc)
+		rc = encode_audio(rd);
+	if (!rc)
+		rc = generate(rd);
+	return rc ? rc : keep_codes(rd);
+}
+
 static int musicgen_render(struct engine *en, const struct engine_request *r,
 	const struct engine_watch *watch, const struct engine_sink *sink, struct err *e)
 {
 	struct render rd = {
 		.m = en->model, .g = en->gpu, .r = r, .watch = watch, .sink = sink, .e = e};
-	struct gpu_tensor *text = NULL;
 	int rc = check_request(&en->info, r, e);
 
 	if (!rc)
 		rc = prepare(&rd, &en->info);
 	if (!rc)
-		rc = encode_text(&rd, &text);
-	if (!rc)
-		rc = start_decoder(&rd, text);
-	if (!rc)
-		rc = encode_audio(&rd);
-	if (!rc)
-		rc = generate(&rd);
+		rc = r->latents ? take_codes(&rd) : render_codes(&rd);
 	if (!rc)
 		rc = decode(&rd);
 	gpu_sync(rd.g, NULL); /* a cancelled render leaves no error behind */

@@ -118,7 +118,7 @@ int adopt_file(struct db *db, const char *file, int64_t job, int64_t now_ms, int
 int adopt_for_job(struct db *db, const char *file, int64_t job, int64_t now_ms, int64_t *ret_take,
 	struct err *e)
 {
-	struct query q = db_query(db, "SELECT id FROM takes WHERE file = ?1", "t", file);
+	struct query q = db_query(db, "SELECT take FROM files WHERE name = ?1", "t", file);
 	struct err why = {0};
 	int rc;
 
@@ -145,7 +145,7 @@ struct sweeper {
 static int sweep_file(struct sweeper *s, const char *path)
 {
 	const char *file = path + s->root;
-	struct query q = db_query(s->db, "SELECT 1 FROM takes WHERE file = ?1", "t", file);
+	struct query q = db_query(s->db, "SELECT 1 FROM files WHERE name = ?1", "t", file);
 	bool known = query_next(&q);
 	struct err why = {0};
 	int64_t take;
@@ -202,7 +202,8 @@ static int sweep_folder(struct sweeper *s, const char *folder, int depth)
 
 static int mark_missing(struct sweeper *s)
 {
-	struct query q = db_query(s->db, "SELECT id, file, missing FROM takes", "");
+	struct query q = db_query(s->db,
+		"SELECT t.id, f.name, t.missing FROM takes t JOIN files f ON f.take = t.id", "");
 	struct arena a = {0};
 	struct str gone = {0}, back = {0};
 	int rc;

@@ -19,7 +19,7 @@
 #include "library/schema.h"
 
 enum {
-	BUSY_MS = 10000,
+	BUSY_MS = 30000,
 	KEPT_MAX = 96,               /* statements; more are prepared each time */
 	APPLICATION_ID = 0x77736864, /* "wshd" */
 };

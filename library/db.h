@@ -38,7 +38,7 @@ void db_close(struct db *db);                /* NULL-safe; rolls back what is op
 const char *db_library(const struct db *db); /* the folder */
 
 /* Everything between is one change, or none.  begin waits for other writers, up
- * to ten seconds.  A commit that fails has rolled back. */
+ * to half a minute.  A commit that fails has rolled back. */
 int db_begin(struct db *db, struct err *e);
 int db_commit(struct db *db, struct err *e);
 void db_rollback(struct db *db); /* nothing to do: does nothing */

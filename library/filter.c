@@ -30,7 +30,7 @@ static const struct field {
 	{"seed", "t.seed", WHOLE},
 	{"id", "t.id", WHOLE},
 	{"job", "t.job", WHOLE},
-	{"model", "t.model", TEXT},
+	{"model", NULL, TEXT},
 	{"created", "t.created", DATE},
 };
 
@@ -44,7 +44,7 @@ static const struct flag {
 	{"kept", "t.verdict = 'kept'"},
 	{"rejected", "t.verdict = 'rejected'"},
 	{"rated", "t.rating > 0"},
-	{"tagged", "EXISTS (SELECT 1 FROM tags WHERE take = t.id)"},
+	{"tagged", "t.id IN (SELECT take FROM tags)"},
 };
 
 struct parser {
@@ -53,6 +53,7 @@ struct parser {
 	int64_t now_ms;
 	int n_terms;
 	bool trash;
+	struct str without; /* an FTS5 expression of the words not to have */
 };
 
 /* ---- values ------------------------------------------------------------- */
@@ -186,7 +187,9 @@ static int add_name(struct parser *p, const struct field *field, enum compare c,
 	if (c != EQ || !*value)
 		return err_set(p->e, ERR_ARG, "%s takes a name, as in %s:starter", field->name,
 			field->name);
-	str_printf(&p->f->where, "substr(lower(%s), 1, length(?%d)) = lower(?%d)", field->column,
+	str_printf(&p->f->where,
+		"t.model IN (SELECT id FROM models WHERE substr(lower(name), 1, length(?%d))"
+		" = lower(?%d))",
 		p->f->n_values + 1, p->f->n_values + 1);
 	add_text(p->f, value);
 	return 0;
@@ -260,17 +263,31 @@ static void add_words(struct parser *p, const char *word, bool without)
 	struct filter *f = p->f;
 	struct str match = {0};
 
-	if (!phrase(word, &match)) {
-		str_done(&match);
-		return;
-	}
-	if (without)
-		str_printf(&f->where,
-			" AND t.id NOT IN (SELECT rowid FROM words WHERE words MATCH ?%d)",
-			add_text(f, match.s));
+	if (!phrase(word, &match))
+		;
+	else if (without)
+		str_printf(&p->without, "%s%s", p->without.n ? " OR " : "", match.s);
 	else
 		str_printf(&f->match, "%s%s", f->match.n ? " AND " : "", match.s);
 	str_done(&match);
+}
+
+/* FTS5 says "this but not that" itself; where there is no this, it is what every
+ * take has. */
+static void end_words(struct parser *p)
+{
+	struct filter *f = p->f;
+	struct str match = {0};
+
+	if (f->match.n)
+		str_printf(&match, "{prompt negative tags note} : (%s)", f->match.s);
+	else if (p->without.n)
+		str_add(&match, "every : x");
+	if (p->without.n)
+		str_printf(&match, " NOT ({prompt negative tags note} : (%s))", p->without.s);
+	str_done(&f->match);
+	f->match = match;
+	str_done(&p->without);
 }
 
 static int add_condition(struct parser *p, char *term, bool without)
@@ -280,11 +297,12 @@ static int add_condition(struct parser *p, char *term, bool without)
 	char *value;
 	int rc = -1;
 
+	f->needs_takes = true;
 	str_add(&f->where, without ? " AND NOT (" : " AND (");
 	if (*term == '#') {
 		if (!term[1])
 			return err_set(p->e, ERR_ARG, "name a tag after '#', as in #keep");
-		str_printf(&f->where, "EXISTS (SELECT 1 FROM tags WHERE take = t.id AND tag = ?%d)",
+		str_printf(&f->where, "t.id IN (SELECT take FROM tags WHERE tag = ?%d)",
 			add_text(f, term + 1));
 		rc = 0;
 	}
@@ -367,11 +385,15 @@ int filter_parse(const char *text, int64_t now_ms, struct filter *ret, struct er
 		rc = add_term(&p, term, quoted, without);
 	free(copy);
 	if (rc) {
+		str_done(&p.without);
 		filter_done(ret);
 		return rc;
 	}
-	if (!p.trash)
-		str_add(&ret->where, " AND t.trashed IS NULL");
+	end_words(&p);
+	if (!p.trash) /* few are in it: an index of them alone is quicker than every row */
+		str_printf(&ret->where,
+			" AND %s NOT IN (SELECT id FROM takes WHERE trashed IS NOT NULL)",
+			ret->match.n ? "words.rowid" : "t.id");
 	free(ret->values[0].text);
 	ret->values[0].text = xstrdup(str_get(&ret->match));
 	return 0;

@@ -31,8 +31,10 @@ struct filter_value {
 	bool is_whole;
 };
 
-/* SQL over `takes t`, and for words also `words`, with values from ?1 on. */
+/* SQL over `takes t`, or `words` where there is a match, or both, with values from
+ * ?1 on. */
 struct filter {
+	bool needs_takes; /* `where` names t */
 	struct str where; /* " AND ..." for each term but the words */
 	struct str match; /* an FTS5 expression of the words to have, value ?1; empty: none */
 	struct filter_value values[FILTER_TERMS_MAX + 1];

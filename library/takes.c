@@ -23,13 +23,6 @@ static int64_t signed_of(uint64_t u)
 	return s;
 }
 
-static int64_t null_if_0(struct query *q, int at, int64_t v)
-{
-	if (v)
-		query_bind_int(q, at, v);
-	return v;
-}
-
 /* ---- prompts ------------------------------------------------------------ */
 
 int prompts_add(struct db *db, const char *text, const char *negative, int64_t parent,
@@ -59,9 +52,45 @@ int prompts_add(struct db *db, const char *text, const char *negative, int64_t p
 
 /* ---- rows --------------------------------------------------------------- */
 
+static int model_row(struct db *db, const char *name, const char *hash, int64_t *ret, struct err *e)
+{
+	struct query q;
+	int rc = db_run(db, e, "INSERT OR IGNORE INTO models(name, hash) VALUES (?1, ?2)", "tt",
+		name, hash ? hash : "");
+
+	if (rc)
+		return rc;
+	q = db_query(db, "SELECT id FROM models WHERE name = ?1 AND hash = ?2", "tt", name,
+		hash ? hash : "");
+	*ret = query_next(&q) ? query_int(&q, 0) : 0;
+	return query_done(&q, e);
+}
+
+static int add_row(struct db *db, const struct take *t, struct err *e)
+{
+	struct query q;
+	int64_t model;
+	int rc = model_row(db, t->model, t->model_hash, &model, e);
+
+	if (rc)
+		return rc;
+	q = db_query(db,
+		"INSERT INTO takes(prompt, model, seed, frames, rate, channels, guidance, lufs, "
+		"peak,"
+		" score, created, job, parent)"
+		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, nullif(?12, 0), "
+		"nullif(?13, 0))",
+		"iiiiiiddddiii", t->prompt_id, model, signed_of(t->seed), t->frames,
+		(int64_t)t->rate, (int64_t)t->channels, t->guidance, t->lufs, t->peak, t->score,
+		t->created, t->job, t->parent);
+	while (query_next(&q))
+		;
+	return query_done(&q, e);
+}
+
 int takes_add(struct db *db, const struct take *t, int64_t *ret_id, struct err *e)
 {
-	struct query q = db_query(db, "SELECT 1 FROM takes WHERE file = ?1", "t", t->file);
+	struct query q = db_query(db, "SELECT 1 FROM files WHERE name = ?1", "t", t->file);
 	bool taken = query_next(&q);
 	int rc = query_done(&q, e);
 
@@ -69,28 +98,22 @@ int takes_add(struct db *db, const struct take *t, int64_t *ret_id, struct err *
 		return rc;
 	if (taken)
 		return err_set(e, ERR_BUSY, "there is a take of the file '%s'", t->file);
-	q = db_query(db,
-		"INSERT INTO takes(prompt, model, model_hash, seed, frames, rate, channels,"
-		" guidance, file, recipe, lufs, peak, score, created, job, parent)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-		"ittiiiidttdddi", t->prompt_id, t->model, t->model_hash ? t->model_hash : "",
-		signed_of(t->seed), t->frames, (int64_t)t->rate, (int64_t)t->channels, t->guidance,
-		t->file, t->recipe ? t->recipe : "{}", t->lufs, t->peak, t->score, t->created);
-	null_if_0(&q, 15, t->job);
-	null_if_0(&q, 16, t->parent);
-	while (query_next(&q))
-		;
-	rc = query_done(&q, e);
-	if (!rc)
-		*ret_id = db_last_id(db);
-	return rc;
+	rc = add_row(db, t, e);
+	if (rc)
+		return rc;
+	*ret_id = db_last_id(db);
+	return db_run(db, e, "INSERT INTO files(take, name, recipe) VALUES (?1, ?2, ?3)", "itt",
+		*ret_id, t->file, t->recipe ? t->recipe : "{}");
 }
 
 #define COLUMNS                                                                                    \
-	"t.id, t.prompt, t.job, t.parent, p.text, p.negative, t.model, t.model_hash, t.seed,"      \
-	" t.frames, t.rate, t.channels, t.guidance, t.file, t.recipe, t.lufs, t.peak, t.score,"    \
-	" t.rating, t.favourite, t.missing, t.verdict, t.note, t.trashed, t.created,"              \
+	"t.id, t.prompt, t.job, t.parent, p.text, p.negative, m.name, m.hash, t.seed,"             \
+	" t.frames, t.rate, t.channels, t.guidance, f.name, f.recipe, t.lufs, t.peak, t.score,"    \
+	" t.rating, t.favourite, t.missing, t.verdict, f.note, t.trashed, t.created,"              \
 	" coalesce((SELECT group_concat(tag, ' ') FROM tags WHERE take = t.id), '')"
+#define JOINS                                                                                      \
+	" JOIN prompts p ON p.id = t.prompt JOIN models m ON m.id = t.model"                       \
+	" JOIN files f ON f.take = t.id"
 
 static void read_take(const struct query *q, struct arena *a, struct take *t)
 {
@@ -129,9 +152,8 @@ static void read_take(const struct query *q, struct arena *a, struct take *t)
 
 int takes_get(struct db *db, int64_t id, struct arena *a, struct take *ret, struct err *e)
 {
-	struct query q = db_query(db,
-		"SELECT " COLUMNS " FROM takes t JOIN prompts p ON p.id = t.prompt WHERE t.id = ?1",
-		"i", id);
+	struct query q =
+		db_query(db, "SELECT " COLUMNS " FROM takes t" JOINS " WHERE t.id = ?1", "i", id);
 	bool found = query_next(&q);
 	int rc;
 
@@ -146,18 +168,21 @@ int takes_get(struct db *db, int64_t id, struct arena *a, struct take *ret, stru
 
 /* ---- lists -------------------------------------------------------------- */
 
-/* CROSS JOIN keeps the words first: their rows come in the order of ids, so the
- * first page of the newest needs no sort. */
-static void from_where(const struct filter *f, struct str *sql)
+/* The ids of what is wanted, and nothing else: a page of them is looked up
+ * afterwards.  Where words are the only condition, the takes need not be touched
+ * at all; otherwise CROSS JOIN keeps the words first, whose rows come in the order
+ * of ids, so that a page of the newest needs no sort. */
+static void select_ids(const struct filter *f, const char *what, bool needs_takes, struct str *sql)
 {
-	str_add(sql, f->match.n ? " FROM words CROSS JOIN takes t ON t.id = words.rowid"
-				: " FROM takes t");
+	const bool joined = needs_takes || f->needs_takes;
+
+	str_printf(sql, "SELECT %s FROM %s%s WHERE %s%s", what, f->match.n ? "words" : "takes t",
+		f->match.n && joined ? " CROSS JOIN takes t ON t.id = words.rowid" : "",
+		f->match.n ? "words MATCH ?1" : "1", str_get(&f->where));
 }
 
-static void order_by(enum takes_order order, const struct filter *f, struct str *sql)
+static void order_by(enum takes_order order, const char *id, struct str *sql)
 {
-	const char *id = f->match.n ? "words.rowid" : "t.id";
-
 	switch (order) {
 	case TAKES_OLDEST:
 		str_printf(sql, " ORDER BY %s", id);
@@ -168,54 +193,56 @@ static void order_by(enum takes_order order, const struct filter *f, struct str 
 	case TAKES_LENGTH:
 		str_add(sql, " ORDER BY t.frames * 1.0 / t.rate DESC, t.id DESC");
 		break;
-	case TAKES_LOUDEST:
-		str_add(sql, " ORDER BY t.lufs DESC NULLS LAST, t.id DESC");
+	case TAKES_LOUDEST: /* those without a measure are last */
+		str_add(sql, " ORDER BY t.lufs DESC, t.id DESC");
 		break;
 	default:
 		str_printf(sql, " ORDER BY %s DESC", id);
 	}
 }
 
-static void where(const struct filter *f, struct str *sql)
+struct ids {
+	int64_t *at;
+	size_t n, cap;
+};
+
+static int find_ids(struct db *db, const struct takes_query *wanted, const struct filter *f,
+	struct ids *ret, struct err *e)
 {
-	str_printf(sql, " WHERE %s%s", f->match.n ? "words MATCH ?1" : "1", str_get(&f->where));
+	const char *id = f->match.n ? "words.rowid" : "t.id";
+	struct str sql = {0};
+	struct query q;
+
+	select_ids(f, id, wanted->order > TAKES_OLDEST, &sql);
+	order_by(wanted->order, id, &sql);
+	str_printf(&sql, " LIMIT %lld OFFSET %lld", wanted->limit ? (long long)wanted->limit : -1,
+		(long long)wanted->offset);
+	q = db_prepare(db, sql.s);
+	filter_bind(f, &q);
+	while (query_next(&q))
+		*VEC_PUSH(ret) = query_int(&q, 0);
+	str_done(&sql);
+	return query_done(&q, e);
 }
 
 int takes_list(struct db *db, const struct takes_query *wanted, struct arena *a, struct take **ret,
 	size_t *ret_n, struct err *e)
 {
-	struct {
-		struct take *at;
-		size_t n, cap;
-	} takes = {0};
-	struct str sql = {0};
+	struct ids ids = {0};
 	struct filter f;
-	struct query q;
 	int rc = filter_parse(wanted->filter ? wanted->filter : "", wanted->now_ms, &f, e);
 
 	*ret = NULL;
 	*ret_n = 0;
 	if (rc)
 		return rc;
-	str_add(&sql, "SELECT " COLUMNS);
-	from_where(&f, &sql);
-	str_add(&sql, " JOIN prompts p ON p.id = t.prompt");
-	where(&f, &sql);
-	order_by(wanted->order, &f, &sql);
-	str_printf(&sql, " LIMIT %lld OFFSET %lld", wanted->limit ? (long long)wanted->limit : -1,
-		(long long)wanted->offset);
-	q = db_prepare(db, sql.s);
-	filter_bind(&f, &q);
-	while (query_next(&q))
-		read_take(&q, a, VEC_PUSH(&takes));
-	rc = query_done(&q, e);
-	if (!rc && takes.n) {
-		*ret = ARENA_ARRAY(a, struct take, takes.n);
-		memcpy(*ret, takes.at, takes.n * sizeof(**ret));
-		*ret_n = takes.n;
+	rc = find_ids(db, wanted, &f, &ids, e);
+	*ret = ARENA_ARRAY(a, struct take, ids.n + 1);
+	for (size_t i = 0; i < ids.n && !rc; i++) {
+		rc = takes_get(db, ids.at[i], a, &(*ret)[i], e);
+		*ret_n += !rc;
 	}
-	VEC_DONE(&takes);
-	str_done(&sql);
+	VEC_DONE(&ids);
 	filter_done(&f);
 	return rc;
 }
@@ -230,9 +257,7 @@ int takes_count(struct db *db, const struct takes_query *wanted, int64_t *ret, s
 	*ret = 0;
 	if (rc)
 		return rc;
-	str_add(&sql, "SELECT count(*)");
-	from_where(&f, &sql);
-	where(&f, &sql);
+	select_ids(&f, "count(*)", false, &sql);
 	q = db_prepare(db, sql.s);
 	filter_bind(&f, &q);
 	if (query_next(&q))

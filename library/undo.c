@@ -79,8 +79,8 @@ static const struct field {
 		"UPDATE takes SET rating = CAST(?2 AS INTEGER) WHERE id = ?1"},
 	{"verdict", "SELECT verdict FROM takes WHERE id = ?1",
 		"UPDATE takes SET verdict = ?2 WHERE id = ?1"},
-	{"note", "SELECT note FROM takes WHERE id = ?1",
-		"UPDATE takes SET note = ?2 WHERE id = ?1"},
+	{"note", "SELECT note FROM files WHERE take = ?1",
+		"UPDATE files SET note = ?2 WHERE take = ?1"},
 	{"trashed", "SELECT trashed FROM takes WHERE id = ?1",
 		"UPDATE takes SET trashed = CAST(?2 AS INTEGER) WHERE id = ?1"},
 };

@@ -418,7 +418,7 @@ static void many_workers(void **state)
 		if (!pids[i]) {
 			struct err e = {0};
 			struct db *own;
-			struct worker *w;
+			struct worker *w = NULL;
 			struct job *j;
 			size_t n = 0;
 			int rc = db_open(*state, &own, &e);
