@@ -43,6 +43,7 @@ struct seen {
 	size_t n_logits;
 	struct values *latents; /* a chunk each, [channels, frames, width]; owned */
 	size_t n_latents;
+	struct engine_latents kept; /* of the first take; owned */
 };
 
 struct parity {
@@ -186,8 +187,22 @@ static int on_audio(void *ud, int take, const struct engine_audio *chunk, struct
 	return 0;
 }
 
+static int on_latents(void *ud, int take, const struct engine_latents *l, struct err *e)
+{
+	struct seen *s = ud;
+
+	if (take == 0) {
+		void *copy = need(malloc(l->bytes));
+
+		memcpy(copy, l->data, l->bytes);
+		s->kept = (struct engine_latents){copy, l->bytes};
+	}
+	return 0;
+}
+
 static void seen_done(struct seen *s)
 {
+	free((void *)(uintptr_t)s->kept.data);
 	free(s->t5.v);
 	free(s->cond.v);
 	free(s->encoded.v);
@@ -213,18 +228,19 @@ static struct values transposed(struct values x, size_t rows)
 	return r;
 }
 
-static int render(const struct parity *p, const json_t *run, struct engine *en, int n_takes,
-	struct seen *s, struct err *e)
+static int render_from(const struct parity *p, const json_t *run, struct engine *en, int n_takes,
+	const struct engine_latents *latents, struct seen *s, struct err *e)
 {
 	const char *clip = json_string_value(json_object_get(run, "clip"));
 	struct values planar = clip ? expected(p, clip, NULL) : (struct values){0};
 	struct values samples = transposed(planar, (size_t)p->channels);
-	const struct engine_sink sink = {.audio = on_audio, .ud = s};
+	const struct engine_sink sink = {.audio = on_audio, .latents = on_latents, .ud = s};
 	struct engine_request r = {
 		.prompt = json_string_value(json_object_get(run, "prompt")),
 		.n_takes = n_takes,
 		.guidance = (float)number(run, "guidance", 3),
 		.greedy = true,
+		.latents = latents,
 	};
 
 	if (clip)
@@ -243,6 +259,12 @@ static int render(const struct parity *p, const json_t *run, struct engine *en, 
 	free(planar.v);
 	free(samples.v);
 	return rc;
+}
+
+static int render(const struct parity *p, const json_t *run, struct engine *en, int n_takes,
+	struct seen *s, struct err *e)
+{
+	return render_from(p, run, en, n_takes, NULL, s, e);
 }
 
 /* ---- what must agree ---------------------------------------------------- */
@@ -337,6 +359,29 @@ static bool check_clip(
 	return ok;
 }
 
+/* What was kept of a render gives the same samples; damaged, it is refused. */
+static bool check_kept(const struct parity *p, const json_t *run, const struct seen *s)
+{
+	struct engine_latents damaged = {need(calloc(s->kept.bytes, 1)), s->kept.bytes};
+	struct seen again = {0}, none = {0};
+	struct err e = {0};
+	bool ok = s->kept.bytes && !render_from(p, run, p->en, 1, &s->kept, &again, &e);
+
+	ok = ok && again.audio.n == s->audio.n && !again.n_logits &&
+	     !memcmp(again.audio.v, s->audio.v, s->audio.n * sizeof(float));
+	memset((void *)(uintptr_t)damaged.data, 0x77, damaged.bytes);
+	ok &= render_from(p, run, p->en, 1, &damaged, &none, &e) == ERR_FORMAT;
+	damaged.bytes--;
+	err_clear(&e);
+	ok &= render_from(p, run, p->en, 1, &damaged, &none, &e) == ERR_FORMAT;
+	if (!ok)
+		tap_remark("decoding again from what was kept: %s", e.text);
+	free((void *)(uintptr_t)damaged.data);
+	seen_done(&again);
+	seen_done(&none);
+	return ok;
+}
+
 static bool check_run(const struct parity *p, const json_t *run)
 {
 	const char *name = json_string_value(json_object_get(run, "name"));
@@ -366,6 +411,7 @@ static bool check_run(const struct parity *p, const json_t *run)
 			ok &= check_taps(p, run, name, &s);
 		if (clip && !window)
 			ok &= check_clip(p, run, clip, &s);
+		ok &= check_kept(p, run, &s);
 		free(codes.v);
 		free(wave.v);
 		free(audio.v);

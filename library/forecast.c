@@ -1,0 +1,78 @@
+/* Forecasts from measured history. */
+#include "library/forecast.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "library/base/err.h"
+#include "library/db.h"
+
+enum { SEEN_MAX = 15, KEPT = 200 };
+
+int forecast_measured(struct db *db, const struct measure *m, int64_t now_ms, struct err *e)
+{
+	int rc = db_run(db, e,
+		"INSERT INTO measures(model, device, precision, seconds, steps, takes, load_s, "
+		"wall_s,"
+		" bytes, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+		"tttdiiddii", m->model, m->device, m->precision, m->seconds, m->steps, m->takes,
+		m->load_s, m->wall_s, (int64_t)m->bytes, now_ms);
+
+	if (rc)
+		return rc;
+	return db_run(db, e,
+		"DELETE FROM measures WHERE model = ?1 AND id <= (SELECT id FROM measures WHERE "
+		"model = ?1"
+		" ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+		"ti", m->model, (int64_t)KEPT);
+}
+
+static int ascending(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The median: one render beside a heavy compile must not spoil the rest. */
+static double median(double *v, size_t n)
+{
+	if (!n)
+		return NAN;
+	qsort(v, n, sizeof(*v), ascending);
+	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+int forecast_take(struct db *db, const char *model, const char *device, double seconds,
+	struct forecast *ret, struct err *e)
+{
+	double rate[SEEN_MAX], size[SEEN_MAX], load[SEEN_MAX];
+	size_t n = 0, n_loads = 0;
+	/* Per second of music; the cost of a second grows with the take, so those of
+	 * about this length tell most. */
+	struct query q = db_query(db,
+		"SELECT wall_s / (seconds * takes), 1.0 * bytes / (seconds * takes), load_s FROM"
+		" (SELECT * FROM measures WHERE model = ?1 AND (?2 IS NULL OR device = ?2)"
+		"  AND seconds > 0 ORDER BY id DESC LIMIT 100)"
+		" ORDER BY abs(ln(seconds / ?3)), id DESC",
+		"ttd", model, device, seconds > 0 ? seconds : 1.0);
+	int rc;
+
+	*ret = (struct forecast){.load_s = NAN, .wall_s = NAN};
+	while (query_next(&q)) {
+		if (n < SEEN_MAX) {
+			rate[n] = query_num(&q, 0);
+			size[n++] = query_num(&q, 1);
+		}
+		if (n_loads < SEEN_MAX && query_num(&q, 2) > 0)
+			load[n_loads++] = query_num(&q, 2);
+	}
+	rc = query_done(&q, e);
+	if (rc || !n)
+		return rc;
+	ret->n_seen = (int64_t)n;
+	ret->wall_s = median(rate, n) * seconds;
+	ret->bytes = (uint64_t)(median(size, n) * seconds);
+	ret->load_s = median(load, n_loads);
+	return 0;
+}

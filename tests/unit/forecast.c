@@ -1,0 +1,118 @@
+/* Forecasts. */
+#include "tests/unit/scratch.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "library/base/err.h"
+#include "library/db.h"
+#include "library/forecast.h"
+
+static struct db *open_library(void **state)
+{
+	struct err e = {0};
+	struct db *db;
+
+	if (db_open(*state, &db, &e))
+		fail_msg("%s", e.text);
+	return db;
+}
+
+static void add(struct db *db, const char *model, double seconds, int64_t takes, double load_s,
+	double wall_s)
+{
+	const struct measure m = {.model = model,
+		.device = "cpu",
+		.precision = "f32",
+		.seconds = seconds,
+		.takes = takes,
+		.load_s = load_s,
+		.wall_s = wall_s,
+		.bytes = (uint64_t)(seconds * 64000 * (double)takes)};
+	struct err e = {0};
+
+	if (forecast_measured(db, &m, 1, &e))
+		fail_msg("%s", e.text);
+}
+
+static void nothing_known(void **state)
+{
+	struct db *db = open_library(state);
+	struct forecast f;
+	struct err e = {0};
+
+	assert_int_equal(forecast_take(db, "m", NULL, 10, &f, &e), 0);
+	assert_true(isnan(f.wall_s) && isnan(f.load_s));
+	assert_int_equal(f.n_seen, 0);
+	db_close(db);
+}
+
+static void from_history(void **state)
+{
+	struct db *db = open_library(state);
+	struct forecast f;
+	struct err e = {0};
+
+	for (int i = 0; i < 9; i++)
+		add(db, "m", 10, 1, i ? 0 : 2.5, 5);
+	add(db, "m", 10, 1, 0, 500); /* beside a compile */
+	add(db, "other", 10, 1, 1, 1);
+	assert_int_equal(forecast_take(db, "m", NULL, 20, &f, &e), 0);
+	assert_true(fabs(f.wall_s - 10) < 1e-9);
+	assert_true(fabs(f.load_s - 2.5) < 1e-9);
+	assert_int_equal(f.bytes, 20 * 64000);
+	assert_int_equal(f.n_seen, 10);
+	assert_int_equal(forecast_take(db, "m", "cuda", 20, &f, &e), 0);
+	assert_int_equal(f.n_seen, 0);
+	db_close(db);
+}
+
+/* A second of a long take costs more: what is alike in length counts. */
+static void lengths(void **state)
+{
+	struct db *db = open_library(state);
+	struct forecast f;
+	struct err e = {0};
+
+	for (int i = 0; i < 15; i++) {
+		add(db, "m", 10, 1, 0, 5);
+		add(db, "m", 100, 1, 0, 100);
+	}
+	assert_int_equal(forecast_take(db, "m", NULL, 120, &f, &e), 0);
+	assert_true(fabs(f.wall_s - 120) < 1e-9);
+	assert_int_equal(forecast_take(db, "m", NULL, 8, &f, &e), 0);
+	assert_true(fabs(f.wall_s - 4) < 1e-9);
+	/* A batch is cheaper for each of its takes. */
+	add(db, "batch", 10, 4, 0, 8);
+	assert_int_equal(forecast_take(db, "batch", NULL, 10, &f, &e), 0);
+	assert_true(fabs(f.wall_s - 2) < 1e-9);
+	db_close(db);
+}
+
+static void old_ones_go(void **state)
+{
+	struct db *db = open_library(state);
+	struct query q;
+
+	for (int i = 0; i < 250; i++)
+		add(db, "m", 10, 1, 0, 5);
+	q = db_query(db, "SELECT count(*) FROM measures", "");
+	assert_true(query_next(&q));
+	assert_int_equal(query_int(&q, 0), 200);
+	query_done(&q, NULL);
+	db_close(db);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_open, scratch_close)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(nothing_known),
+		TEST(from_history),
+		TEST(lengths),
+		TEST(old_ones_go),
+	};
+	return RUN_TAP(tests);
+}
