@@ -59,17 +59,20 @@ void pull_meter(struct pull *p, size_t bytes)
 
 void pull_report(const struct pull *p)
 {
+	struct pull_state s = {
+		.file = p->file,
+		.done = p->have,
+		.total = p->files.bytes,
+		.rate = p->rate,
+		.eta_s = NAN,
+		.is_checking = p->is_checking,
+	};
+
 	if (!p->q->progress || !p->file)
 		return;
-	p->q->progress(p->q->ud,
-		&(struct pull_state){
-			.file = p->file,
-			.done = p->have,
-			.total = p->files.bytes,
-			.rate = p->rate,
-			.eta_s = p->rate > 0 ? (double)(p->files.bytes - p->have) / p->rate : NAN,
-			.is_checking = p->is_checking,
-		});
+	if (p->rate > 0)
+		s.eta_s = (double)(s.total - s.done) / p->rate;
+	p->q->progress(p->q->ud, &s);
 }
 
 void pull_note(const struct pull *p, const char *fmt, ...)

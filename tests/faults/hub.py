@@ -17,6 +17,7 @@ the first that fits a request counts:
   token    only to this one; others get status 401, or with `refuse` that one
   redirect to this address, with {port} and {path} filled in
   cut      the body ends after so many bytes; with `reset` by a reset
+  delay    seconds before the answer
   slow     seconds between the pieces of 16 KB
   length   what Content-Length says more than the truth
   flip     the first byte of the body is another one
@@ -152,6 +153,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def route(self):
         rule = rule_for(self.path, self.headers.get("Range") is not None)
         headers = rule.get("headers", {})
+        time.sleep(rule.get("delay", 0))
         if "token" in rule and self.headers.get("Authorization") != "Bearer " + rule["token"]:
             return self.answer(rule.get("refuse", 401), headers)
         if "status" in rule:

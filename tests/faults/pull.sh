@@ -210,6 +210,17 @@ pull us/big
 check 'after kill -9 the pull goes on' is_pulled us/big big
 check 'within the file, too' log 'len(weights) == 1 and weights[0]["range"]'
 
+# A disk that takes no more: here, a limit on the size of files.
+fresh
+# shellcheck disable=SC2016
+run sh -c 'ulimit -f 4000; exec "$@"' sh "$woodshed" pull --quiet us/big
+check 'a file that cannot be written' fails_with 1 'File too large'
+check 'is absent' is_absent big
+rules
+pull us/big
+check 'with room for it the pull goes on' is_pulled us/big big
+check 'from there' log 'len(weights) == 1 and weights[0]["range"] == "bytes=2048000-"'
+
 # ---- servers that are busy, or want to be left alone --------------------
 
 fresh '{"match": "/tree/", "status": 503, "times": 2}, {"match": "config.json", "status": 502, "times": 2}'
@@ -230,6 +241,10 @@ check 'and does not insist' log 'len(all) == 1'
 fresh '{"match": "config.json", "status": 418}'
 pull us/big
 check 'an answer that makes no sense' fails_with 1 'answers 418'
+fresh '{"match": "/tree/", "times": 1, "delay": 5}'
+pull --timeout 1 us/big
+check 'a line that falls silent' is_pulled us/big big
+fresh
 HF_ENDPOINT=http://127.0.0.1:1 pull --tries 2 us/big
 check 'no server' fails_with 1 'check the network'
 
