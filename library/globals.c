@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "library/base/arena.h"
 #include "library/models.h"
 
 #define FIELD(f) offsetof(struct globals, f)
@@ -58,13 +59,30 @@ const char *globals_program(void)
 	return self[0] ? self : "/";
 }
 
+static bool is_given(const char *s)
+{
+	return s && *s;
+}
+
+const char *globals_hf_home(const struct environment *env, struct arena *a)
+{
+	if (is_given(env->hf_home))
+		return env->hf_home;
+	if (is_given(env->xdg_cache_home))
+		return arena_printf(a, "%s/huggingface", env->xdg_cache_home);
+	if (is_given(env->paths.home))
+		return arena_printf(a, "%s/.cache/huggingface", env->paths.home);
+	return NULL;
+}
+
 int globals_models(const struct globals *g, const struct environment *env, struct arena *a,
 	struct models *ret, struct err *e)
 {
-	const char *own = paths_starter(env->program, a), *library = NULL;
+	const char *own = paths_starter(env->program, a), *hf = globals_hf_home(env, a);
+	const char *hub = hf ? arena_printf(a, "%s/hub", hf) : NULL, *library = NULL;
 	int rc = globals_library_name(g, env, a, &library, own ? NULL : e);
 
-	return rc && !own ? rc : models_list(library, own, a, ret, e);
+	return rc && !own ? rc : models_list_shared(library, own, hub, a, ret, e);
 }
 
 bool globals_has_color(const struct globals *g, const struct environment *env, bool is_terminal)

@@ -11,11 +11,15 @@ extern const char woodshed_version[]; /* "0.1.0" */
 
 /* main() fills it; nothing else reads the environment.  NULL: not set. */
 struct environment {
-	struct paths_env paths; /* option: NULL */
-	const char *no_color;   /* NO_COLOR */
-	const char *term;       /* TERM */
-	const char *locale;     /* LC_ALL, LC_CTYPE or LANG, the first that is set */
-	const char *program;    /* folder of the running program, globals_program() */
+	struct paths_env paths;     /* option: NULL */
+	const char *no_color;       /* NO_COLOR */
+	const char *term;           /* TERM */
+	const char *locale;         /* LC_ALL, LC_CTYPE or LANG, the first that is set */
+	const char *program;        /* folder of the running program, globals_program() */
+	const char *xdg_cache_home; /* XDG_CACHE_HOME */
+	const char *hf_home;        /* HF_HOME */
+	const char *hf_endpoint;    /* HF_ENDPOINT; only woodshed pulls */
+	const char *hf_token;       /* HF_TOKEN */
 };
 
 struct models;
@@ -39,8 +43,13 @@ int globals_library_name(const struct globals *g, const struct environment *env,
 /* The folder of the running program, or NULL where /proc is not mounted. */
 const char *globals_program(void);
 
-/* models_list() of the library that globals_library_name() tells, with the
- * model that comes with woodshed.  That one is there without a library, too. */
+/* The folder of Hugging Face's cache and token, where its own programs look for
+ * it: HF_HOME, else huggingface in XDG_CACHE_HOME or ~/.cache; NULL: nowhere. */
+const char *globals_hf_home(const struct environment *env, struct arena *a);
+
+/* models_list_shared() of the library that globals_library_name() tells, with the
+ * model that comes with woodshed and those in Hugging Face's cache.  They are
+ * there without a library, too. */
 int globals_models(const struct globals *g, const struct environment *env, struct arena *a,
 	struct models *ret, struct err *e);
 

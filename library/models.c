@@ -15,6 +15,9 @@
 
 #include "library/base/arena.h"
 #include "library/base/err.h"
+#include "library/base/str.h"
+#include "library/catalogue.h"
+#include "library/repo_files.h"
 
 enum {
 	JSON_BYTES_MAX = 1 << 20,
@@ -103,6 +106,43 @@ static const char *last_part(const char *dir, struct arena *a)
 	return arena_strdup(a, real[1] ? strrchr(real, '/') + 1 : real);
 }
 
+static const char REPO[] = ".woodshed-repo"; /* one line: OWNER/NAME */
+
+/* The first line of a small file, or NULL: not there, no text, too long. */
+static const char *read_line(const char *path, struct arena *a)
+{
+	char line[NAME_MAX + 2];
+	ssize_t n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return NULL;
+	n = read(fd, line, sizeof(line) - 1);
+	close(fd);
+	if (n <= 0)
+		return NULL;
+	line[n] = 0;
+	line[strcspn(line, "\n")] = 0;
+	return arena_strdup(a, line);
+}
+
+static void find_origin(struct model *m, struct arena *a)
+{
+	const char *repo = read_line(arena_printf(a, "%s/%s", m->dir, REPO), a);
+	const struct known_model *known;
+
+	if (repo && is_repo(repo)) {
+		m->repo = repo;
+		m->known = catalogue_by_repo(repo);
+		return;
+	}
+	known = catalogue_by_name(m->name);
+	if (known && m->engine && !strcmp(m->engine, known->engine)) {
+		m->repo = known->repo;
+		m->known = known;
+	}
+}
+
 void model_describe(const char *dir, struct arena *a, struct model *ret)
 {
 	json_t *config = load(dir, "config.json"), *index = load(dir, "model_index.json");
@@ -117,6 +157,7 @@ void model_describe(const char *dir, struct arena *a, struct model *ret)
 		ret->engine = "audioldm2";
 	if (fd >= 0)
 		ret->bytes = folder_bytes(fd, 1);
+	find_origin(ret, a);
 	json_decref(config);
 	json_decref(index);
 }
@@ -172,34 +213,48 @@ static int write_all(int fd, const char *text, size_t n)
 	return fsync(fd);
 }
 
-int models_pick(const char *library, const char *name, struct err *e)
+/* TEXT and a newline, under PATH at once or not at all. */
+static int write_line(const char *path, const char *text, struct err *e)
 {
 	struct arena a = {0};
-	const char *path = arena_printf(&a, "%s/%s", library, PICKED);
-	char *fresh = arena_printf(&a, "%s.XXXXXX", path), *line;
-	int rc = 0, fd, why;
+	char *fresh = arena_printf(&a, "%s.XXXXXX", path);
+	const char *line = arena_printf(&a, "%s\n", text);
+	int fd = mkostemp(fresh, O_CLOEXEC), why = fd < 0 ? errno : 0, rc = 0;
 
-	if (!name) {
-		if (unlink(path) && errno != ENOENT)
-			rc = err_errno(e, errno, "cannot remove '%s'", path);
-		goto out;
-	}
-	line = arena_printf(&a, "%s\n", name);
-	fd = mkostemp(fresh, O_CLOEXEC);
-	if (fd < 0) {
-		rc = err_errno(e, errno, "cannot write to '%s'", library);
-		goto out;
-	}
-	why = write_all(fd, line, strlen(line)) ? errno : 0;
-	if (close(fd) && !why)
+	if (!why && write_all(fd, line, strlen(line)))
+		why = errno;
+	if (fd >= 0 && close(fd) && !why)
 		why = errno;
 	if (!why && rename(fresh, path))
 		why = errno;
 	if (why) {
-		unlink(fresh);
+		if (fd >= 0)
+			unlink(fresh);
 		rc = err_errno(e, why, "cannot write '%s'", path);
 	}
-out:
+	arena_done(&a);
+	return rc;
+}
+
+int models_pick(const char *library, const char *name, struct err *e)
+{
+	struct arena a = {0};
+	const char *path = arena_printf(&a, "%s/%s", library, PICKED);
+	int rc = 0;
+
+	if (name)
+		rc = write_line(path, name, e);
+	else if (unlink(path) && errno != ENOENT)
+		rc = err_errno(e, errno, "cannot remove '%s'", path);
+	arena_done(&a);
+	return rc;
+}
+
+int model_set_repo(const char *dir, const char *repo, struct err *e)
+{
+	struct arena a = {0};
+	int rc = write_line(arena_printf(&a, "%s/%s", dir, REPO), repo, e);
+
 	arena_done(&a);
 	return rc;
 }
@@ -247,8 +302,11 @@ static int list_folder(const char *folder, struct arena *a, struct models *ret, 
 		struct stat st;
 
 		if (!stat(dir, &st) && S_ISDIR(st.st_mode)) {
-			model_describe(dir, a, &ret->list[ret->n]);
-			ret->list[ret->n++].name = arena_strdup(a, names[i]->d_name);
+			struct model *m = &ret->list[ret->n++];
+
+			model_describe(dir, a, m);
+			m->name = arena_strdup(a, names[i]->d_name);
+			find_origin(m, a); /* a link has another name than what it leads to */
 		}
 	}
 	for (int i = 0; i < n; i++)
@@ -257,8 +315,100 @@ static int list_folder(const char *folder, struct arena *a, struct models *ret, 
 	return rc;
 }
 
-int models_list(const char *library, const char *own, struct arena *a, struct models *ret,
-	struct err *e)
+/* "models--facebook--musicgen-small": facebook/musicgen-small, or NULL. */
+static const char *cached_repo(const char *folder, struct arena *a)
+{
+	static const char prefix[] = "models--";
+	const char *cut = has_prefix(folder, prefix) ? strstr(folder + strlen(prefix), "--") : NULL;
+	const char *repo;
+
+	if (!cut)
+		return NULL;
+	folder += strlen(prefix);
+	repo = arena_printf(a, "%.*s/%s", (int)(cut - folder), folder, cut + 2);
+	return is_repo(repo) ? repo : NULL;
+}
+
+static int is_cached_repo(const struct dirent *d)
+{
+	return !strncmp(d->d_name, "models--", 8);
+}
+
+/* The folder of links to the files of `main`, or NULL. */
+static const char *cached_snapshot(const char *hub, const char *folder, struct arena *a)
+{
+	const char *revision = read_line(arena_printf(a, "%s/%s/refs/main", hub, folder), a);
+
+	if (!revision || !*revision || strspn(revision, "0123456789abcdef") != strlen(revision))
+		return NULL;
+	return arena_printf(a, "%s/%s/snapshots/%s", hub, folder, revision);
+}
+
+/* Programs fetch single files, and are cut. */
+static bool is_complete(const char *dir, struct arena *a)
+{
+	struct repo_files all, needed;
+
+	repo_files_read(dir, a, &all);
+	return !repo_files_choose(&all, a, &needed, NULL);
+}
+
+static void add_cached(
+	struct models *m, const char *hub, const char *folder, struct arena *a, size_t n_above)
+{
+	const char *repo = cached_repo(folder, a), *dir, *name;
+	struct model *one = &m->list[m->n];
+
+	dir = repo ? cached_snapshot(hub, folder, a) : NULL;
+	if (!dir)
+		return;
+	model_describe(dir, a, one);
+	if (!one->engine || !is_complete(dir, a))
+		return;
+	name = repo_model_name(repo, a);
+	for (size_t i = 0; i < m->n; i++) {
+		if (strcmp(m->list[i].name, name))
+			continue;
+		if (i < n_above)
+			return;
+		name = folder + strlen("models--");
+	}
+	one->name = arena_strdup(a, name);
+	one->repo = repo;
+	one->known = catalogue_by_repo(repo);
+	one->is_shared = true;
+	m->n++;
+}
+
+/* Behind those that are listed already. */
+static void list_hub(const char *hub, struct arena *a, struct models *m)
+{
+	size_t n_above = m->n;
+	struct dirent **names = NULL;
+	int n = scandir(hub, &names, is_cached_repo, alphasort);
+	struct model *longer;
+
+	if (n < 0)
+		return;
+	longer = ARENA_ARRAY(a, struct model, m->n + (size_t)n + 1);
+	memcpy(longer, m->list, m->n * sizeof(*longer));
+	m->list = longer;
+	for (int i = 0; i < n; i++) {
+		if (i < MODELS_MAX)
+			add_cached(m, hub, names[i]->d_name, a, n_above);
+		free(names[i]);
+	}
+	free(names);
+}
+
+int models_list(
+	const char *library, const char *own, struct arena *a, struct models *ret, struct err *e)
+{
+	return models_list_shared(library, own, NULL, a, ret, e);
+}
+
+int models_list_shared(const char *library, const char *own, const char *hub, struct arena *a,
+	struct models *ret, struct err *e)
 {
 	int rc = 0;
 
@@ -275,6 +425,8 @@ int models_list(const char *library, const char *own, struct arena *a, struct mo
 		if (!find(ret, m->name))
 			ret->n++;
 	}
+	if (!rc && hub)
+		list_hub(hub, a, ret);
 	qsort(ret->list, ret->n, sizeof(*ret->list), by_name);
 	if (!rc && library)
 		rc = read_pick(library, a, &ret->picked, e);

@@ -12,6 +12,7 @@
 
 struct arena;
 struct err;
+struct known_model;
 
 /* Strings are in the caller's arena. */
 struct model {
@@ -21,14 +22,23 @@ struct model {
 	uint64_t bytes;     /* of all files */
 	int rate_hz;        /* 0: not told */
 	int channels;       /* 0: not told */
+	const char *repo;   /* on Hugging Face: OWNER/NAME; NULL: not told */
+	const struct known_model *known; /* the catalogue's, of that repo; NULL: none */
+	bool is_shared;                  /* lies in the cache of Hugging Face */
 };
 
-/* An unreadable or senseless description leaves engine NULL. */
+/* An unreadable or senseless description leaves engine NULL.  A folder that does
+ * not say which repo it is of is taken for the known model of its name, if that
+ * has the same engine. */
 void model_describe(const char *dir, struct arena *a, struct model *ret);
+
+/* Keeps in the folder which repository it is of. */
+int model_set_repo(const char *dir, const char *repo, struct err *e);
+
 struct models {
 	struct model *list; /* by name */
 	size_t n;
-	const char *picked;	    /* what models_pick() keeps; NULL: nothing */
+	const char *picked;         /* what models_pick() keeps; NULL: nothing */
 	const struct model *chosen; /* the default: what was picked, else `own`, else the only
 				       one; NULL: none of these, or it is gone */
 };
@@ -36,8 +46,16 @@ struct models {
 /* All folders in LIBRARY/models, and `own`, the model that comes with woodshed
  * (NULL: none), unless one there has its name.  A library without that folder
  * has no others, and nor has NULL. */
-int models_list(const char *library, const char *own, struct arena *a, struct models *ret,
-	struct err *e);
+int models_list(
+	const char *library, const char *own, struct arena *a, struct models *ret, struct err *e);
+
+/* The same, and what other programs left in HUB, the folder hub/ of Hugging
+ * Face's cache (NULL: none): the models of known engines whose files are all
+ * there, of the revision that `main` was.  One is called repo_model_name(), or
+ * OWNER--NAME where two have the same; a model above with that name stands before
+ * it.  A cache that cannot be read holds none. */
+int models_list_shared(const char *library, const char *own, const char *hub, struct arena *a,
+	struct models *ret, struct err *e);
 
 /* Makes NAME the library's default, until the next call; NULL: none is picked.
  * The caller has seen that there is such a model. */

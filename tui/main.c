@@ -28,6 +28,7 @@ static const struct verb {
 } verbs[] = {
 	{"render", ENGINE, "render PROMPT    make music from a text", NULL},
 	{"models", HERE, "models           list installed models", verb_models},
+	{"pull", HERE, "pull MODEL       fetch a model from Hugging Face", verb_pull},
 	{"recipe", HERE, "recipe FILE.wav  print how a file was made", verb_recipe},
 	{"doctor", ENGINE, "doctor           report devices, memory, library and models", NULL},
 	{"queue", LATER, NULL, NULL},
@@ -40,7 +41,6 @@ static const struct verb {
 	{"export", LATER, NULL, NULL},
 	{"play", LATER, NULL, NULL},
 	{"spectrogram", LATER, NULL, NULL},
-	{"pull", LATER, NULL, NULL},
 };
 
 enum { N_VERBS = sizeof(verbs) / sizeof(*verbs) };
@@ -54,6 +54,10 @@ static struct environment read_environment(void)
 		.no_color = getenv("NO_COLOR"),
 		.term = getenv("TERM"),
 		.program = globals_program(),
+		.xdg_cache_home = getenv("XDG_CACHE_HOME"),
+		.hf_home = getenv("HF_HOME"),
+		.hf_endpoint = getenv("HF_ENDPOINT"),
+		.hf_token = getenv("HF_TOKEN"),
 	};
 }
 
@@ -167,7 +171,8 @@ static int run_verb(struct globals *g, char **words, int argc, char **argv)
 	if (v->where == HERE)
 		return v->run(g, &env, argc - 1, argv + 1);
 	snprintf(text, sizeof(text),
-		"%s is not part of this version; render, models, recipe and doctor are", v->name);
+		"%s is not part of this version; render, models, pull, recipe and doctor are",
+		v->name);
 	complain(text);
 	return 2;
 }

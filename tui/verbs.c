@@ -2,6 +2,7 @@
 #include "tui/verbs.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "library/base/err.h"
 #include "library/base/jsonw.h"
 #include "library/base/str.h"
+#include "library/catalogue.h"
 #include "library/globals.h"
 #include "library/models.h"
 
@@ -38,15 +40,13 @@ int finish_output(void)
 	return 1;
 }
 
-static int fail(int rc, const struct err *e)
+int fail_verb(int rc, const struct err *e)
 {
 	complain(e->text);
 	return rc == ERR_ARG ? 2 : 1;
 }
 
-/* Parses a verb's words and answers --help and --version: 0 to go on, 1 when
- * that was all, negative on failure. */
-static int begin(struct options *o, struct globals *g, const char *usage, struct err *e)
+int begin_verb(struct options *o, struct globals *g, const char *usage, struct err *e)
 {
 	struct str out = {0};
 	int rc = options_parse(o, e);
@@ -76,14 +76,20 @@ struct models_options {
 static const struct option_spec models_specs[] = {
 	{"json", 0, OPTION_FLAG, NULL, "one JSON object a line",
 		offsetof(struct models_options, json), 0, 0},
-	{"default", 0, OPTION_TEXT, "NAME",
-		"makes NAME the model that renders when none is named",
+	{"default", 0, OPTION_TEXT, "NAME", "makes NAME the model that renders when none is named",
 		offsetof(struct models_options, pick), 0, 0},
 	{"drop-cache", 0, OPTION_FLAG, NULL,
 		"removes the converted weights; they are made again when needed",
 		offsetof(struct models_options, drop_cache), 0, 0},
 	{0},
 };
+
+static void known_json(const struct known_model *k, struct str *out)
+{
+	jsonw_text(out, "licence", k ? k->licence : NULL);
+	jsonw_text(out, "commercial", k ? commercial_name(k->commercial) : NULL);
+	jsonw_num(out, "longest_s", k ? k->longest_s : NAN);
+}
 
 static void model_json(const struct model *m, bool is_default, struct str *out)
 {
@@ -97,7 +103,19 @@ static void model_json(const struct model *m, bool is_default, struct str *out)
 		jsonw_u64(out, "channels", (uint64_t)m->channels);
 	jsonw_text(out, "dir", m->dir);
 	jsonw_bool(out, "default", is_default);
+	jsonw_bool(out, "installed", m->dir != NULL);
+	jsonw_text(out, "repo", m->repo);
+	known_json(m->known, out);
 	jsonw_end(out);
+}
+
+static void add_sound(const struct model *m, struct str *out)
+{
+	if (m->rate_hz)
+		str_printf(out, "  %d Hz %s", m->rate_hz,
+			m->channels == 1   ? "mono"
+			: m->channels == 2 ? "stereo"
+					   : "multichannel");
 }
 
 static void model_text(const struct model *m, bool is_default, struct str *out)
@@ -106,14 +124,22 @@ static void model_text(const struct model *m, bool is_default, struct str *out)
 
 	str_printf(out, "%-24s %-14s %9s", m->name, m->engine ? m->engine : "unknown",
 		format_bytes(m->bytes, size));
-	if (m->rate_hz)
-		str_printf(out, "  %d Hz %s", m->rate_hz,
-			m->channels == 1   ? "mono"
-			: m->channels == 2 ? "stereo"
-					   : "multichannel");
+	add_sound(m, out);
+	if (m->is_shared)
+		str_add(out, "  (in the cache of Hugging Face)");
 	if (is_default)
 		str_add(out, "  (default)");
 	str_sanitize(out->s);
+}
+
+static void known_text(const struct model *m, struct str *out)
+{
+	char size[16];
+
+	str_printf(out, "%-24s %-14s %9s", m->name, m->engine, format_bytes(m->bytes, size));
+	add_sound(m, out);
+	str_printf(out, ", %g s  %s%s", m->known->longest_s, m->known->licence,
+		m->known->gated ? ", gated" : "");
 }
 
 static int show_cache(const char *library, bool drop, struct err *e)
@@ -130,6 +156,50 @@ static int show_cache(const char *library, bool drop, struct err *e)
 	return rc;
 }
 
+static bool is_installed(const struct models *m, const struct known_model *k)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->list[i].known == k)
+			return true;
+	return false;
+}
+
+static void show_line(struct str *line)
+{
+	puts(line->s);
+	str_done(line);
+}
+
+/* What could be pulled. */
+static void show_known(const struct models *m, bool json)
+{
+	bool is_first = true;
+
+	for (const struct known_model *k = catalogue; k->name; k++) {
+		const struct model one = {
+			.name = k->name,
+			.engine = k->engine,
+			.bytes = k->about_bytes,
+			.rate_hz = k->rate_hz,
+			.channels = k->channels,
+			.repo = k->repo,
+			.known = k,
+		};
+		struct str line = {0};
+
+		if (is_installed(m, k))
+			continue;
+		if (is_first && !json)
+			printf("%snot installed (woodshed pull NAME):\n", m->n ? "\n" : "");
+		is_first = false;
+		if (json)
+			model_json(&one, false, &line);
+		else
+			known_text(&one, &line);
+		show_line(&line);
+	}
+}
+
 static void show_models(const struct models *m, bool json)
 {
 	for (size_t i = 0; i < m->n; i++) {
@@ -137,8 +207,7 @@ static void show_models(const struct models *m, bool json)
 		struct str line = {0};
 
 		(json ? model_json : model_text)(one, one == m->chosen, &line);
-		puts(line.s);
-		str_done(&line);
+		show_line(&line);
 	}
 }
 
@@ -168,9 +237,10 @@ int verb_models(struct globals *g, const struct environment *env, int argc, char
 	struct err e = {0};
 	const char *library = NULL;
 	struct models models = {0};
-	int rc = begin(&o, g,
+	int rc = begin_verb(&o, g,
 		"usage: woodshed models [--json] [--default NAME] [--drop-cache]\n\n"
-		"Lists the installed models, and what their converted weights take on disk.\n\n",
+		"Lists the installed models, what their converted weights take on disk, and the\n"
+		"models that woodshed pull knows.\n\n",
 		&e);
 
 	if (rc > 0)
@@ -192,9 +262,11 @@ int verb_models(struct globals *g, const struct environment *env, int argc, char
 			 "install woodshed anew");
 	if (!rc && (own.drop_cache || !own.json))
 		rc = show_cache(library, own.drop_cache, &e);
+	if (!rc && !own.drop_cache)
+		show_known(&models, own.json);
 out:
 	arena_done(&a);
-	return rc ? fail(rc, &e) : finish_output();
+	return rc ? fail_verb(rc, &e) : finish_output();
 }
 
 /* ---- recipe ------------------------------------------------------------- */
@@ -231,7 +303,7 @@ int verb_recipe(struct globals *g, const struct environment *env, int argc, char
 	struct options o = {
 		.group = {{.specs = globals_options, .values = g}}, .argc = argc, .argv = argv};
 	struct err e = {0};
-	int rc = begin(&o, g,
+	int rc = begin_verb(&o, g,
 		"usage: woodshed recipe FILE.wav\n\nPrints the recipe stored in a file.\n\n", &e);
 
 	if (rc > 0)
@@ -240,5 +312,5 @@ int verb_recipe(struct globals *g, const struct environment *env, int argc, char
 		rc = err_set(&e, ERR_ARG, "recipe takes one file: woodshed recipe FILE.wav");
 	if (!rc)
 		rc = show_recipe(o.argv[0], &e);
-	return rc ? fail(rc, &e) : finish_output();
+	return rc ? fail_verb(rc, &e) : finish_output();
 }

@@ -28,6 +28,8 @@ static struct environment read_environment(void)
 		.no_color = getenv("NO_COLOR"),
 		.term = getenv("TERM"),
 		.program = globals_program(),
+		.xdg_cache_home = getenv("XDG_CACHE_HOME"),
+		.hf_home = getenv("HF_HOME"),
 	};
 
 	for (size_t i = 0; i < 3 && !(env.locale && *env.locale); i++)

@@ -23,10 +23,17 @@ wrong 2 'unknown option --librari; did you mean --library?' --librari x models
 wrong 2 '--library needs a value' --library
 wrong 2 '--color takes auto|always|never' --color=blue models
 wrong 2 '--quiet takes no value' --quiet=1 models
-for verb in queue worker jobs takes cancel retry denoise export play spectrogram pull; do
+for verb in queue worker jobs takes cancel retry denoise export play spectrogram; do
 	wrong 2 "$verb is not part of this version" "$verb"
 done
 wrong 2 'models takes no argument' models x
+wrong 2 'pull takes one model' pull
+wrong 2 'pull takes one model' pull musicgen-small musicgen-large
+wrong 2 'did you mean musicgen-small?' pull musicgen-smal
+wrong 2 'is named by its repository, OWNER/NAME' pull something-else
+wrong 2 'is no repository' pull ../models
+wrong 2 '--tries takes a whole number from 1 to 1000' pull --tries 0 musicgen-small
+wrong 2 '--wait takes a number from 0 to 60' pull --wait -1 musicgen-small
 wrong 2 'doctor takes no argument' doctor x
 wrong 2 'recipe takes one file' recipe
 wrong 2 'recipe takes one file' recipe a b
@@ -115,13 +122,21 @@ render -m plain -s 0.1 -o c.wav p
 check 'a folder without a slash' succeeds
 run "$woodshed" models
 check 'models lists them' grep -q '^one  *musicgen ' "$scratch/out"
+check 'and what could be pulled' grep -q '^musicgen-small .*2\.4 GB .*30 s  CC-BY-NC-4\.0$' "$scratch/out"
 run "$woodshed" models --json
 check 'models --json' python3 -c '
 import json, sys
-models = [json.loads(line) for line in open(sys.argv[1])]
+everything = [json.loads(line) for line in open(sys.argv[1])]
+models = [m for m in everything if m["installed"]]
 assert [m["name"] for m in models] == ["one", "starter", "two"]
 assert [m["name"] for m in models if m["default"]] == ["starter"]
 assert all(m["engine"] == "musicgen" and m["bytes"] > 1000 for m in models)
+others = {m["name"]: m for m in everything if not m["installed"]}
+assert len(others) == 10 and not any(m["dir"] or m["default"] for m in others.values())
+assert others["musicgen-large"]["commercial"] == "no"
+assert others["musicgen-large"]["repo"] == "facebook/musicgen-large"
+assert others["musicgen-stereo-small"]["channels"] == 2
+assert others["stable-audio-open-1.0"]["longest_s"] == 47.5
 ' "$scratch/out"
 
 # The cache of converted weights is told and removed, and nothing else is.
@@ -176,7 +191,11 @@ check 'the help lists them' [ "$(grep -c ' --[a-z]' "$scratch/out")" -ge 20 ]
 for option in $(sed -n 's/^ .*--\([a-z-]*\).*/\1/p' "$scratch/out"); do
 	check "--$option is in the manual" grep -qE "Fl (. , )?-$option( |\$)" "$manual"
 done
-for words in '--help' '--version' 'render --version' 'doctor --help' 'recipe --help' 'doctor'; do
+run "$woodshed" pull --help
+for option in $(sed -n 's/^ .*--\([a-z-]*\).*/\1/p' "$scratch/out"); do
+	check "pull --$option is in the manual" grep -qE "Fl (. , )?-$option( |\$)" "$manual"
+done
+for words in '--help' '--version' 'render --version' 'doctor --help' 'pull --help' 'recipe --help' 'doctor'; do
 	# shellcheck disable=SC2086
 	run "$woodshed" $words
 	check "woodshed $words" succeeds

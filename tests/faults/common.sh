@@ -7,16 +7,19 @@ woodshed=$(realpath "$1")
 fixtures=$(realpath "$2")
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/woodshed-faults.XXXXXX") || exit 99
 mounted=''
+server=''
 trap 'finish 99' INT TERM HUP
 export WOODSHED_LIBRARY="$scratch/library"
 export LC_ALL=C
-unset NO_COLOR TERM XDG_DATA_HOME
+export HF_HOME="$scratch/huggingface"
+unset NO_COLOR TERM XDG_DATA_HOME HF_TOKEN HF_ENDPOINT
 n_tests=0
 n_failed=0
 
 finish()
 {
 	[ -z "$mounted" ] || umount "$mounted"
+	[ -z "$server" ] || kill "$server"
 	rm -rf "$scratch"
 	exit "$1"
 }

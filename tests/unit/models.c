@@ -8,6 +8,7 @@
 
 #include "library/base/arena.h"
 #include "library/base/err.h"
+#include "library/catalogue.h"
 #include "library/models.h"
 
 static void put(void **state, const char *path, const char *text)
@@ -51,8 +52,7 @@ static void every_kind(void **state)
 	assert_int_equal(m.n, 7);
 	assert_string_equal(m.list[0].name, "a-stable");
 	assert_string_equal(m.list[0].engine, "stable-audio");
-	assert_int_equal(
-		m.list[0].bytes, 7 + strlen("{\"_class_name\": \"StableAudioPipeline\"}"));
+	assert_int_equal(m.list[0].bytes, 7 + strlen("{\"_class_name\": \"StableAudioPipeline\"}"));
 	assert_string_equal(m.list[1].name, "b-mono");
 	assert_int_equal(m.list[1].rate_hz, 16000);
 	assert_int_equal(m.list[1].channels, 1);
@@ -190,6 +190,96 @@ static void a_fifo_is_not_read(void **state)
 	arena_done(&a);
 }
 
+/* What other programs leave in the cache of Hugging Face, as links to blobs. */
+static void cache(void **state, const char *repo_folder, const char *revision, const char *main)
+{
+	static const char *const names[] = {"config.json", "model.safetensors"};
+	char path[300], target[300];
+
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "hub/%s/blobs/%s", repo_folder, names[i]);
+		put(state, path, "{\"model_type\": \"musicgen\"}");
+		snprintf(path, sizeof(path), "hub/%s/snapshots/%s/x", repo_folder, revision);
+		put(state, path, "");
+		snprintf(path, sizeof(path), "hub/%s/snapshots/%s/%s", repo_folder, revision,
+			names[i]);
+		snprintf(target, sizeof(target), "../../blobs/%s", names[i]);
+		assert_int_equal(symlink(target, scratch_path(state, path)), 0);
+	}
+	snprintf(path, sizeof(path), "hub/%s/refs/main", repo_folder);
+	put(state, path, main);
+}
+
+static void the_cache_of_other_programs(void **state)
+{
+	struct arena a = {0};
+	const char *hub = arena_strdup(&a, scratch_path(state, "hub"));
+	struct models m;
+	struct err e = {0};
+
+	assert_int_equal(models_list_shared(*state, NULL, hub, &a, &m, &e), 0);
+	assert_int_equal(m.n, 0);
+	cache(state, "models--facebook--musicgen-small", "0a1b", "0a1b");
+	cache(state, "models--us--musicgen-small", "0a1b", "0a1b\n");
+	cache(state, "models--one--same", "0a1b", "0a1b");
+	cache(state, "models--two--same", "0a1b", "0a1b");
+	cache(state, "models--us--mine", "0a1b", "0a1b");
+	cache(state, "models--us--no-ref", "0a1b", "");
+	cache(state, "models--us--hostile-ref", "0a1b", "../snapshots/0a1b");
+	cache(state, "models--us--other-ref", "0a1b", "0a1c");
+	cache(state, "models--us--cut", "0a1b", "0a1b");
+	unlink(scratch_path(state, "hub/models--us--cut/blobs/model.safetensors"));
+	cache(state, "models--us--a--b", "0a1b", "0a1b");
+	cache(state, "datasets--us--set", "0a1b", "0a1b");
+	put(state, "models/mine/config.json", "{\"model_type\": \"musicgen\"}");
+
+	assert_int_equal(models_list_shared(*state, NULL, hub, &a, &m, &e), 0);
+	assert_int_equal(m.n, 5);
+	assert_string_equal(m.list[0].name, "mine");
+	assert_false(m.list[0].is_shared);
+	assert_null(m.list[0].repo);
+	assert_string_equal(m.list[1].name, "musicgen-small");
+	assert_string_equal(m.list[1].repo, "facebook/musicgen-small");
+	assert_string_equal(m.list[1].known->licence, "CC-BY-NC-4.0");
+	assert_true(m.list[1].is_shared);
+	assert_int_equal(m.list[1].bytes, 2 * strlen("{\"model_type\": \"musicgen\"}"));
+	assert_string_equal(m.list[2].name, "same");
+	assert_string_equal(m.list[2].repo, "one/same");
+	assert_string_equal(m.list[3].name, "two--same");
+	assert_string_equal(m.list[4].name, "us--musicgen-small");
+	assert_null(m.list[4].known);
+	assert_int_equal(models_list(*state, NULL, &a, &m, &e), 0);
+	assert_int_equal(m.n, 1);
+	assert_int_equal(models_list_shared(NULL, NULL, hub, &a, &m, &e), 0);
+	assert_int_equal(m.n, 5);
+	assert_string_equal(m.list[0].repo, "us/mine"); /* hidden no more */
+	arena_done(&a);
+}
+
+static void where_a_model_is_from(void **state)
+{
+	struct arena a = {0};
+	struct model m;
+	struct err e = {0};
+
+	put(state, "musicgen-small/config.json", "{\"model_type\": \"musicgen\"}");
+	model_describe(scratch_path(state, "musicgen-small"), &a, &m);
+	assert_string_equal(m.repo, "facebook/musicgen-small");
+	assert_int_equal(model_set_repo(m.dir, "us/else", &e), 0);
+	model_describe(scratch_path(state, "musicgen-small"), &a, &m);
+	assert_string_equal(m.repo, "us/else");
+	assert_null(m.known);
+	put(state, "musicgen-small/.woodshed-repo", "../../x\n");
+	model_describe(scratch_path(state, "musicgen-small"), &a, &m);
+	assert_string_equal(m.repo, "facebook/musicgen-small");
+	/* A known name and another engine: something else. */
+	put(state, "audioldm2/config.json", "{\"model_type\": \"musicgen\"}");
+	model_describe(scratch_path(state, "audioldm2"), &a, &m);
+	assert_null(m.repo);
+	assert_int_equal(model_set_repo(scratch_path(state, "none"), "us/else", &e), ERR_IO);
+	arena_done(&a);
+}
+
 static void nothing_installed(void **state)
 {
 	struct arena a = {0};
@@ -215,6 +305,8 @@ int main(void)
 		TEST(senseless_numbers_count_as_none),
 		TEST(folders_that_name_themselves_otherwise),
 		TEST(a_fifo_is_not_read),
+		TEST(the_cache_of_other_programs),
+		TEST(where_a_model_is_from),
 		TEST(nothing_installed),
 	};
 	return RUN_TAP(tests);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "library/base/sha1.h"
 #include "library/base/sha256.h"
 #include "tests/unit/scratch.h"
 
@@ -168,6 +169,37 @@ static void sha256_vectors(void **state)
 			"cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+static void expect_sha1(const char *data, size_t n, size_t step, const char *want)
+{
+	struct sha1 s;
+	char hex[41];
+
+	sha1_init(&s);
+	for (size_t i = 0; i < n; i += step)
+		sha1_add(&s, data + i, n - i < step ? n - i : step);
+	sha1_hex(&s, hex);
+	assert_string_equal(hex, want);
+}
+
+/* FIPS 180-4's examples, and lengths around the padding's (from sha1sum). */
+static void sha1_vectors(void **state)
+{
+	static const char long_text[] = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+	static char million[1000000], zero[64];
+
+	expect_sha1("", 0, 1, "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+	expect_sha1("abc", 3, 3, "a9993e364706816aba3e25717850c26c9cd0d89d");
+	for (size_t step = 1; step < 70; step++)
+		expect_sha1(long_text, sizeof long_text - 1, step,
+			"84983e441c3bd26ebaae4aa1f95129e5e54670f1");
+	memset(million, 'a', sizeof million);
+	expect_sha1(million, sizeof million, 997, "34aa973cd4c4daa4f61eeb2bdbad27316534016f");
+	expect_sha1(zero, 55, 7, "8e8832c642a6a38c74c17fc92ccedc266c108e6c");
+	expect_sha1(zero, 56, 7, "9438e360f578e12c0e0e8ed28e2c125c1cefee16");
+	expect_sha1(zero, 63, 7, "0b8bf9fc37ad802cefa6733ec62b09d5f43a1b75");
+	expect_sha1(zero, 64, 7, "c8d7d0ef0eedfa82d2ea1aa592845b9a6d4b02b7");
+}
+
 /* One block and two of padding: lengths around 55, 56, 64 bytes. */
 static void sha256_padding(void **state)
 {
@@ -199,6 +231,7 @@ int main(void)
 		cmocka_unit_test(integers),
 		cmocka_unit_test(decimals),
 		cmocka_unit_test(sizes_in_words),
+		cmocka_unit_test(sha1_vectors),
 		cmocka_unit_test(sha256_vectors),
 		cmocka_unit_test(sha256_padding),
 	};
