@@ -17,7 +17,7 @@ enum { WAIT_MS = 100 };
 static sigset_t watched;
 static void (*hook)(void);
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static atomic_bool line_shown, finished;
+static atomic_bool line_shown, finished, gentle, asked;
 
 void stop_block(void)
 {
@@ -53,7 +53,8 @@ static void *watch(void *ud)
 	struct timespec until;
 	int sig;
 
-	while (sigwait(&watched, &sig) || atomic_load(&finished))
+	while (sigwait(&watched, &sig) || atomic_load(&finished) ||
+		(atomic_load(&gentle) && !atomic_exchange(&asked, true)))
 		;
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_nsec += WAIT_MS * 1000000L;
@@ -76,6 +77,17 @@ int stop_watch(void (*on_stop)(void), struct err *e)
 		return err_errno(e, rc, "cannot start a thread");
 	pthread_detach(thread);
 	return 0;
+}
+
+int stop_gently(void (*on_stop)(void), struct err *e)
+{
+	atomic_store(&gentle, true);
+	return stop_watch(on_stop, e);
+}
+
+bool stop_asked(void)
+{
+	return atomic_load(&asked);
 }
 
 void stop_finish(void)

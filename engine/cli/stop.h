@@ -17,6 +17,10 @@ void stop_block(void);
 /* on_stop runs in the thread before it exits: takes no locks, allocates
  * nothing. */
 int stop_watch(void (*on_stop)(void), struct err *e);
+/* For a program that can end in good order: the first signal only sets what
+ * stop_asked() tells, the next one ends it as above. */
+int stop_gently(void (*on_stop)(void), struct err *e);
+bool stop_asked(void);
 /* The work is done and told: what comes later is too late to stop it. */
 void stop_finish(void);
 
