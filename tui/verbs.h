@@ -4,10 +4,19 @@
 #define WOODSHED_TUI_VERBS_H
 
 struct environment;
+struct err;
 struct globals;
+struct options;
 
 int verb_models(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_recipe(struct globals *g, const struct environment *env, int argc, char **argv);
+
+/* Parses a verb's words and answers --help (usage, then the options) and
+ * --version: 0 to go on, 1 when that was all, negative on failure. */
+int verb_begin(struct options *o, struct globals *g, const char *usage, struct err *e);
+
+/* Complains of what failed with rc; the exit status. */
+int verb_fail(int rc, const struct err *e);
 
 /* "woodshed: text" on stderr, without controls. */
 void complain(const char *text);

@@ -30,6 +30,7 @@ wrong 2 'models takes no argument' models x
 wrong 2 'doctor takes no argument' doctor x
 wrong 2 'recipe takes one file' recipe
 wrong 2 'recipe takes one file' recipe a b
+wrong 2 'recipe --verify takes one file' recipe --verify
 wrong 1 'cannot read' recipe none.wav
 wrong 1 'woodshed' recipe "$model/config.json"
 
