@@ -28,6 +28,8 @@ static const struct verb {
 	const char *engine_option; /* with which a verb is the engine's after all; or NULL */
 } verbs[] = {
 	{"render", ENGINE, "render PROMPT       make music from a text", NULL, NULL},
+	{"export", HERE, "export FILE... DIR  write takes for others: format, loudness, name",
+		verb_export, NULL},
 	{"models", HERE, "models              list installed models", verb_models, NULL},
 	{"recipe", HERE, "recipe FILE         print how a file was made, or --verify it",
 		verb_recipe, "--verify"},
@@ -40,7 +42,6 @@ static const struct verb {
 	{"cancel", LATER, NULL, NULL, NULL},
 	{"retry", LATER, NULL, NULL, NULL},
 	{"denoise", LATER, NULL, NULL, NULL},
-	{"export", LATER, NULL, NULL, NULL},
 	{"play", LATER, NULL, NULL, NULL},
 	{"spectrogram", LATER, NULL, NULL, NULL},
 	{"pull", LATER, NULL, NULL, NULL},
@@ -180,7 +181,8 @@ static int run_verb(struct globals *g, char **words, int argc, char **argv)
 	if (v->where == HERE)
 		return v->run(g, &env, argc - 1, argv + 1);
 	snprintf(text, sizeof(text),
-		"%s is not part of this version; render, models, recipe and doctor are", v->name);
+		"%s is not part of this version; render, export, models, recipe and doctor are",
+		v->name);
 	complain(text);
 	return 2;
 }

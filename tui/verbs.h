@@ -10,6 +10,7 @@ struct options;
 
 int verb_models(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_recipe(struct globals *g, const struct environment *env, int argc, char **argv);
+int verb_export(struct globals *g, const struct environment *env, int argc, char **argv);
 
 /* Parses a verb's words and answers --help (usage, then the options) and
  * --version: 0 to go on, 1 when that was all, negative on failure. */

@@ -23,7 +23,7 @@ wrong 2 'unknown option --librari; did you mean --library?' --librari x models
 wrong 2 '--library needs a value' --library
 wrong 2 '--color takes auto|always|never' --color=blue models
 wrong 2 '--quiet takes no value' --quiet=1 models
-for verb in queue worker jobs takes cancel retry denoise export play spectrogram pull; do
+for verb in queue worker jobs takes cancel retry denoise play spectrogram pull; do
 	wrong 2 "$verb is not part of this version" "$verb"
 done
 wrong 2 'models takes no argument' models x
@@ -172,12 +172,16 @@ check 'renders a demonstration into the library' made_by "$take" starter
 check 'of ten seconds' [ "$(stat -c %s "$take")" -gt 1280000 ]
 
 # Every option has its place in the manual.
-run "$woodshed" render --help
-check 'the help lists them' [ "$(grep -c ' --[a-z]' "$scratch/out")" -ge 20 ]
-for option in $(sed -n 's/^ .*--\([a-z-]*\).*/\1/p' "$scratch/out"); do
-	check "--$option is in the manual" grep -qE "Fl (. , )?-$option( |\$)" "$manual"
+for verb in 'render' 'export' 'models' 'recipe' 'recipe --verify'; do
+	# shellcheck disable=SC2086
+	run "$woodshed" $verb --help
+	check "$verb --help lists options" [ "$(grep -c ' --[a-z]' "$scratch/out")" -ge 7 ]
+	for option in $(sed -n 's/^ .* --\([a-z-]*\).*/\1/p' "$scratch/out"); do
+		check "$verb --$option is in the manual" grep -qE "Fl (. , )?-$option( |\$)" "$manual"
+	done
 done
-for words in '--help' '--version' 'render --version' 'doctor --help' 'recipe --help' 'doctor'; do
+for words in '--help' '--version' 'render --version' 'doctor --help' 'recipe --help' \
+	'recipe --verify --version' 'export --help' 'export --version' 'doctor'; do
 	# shellcheck disable=SC2086
 	run "$woodshed" $words
 	check "woodshed $words" succeeds
