@@ -1,5 +1,5 @@
-/* Audio files: a writer that never leaves half a file, a reader for whatever
- * libsndfile knows, and the recipe that a written file carries.
+/* Audio files: a writer of WAV and FLAC that never leaves half a file, a reader
+ * for whatever libsndfile knows, and the recipe that a written file carries.
  *
  * Writing: open, add frames as they come, commit, close.  The samples go to a
  * temporary file ".NAME.xxxxxxxx.tmp" in the target's folder; commit fills in
@@ -27,17 +27,24 @@ enum {
 	AUDIO_COMMENT_MAX = 1999,
 };
 
-enum audio_format { AUDIO_FLOAT, AUDIO_PCM24, AUDIO_PCM16 };
+/* WAV in three, FLAC in two. */
+enum audio_format { AUDIO_FLOAT, AUDIO_PCM24, AUDIO_PCM16, AUDIO_FLAC24, AUDIO_FLAC16 };
 
 struct audio_writer_desc {
 	const char *path;
 	int channels;
 	int rate_hz;
 	enum audio_format format;
-	const char *recipe;  /* JSON, stored in the chunk `wshd`; NULL: none */
-	const char *comment; /* its short form, stored in LIST/INFO ICMT; NULL: none */
-	bool keep_existing;  /* an existing file is an error instead of replaced */
-	uint64_t riff_max;   /* bytes above which the file is RF64; 0: the format's 4 GB */
+	/* Texts, NULL: none.  In a WAV file they are the chunk `wshd` and ICMT and
+	 * ICOP in LIST/INFO, in a FLAC file the comments WOODSHED_RECIPE, COMMENT
+	 * and COPYRIGHT. */
+	const char *recipe;    /* JSON */
+	const char *comment;   /* the recipe's short form */
+	const char *copyright; /* whose rules hold for the samples; at most AUDIO_COMMENT_MAX */
+	bool is_private;       /* for the user alone (0600), whatever the umask */
+	bool keep_existing;    /* an existing file is an error instead of replaced */
+	bool numbered;         /* an existing file stays; the new one becomes "NAME (2).wav" */
+	uint64_t riff_max;     /* bytes above which the file is RF64; 0: the format's 4 GB */
 };
 
 struct audio_writer;
@@ -46,13 +53,17 @@ struct audio_writer;
  * folder, a device or a pipe, or that may not be written, is refused here. */
 int audio_writer_open(const struct audio_writer_desc *d, struct audio_writer **ret, struct err *e);
 
-/* Appends interleaved frames.  Float files store the samples untouched; PCM
- * rounds x * 2^(bits-1) to the nearest integer and clips it, without dither.
- * NaN and infinite samples are refused.  After a failure only close is left. */
+/* Appends interleaved frames.  Float files store the samples untouched; others
+ * hold audio_round() of them, without dither.  NaN and infinite samples are
+ * refused.  After a failure only close is left. */
 int audio_writer_add(struct audio_writer *w, const float *samples, size_t n_frames, struct err *e);
 
 /* Gives the file its final name.  To be called once. */
 int audio_writer_commit(struct audio_writer *w, struct err *e);
+
+/* After a commit: the path of the file (with its number, if it got one) and its
+ * size in bytes.  The path is the writer's, until close. */
+const char *audio_writer_path(const struct audio_writer *w, uint64_t *ret_bytes);
 
 /* Frees; removes the temporary file unless committed.  NULL-safe. */
 void audio_writer_close(struct audio_writer *w);
@@ -65,11 +76,18 @@ int audio_remove_abandoned(int dir_fd, const char *name);
  * handlers that end the process.  A writer hit by it can no longer commit. */
 void audio_writer_unlink_all(void);
 
+/* Bits of an integer sample; 0: float. */
+int audio_bits(enum audio_format format);
+
+/* x * 2^(bits-1), rounded to the nearest integer and clipped to what `bits` hold. */
+int32_t audio_round(float x, int bits);
+
 struct audio {
 	float *samples; /* interleaved; owned, freed by audio_done */
 	size_t n_frames;
 	int channels;
 	int rate_hz;
+	int bits; /* of the integers in the file; 0: floats, or nobody can tell */
 };
 
 struct audio_read_desc {
@@ -87,10 +105,13 @@ struct audio_read_desc {
 int audio_read(const struct audio_read_desc *d, struct audio *ret, struct err *e);
 void audio_done(struct audio *a);
 
-/* The recipe stored in a WAV file, without a newline at its end, as
- * NUL-terminated UTF-8, to be freed by the caller.  ERR_FORMAT when the file is no WAV file, or
- * holds no recipe or a damaged one.  The text comes from a file: whoever parses it must not trust
- * it. */
+/* Another rate for what was read, as above.  On failure *a is empty. */
+int audio_resample(struct audio *a, int rate_hz, struct err *e);
+
+/* The recipe stored in a WAV or FLAC file, without a newline at its end, as
+ * NUL-terminated UTF-8, to be freed by the caller.  ERR_FORMAT when the file is
+ * neither, or holds no recipe or a damaged one.  The text comes from a file:
+ * whoever parses it (recipe_parse()) must not trust it. */
 int audio_read_recipe(const char *path, char **ret, struct err *e);
 
 #endif

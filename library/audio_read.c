@@ -65,6 +65,23 @@ static int check_info(const SF_INFO *info, const struct audio_read_desc *d, stru
 	return 0;
 }
 
+static int bits_of(int format)
+{
+	switch (format & SF_FORMAT_SUBMASK) {
+	case SF_FORMAT_PCM_S8:
+	case SF_FORMAT_PCM_U8:
+		return 8;
+	case SF_FORMAT_PCM_16:
+		return 16;
+	case SF_FORMAT_PCM_24:
+		return 24;
+	case SF_FORMAT_PCM_32:
+		return 32;
+	default:
+		return 0;
+	}
+}
+
 /* The header's length is a claim: memory for it is not touched before there
  * are samples to fill it, and what the file does not hold is not counted. */
 static int read_samples(
@@ -81,6 +98,7 @@ static int read_samples(
 	a->samples = mem;
 	a->channels = info->channels;
 	a->rate_hz = info->samplerate;
+	a->bits = bits_of(info->format);
 	while (done < info->frames) {
 		k = info->frames - done < BLOCK_FRAMES ? info->frames - done : BLOCK_FRAMES;
 		k = sf_readf_float(f, a->samples + done * info->channels, k);
@@ -181,6 +199,20 @@ static int convert(struct audio *a, const struct audio_read_desc *d, struct err 
 	if (!rc && d->channels && d->channels != a->channels)
 		rc = copy_to_channels(a, d->channels, e);
 	return rc ? err_wrap(e, rc, "cannot read '%s'", d->path) : 0;
+}
+
+int audio_resample(struct audio *a, int rate_hz, struct err *e)
+{
+	int rc = 0;
+
+	if (rate_hz < AUDIO_RATE_MIN || rate_hz > AUDIO_RATE_MAX)
+		rc = err_set(e, ERR_ARG, "cannot resample to %d Hz; %d to %d work", rate_hz,
+			AUDIO_RATE_MIN, AUDIO_RATE_MAX);
+	else if (rate_hz != a->rate_hz)
+		rc = resample(a, rate_hz, e);
+	if (rc)
+		audio_done(a);
+	return rc;
 }
 
 int audio_read(const struct audio_read_desc *d, struct audio *ret, struct err *e)

@@ -1,4 +1,5 @@
-/* The recipe of a WAV file: walks the chunks until `wshd`.  The file may be
+/* The recipe of a WAV file (walks the chunks until `wshd`) or of a FLAC file
+ * (walks the metadata until the comment WOODSHED_RECIPE).  The file may be
  * hostile: chunks may lie about their size, nothing is allocated before the
  * size was compared with the limit and with the file. */
 #include "library/audio.h"
@@ -7,14 +8,16 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "library/audio_flac.h"
 #include "library/base/arena.h"
 #include "library/base/err.h"
 #include "library/base/str.h"
 
-enum { CHUNKS_MAX = 4096 };
+enum { CHUNKS_MAX = 4096, FLAC_COMMENTS = 4 };
 
 struct walk {
 	const char *path;
@@ -103,22 +106,21 @@ static int skip(struct walk *w, const unsigned char id[4], uint64_t size, struct
 	return 0;
 }
 
-static int walk_chunks(struct walk *w, char **ret, struct err *e)
+static int holds_none(const struct walk *w, struct err *e)
 {
-	unsigned char head[12];
-	int rc = w->size < sizeof head ? 0 : take(w, head, sizeof head, e);
+	return err_set(e, ERR_FORMAT,
+		"'%s' holds no recipe; give a file that woodshed wrote and no other program "
+		"changed",
+		w->path);
+}
 
-	if (rc)
-		return rc;
-	if (w->size < sizeof head || (memcmp(head, "RIFF", 4) && memcmp(head, "RF64", 4)) ||
-		memcmp(head + 8, "WAVE", 4))
-		return err_set(e, ERR_FORMAT,
-			"cannot read the recipe of '%s': it is no WAV file; give one that woodshed "
-			"wrote",
-			w->path);
+static int walk_riff(struct walk *w, char **ret, struct err *e)
+{
+	unsigned char head[8];
+
 	for (int i = 0; i < CHUNKS_MAX && w->size - w->at >= 8; i++) {
 		uint64_t size;
-		rc = take(w, head, 8, e);
+		int rc = take(w, head, 8, e);
 		if (rc)
 			return rc;
 		size = load_le(head + 4, 4);
@@ -130,9 +132,86 @@ static int walk_chunks(struct walk *w, char **ret, struct err *e)
 		if (rc)
 			return rc;
 	}
+	return holds_none(w, e);
+}
+
+/* Four bytes that lie before `end`, as a length. */
+static int take_length(struct walk *w, uint64_t end, uint64_t *ret, struct err *e)
+{
+	unsigned char le[4];
+	int rc = end - w->at < sizeof le ? damaged(w, e) : take(w, le, sizeof le, e);
+
+	if (!rc)
+		*ret = load_le(le, sizeof le);
+	return rc;
+}
+
+/* The block of comments that ends at `end`; *ret stays NULL when it holds no recipe. */
+static int walk_comments(struct walk *w, uint64_t end, char **ret, struct err *e)
+{
+	const size_t n_key = sizeof AUDIO_FLAC_RECIPE - 1;
+	uint64_t size, n_comments = 0;
+	char key[sizeof AUDIO_FLAC_RECIPE];
+	int rc = take_length(w, end, &size, e);
+
+	if (!rc && size > end - w->at)
+		rc = damaged(w, e);
+	if (rc)
+		return rc;
+	w->at += size; /* the name of the encoder */
+	rc = take_length(w, end, &n_comments, e);
+	while (!rc && n_comments--) { /* each has four bytes at least, so this ends with the file */
+		rc = take_length(w, end, &size, e);
+		if (!rc && size > end - w->at)
+			rc = damaged(w, e);
+		if (!rc && size >= n_key) {
+			rc = take(w, key, n_key, e);
+			size -= n_key;
+			if (!rc && !strncasecmp(key, AUDIO_FLAC_RECIPE, n_key))
+				return take_recipe(w, size, ret, e);
+		}
+		w->at += rc ? 0 : size;
+	}
+	return rc;
+}
+
+static int walk_flac(struct walk *w, char **ret, struct err *e)
+{
+	unsigned char head[4] = {0};
+
+	for (int i = 0; i < CHUNKS_MAX && !(head[0] & 0x80); i++) {
+		uint64_t size;
+		int rc = take(w, head, sizeof head, e);
+		if (rc)
+			return rc;
+		size = (uint64_t)head[1] << 16 | (uint64_t)head[2] << 8 | head[3];
+		if (size > w->size - w->at)
+			return damaged(w, e);
+		if ((head[0] & 0x7f) == FLAC_COMMENTS) {
+			rc = walk_comments(w, w->at + size, ret, e);
+			return rc || *ret ? rc : holds_none(w, e);
+		}
+		w->at += size;
+	}
+	return holds_none(w, e);
+}
+
+static int walk(struct walk *w, char **ret, struct err *e)
+{
+	unsigned char head[12] = {0};
+	int rc = w->size < sizeof head ? 0 : take(w, head, sizeof head, e);
+
+	if (rc)
+		return rc;
+	if ((!memcmp(head, "RIFF", 4) || !memcmp(head, "RF64", 4)) && !memcmp(head + 8, "WAVE", 4))
+		return walk_riff(w, ret, e);
+	if (!memcmp(head, "fLaC", 4)) {
+		w->at = 4;
+		return walk_flac(w, ret, e);
+	}
 	return err_set(e, ERR_FORMAT,
-		"'%s' holds no recipe; give a file that woodshed wrote and no other program "
-		"changed",
+		"cannot read the recipe of '%s': it is no WAV file and no FLAC file; give one that "
+		"woodshed wrote",
 		w->path);
 }
 
@@ -148,11 +227,11 @@ int audio_read_recipe(const char *path, char **ret, struct err *e)
 		return err_errno(
 			e, errno, "cannot read '%s' (check the name and permissions)", path);
 	if (fstat(w.fd, &st) || !S_ISREG(st.st_mode)) {
-		rc = err_set(e, ERR_IO, "cannot read '%s': it is no regular file; give a WAV file",
-			path);
+		rc = err_set(e, ERR_IO,
+			"cannot read '%s': it is no regular file; give a WAV or FLAC file", path);
 	} else {
 		w.size = (uint64_t)st.st_size;
-		rc = walk_chunks(&w, ret, e);
+		rc = walk(&w, ret, e);
 	}
 	close(w.fd);
 	return rc;

@@ -1,9 +1,9 @@
-/* The WAV writer.
+/* The writer of WAV files, and of FLAC files with audio_flac.c.
  *
  *	RIFF size WAVE		RF64 -1 above 4 GB
  *	JUNK 28			room for ds64, which RF64 needs
  *	fmt , fact (float)
- *	LIST INFO ISFT ICMT	program, short form of the recipe
+ *	LIST INFO ISFT ICMT ICOP	program, short form of the recipe, copyright
  *	wshd			the recipe
  *	data
  *
@@ -24,15 +24,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "library/audio_flac.h"
 #include "library/base/arena.h"
 #include "library/base/err.h"
 #include "library/base/str.h"
+#include "library/names.h"
 
 enum {
 	BUFFER = 64 * 1024,
 	WRITERS_MAX = 64,
 	NAME_SIZE = 256, /* NAME_MAX and the NUL */
 	NAME_KEEP = 200, /* of the target's name in the temporary one */
+	NUMBERS_MAX = 9999,
 };
 
 /* What a signal handler may touch: never freed, so that it finds valid memory
@@ -49,20 +52,46 @@ static struct slot slots[WRITERS_MAX];
 
 struct audio_writer {
 	struct audio_writer_desc d; /* strings owned */
-	char *name;                 /* last part of the path; borrowed from d.path */
+	const char *name;           /* last part of the path; borrowed from d.path */
+	struct flac *flac;          /* of a FLAC file */
 	struct slot *slot;          /* NULL until the temporary file exists */
 	int dir_fd;
 	int fd;
 	bool failed;
 	uint64_t n_frames;
 	size_t header_size;
+	uint64_t n_bytes; /* of the finished file */
 	size_t n_buffer;
-	unsigned char buffer[BUFFER];
+	union {
+		unsigned char buffer[BUFFER];
+		int32_t integers[BUFFER / sizeof(int32_t)]; /* for FLAC; whole frames */
+	};
 };
 
+int audio_bits(enum audio_format format)
+{
+	switch (format) {
+	case AUDIO_PCM24:
+	case AUDIO_FLAC24:
+		return 24;
+	case AUDIO_PCM16:
+	case AUDIO_FLAC16:
+		return 16;
+	case AUDIO_FLOAT:
+		break;
+	}
+	return 0;
+}
+
+static bool is_flac(enum audio_format format)
+{
+	return format == AUDIO_FLAC24 || format == AUDIO_FLAC16;
+}
+
+/* In a WAV file. */
 static int sample_size(enum audio_format format)
 {
-	return format == AUDIO_FLOAT ? 4 : format == AUDIO_PCM24 ? 3 : 2;
+	return format == AUDIO_FLOAT ? 4 : audio_bits(format) / 8;
 }
 
 static const char *remedy(int errno_value)
@@ -81,6 +110,8 @@ static const char *remedy(int errno_value)
 	case EMFILE:
 	case ENFILE:
 		return "close other files or programs first";
+	case EEXIST:
+		return "choose another name, or remove some of the files there";
 	case EIO:
 		return "the disk may be failing, or was taken out";
 	default:
@@ -94,6 +125,11 @@ static int fail(struct err *e, const char *path, int errno_value)
 
 	return err_set(e, errno_value == ENOMEM ? ERR_NOMEM : ERR_IO, "cannot write '%s': %s; %s",
 		path, strerror_r(errno_value, reason, sizeof reason), remedy(errno_value));
+}
+
+static bool is_short_text(const char *s)
+{
+	return !s || (strlen(s) <= AUDIO_COMMENT_MAX && is_utf8(s, strlen(s)));
 }
 
 static int check_desc(const struct audio_writer_desc *d, struct err *e)
@@ -112,11 +148,15 @@ static int check_desc(const struct audio_writer_desc *d, struct err *e)
 			"the recipe for '%s' is no UTF-8 text of at most %d bytes; "
 			"shorten the prompt",
 			d->path, AUDIO_RECIPE_MAX);
-	if (d->comment && (strlen(d->comment) > AUDIO_COMMENT_MAX ||
-				  !is_utf8(d->comment, strlen(d->comment))))
+	if (!is_short_text(d->comment) || !is_short_text(d->copyright))
 		return err_set(e, ERR_ARG,
 			"the comment for '%s' is no UTF-8 text of at most %d bytes; shorten it",
 			d->path, AUDIO_COMMENT_MAX);
+	if (is_flac(d->format) &&
+		(d->channels > AUDIO_FLAC_CHANNELS_MAX || d->rate_hz > AUDIO_FLAC_RATE_MAX))
+		return err_set(e, ERR_UNSUPPORTED,
+			"cannot write '%s': FLAC takes %d channels and %d Hz at most; write WAV",
+			d->path, AUDIO_FLAC_CHANNELS_MAX, AUDIO_FLAC_RATE_MAX);
 	return 0;
 }
 
@@ -164,7 +204,7 @@ static int open_folder(struct audio_writer *w, struct err *e)
 	char *slash = strrchr(w->d.path, '/');
 	char *dir;
 
-	w->name = slash ? slash + 1 : (char *)w->d.path;
+	w->name = slash ? slash + 1 : w->d.path;
 	dir = slash ? xstrdup(w->d.path) : xstrdup(".");
 	if (slash)
 		dir[slash - w->d.path + (slash == w->d.path)] = '\0';
@@ -282,14 +322,16 @@ static void add_fmt(struct str *b, const struct audio_writer_desc *d)
 		add_le(b, 0, 2); /* no extension */
 }
 
-static void add_info(struct str *b, const char *comment)
+static void add_info(struct str *b, const struct audio_writer_desc *d)
 {
 	struct str info = {0};
 
 	str_add(&info, "INFO");
 	add_chunk(&info, "ISFT", "woodshed", 9);
-	if (comment)
-		add_chunk(&info, "ICMT", comment, strlen(comment) + 1);
+	if (d->comment)
+		add_chunk(&info, "ICMT", d->comment, strlen(d->comment) + 1);
+	if (d->copyright)
+		add_chunk(&info, "ICOP", d->copyright, strlen(d->copyright) + 1);
 	add_chunk(b, "LIST", info.s, info.n);
 	str_done(&info);
 }
@@ -330,7 +372,7 @@ static void build_header(
 		add_le(b, 4, 4);
 		add_le(b, rf64 ? UINT32_MAX : n_frames, 4);
 	}
-	add_info(b, d->comment);
+	add_info(b, d);
 	if (d->recipe)
 		add_recipe(b, d->recipe);
 	str_add(b, "data");
@@ -353,12 +395,17 @@ static int write_all(struct audio_writer *w, const void *data, size_t n, struct 
 	return 0;
 }
 
+/* n_buffer counts bytes, and integers of a FLAC file. */
 static int flush(struct audio_writer *w, struct err *e)
 {
 	size_t n = w->n_buffer;
+	int errno_value;
 
 	w->n_buffer = 0;
-	return write_all(w, w->buffer, n, e);
+	if (!w->flac)
+		return write_all(w, w->buffer, n, e);
+	errno_value = n ? flac_add(w->flac, w->integers, n / (size_t)w->d.channels) : 0;
+	return errno_value ? fail(e, w->d.path, errno_value) : 0;
 }
 
 static int write_header(struct audio_writer *w, struct err *e)
@@ -373,21 +420,29 @@ static int write_header(struct audio_writer *w, struct err *e)
 	return rc;
 }
 
+static int begin_file(struct audio_writer *w, struct err *e)
+{
+	int errno_value;
+
+	if (!is_flac(w->d.format))
+		return write_header(w, e);
+	errno_value = flac_open(&w->d, w->fd, &w->flac);
+	return errno_value ? fail(e, w->d.path, errno_value) : 0;
+}
+
 int audio_writer_open(const struct audio_writer_desc *d, struct audio_writer **ret, struct err *e)
 {
 	struct audio_writer *w;
+	int mode = -1, rc;
 	char *path;
-	int mode;
-	int rc;
 
 	*ret = NULL;
 	rc = check_desc(d, e);
+	if (!rc && !d->numbered)
+		rc = check_target(d, d->path, &mode, e);
 	if (rc)
 		return rc;
-	rc = check_target(d, d->path, &mode, e);
-	if (rc)
-		return rc;
-	path = resolve(d->path);
+	path = d->numbered ? xstrdup(d->path) : resolve(d->path);
 	if (!path)
 		return err_set(e, ERR_IO,
 			"cannot write '%s': it is a link to a file that does not exist; remove it",
@@ -397,12 +452,13 @@ int audio_writer_open(const struct audio_writer_desc *d, struct audio_writer **r
 	w->d.path = path;
 	w->d.recipe = d->recipe ? xstrdup(d->recipe) : NULL;
 	w->d.comment = d->comment ? xstrdup(d->comment) : NULL;
+	w->d.copyright = d->copyright ? xstrdup(d->copyright) : NULL;
 	w->fd = w->dir_fd = -1;
 	rc = open_folder(w, e);
 	if (!rc)
-		rc = create_temporary(w, mode, e);
+		rc = create_temporary(w, d->is_private ? 0600 : mode, e);
 	if (!rc)
-		rc = write_header(w, e);
+		rc = begin_file(w, e);
 	if (rc) {
 		audio_writer_close(w);
 		return rc;
@@ -411,26 +467,43 @@ int audio_writer_open(const struct audio_writer_desc *d, struct audio_writer **r
 	return 0;
 }
 
-static void put_sample(unsigned char *p, float x, enum audio_format format)
+int32_t audio_round(float x, int bits)
 {
-	double top = format == AUDIO_PCM24 ? 0x1p23 : 0x1p15;
-	double v = (double)x * top;
-	uint32_t bits;
+	double top = (double)(INT64_C(1) << (bits - 1)), v = (double)x * top;
 
-	if (format == AUDIO_FLOAT) {
-		memcpy(&bits, &x, 4);
-	} else {
-		v = v < -top ? -top : v > top - 1 ? top - 1 : v;
-		bits = (uint32_t)lrint(v);
+	return (int32_t)lrint(v < -top ? -top : v > top - 1 ? top - 1 : v);
+}
+
+static void put_sample(struct audio_writer *w, float x)
+{
+	int bits = audio_bits(w->d.format);
+	uint32_t word;
+
+	if (w->flac) {
+		w->integers[w->n_buffer++] = audio_round(x, bits);
+		return;
 	}
-	bits = htole32(bits);
-	memcpy(p, &bits, (size_t)sample_size(format));
+	if (bits)
+		word = (uint32_t)audio_round(x, bits);
+	else
+		memcpy(&word, &x, 4);
+	word = htole32(word);
+	memcpy(w->buffer + w->n_buffer, &word, (size_t)sample_size(w->d.format));
+	w->n_buffer += (size_t)sample_size(w->d.format);
+}
+
+/* Whether a sample at the start of a frame, or any in a WAV file, may not fit. */
+static bool is_full(const struct audio_writer *w, bool starts_frame)
+{
+	if (w->flac)
+		return starts_frame &&
+		       w->n_buffer + (size_t)w->d.channels > BUFFER / sizeof(int32_t);
+	return w->n_buffer + sizeof(float) > BUFFER;
 }
 
 int audio_writer_add(struct audio_writer *w, const float *samples, size_t n_frames, struct err *e)
 {
-	size_t size = (size_t)sample_size(w->d.format);
-	size_t n = n_frames * (size_t)w->d.channels;
+	size_t n_channels = (size_t)w->d.channels, n = n_frames * n_channels;
 	int rc;
 
 	if (w->failed)
@@ -441,57 +514,104 @@ int audio_writer_add(struct audio_writer *w, const float *samples, size_t n_fram
 			return err_set(e, ERR_FORMAT,
 				"cannot write '%s': sample %zu of frame %llu is not a number; "
 				"the audio is broken, check the model's weights",
-				w->d.path, i % (size_t)w->d.channels,
-				(unsigned long long)(w->n_frames + i / (size_t)w->d.channels));
+				w->d.path, i % n_channels,
+				(unsigned long long)(w->n_frames + i / n_channels));
 		}
-		if (w->n_buffer + size > BUFFER) {
+		if (is_full(w, i % n_channels == 0)) {
 			rc = flush(w, e);
 			w->failed = rc;
 			if (rc)
 				return rc;
 		}
-		put_sample(w->buffer + w->n_buffer, samples[i], w->d.format);
-		w->n_buffer += size;
+		put_sample(w, samples[i]);
 	}
 	w->n_frames += n_frames;
 	return 0;
 }
 
-/* The last step: the temporary name becomes the final one. */
-static int give_name(struct audio_writer *w)
+/* The temporary name becomes `name`, which nobody else has; -1 and errno. */
+static int give_new_name(const struct audio_writer *w, const char *name)
 {
 	const char *from = w->slot->name;
 
-	if (!w->d.keep_existing)
-		return renameat(w->dir_fd, from, w->dir_fd, w->name);
-	if (!renameat2(w->dir_fd, from, w->dir_fd, w->name, RENAME_NOREPLACE))
+	if (!renameat2(w->dir_fd, from, w->dir_fd, name, RENAME_NOREPLACE))
 		return 0;
 	if (errno != EINVAL && errno != ENOSYS)
 		return -1;
 	/* not every file system knows that flag, but a hard link replaces nothing either */
-	if (linkat(w->dir_fd, from, w->dir_fd, w->name, 0))
+	if (linkat(w->dir_fd, from, w->dir_fd, name, 0))
 		return -1;
 	return unlinkat(w->dir_fd, from, 0);
 }
 
-int audio_writer_commit(struct audio_writer *w, struct err *e)
+/* The first free one of "NAME.wav", "NAME (2).wav", ...  The path follows. */
+static int give_number(struct audio_writer *w)
+{
+	const char *slash = strrchr(w->d.path, '/');
+	struct str path = {0};
+	char name[NAMES_SIZE];
+
+	for (unsigned k = 1; k <= NUMBERS_MAX; k++) {
+		names_numbered(w->name, k, name);
+		if (give_new_name(w, name)) {
+			if (errno != EEXIST)
+				return -1;
+			continue;
+		}
+		if (slash)
+			str_add_n(&path, w->d.path, (size_t)(slash + 1 - w->d.path));
+		str_add(&path, name);
+		free((char *)w->d.path);
+		w->d.path = w->name = path.s;
+		return 0;
+	}
+	return -1;
+}
+
+/* The last step. */
+static int give_name(struct audio_writer *w)
+{
+	if (w->d.numbered)
+		return give_number(w);
+	if (w->d.keep_existing)
+		return give_new_name(w, w->name);
+	return renameat(w->dir_fd, w->slot->name, w->dir_fd, w->name);
+}
+
+/* What the head of the file could not tell before all samples were there. */
+static int finish_file(struct audio_writer *w, struct err *e)
 {
 	uint64_t data = w->n_frames * (uint64_t)w->d.channels * (uint64_t)sample_size(w->d.format);
+	struct stat st;
+	int rc = flush(w, e), errno_value = 0;
+
+	if (!rc && w->flac)
+		errno_value = flac_finish(w->flac);
+	if (!rc && !w->flac && data % 2)
+		rc = write_all(w, "", 1, e);
+	if (!rc && !w->flac)
+		rc = write_header(w, e);
+	if (rc)
+		return rc;
+	if (!errno_value && (fsync(w->fd) || fstat(w->fd, &st)))
+		errno_value = errno;
+	if (errno_value)
+		return fail(e, w->d.path, errno_value);
+	w->n_bytes = (uint64_t)st.st_size;
+	return 0;
+}
+
+int audio_writer_commit(struct audio_writer *w, struct err *e)
+{
 	int fd = w->fd;
 	int rc;
 
 	if (w->failed || !w->slot)
 		return err_set(e, ERR_IO, "cannot write '%s' after an earlier failure", w->d.path);
 	w->failed = true; /* until all is well */
-	rc = flush(w, e);
-	if (!rc && data % 2)
-		rc = write_all(w, "", 1, e);
-	if (!rc)
-		rc = write_header(w, e);
+	rc = finish_file(w, e);
 	if (rc)
 		return rc;
-	if (fsync(fd))
-		return fail(e, w->d.path, errno);
 	/* Synced, so that closing can tell no news; its lock is held until it has
 	 * its name. */
 	if (give_name(w))
@@ -506,6 +626,12 @@ int audio_writer_commit(struct audio_writer *w, struct err *e)
 	return 0;
 }
 
+const char *audio_writer_path(const struct audio_writer *w, uint64_t *ret_bytes)
+{
+	*ret_bytes = w->n_bytes;
+	return w->d.path;
+}
+
 void audio_writer_close(struct audio_writer *w)
 {
 	if (!w)
@@ -514,6 +640,7 @@ void audio_writer_close(struct audio_writer *w)
 		unlinkat(w->dir_fd, w->slot->name, 0);
 		atomic_store(&w->slot->state, SLOT_FREE);
 	}
+	flac_close(w->flac);
 	if (w->fd >= 0)
 		close(w->fd);
 	if (w->dir_fd >= 0)
@@ -521,6 +648,7 @@ void audio_writer_close(struct audio_writer *w)
 	free((char *)w->d.path);
 	free((char *)w->d.recipe);
 	free((char *)w->d.comment);
+	free((char *)w->d.copyright);
 	free(w);
 }
 

@@ -43,6 +43,16 @@ static double median(double *v, size_t n)
 	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
+static int last_length(struct db *db, const char *model, double *ret, struct err *e)
+{
+	struct query q = db_query(db,
+		"SELECT seconds FROM measures WHERE model = ?1 ORDER BY id DESC LIMIT 1", "t",
+		model);
+
+	*ret = query_next(&q) ? query_num(&q, 0) : 0;
+	return query_done(&q, e);
+}
+
 int forecast_take(struct db *db, const char *model, const char *device, double seconds,
 	struct forecast *ret, struct err *e)
 {
@@ -50,15 +60,18 @@ int forecast_take(struct db *db, const char *model, const char *device, double s
 	size_t n = 0, n_loads = 0;
 	/* Per second of music; the cost of a second grows with the take, so those of
 	 * about this length tell most. */
-	struct query q = db_query(db,
+	int rc = seconds > 0 ? 0 : last_length(db, model, &seconds, e);
+	struct query q;
+
+	*ret = (struct forecast){.load_s = NAN, .wall_s = NAN, .seconds = seconds};
+	if (rc)
+		return rc;
+	q = db_query(db,
 		"SELECT wall_s / (seconds * takes), 1.0 * bytes / (seconds * takes), load_s FROM"
 		" (SELECT * FROM measures WHERE model = ?1 AND (?2 IS NULL OR device = ?2)"
 		"  AND seconds > 0 ORDER BY id DESC LIMIT 100)"
 		" ORDER BY abs(ln(seconds / ?3)), id DESC",
 		"ttd", model, device, seconds > 0 ? seconds : 1.0);
-	int rc;
-
-	*ret = (struct forecast){.load_s = NAN, .wall_s = NAN};
 	while (query_next(&q)) {
 		if (n < SEEN_MAX) {
 			rate[n] = query_num(&q, 0);

@@ -22,6 +22,7 @@ struct measure {
 int forecast_measured(struct db *db, const struct measure *m, int64_t now_ms, struct err *e);
 
 struct forecast {
+	double seconds; /* of a take; 0: not known */
 	double load_s;  /* once, if the model is not loaded; NaN: not known yet */
 	double wall_s;  /* for each take; NaN: not known yet */
 	uint64_t bytes; /* for each take; 0: not known yet */
@@ -29,7 +30,8 @@ struct forecast {
 };
 
 /* The last renders of that model (device NULL: on any), most alike in length
- * first.  A model never rendered gives NaN and 0, not an error. */
+ * first; seconds 0: as long as the last one.  A model never rendered gives NaN and 0, not an error.
+ */
 int forecast_take(struct db *db, const char *model, const char *device, double seconds,
 	struct forecast *ret, struct err *e);
 

@@ -25,22 +25,29 @@ static const struct verb {
 	enum where where;
 	const char *help;
 	int (*run)(struct globals *g, const struct environment *env, int argc, char **argv);
+	const char *engine_option; /* with which a verb is the engine's after all; or NULL */
 } verbs[] = {
-	{"render", ENGINE, "render PROMPT    make music from a text", NULL},
-	{"models", HERE, "models           list installed models", verb_models},
-	{"pull", HERE, "pull MODEL       fetch a model from Hugging Face", verb_pull},
-	{"recipe", HERE, "recipe FILE.wav  print how a file was made", verb_recipe},
-	{"doctor", ENGINE, "doctor           report devices, memory, library and models", NULL},
-	{"queue", LATER, NULL, NULL},
-	{"worker", LATER, NULL, NULL},
-	{"jobs", LATER, NULL, NULL},
-	{"takes", LATER, NULL, NULL},
-	{"cancel", LATER, NULL, NULL},
-	{"retry", LATER, NULL, NULL},
-	{"denoise", LATER, NULL, NULL},
-	{"export", LATER, NULL, NULL},
-	{"play", LATER, NULL, NULL},
-	{"spectrogram", LATER, NULL, NULL},
+	{"render", ENGINE, "render PROMPT       make music from a text", NULL, NULL},
+	{"queue", ENGINE, "queue PROMPT        add work to the queue", NULL, NULL},
+	{"worker", ENGINE, "worker              do the work in the queue", NULL, NULL},
+	{"jobs", HERE, "jobs                list the queue", verb_jobs, NULL},
+	{"cancel", HERE, "cancel JOB...       stop work, or take it out of the queue", verb_cancel,
+		NULL},
+	{"retry", HERE, "retry JOB...        queue again what failed", verb_retry, NULL},
+	{"takes", HERE, "takes [FILTER]...   list what was made", verb_takes, NULL},
+	{"export", HERE, "export FILE... DIR  write takes for others: format, loudness, name",
+		verb_export, NULL},
+	{"models", HERE, "models              list installed models", verb_models, NULL},
+	{"pull", HERE, "pull MODEL          fetch a model from Hugging Face", verb_pull, NULL},
+	{"unload", HERE, "unload              workers free the model they hold", verb_unload, NULL},
+	{"recipe", HERE, "recipe FILE         print how a file was made, or --verify it",
+		verb_recipe, "--verify"},
+	{"backup", HERE, "backup FILE         copy the library's database", verb_backup, NULL},
+	{"doctor", ENGINE, "doctor              report devices, memory, library and models", NULL,
+		NULL},
+	{"denoise", LATER, NULL, NULL, NULL},
+	{"play", LATER, NULL, NULL, NULL},
+	{"spectrogram", LATER, NULL, NULL, NULL},
 };
 
 enum { N_VERBS = sizeof(verbs) / sizeof(*verbs) };
@@ -154,6 +161,15 @@ static int demonstrate(int argc, char **argv)
 	return status;
 }
 
+/* Whether `word` is among the options: before a "--". */
+static bool has_option(int argc, char **argv, const char *word)
+{
+	for (int i = 0; i < argc && strcmp(argv[i], "--"); i++)
+		if (!strcmp(argv[i], word))
+			return true;
+	return false;
+}
+
 /* words: argv of main, kept as it was for the engine. */
 static int run_verb(struct globals *g, char **words, int argc, char **argv)
 {
@@ -166,13 +182,13 @@ static int run_verb(struct globals *g, char **words, int argc, char **argv)
 			v = &verbs[i];
 	if (!v)
 		return fail_unknown(argv[0]);
-	if (v->where == ENGINE)
+	if (v->where == ENGINE ||
+		(v->engine_option && has_option(argc - 1, argv + 1, v->engine_option)))
 		return run_engine(words);
 	if (v->where == HERE)
 		return v->run(g, &env, argc - 1, argv + 1);
 	snprintf(text, sizeof(text),
-		"%s is not part of this version; render, models, pull, recipe and doctor are",
-		v->name);
+		"%s is not part of this version; woodshed --help lists what is", v->name);
 	complain(text);
 	return 2;
 }

@@ -303,7 +303,7 @@ int verb_pull(struct globals *g, const struct environment *env, int argc, char *
 		.argv = argv,
 	};
 	struct err e = {0};
-	int rc = begin_verb(&o, g,
+	int rc = verb_begin(&o, g,
 		"usage: woodshed pull [--json] MODEL\n\n"
 		"Fetches a model that woodshed models lists, or any other by its repository on\n"
 		"Hugging Face, OWNER/NAME.  A pull that was cut goes on where it ended.\n\n",
@@ -320,5 +320,5 @@ int verb_pull(struct globals *g, const struct environment *env, int argc, char *
 		complain("cancelled; what is here is kept: pull again to go on");
 		return 128 + stop_signal;
 	}
-	return rc ? fail_verb(rc, &e) : finish_output();
+	return rc ? verb_fail(rc, &e) : finish_output();
 }

@@ -4,12 +4,8 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
-#include "library/audio.h"
 #include "library/base/arena.h"
 #include "library/base/err.h"
 #include "library/base/jsonw.h"
@@ -17,6 +13,7 @@
 #include "library/catalogue.h"
 #include "library/globals.h"
 #include "library/models.h"
+#include "library/recipe.h"
 
 void complain(const char *text)
 {
@@ -40,13 +37,13 @@ int finish_output(void)
 	return 1;
 }
 
-int fail_verb(int rc, const struct err *e)
+int verb_fail(int rc, const struct err *e)
 {
 	complain(e->text);
 	return rc == ERR_ARG ? 2 : 1;
 }
 
-int begin_verb(struct options *o, struct globals *g, const char *usage, struct err *e)
+int verb_begin(struct options *o, struct globals *g, const char *usage, struct err *e)
 {
 	struct str out = {0};
 	int rc = options_parse(o, e);
@@ -237,7 +234,7 @@ int verb_models(struct globals *g, const struct environment *env, int argc, char
 	struct err e = {0};
 	const char *library = NULL;
 	struct models models = {0};
-	int rc = begin_verb(&o, g,
+	int rc = verb_begin(&o, g,
 		"usage: woodshed models [--json] [--default NAME] [--drop-cache]\n\n"
 		"Lists the installed models, what their converted weights take on disk, and the\n"
 		"models that woodshed pull knows.\n\n",
@@ -266,45 +263,60 @@ int verb_models(struct globals *g, const struct environment *env, int argc, char
 		show_known(&models, own.json);
 out:
 	arena_done(&a);
-	return rc ? fail_verb(rc, &e) : finish_output();
+	return rc ? verb_fail(rc, &e) : finish_output();
 }
 
 /* ---- recipe ------------------------------------------------------------- */
 
-/* Shown as it is stored, once it is known to be JSON: its numbers may be
- * larger than a JSON library keeps. */
+struct recipe_options {
+	bool json, verify;
+};
+
+static const struct option_spec recipe_specs[] = {
+	{"json", 0, OPTION_FLAG, NULL, "no change: a recipe is one JSON object",
+		offsetof(struct recipe_options, json), 0, 0},
+	{"verify", 0, OPTION_FLAG, NULL,
+		"make the file again and compare bit for bit; recipe --verify --help tells more",
+		offsetof(struct recipe_options, verify), 0, 0},
+	{0},
+};
+
+/* Shown as it is stored, once it is known to be a recipe: it may hold fields of
+ * other versions. */
 static int show_recipe(const char *path, struct err *e)
 {
-	json_error_t error;
-	char *recipe;
-	json_t *json;
-	int rc = audio_read_recipe(path, &recipe, e);
+	struct arena a = {0};
+	struct recipe recipe;
+	const char *stored;
+	int rc = recipe_read(path, &a, &recipe, &stored, e);
 
-	if (rc)
-		return rc;
-	json = json_loads(recipe, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
-	if (json_is_object(json)) {
-		for (char *c = recipe; *c; c++)
+	if (!rc) {
+		char *text = arena_strdup(&a, stored);
+
+		for (char *c = text; *c; c++)
 			if (*c == '\n' || *c == '\r' || *c == '\t')
 				*c = ' ';
-		str_sanitize(recipe);
-		puts(recipe);
-	} else {
-		rc = err_set(
-			e, ERR_FORMAT, "the recipe in '%s' is damaged: it is no JSON object", path);
+		str_sanitize(text);
+		puts(text);
 	}
-	json_decref(json);
-	free(recipe);
+	arena_done(&a);
 	return rc;
 }
 
 int verb_recipe(struct globals *g, const struct environment *env, int argc, char **argv)
 {
+	struct recipe_options own = {0};
 	struct options o = {
-		.group = {{.specs = globals_options, .values = g}}, .argc = argc, .argv = argv};
+		.group = {{.specs = recipe_specs, .values = &own},
+			{.specs = globals_options, .values = g}},
+		.argc = argc,
+		.argv = argv,
+	};
 	struct err e = {0};
-	int rc = begin_verb(&o, g,
-		"usage: woodshed recipe FILE.wav\n\nPrints the recipe stored in a file.\n\n", &e);
+	int rc = verb_begin(&o, g,
+		"usage: woodshed recipe [--verify] FILE\n\n"
+		"Prints the recipe stored in a WAV or FLAC file.\n\n",
+		&e);
 
 	if (rc > 0)
 		return finish_output();
@@ -312,5 +324,5 @@ int verb_recipe(struct globals *g, const struct environment *env, int argc, char
 		rc = err_set(&e, ERR_ARG, "recipe takes one file: woodshed recipe FILE.wav");
 	if (!rc)
 		rc = show_recipe(o.argv[0], &e);
-	return rc ? fail_verb(rc, &e) : finish_output();
+	return rc ? verb_fail(rc, &e) : finish_output();
 }

@@ -10,13 +10,21 @@ struct options;
 
 int verb_models(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_recipe(struct globals *g, const struct environment *env, int argc, char **argv);
+int verb_export(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_pull(struct globals *g, const struct environment *env, int argc, char **argv);
+int verb_takes(struct globals *g, const struct environment *env, int argc, char **argv);
+int verb_jobs(struct globals *g, const struct environment *env, int argc, char **argv);
+int verb_cancel(struct globals *g, const struct environment *env, int argc, char **argv);
+int verb_retry(struct globals *g, const struct environment *env, int argc, char **argv);
+int verb_backup(struct globals *g, const struct environment *env, int argc, char **argv);
+int verb_unload(struct globals *g, const struct environment *env, int argc, char **argv);
 
-/* Parses a verb's words and answers --help and --version: 0 to go on, 1 when
- * that was all, negative on failure. */
-int begin_verb(struct options *o, struct globals *g, const char *usage, struct err *e);
-/* The exit status of a failure, after its complaint. */
-int fail_verb(int rc, const struct err *e);
+/* Parses a verb's words and answers --help (usage, then the options) and
+ * --version: 0 to go on, 1 when that was all, negative on failure. */
+int verb_begin(struct options *o, struct globals *g, const char *usage, struct err *e);
+
+/* Complains of what failed with rc; the exit status. */
+int verb_fail(int rc, const struct err *e);
 
 /* "woodshed: text" on stderr, without controls. */
 void complain(const char *text);

@@ -2,6 +2,7 @@
 #include "engine/cli/verbs.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -11,10 +12,14 @@
 #include "engine/cli/print.h"
 #include "gpu/gpu.h"
 #include "library/base/arena.h"
+#include "library/base/clock.h"
 #include "library/base/err.h"
 #include "library/base/str.h"
+#include "library/db.h"
 #include "library/globals.h"
 #include "library/models.h"
+#include "library/queue.h"
+#include "library/repair.h"
 
 static void say(const char *what, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -82,7 +87,54 @@ static void report_models(const struct models *models)
 	}
 }
 
-static int report_library(const struct globals *g, const struct environment *env, struct err *e)
+static int64_t count(struct db *db, const char *sql)
+{
+	struct query q = db_prepare(db, sql);
+	int64_t n = query_next(&q) ? query_int(&q, 0) : 0;
+
+	return query_done(&q, NULL) ? 0 : n;
+}
+
+static int report_database(const char *dir, struct err *e)
+{
+	int64_t takes, missing, waiting, workers = 0;
+	struct db *db;
+	int rc = db_open(dir, &db, e);
+
+	if (rc)
+		return rc;
+	takes = count(db, "SELECT count(*) FROM takes WHERE trashed IS NULL");
+	missing = count(db, "SELECT count(*) FROM takes WHERE missing");
+	waiting = count(db, "SELECT count(*) FROM jobs WHERE state = 'queued'");
+	rc = workers_count(db, &workers, e);
+	say("takes", missing ? "%lld, of which %lld lack their file" : "%lld", (long long)takes,
+		(long long)missing);
+	say("queue", "%lld waiting, %lld %s", (long long)waiting, (long long)workers,
+		workers == 1 ? "worker" : "workers");
+	db_close(db);
+	return rc;
+}
+
+static int repair_library(const char *dir, struct arena *a, struct err *e)
+{
+	struct repair r;
+	int rc = library_repair(dir, clock_unix_ms(), a, &r, e);
+
+	if (rc)
+		return rc;
+	if (r.moved)
+		say("database", "was damaged: moved to %s, made anew from the takes", r.moved);
+	else
+		say("database", "sound");
+	say("takes", "%zu adopted, %zu found again, %zu missing, %zu not readable", r.swept.adopted,
+		r.swept.found_again, r.swept.missing, r.swept.unreadable);
+	say("removed", "%zu files left half written", r.swept.removed);
+	say("workers", "%zu had died", r.dead_workers);
+	return 0;
+}
+
+static int report_library(
+	const struct globals *g, const struct environment *env, bool repair, struct err *e)
 {
 	struct arena a = {0};
 	struct models models;
@@ -99,7 +151,9 @@ static int report_library(const struct globals *g, const struct environment *env
 	if (!statvfs(dir, &fs))
 		say("disk", "%s free there",
 			format_bytes((uint64_t)fs.f_bavail * fs.f_frsize, room));
-	rc = globals_models(g, env, &a, &models, e);
+	rc = repair ? repair_library(dir, &a, e) : report_database(dir, e);
+	if (!rc)
+		rc = globals_models(g, env, &a, &models, e);
 	if (!rc)
 		report_models(&models);
 	if (!rc)
@@ -112,12 +166,24 @@ out:
 	return rc;
 }
 
+struct doctor_options {
+	bool repair;
+};
+
+static const struct option_spec doctor_specs[] = {
+	{"repair", 0, OPTION_FLAG, NULL,
+		"sets the library right: a damaged database, lost files, dead workers",
+		offsetof(struct doctor_options, repair), 0, 0},
+	{0},
+};
+
 static void print_help(void)
 {
 	struct str out = {0};
 
-	str_add(&out, "usage: woodshed doctor\n\n"
+	str_add(&out, "usage: woodshed doctor [--repair]\n\n"
 		      "Reports devices, memory, the library and its models.\n\n");
+	options_help(doctor_specs, &out);
 	options_help(globals_options, &out);
 	out.s[--out.n] = 0;
 	print_line(out.s);
@@ -126,8 +192,11 @@ static void print_help(void)
 
 int verb_doctor(struct globals *g, const struct environment *env, int argc, char **argv)
 {
-	struct options o = {
-		.group = {{.specs = globals_options, .values = g}}, .argc = argc, .argv = argv};
+	struct doctor_options own = {0};
+	struct options o = {.group = {{.specs = doctor_specs, .values = &own},
+				    {.specs = globals_options, .values = g}},
+		.argc = argc,
+		.argv = argv};
 	struct err e = {0};
 	char name[128];
 	int rc = options_parse(&o, &e);
@@ -146,7 +215,7 @@ int verb_doctor(struct globals *g, const struct environment *env, int argc, char
 		report_device("cpu");
 		report_device("cuda");
 		report_memory();
-		rc = report_library(g, env, &e);
+		rc = report_library(g, env, own.repair, &e);
 	}
 	if (!rc)
 		rc = print_check(&e);

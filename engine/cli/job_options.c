@@ -15,8 +15,8 @@
 #include "library/base/str.h"
 #include "library/queue.h"
 
-static int add_file(struct str *out, const char *key, const char *path, struct arena *a,
-	struct err *e)
+static int add_file(
+	struct str *out, const char *key, const char *path, struct arena *a, struct err *e)
 {
 	char *real = path ? realpath(path, NULL) : NULL;
 
@@ -78,8 +78,7 @@ static const json_t *field(struct reader *r, const char *key, int type)
 {
 	const json_t *v = json_object_get(r->o, key);
 
-	if (v && json_typeof(v) != (json_type)type &&
-		!(type == JSON_REAL && json_is_integer(v))) {
+	if (v && json_typeof(v) != (json_type)type && !(type == JSON_REAL && json_is_integer(v))) {
 		r->wrong = r->wrong ? r->wrong : key;
 		return NULL;
 	}

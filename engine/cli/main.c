@@ -15,6 +15,9 @@ static const struct verb {
 	int (*run)(struct globals *g, const struct environment *env, int argc, char **argv);
 } verbs[] = {
 	{"render", verb_render},
+	{"queue", verb_queue},
+	{"worker", verb_worker},
+	{"recipe", verb_recipe},
 	{"doctor", verb_doctor},
 };
 
@@ -58,7 +61,8 @@ static int run(int argc, char **argv, struct err *e)
 		if (!strcmp(o.argv[0], verbs[i].name))
 			return verbs[i].run(&g, &env, o.argc - 1, o.argv + 1);
 	err_set(e, ERR_ARG,
-		"woodshed-engine knows the verbs render and doctor; see woodshed --help");
+		"woodshed-engine knows the verbs render, queue, worker, recipe and doctor; see "
+		"woodshed --help");
 	return 2;
 }
 

@@ -111,7 +111,8 @@ static void join_specs(struct option_spec out[SPECS_MAX])
 static int parse(struct queueing *q, struct globals *g, int argc, char **argv, struct err *e)
 {
 	struct options o = {
-		.group = {{.specs = q->specs, .values = &q->o}, {.specs = globals_options, .values = g}},
+		.group = {{.specs = q->specs, .values = &q->o},
+			{.specs = globals_options, .values = g}},
 		.argc = argc,
 		.argv = argv,
 	};
@@ -229,13 +230,13 @@ struct values {
 	size_t n; /* 0: not swept */
 };
 
-static int check_swept(const struct values *v, double lo, double hi, const char *name, bool is_whole,
-	struct err *e)
+static int check_swept(const struct values *v, double lo, double hi, const char *name,
+	bool is_whole, struct err *e)
 {
 	for (size_t i = 0; i < v->n; i++)
 		if (!(v->v[i] >= lo && v->v[i] <= hi) || (is_whole && v->v[i] != floor(v->v[i])))
-			return err_set(e, ERR_ARG, "--sweep-%s takes %s from %g to %g, not %g", name,
-				is_whole ? "whole numbers" : "numbers", lo, hi, v->v[i]);
+			return err_set(e, ERR_ARG, "--sweep-%s takes %s from %g to %g, not %g",
+				name, is_whole ? "whole numbers" : "numbers", lo, hi, v->v[i]);
 	return 0;
 }
 
@@ -256,14 +257,15 @@ static int read_sweeps(struct queueing *q, struct values out[SWEEPS_MAX], struct
 		rc = expand_numbers(q->o.sweep[i], &q->s.arena, &out[i].v, &out[i].n, e);
 		if (rc)
 			return err_wrap(e, rc, "--sweep-%s", swept[i].name);
-		rc = check_swept(&out[i], swept[i].lo, swept[i].hi, swept[i].name, swept[i].is_whole, e);
+		rc = check_swept(
+			&out[i], swept[i].lo, swept[i].hi, swept[i].name, swept[i].is_whole, e);
 	}
 	return rc;
 }
 
 /* --count jobs of one prompt with one set of options. */
-static int add_takes(struct queueing *q, const char *prompt, const struct render_options *r,
-	struct err *e)
+static int add_takes(
+	struct queueing *q, const char *prompt, const struct render_options *r, struct err *e)
 {
 	struct str json = {0};
 	int rc = job_options_json(r, &q->s.arena, &json, e);
@@ -287,11 +289,11 @@ static int add_takes(struct queueing *q, const char *prompt, const struct render
 	return rc;
 }
 
-static int add_sweep(
-	struct queueing *q, const char *prompt, const struct values swept[SWEEPS_MAX], struct err *e)
+static int add_sweep(struct queueing *q, const char *prompt, const struct values swept[SWEEPS_MAX],
+	struct err *e)
 {
-	const size_t n[SWEEPS_MAX] = {swept[0].n + !swept[0].n, swept[1].n + !swept[1].n,
-		swept[2].n + !swept[2].n};
+	const size_t n[SWEEPS_MAX] = {
+		swept[0].n + !swept[0].n, swept[1].n + !swept[1].n, swept[2].n + !swept[2].n};
 	int rc = 0;
 
 	for (size_t i = 0; i < n[0] * n[1] * n[2] && !rc; i++) {
@@ -334,7 +336,8 @@ static int choose_model(struct queueing *q, struct err *e)
 		return rc;
 	if (!q->s.model.engine)
 		return err_set(e, ERR_FORMAT,
-			"'%s' holds no model that woodshed knows; woodshed models lists those that it "
+			"'%s' holds no model that woodshed knows; woodshed models lists those that "
+			"it "
 			"does",
 			q->s.model.dir);
 	if (!r->model || !(strchr(r->model, '/') || q->s.is_folder)) {
@@ -381,20 +384,18 @@ static const char *duration(double s, char out[32])
 static int tell_forecast(struct queueing *q, struct err *e)
 {
 	const double n = (double)q->jobs.n;
-	double seconds = session_seconds(&q->s);
 	char size[16], time[32];
 	struct str line = {0};
 	struct forecast f;
 	uint64_t bytes;
 	int rc;
 
-	seconds = seconds > 0 ? seconds : q->s.model.default_s;
-	rc = forecast_take(q->db, q->s.model.name, NULL, seconds > 0 ? seconds : 10, &f, e);
+	rc = forecast_take(q->db, q->s.model.name, NULL, session_seconds(&q->s), &f, e);
 	if (rc)
 		return rc;
 	bytes = f.bytes ? f.bytes
-			: (uint64_t)(seconds * q->s.model.rate_hz) * (uint64_t)q->s.model.channels *
-				  sizeof(float);
+			: (uint64_t)(f.seconds * q->s.model.rate_hz) *
+				  (uint64_t)q->s.model.channels * sizeof(float);
 	if (q->o.json) {
 		jsonw_begin(&line);
 		jsonw_text(&line, "type", "forecast");
@@ -453,9 +454,10 @@ static void print_help(const struct option_spec *specs)
 {
 	struct str out = {0};
 
-	str_add(&out, "usage: woodshed queue [OPTION]... PROMPT\n\n"
-		      "Adds jobs to the queue; woodshed worker takes them. {a|b} in a prompt stands for\n"
-		      "each of them in turn.\n\n");
+	str_add(&out,
+		"usage: woodshed queue [OPTION]... PROMPT\n\n"
+		"Adds jobs to the queue; woodshed worker takes them. {a|b} in a prompt stands for\n"
+		"each of them in turn.\n\n");
 	options_help(specs, &out);
 	options_help(globals_options, &out);
 	out.s[--out.n] = 0;

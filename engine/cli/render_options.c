@@ -4,12 +4,15 @@
 #include <math.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "engine/engine.h"
+#include "library/base/arena.h"
 #include "library/base/err.h"
 #include "library/base/jsonw.h"
 #include "library/base/str.h"
 #include "library/globals.h"
+#include "library/recipe.h"
 
 enum {
 	COUNT_MAX = 256,
@@ -42,6 +45,9 @@ const struct option_spec render_option_specs[] = {
 		"sample among the likeliest that make up this share; 0 is off (default)",
 		FIELD(top_p), 0, 1},
 	{"continue", 0, OPTION_TEXT, "FILE", "audio to continue", FIELD(continued), 0, 0},
+	{"recipe", 0, OPTION_TEXT, "FILE",
+		"as that file was made (WAV, FLAC, or a recipe alone), but for the options given",
+		FIELD(recipe), 0, 0},
 	{"negative", 0, OPTION_TEXT, "TEXT", "negative prompt (diffusion engines)", FIELD(negative),
 		0, 0},
 	{"steps", 0, OPTION_WHOLE, "N", "denoising steps (diffusion engines)", FIELD(steps), 1,
@@ -69,7 +75,7 @@ const struct option_spec render_option_specs[] = {
 
 static const char *const diffusion_options[] = {"negative", "steps", "sampler", "noise"};
 
-static int check_prompt(const char *prompt, struct err *e)
+int render_options_check_prompt(const char *prompt, struct err *e)
 {
 	struct str json = {0};
 	size_t n = strlen(prompt);
@@ -128,11 +134,164 @@ static int check(struct render_options *r, const struct option_group *given, str
 	rc = check_out(r, given, e);
 	if (rc)
 		return rc;
-	return check_prompt(r->prompt, e);
+	return render_options_check_prompt(r->prompt, e);
 }
 
-int render_options_parse(
-	struct render_options *r, struct globals *globals, int argc, char **argv, struct err *e)
+/* ---- the recipe --------------------------------------------------------- */
+
+static bool is_choice(const char *choices, const char *word)
+{
+	size_t n = strlen(word);
+	const char *at = choices;
+
+	for (; at; at = strchr(at, '|')) {
+		at += *at == '|';
+		if (n && !strncmp(at, word, n) && (!at[n] || at[n] == '|'))
+			return true;
+	}
+	return false;
+}
+
+/* *field becomes the recipe's word for the option, which must be one of its choices. */
+static int take_choice(const char **field, const char *name, const char *word, struct err *e)
+{
+	const struct option_spec *spec = render_option_specs;
+
+	while (strcmp(spec->name, name))
+		spec++;
+	if (!word)
+		return 0;
+	if (!is_choice(spec->value, word))
+		return err_set(e, ERR_UNSUPPORTED,
+			"the recipe wants the %s '%.40s', which this version does not have; give "
+			"--%s %s",
+			name, word, name, spec->value);
+	*field = word;
+	return 0;
+}
+
+static bool exists(const char *path)
+{
+	return !access(path, F_OK);
+}
+
+/* The recipe knows the name of the audio, not its place. */
+static int find_continued(
+	struct render_options *r, const char *name, struct arena *a, struct err *e)
+{
+	const char *slash = strrchr(r->recipe, '/');
+
+	if (!name)
+		return 0;
+	if (slash)
+		r->continued =
+			arena_printf(a, "%.*s/%s", (int)(slash - r->recipe), r->recipe, name);
+	if (!slash || !exists(r->continued))
+		r->continued = name;
+	if (exists(r->continued))
+		return 0;
+	return err_set(e, ERR_IO,
+		"the recipe continues '%.200s', which is neither beside '%.200s' nor here; name it "
+		"with --continue",
+		name, r->recipe);
+}
+
+/* How tokens are drawn; an option for it ends a recipe's --greedy. */
+static void take_sampling(
+	struct render_options *r, const struct option_group *given, const struct recipe *recipe)
+{
+	bool temperature = options_given(given, "temperature"),
+	     top_k = options_given(given, "top-k"), top_p = options_given(given, "top-p");
+
+	if (!options_given(given, "greedy"))
+		r->greedy = recipe->greedy && !temperature && !top_k && !top_p;
+	if (!temperature)
+		r->temperature = recipe->temperature;
+	if (!top_k)
+		r->top_k = recipe->top_k;
+	if (!top_p)
+		r->top_p = recipe->top_p;
+}
+
+static void take_diffusion(
+	struct render_options *r, const struct option_group *given, const struct recipe *recipe)
+{
+	if (!options_given(given, "negative"))
+		r->negative = recipe->negative;
+	if (!options_given(given, "steps"))
+		r->steps = recipe->steps;
+	if (!options_given(given, "sampler"))
+		r->sampler = recipe->sampler;
+}
+
+int render_options_recipe(
+	struct render_options *r, const struct option_group *given, struct arena *a, struct err *e)
+{
+	struct recipe recipe;
+	int rc = recipe_read(r->recipe, a, &recipe, NULL, e);
+
+	if (rc)
+		return rc;
+	if (!r->prompt)
+		r->prompt = recipe.prompt;
+	if (!options_given(given, "model")) {
+		r->model = recipe.model;
+		r->model_hash = recipe.model_hash;
+	}
+	if (!options_given(given, "seconds")) {
+		r->length_s = recipe.seconds;
+		r->frames = recipe.frames;
+	}
+	if (!options_given(given, "seed")) {
+		r->seed = recipe.seed;
+		r->has_seed = true;
+	}
+	if (!options_given(given, "cfg"))
+		r->cfg = recipe.guidance;
+	take_sampling(r, given, &recipe);
+	take_diffusion(r, given, &recipe);
+	if (!options_given(given, "precision"))
+		rc = take_choice(&r->precision, "precision", recipe.precision, e);
+	if (!rc && !options_given(given, "device"))
+		rc = take_choice(&r->device, "device", recipe.device, e);
+	if (!rc && !options_given(given, "continue")) {
+		/* at another model's rate it has other samples */
+		r->continued_sha256 =
+			options_given(given, "model") ? NULL : recipe.continued_sha256;
+		rc = find_continued(r, recipe.continued, a, e);
+	}
+	return rc;
+}
+
+/* ---- the words ---------------------------------------------------------- */
+
+void render_options_init(struct render_options *r)
+{
+	*r = (struct render_options){.count = 1,
+		.cfg = NAN,
+		.temperature = 1,
+		.top_k = 250,
+		.device = "auto",
+		.precision = "auto",
+		.format = "float"};
+}
+
+int render_options_finish(
+	struct render_options *r, const struct option_group *given, struct arena *a, struct err *e)
+{
+	int rc = 0;
+
+	r->has_seed = options_given(given, "seed");
+	for (size_t i = 0; i < sizeof(diffusion_options) / sizeof(*diffusion_options); i++)
+		if (!r->foreign && options_given(given, diffusion_options[i]))
+			r->foreign = diffusion_options[i];
+	if (r->recipe)
+		rc = render_options_recipe(r, given, a, e);
+	return rc ? rc : check(r, given, e);
+}
+
+int render_options_parse(struct render_options *r, struct globals *globals, int argc, char **argv,
+	struct arena *a, struct err *e)
 {
 	struct options o = {
 		.group = {{.specs = render_option_specs, .values = r},
@@ -142,26 +301,16 @@ int render_options_parse(
 	};
 	int rc;
 
-	*r = (struct render_options){.count = 1,
-		.cfg = NAN,
-		.temperature = 1,
-		.top_k = 250,
-		.device = "auto",
-		.precision = "auto",
-		.format = "float"};
+	render_options_init(r);
 	rc = options_parse(&o, e);
 	if (rc || globals->help || globals->version)
 		return rc;
-	if (o.argc < 1)
+	if (o.argc < 1 && !r->recipe)
 		return err_set(e, ERR_ARG, "render needs a prompt: woodshed render \"slow piano\"");
 	if (o.argc > 1)
 		return err_set(e, ERR_ARG,
 			"render takes one prompt, but got also '%.80s'; put the prompt in quotes",
 			o.argv[1]);
-	r->prompt = o.argv[0];
-	r->has_seed = options_given(&o.group[0], "seed");
-	for (size_t i = 0; i < sizeof(diffusion_options) / sizeof(*diffusion_options); i++)
-		if (!r->foreign && options_given(&o.group[0], diffusion_options[i]))
-			r->foreign = diffusion_options[i];
-	return check(r, &o.group[0], e);
+	r->prompt = o.argc ? o.argv[0] : NULL;
+	return render_options_finish(r, &o.group[0], a, e);
 }

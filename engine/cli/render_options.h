@@ -7,13 +7,14 @@
 
 #include "library/base/options.h"
 
+struct arena;
 struct err;
 struct globals;
 
 struct render_options {
 	const char *prompt;
-	const char *model;   /* name or folder; NULL: the only one installed */
-	const char *seconds; /* as typed; NULL: the model's */
+	const char *model;   /* name or folder; NULL: the default */
+	const char *seconds; /* as typed; NULL: length_s, or the model's */
 	uint64_t count;
 	uint64_t seed;
 	bool has_seed;
@@ -34,13 +35,33 @@ struct render_options {
 	bool json;
 
 	const char *foreign; /* first option given that is not MusicGen's, or NULL */
+
+	/* --recipe FILE, which gives whatever no option gives */
+	const char *recipe;
+	double length_s; /* 0: not told */
+	uint64_t frames; /* the same in codec frames of the recipe's model */
+	const char *model_hash, *continued_sha256; /* of what the recipe means; NULL: anything */
 };
 
 extern const struct option_spec render_option_specs[];
 
 /* argv without program and verb.  Everything that can be told from the words
- * alone is checked; ERR_ARG in one sentence. */
-int render_options_parse(
-	struct render_options *r, struct globals *globals, int argc, char **argv, struct err *e);
+ * (and from the recipe that they name) alone is checked, in one sentence;
+ * ERR_ARG for the words.  Strings are borrowed from argv and the arena. */
+int render_options_parse(struct render_options *r, struct globals *globals, int argc, char **argv,
+	struct arena *a, struct err *e);
+
+/* What is left of that once the options are parsed: r->prompt is set by the caller,
+ * NULL to take the recipe's. */
+int render_options_finish(
+	struct render_options *r, const struct option_group *given, struct arena *a, struct err *e);
+int render_options_check_prompt(const char *prompt, struct err *e);
+
+/* All defaults. */
+void render_options_init(struct render_options *r);
+
+/* Reads the recipe in r->recipe into whatever was not given. */
+int render_options_recipe(
+	struct render_options *r, const struct option_group *given, struct arena *a, struct err *e);
 
 #endif

@@ -8,6 +8,9 @@ struct globals;
 
 /* globals: as found before the verb; may be changed by those after it. */
 int verb_render(struct globals *g, const struct environment *env, int argc, char **argv);
+int verb_queue(struct globals *g, const struct environment *env, int argc, char **argv);
+int verb_worker(struct globals *g, const struct environment *env, int argc, char **argv);
+int verb_recipe(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_doctor(struct globals *g, const struct environment *env, int argc, char **argv);
 
 #endif

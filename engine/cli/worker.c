@@ -46,8 +46,8 @@
 #include "library/takes.h"
 
 enum {
-	IDLE_MS = 200,	      /* between two looks at an empty queue */
-	RECOVER_S = 2,	      /* between two looks for dead workers */
+	IDLE_MS = 200, /* between two looks at an empty queue */
+	RECOVER_S = 2, /* between two looks for dead workers */
 	DEFAULT_UNLOAD_S = 300,
 };
 
@@ -73,9 +73,9 @@ static const struct option_spec worker_specs[] = {
 struct output {
 	const struct job *job;
 	const char *path, *file; /* absolute, and relative to the library */
-	const char *kept;	 /* its codes */
+	const char *kept;        /* its codes */
 	struct audio_writer *writer;
-	struct loudness *loudness;
+	struct loudness_meter *meter;
 	bool ended; /* its row has been moved on; nothing more is done for it */
 };
 
@@ -128,9 +128,9 @@ static void tell(struct work *w, const struct output *o)
 static void ended(struct work *w, struct output *o, int rc, const struct err *e)
 {
 	audio_writer_close(o->writer);
-	loudness_close(o->loudness);
+	loudness_meter_close(o->meter);
 	o->writer = NULL;
-	o->loudness = NULL;
+	o->meter = NULL;
 	o->ended = true;
 	if (rc && rc != ERR_CANCELLED) {
 		print_error(e->text);
@@ -196,8 +196,8 @@ static void tell_progress(struct work *w, enum engine_stage stage, uint64_t done
 		int rc = 0;
 
 		if (!o->ended)
-			rc = jobs_progress(w->worker, o->job->id, engine_stage_name(stage), done, total,
-				clock_unix_ms(), &e);
+			rc = jobs_progress(w->worker, o->job->id, engine_stage_name(stage), done,
+				total, clock_unix_ms(), &e);
 		if (rc)
 			ended(w, o, rc, &e);
 	}
@@ -324,13 +324,14 @@ static int open_take(struct work *w, struct output *o, struct err *e)
 			.rate_hz = info->rate,
 			.recipe = str_get(&json),
 			.comment = str_get(&comment),
+			.is_private = true,
 			.keep_existing = true,
 		},
 		&o->writer, e);
 	str_done(&json);
 	str_done(&comment);
 	if (!rc)
-		rc = loudness_open(info->channels, info->rate, &o->loudness, e);
+		rc = loudness_meter_open(info->channels, info->rate, &o->meter, e);
 	return rc;
 }
 
@@ -373,7 +374,7 @@ static int on_audio(void *ud, int take, const struct engine_audio *chunk, struct
 		return 0;
 	rc = audio_writer_add(o->writer, chunk->samples, (size_t)chunk->frames, &why);
 	if (!rc)
-		rc = loudness_add(o->loudness, chunk->samples, (size_t)chunk->frames, &why);
+		rc = loudness_meter_add(o->meter, chunk->samples, (size_t)chunk->frames, &why);
 	if (rc) /* the others of the batch may still come to a good end */
 		fail_job(w, o, why.text);
 	return n_left(w) ? 0 : err_set(e, rc ? rc : ERR_CANCELLED, "no job of the batch is left");
@@ -381,35 +382,13 @@ static int on_audio(void *ud, int take, const struct engine_audio *chunk, struct
 
 static int add_take(struct work *w, struct output *o, struct err *e)
 {
-	const struct engine_info *info = w->s.info;
-	struct str json = {0};
-	struct recipe recipe;
 	struct take t;
 	int64_t id;
-	int rc;
 
-	session_recipe(&w->s, o->job->seed, &recipe);
-	recipe_json(&recipe, &json);
-	t = (struct take){
-		.prompt_id = o->job->prompt_id,
-		.job = o->job->id,
-		.model = recipe.model,
-		.model_hash = recipe.model_hash,
-		.seed = o->job->seed,
-		.frames = w->s.n_frames * info->frame_samples,
-		.rate = info->rate,
-		.channels = info->channels,
-		.guidance = recipe.guidance,
-		.file = o->file,
-		.recipe = str_get(&json),
-		.lufs = loudness_integrated(o->loudness),
-		.peak = loudness_peak(o->loudness),
-		.score = NAN,
-		.created = clock_unix_ms(),
-	};
-	rc = jobs_done(w->worker, o->job->id, &t, t.created, &id, e);
-	str_done(&json);
-	return rc;
+	session_take(&w->s, o->job->seed, o->file, o->meter, &w->arena, &t);
+	t.prompt_id = o->job->prompt_id;
+	t.job = o->job->id;
+	return jobs_done(w->worker, o->job->id, &t, t.created, &id, e);
 }
 
 static void finish(struct work *w, struct output *o)
@@ -441,8 +420,8 @@ static void remember(struct work *w, double wall_s, size_t n_done)
 		.takes = (int64_t)n_done,
 		.load_s = w->load_s,
 		.wall_s = wall_s,
-		.bytes = (uint64_t)(seconds * info->rate) * (uint64_t)info->channels * sizeof(float) *
-			 n_done,
+		.bytes = (uint64_t)(seconds * info->rate) * (uint64_t)info->channels *
+			 sizeof(float) * n_done,
 	};
 
 	w->load_s = 0;
@@ -585,8 +564,8 @@ static int loop(struct work *w, struct err *e)
 
 		rc = recover(w, e);
 		if (!rc)
-			rc = jobs_claim(w->worker, loaded, JOB_BATCH_MAX, clock_unix_ms(), &w->arena,
-				&jobs, &n, e);
+			rc = jobs_claim(w->worker, loaded, JOB_BATCH_MAX, clock_unix_ms(),
+				&w->arena, &jobs, &n, e);
 		if (rc)
 			break;
 		if (n)

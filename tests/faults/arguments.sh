@@ -23,7 +23,7 @@ wrong 2 'unknown option --librari; did you mean --library?' --librari x models
 wrong 2 '--library needs a value' --library
 wrong 2 '--color takes auto|always|never' --color=blue models
 wrong 2 '--quiet takes no value' --quiet=1 models
-for verb in queue worker jobs takes cancel retry denoise export play spectrogram; do
+for verb in denoise play spectrogram; do
 	wrong 2 "$verb is not part of this version" "$verb"
 done
 wrong 2 'models takes no argument' models x
@@ -37,6 +37,7 @@ wrong 2 '--wait takes a number from 0 to 60' pull --wait -1 musicgen-small
 wrong 2 'doctor takes no argument' doctor x
 wrong 2 'recipe takes one file' recipe
 wrong 2 'recipe takes one file' recipe a b
+wrong 2 'recipe --verify takes one file' recipe --verify
 wrong 1 'cannot read' recipe none.wav
 wrong 1 'woodshed' recipe "$model/config.json"
 
@@ -186,16 +187,17 @@ check 'renders a demonstration into the library' made_by "$take" starter
 check 'of ten seconds' [ "$(stat -c %s "$take")" -gt 1280000 ]
 
 # Every option has its place in the manual.
-run "$woodshed" render --help
-check 'the help lists them' [ "$(grep -c ' --[a-z]' "$scratch/out")" -ge 20 ]
-for option in $(sed -n 's/^ .*--\([a-z-]*\).*/\1/p' "$scratch/out"); do
-	check "--$option is in the manual" grep -qE "Fl (. , )?-$option( |\$)" "$manual"
+for verb in 'render' 'export' 'models' 'pull' 'recipe' 'recipe --verify' 'queue' 'worker' 'takes' 'jobs' \
+	'cancel' 'retry'; do
+	# shellcheck disable=SC2086
+	run "$woodshed" $verb --help
+	check "$verb --help lists options" [ "$(grep -c ' --[a-z]' "$scratch/out")" -ge 7 ]
+	for option in $(sed -n 's/^ .* --\([a-z-]*\).*/\1/p' "$scratch/out"); do
+		check "$verb --$option is in the manual" grep -qE "Fl (. , )?-$option( |\$)" "$manual"
+	done
 done
-run "$woodshed" pull --help
-for option in $(sed -n 's/^ .*--\([a-z-]*\).*/\1/p' "$scratch/out"); do
-	check "pull --$option is in the manual" grep -qE "Fl (. , )?-$option( |\$)" "$manual"
-done
-for words in '--help' '--version' 'render --version' 'doctor --help' 'pull --help' 'recipe --help' 'doctor'; do
+for words in '--help' '--version' 'render --version' 'doctor --help' 'pull --help' 'recipe --help' \
+	'recipe --verify --version' 'export --help' 'export --version' 'doctor' 'queue --help' 'worker --help'; do
 	# shellcheck disable=SC2086
 	run "$woodshed" $words
 	check "woodshed $words" succeeds

@@ -1,4 +1,4 @@
-/* The recipe in a WAV file: round trips, and files that lie about it. */
+/* The recipe in a WAV or FLAC file: round trips, and files that lie about it. */
 #include "library/audio.h"
 
 #include <stdio.h>
@@ -11,10 +11,15 @@
 #include "library/base/str.h"
 #include "tests/unit/scratch.h"
 
-static void write_with(const char *path, const char *recipe)
+static void write_as(const char *path, enum audio_format format, const char *recipe)
 {
-	const struct audio_writer_desc d = {
-		.path = path, .channels = 1, .rate_hz = 32000, .recipe = recipe, .comment = "x"};
+	const struct audio_writer_desc d = {.path = path,
+		.channels = 1,
+		.rate_hz = 32000,
+		.format = format,
+		.recipe = recipe,
+		.comment = "x",
+		.copyright = "y"};
 	const float x[10] = {0};
 	struct audio_writer *w;
 
@@ -42,15 +47,18 @@ static void recipes_round_trip(void **state)
 	const char *path = scratch_path(state, "a.wav");
 
 	memset(big, 'x', AUDIO_RECIPE_MAX);
-	for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
-		char *back;
-		write_with(path, recipes[i]);
-		assert_int_equal(audio_read_recipe(path, &back, NULL), 0);
-		assert_string_equal(back, recipes[i]);
-		free(back);
+	for (enum audio_format format = AUDIO_FLOAT; format <= AUDIO_FLAC16; format++) {
+		for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
+			char *back;
+			write_as(path, format, recipes[i]);
+			assert_int_equal(audio_read_recipe(path, &back, NULL), 0);
+			assert_string_equal(back, recipes[i]);
+			free(back);
+		}
+		write_as(path, format, NULL);
+		expect_failure(
+			path, ERR_FORMAT, "holds no recipe; give a file that woodshed wrote");
 	}
-	write_with(path, NULL);
-	expect_failure(path, ERR_FORMAT, "holds no recipe; give a file that woodshed wrote");
 }
 
 static void other_files_are_refused(void **state)
@@ -134,15 +142,93 @@ static void endless_chunks_end(void **state)
 	expect_failure(path, ERR_FORMAT, "holds no recipe");
 }
 
+/* A block of FLAC metadata: `type` with 0x80 when it is the last. */
+static void add_block(struct str *b, int type, size_t size, const char *data, size_t n)
+{
+	str_add_char(b, (char)type);
+	for (int i = 2; i >= 0; i--)
+		str_add_char(b, (char)(size >> 8 * i));
+	str_add_n(b, data, n);
+}
+
+static void expect_comments(void **state, const char *data, size_t n, const char *part)
+{
+	const char *path = scratch_path(state, "a.flac");
+	struct str b = {0};
+
+	str_add(&b, "fLaC");
+	add_block(&b, 0, 34, "0123456789012345678901234567890123", 34);
+	add_block(&b, 0x84, n, data, n);
+	str_add(&b, "and more than that behind it");
+	scratch_write(path, b.s, b.n);
+	str_done(&b);
+	expect_failure(path, ERR_FORMAT, part);
+}
+
+static void lying_comments_are_refused(void **state)
+{
+#define COMMENTS(text, part) expect_comments(state, text, sizeof(text) - 1, part)
+	COMMENTS("", "damaged");
+	COMMENTS("\0\0\0", "damaged");
+	COMMENTS("\0\0\0\0", "damaged");
+	COMMENTS("\0\0\0\0\0\0\0\0", "holds no recipe");
+	COMMENTS("\xff\xff\xff\xff\0\0\0\0", "damaged");
+	COMMENTS("\4\0\0\0name\1\0\0\0", "damaged");
+	COMMENTS("\0\0\0\0\1\0\0\0\5\0\0\0A=bc", "damaged");
+	COMMENTS("\0\0\0\0\1\0\0\0\4\0\0\0A=bc", "holds no recipe");
+	COMMENTS("\0\0\0\0\xff\xff\xff\xff\4\0\0\0A=bc", "damaged");
+	COMMENTS("\0\0\0\0\1\0\0\0\x12\0\0\0WOODSHED_RECIPE={", "damaged");
+	COMMENTS("\0\0\0\0\1\0\0\0\x10\0\0\0WOODSHED_RECIPE=", "damaged");
+	COMMENTS("\0\0\0\0\1\0\0\0\x11\0\0\0WOODSHED_RECIPE=\xff", "damaged");
+	COMMENTS("\0\0\0\0\1\0\0\0\x11\0\0\0WOODSHED_RECIPE=\0", "damaged");
+#undef COMMENTS
+}
+
+static void comments_have_any_case_and_company(void **state)
+{
+	static const char data[] = "\4\0\0\0name\3\0\0\0\0\0\0\0\x12\0\0\0woodshed_Recipe={}"
+				   "\4\0\0\0A=bc";
+	const char *path = scratch_path(state, "a.flac");
+	struct str b = {0};
+	char *recipe;
+
+	str_add(&b, "fLaC");
+	add_block(&b, 1, 3, "pad", 3);
+	add_block(&b, 4, sizeof data - 1, data, sizeof data - 1);
+	scratch_write(path, b.s, b.n);
+	str_done(&b);
+	assert_int_equal(audio_read_recipe(path, &recipe, NULL), 0);
+	assert_string_equal(recipe, "{}");
+	free(recipe);
+}
+
+static void endless_blocks_end(void **state)
+{
+	const char *path = scratch_path(state, "a.flac");
+	struct str b = {0};
+
+	str_add(&b, "fLaC");
+	for (int i = 0; i < 5000; i++)
+		add_block(&b, 1, 0, "", 0);
+	scratch_write(path, b.s, b.n);
+	expect_failure(path, ERR_FORMAT, "holds no recipe");
+	str_clear(&b);
+	str_add(&b, "fLaC");
+	add_block(&b, 1, 0xffffff, "12345678", 8);
+	scratch_write(path, b.s, b.n);
+	expect_failure(path, ERR_FORMAT, "damaged");
+	str_done(&b);
+}
+
 /* Cut anywhere, the recipe comes out whole or not at all. */
-static void cut_files_give_all_or_nothing(void **state)
+static void expect_all_or_nothing(void **state, enum audio_format format)
 {
 	const char *path = scratch_path(state, "a.wav");
 	const char *cut_path = scratch_path(state, "b.wav");
 	unsigned char *file;
 	size_t n, first = 0;
 
-	write_with(path, "{\"seed\": 1}");
+	write_as(path, format, "{\"seed\": 1}");
 	file = scratch_read(path, &n);
 	for (size_t cut = 0; cut <= n; cut++) {
 		char *recipe;
@@ -155,8 +241,14 @@ static void cut_files_give_all_or_nothing(void **state)
 		assert_string_equal(recipe, "{\"seed\": 1}");
 		free(recipe);
 	}
-	assert_in_range(first, 50, n - 40);
+	assert_in_range(first, 50, n - (format == AUDIO_FLOAT ? 40 : 10));
 	free(file);
+}
+
+static void cut_files_give_all_or_nothing(void **state)
+{
+	expect_all_or_nothing(state, AUDIO_FLOAT);
+	expect_all_or_nothing(state, AUDIO_FLAC24);
 }
 
 int main(void)
@@ -168,6 +260,9 @@ int main(void)
 		TEST(lying_chunks_are_refused),
 		TEST(a_wrapping_size_is_refused),
 		TEST(endless_chunks_end),
+		TEST(lying_comments_are_refused),
+		TEST(comments_have_any_case_and_company),
+		TEST(endless_blocks_end),
 		TEST(cut_files_give_all_or_nothing),
 	};
 	return RUN_TAP(tests);

@@ -9,17 +9,20 @@
 #include "engine/cli/output.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/render_options.h"
+#include "engine/cli/session.h"
 #include "engine/engine.h"
 #include "library/base/arena.h"
 #include "library/base/err.h"
 #include "library/base/str.h"
 #include "library/globals.h"
+#include "library/recipe.h"
 
 enum { WORDS_MAX = 20 };
 
 static struct render_options r;
 static struct globals g;
 static struct err e;
+static struct arena words_arena; /* what a recipe's strings live in */
 
 /* words ends with NULL; the strings outlive r. */
 static int parse(const char *const *words)
@@ -31,7 +34,7 @@ static int parse(const char *const *words)
 		argv[n] = (char *)words[n];
 	g = (struct globals){0};
 	e = (struct err){0};
-	return render_options_parse(&r, &g, n, argv, &e);
+	return render_options_parse(&r, &g, n, argv, &words_arena, &e);
 }
 
 #define PARSE(...) parse((const char *const[]){__VA_ARGS__, NULL})
@@ -177,28 +180,25 @@ static const struct engine_info info = {
 	.rate = 32000,
 	.channels = 2,
 	.frame_samples = 640,
+	.default_guidance = 3,
 };
 
-static struct recipe some_recipe(const struct audio *continued)
+static struct session some_session(void)
 {
-	return (struct recipe){.options = &r,
-		.info = &info,
-		.model = "small",
-		.seed = UINT64_MAX,
-		.n_frames = 55,
-		.guidance = 3,
-		.continued = continued};
+	return (struct session){.o = r, .info = &info, .model = {.name = "small"}, .n_frames = 55};
 }
 
 static void recipes(void **state)
 {
 	static float samples[2];
-	const struct audio none = {0}, some = {samples, 1, 2, 32000};
-	struct recipe recipe = some_recipe(&none);
+	struct session session;
+	struct recipe recipe;
 	struct str json = {0};
 	json_t *o;
 
 	assert_int_equal(PARSE("--top-k", "0", "--continue", "dir/in.wav", "a \"b\""), 0);
+	session = some_session();
+	session_recipe(&session, UINT64_MAX, &recipe);
 	recipe_json(&recipe, &json);
 	assert_non_null(strstr(json.s, "\"seed\": 18446744073709551615"));
 	o = json_loads(json.s, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
@@ -207,17 +207,18 @@ static void recipes(void **state)
 	assert_true(json_real_value(json_object_get(o, "seconds")) == 1.1);
 	assert_true(json_real_value(json_object_get(o, "frames")) == 55);
 	assert_true(json_real_value(json_object_get(o, "top_k")) == 0);
+	assert_true(json_real_value(json_object_get(o, "cfg")) == 3);
 	assert_null(json_object_get(o, "continue"));
 	json_decref(o);
 	str_clear(&json);
 
-	recipe = some_recipe(&some);
+	session.continued = (struct audio){.samples = samples, .n_frames = 1, .channels = 2};
+	strcpy(session.continued_sha256, "af55");
+	session_recipe(&session, 1, &recipe);
 	recipe_json(&recipe, &json);
 	o = json_loads(json.s, JSON_DECODE_INT_AS_REAL, NULL);
 	assert_string_equal(json_string_value(json_object_get(o, "continue")), "in.wav");
-	/* of eight bytes of zero */
-	assert_string_equal(json_string_value(json_object_get(o, "continue_sha256")),
-		"af5570f5a1810b7af78caf4bc70a660f0df51e42baf91d4de5b2328de0e83dfc");
+	assert_string_equal(json_string_value(json_object_get(o, "continue_sha256")), "af55");
 	json_decref(o);
 	str_done(&json);
 }
@@ -226,15 +227,17 @@ static void recipes(void **state)
 static void recipe_limits(void **state)
 {
 	static char prompt[24000];
-	const struct audio none = {0};
-	const struct recipe recipe = some_recipe(&none);
 	struct str json = {0}, comment = {0};
+	struct session session;
+	struct recipe recipe;
 
 	memset(prompt, '\302', sizeof(prompt));
 	for (size_t i = 1; i < sizeof(prompt); i += 2)
 		prompt[i] = '\251';
 	prompt[23998] = 0;
 	assert_int_equal(PARSE(prompt), 0);
+	session = some_session();
+	session_recipe(&session, UINT64_MAX, &recipe);
 	recipe_json(&recipe, &json);
 	assert_true(json.n <= AUDIO_RECIPE_MAX);
 	recipe_comment(&recipe, &comment);

@@ -144,7 +144,8 @@ static void chunks_are_in_order(void **state)
 		.channels = 2,
 		.rate_hz = 32000,
 		.recipe = "{\"a\": \"\xc3\xa9\"}",
-		.comment = "short"};
+		.comment = "short",
+		.copyright = "\xc2\xa9 nobody"};
 	unsigned char *file;
 	const unsigned char *p;
 	SF_INFO info;
@@ -167,6 +168,7 @@ static void chunks_are_in_order(void **state)
 	f = open_sound(d.path, &info);
 	assert_string_equal(sf_get_string(f, SF_STR_COMMENT), "short");
 	assert_string_equal(sf_get_string(f, SF_STR_SOFTWARE), "woodshed");
+	assert_string_equal(sf_get_string(f, SF_STR_COPYRIGHT), d.copyright);
 	sf_close(f);
 	d.format = AUDIO_PCM16;
 	d.recipe = d.comment = NULL;
@@ -322,6 +324,32 @@ static void an_existing_take_is_kept(void **state)
 	assert_int_equal(scratch_count(*state), 1);
 }
 
+static void numbered_names_give_way(void **state)
+{
+	struct audio_writer_desc d = {.path = scratch_path(state, "a.wav"),
+		.channels = 1,
+		.rate_hz = 32000,
+		.numbered = true};
+	struct audio_writer *w;
+	uint64_t n_bytes;
+	struct stat st;
+
+	/* whatever has the name: a file, a folder, a link to nothing */
+	scratch_write(d.path, "old", 3);
+	assert_int_equal(mkdir(scratch_path(state, "a (2).wav"), 0700), 0);
+	assert_int_equal(symlink("nothing", scratch_path(state, "a (3).wav")), 0);
+	assert_int_equal(audio_writer_open(&d, &w, NULL), 0);
+	assert_int_equal(audio_writer_add(w, ramp, N_RAMP, NULL), 0);
+	assert_int_equal(audio_writer_commit(w, NULL), 0);
+	assert_string_equal(audio_writer_path(w, &n_bytes), scratch_path(state, "a (4).wav"));
+	assert_int_equal(stat(audio_writer_path(w, &n_bytes), &st), 0);
+	assert_int_equal(st.st_size, n_bytes);
+	audio_writer_close(w);
+	assert_int_equal(scratch_count(*state), 4);
+	assert_int_equal(stat(d.path, &st), 0);
+	assert_int_equal(st.st_size, 3);
+}
+
 static void expect_refusal(void **state, const char *path, const char *part)
 {
 	struct audio_writer_desc d = {.path = path, .channels = 1, .rate_hz = 32000};
@@ -392,7 +420,7 @@ static void senseless_descriptions_are_refused(void **state)
 	static char big[AUDIO_RECIPE_MAX + 2];
 	const struct audio_writer_desc good = {
 		.path = scratch_path(state, "a.wav"), .channels = 1, .rate_hz = 32000};
-	struct audio_writer_desc bad[9];
+	struct audio_writer_desc bad[10];
 	struct audio_writer *w;
 
 	memset(big, ' ', sizeof big - 1);
@@ -407,6 +435,7 @@ static void senseless_descriptions_are_refused(void **state)
 	bad[6].recipe = big;
 	bad[7].recipe = "\xff";
 	bad[8].comment = big + AUDIO_RECIPE_MAX - AUDIO_COMMENT_MAX;
+	bad[9].copyright = "\xff";
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct err e = {0};
 		assert_int_equal(audio_writer_open(&bad[i], &w, &e), ERR_ARG);
@@ -543,6 +572,7 @@ int main(void)
 		TEST(a_new_file_follows_the_umask),
 		TEST(a_link_stays_a_link),
 		TEST(an_existing_take_is_kept),
+		TEST(numbered_names_give_way),
 		TEST(bad_targets_are_refused),
 		TEST(a_name_without_a_folder_works),
 		TEST(a_folder_of_others_is_refused),

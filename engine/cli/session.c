@@ -1,0 +1,401 @@
+/* A model that is open for what one command line asks for. */
+#include "engine/cli/session.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/cli/print.h"
+#include "library/base/clock.h"
+#include "library/base/err.h"
+#include "library/base/sha256.h"
+#include "library/globals.h"
+#include "library/loudness.h"
+#include "library/paths.h"
+#include "library/recipe.h"
+#include "library/takes.h"
+
+/* ---- choose ------------------------------------------------------------- */
+
+static const char *join_names(struct arena *a, const struct models *m)
+{
+	struct str names = {0};
+	const char *joined;
+
+	for (size_t i = 0; i < m->n && names.n < 400; i++)
+		str_printf(&names, "%s%s", i ? ", " : "", m->list[i].name);
+	joined = arena_strdup(a, str_get(&names));
+	str_done(&names);
+	return joined;
+}
+
+static bool is_folder(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
+static const struct model *find_model(const struct models *m, const char *name)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (!strcmp(m->list[i].name, name))
+			return &m->list[i];
+	return NULL;
+}
+
+static int fail_no_model(struct arena *a, const struct models *m, const char *name, struct err *e)
+{
+	if (!m->n)
+		return err_set(e, ERR_IO,
+			"no model is installed, not even the one that comes with woodshed: "
+			"install woodshed anew, or name a model's folder with --model DIR");
+	if (name)
+		return err_set(e, ERR_IO, "no model '%.200s' is installed; choose one of these: %s",
+			name, join_names(a, m));
+	if (m->picked)
+		return err_set(e, ERR_IO,
+			"the default model '%.200s' is not installed any more; choose another: "
+			"woodshed models --default NAME, of these: %s",
+			m->picked, join_names(a, m));
+	return err_set(e, ERR_ARG, "several models are installed; choose one with --model: %s",
+		join_names(a, m));
+}
+
+/* A word with a slash is a folder; any other is looked up in the library first,
+ * which is neither made nor needed when it is a folder here. */
+int session_choose(struct session *s, struct err *e)
+{
+	const char *name = s->o.model;
+	const struct model *found = NULL;
+	struct models models = {0};
+	int rc = 0;
+
+	if (!name || !strchr(name, '/')) {
+		rc = globals_models(s->globals, s->env, &s->arena, &models, e);
+		found = name ? find_model(&models, name) : models.chosen;
+	}
+	if (name && !found && (strchr(name, '/') || is_folder(name))) {
+		err_clear(e);
+		model_describe(name, &s->arena, &s->model);
+		s->is_folder = true;
+		return 0;
+	}
+	if (rc)
+		return rc;
+	if (!found)
+		return fail_no_model(&s->arena, &models, name, e);
+	s->model = *found;
+	return 0;
+}
+
+double session_seconds(const struct session *s)
+{
+	double seconds = s->o.length_s;
+
+	if (s->o.seconds)
+		parse_f64(s->o.seconds, &seconds);
+	return seconds;
+}
+
+static void hash_continued(struct session *s)
+{
+	const struct audio *audio = &s->continued;
+	struct sha256 hash;
+
+	sha256_init(&hash);
+	sha256_add(&hash, audio->samples,
+		audio->n_frames * (size_t)audio->channels * sizeof(*audio->samples));
+	sha256_hex(&hash, s->continued_sha256);
+}
+
+static int read_continued(struct session *s, int rate_hz, int channels, struct err *e)
+{
+	struct audio_read_desc d = {.path = s->o.continued,
+		.rate_hz = rate_hz,
+		.channels = channels,
+		.max_s = SESSION_SECONDS_MAX};
+	double seconds = session_seconds(s);
+	int rc;
+
+	if (!s->o.continued ||
+		(s->continued.rate_hz == rate_hz && s->continued.channels == channels))
+		return 0;
+	audio_done(&s->continued);
+	if (seconds > 0)
+		d.max_s = seconds;
+	rc = audio_read(&d, &s->continued, e);
+	if (rc)
+		return err_wrap(e, rc, "--continue");
+	hash_continued(s);
+	return 0;
+}
+
+int session_peek_continued(struct session *s, struct err *e)
+{
+	return s->model.rate_hz ? read_continued(s, s->model.rate_hz, s->model.channels, e) : 0;
+}
+
+/* ---- open --------------------------------------------------------------- */
+
+static int on_progress(void *ud, enum engine_stage stage, uint64_t done, uint64_t total)
+{
+	struct session *s = ud;
+
+	progress_update(&s->progress, stage, done, total);
+	return 0;
+}
+
+/* Warnings of a load that fails would only hide its error. */
+static void on_warning(void *ud, const char *text)
+{
+	struct session *s = ud;
+
+	if (s->globals->quiet)
+		return;
+	if (s->engine) {
+		progress_clear(&s->progress);
+		print_warning(text);
+	} else {
+		str_add(&s->warnings, text);
+		str_add_char(&s->warnings, '\n');
+	}
+}
+
+static void flush_warnings(struct session *s)
+{
+	char *next = s->warnings.s, *line;
+
+	if (next && *next)
+		progress_clear(&s->progress);
+	while (next && (line = strsep(&next, "\n")) && *line)
+		print_warning(line);
+	str_clear(&s->warnings);
+}
+
+static struct engine_watch watch_of(struct session *s)
+{
+	if (s->watch.progress)
+		return s->watch;
+	return (struct engine_watch){.progress = on_progress, .warn = on_warning, .ud = s};
+}
+
+static enum engine_precision precision(const char *name)
+{
+	if (!strcmp(name, "f32"))
+		return ENGINE_F32;
+	if (!strcmp(name, "bf16"))
+		return ENGINE_BF16;
+	return !strcmp(name, "int8") ? ENGINE_INT8 : ENGINE_AUTO;
+}
+
+/* In the library, where there is one: with --out it need not be. */
+static const char *cache_prefix(struct session *s)
+{
+	const char *library = NULL;
+
+	if (globals_library_name(s->globals, s->env, &s->arena, &library, NULL))
+		return NULL;
+	return paths_model_cache(library, s->model.dir, &s->arena);
+}
+
+/* The length that a recipe tells: its codec frames, where this model has the
+ * same, else its seconds. */
+static int recipe_frames(struct session *s, struct err *e)
+{
+	double seconds = (double)s->o.frames * (double)s->info->frame_samples / s->info->rate;
+	char text[32];
+
+	if (s->o.frames && (seconds == s->o.length_s ||
+				   (!(s->o.length_s > 0) && seconds <= SESSION_SECONDS_MAX))) {
+		s->n_frames = (int64_t)s->o.frames;
+		return 0;
+	}
+	snprintf(text, sizeof(text), "%.15g", s->o.length_s);
+	return engine_frames(s->info, text, &s->n_frames, e);
+}
+
+static int choose_length(struct session *s, struct err *e)
+{
+	int rc = 0;
+
+	s->n_frames = s->info->default_frames;
+	if (s->o.seconds)
+		rc = engine_frames(s->info, s->o.seconds, &s->n_frames, e);
+	else if (s->o.length_s > 0 || s->o.frames)
+		rc = recipe_frames(s, e);
+	return rc ? err_wrap(e, rc, "--seconds") : 0;
+}
+
+static int check_continued(const struct session *s, struct err *e)
+{
+	int64_t n = ((int64_t)s->continued.n_frames + s->info->frame_samples - 1) /
+		    s->info->frame_samples;
+
+	if (s->continued.samples && n >= s->n_frames)
+		return err_set(e, ERR_ARG,
+			"the audio to continue is %.2f s long, which leaves nothing to make; ask "
+			"for more with --seconds",
+			(double)s->continued.n_frames / s->continued.rate_hz);
+	if (s->continued.samples && s->o.continued_sha256 &&
+		strcmp(s->o.continued_sha256, s->continued_sha256))
+		return err_set(e, ERR_FORMAT,
+			"'%s' does not hold the samples that the recipe's take continues; name "
+			"the right file with --continue",
+			s->o.continued);
+	return 0;
+}
+
+bool session_take_engine(struct session *to, struct session *from)
+{
+	if (!from->engine || strcmp(to->model.dir, from->model.dir) ||
+		strcmp(to->o.precision, from->o.precision) ||
+		strcmp(to->o.device, from->o.device) || to->o.threads != from->o.threads)
+		return false;
+	to->engine = from->engine;
+	from->engine = NULL;
+	from->info = NULL;
+	return true;
+}
+
+static int load(struct session *s, struct err *e)
+{
+	const struct engine_options options = {
+		.device = s->o.device,
+		.precision = precision(s->o.precision),
+		.n_threads = (int)s->o.threads,
+		.cache = cache_prefix(s),
+	};
+	const struct engine_watch watch = watch_of(s);
+
+	return engine_open(s->model.dir, &options, &watch, &s->engine, e);
+}
+
+int session_open(struct session *s, struct err *e)
+{
+	int rc = s->engine ? 0 : load(s, e);
+
+	if (rc)
+		return rc;
+	flush_warnings(s);
+	s->info = engine_info(s->engine);
+	rc = choose_length(s, e);
+	if (!rc)
+		rc = read_continued(s, s->info->rate, s->info->channels, e);
+	return rc ? rc : check_continued(s, e);
+}
+
+/* ---- render ------------------------------------------------------------- */
+
+int session_render(struct session *s, int n_takes, uint64_t seed, const struct engine_sink *sink,
+	struct err *e)
+{
+	const struct engine_request request = {
+		.prompt = s->o.prompt,
+		.n_frames = s->n_frames,
+		.n_takes = n_takes,
+		.seed = seed,
+		.guidance = (float)s->o.cfg,
+		.greedy = s->o.greedy,
+		.temperature = (float)s->o.temperature,
+		.top_k = (int)s->o.top_k,
+		.top_p = (float)s->o.top_p,
+		.continued = {.samples = s->continued.samples,
+			.frames = (int64_t)s->continued.n_frames,
+			.channels = s->continued.channels,
+			.rate = s->continued.rate_hz},
+		.latents = s->latents,
+	};
+	const struct engine_watch watch = watch_of(s);
+
+	return engine_render(s->engine, &request, &watch, sink, e);
+}
+
+void session_recipe(const struct session *s, uint64_t seed, struct recipe *ret)
+{
+	const struct engine_info *info = s->info;
+	const char *slash = s->o.continued ? strrchr(s->o.continued, '/') : NULL;
+
+	*ret = (struct recipe){
+		.program = "woodshed",
+		.version = woodshed_version,
+		.engine = info->engine,
+		.model = s->model.name,
+		.model_hash = info->model_hash,
+		.prompt = s->o.prompt,
+		.seed = seed,
+		.seconds = (double)(s->n_frames * info->frame_samples) / info->rate,
+		.frames = (uint64_t)s->n_frames,
+		.rate_hz = (uint64_t)info->rate,
+		.channels = (uint64_t)info->channels,
+		.guidance = isnan(s->o.cfg) ? info->default_guidance : s->o.cfg,
+		.greedy = s->o.greedy,
+		.temperature = s->o.temperature,
+		.top_k = s->o.top_k,
+		.top_p = s->o.top_p,
+		.precision = info->precision,
+		.device = info->device,
+	};
+	if (s->continued.samples) {
+		ret->continued = slash ? slash + 1 : s->o.continued;
+		ret->continued_sha256 = s->continued_sha256;
+	}
+}
+
+void session_take(const struct session *s, uint64_t seed, const char *file,
+	struct loudness_meter *meter, struct arena *a, struct take *ret)
+{
+	struct loudness loudness = {.lufs = NAN};
+	struct str json = {0};
+	struct recipe recipe;
+	bool known;
+
+	known = meter && !loudness_meter_read(meter, &loudness, NULL) && isfinite(loudness.lufs);
+	session_recipe(s, seed, &recipe);
+	recipe_json(&recipe, &json);
+	*ret = (struct take){
+		.prompt = s->o.prompt,
+		.negative = s->o.negative,
+		.model = recipe.model,
+		.model_hash = recipe.model_hash,
+		.seed = seed,
+		.frames = s->n_frames * s->info->frame_samples,
+		.rate = s->info->rate,
+		.channels = s->info->channels,
+		.guidance = recipe.guidance,
+		.file = file,
+		.recipe = arena_strdup(a, str_get(&json)),
+		.lufs = known ? loudness.lufs : (double)NAN,
+		.peak = known ? loudness_db(loudness.peak) : (double)NAN,
+		.score = NAN,
+		.created = clock_unix_ms(),
+	};
+	str_done(&json);
+}
+
+void session_progress(struct session *s)
+{
+	bool terminal = isatty(STDERR_FILENO);
+
+	s->progress.color = globals_has_color(s->globals, s->env, terminal);
+	s->progress.utf8 = environment_is_utf8(s->env);
+	if (s->o.json)
+		s->progress.kind = PROGRESS_JSON;
+	else if (s->globals->quiet || !terminal)
+		s->progress.kind = PROGRESS_NONE;
+	else if (globals_has_cursor(s->globals, s->env))
+		s->progress.kind = PROGRESS_LINE;
+	else
+		s->progress.kind = PROGRESS_PLAIN;
+}
+
+void session_done(struct session *s)
+{
+	engine_close(s->engine);
+	audio_done(&s->continued);
+	str_done(&s->warnings);
+	arena_done(&s->arena);
+}

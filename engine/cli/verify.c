@@ -1,0 +1,315 @@
+/* woodshed recipe --verify: a file is made again from its recipe and compared
+ * bit for bit.
+ *
+ * Bits can be expected to agree where model, precision and class of device are
+ * the same; with others the comparison is made all the same and says so.  A
+ * file of integers is compared with what its writer would make of the new
+ * samples. */
+#include "engine/cli/verbs.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/cli/print.h"
+#include "engine/cli/session.h"
+#include "engine/cli/stop.h"
+#include "library/base/err.h"
+#include "library/base/jsonw.h"
+#include "library/globals.h"
+#include "library/recipe.h"
+
+struct verify_options {
+	struct render_options render; /* filled from the recipe */
+	bool verify;
+};
+
+#define FIELD(f) offsetof(struct verify_options, f)
+
+static const struct option_spec verify_specs[] = {
+	{"verify", 0, OPTION_FLAG, NULL, "make the file again and compare the samples",
+		FIELD(verify), 0, 0},
+	{"model", 'm', OPTION_TEXT, "NAME|DIR", "where the model is (default: by its name)",
+		FIELD(render.model), 0, 0},
+	{"continue", 0, OPTION_TEXT, "FILE",
+		"where the audio is that the take continues (default: beside it)",
+		FIELD(render.continued), 0, 0},
+	{"device", 0, OPTION_CHOICE, "auto|cpu|cuda", "another device (default: the recipe's)",
+		FIELD(render.device), 0, 0},
+	{"precision", 0, OPTION_CHOICE, "auto|f32|bf16|int8",
+		"another precision (default: the recipe's)", FIELD(render.precision), 0, 0},
+	{"threads", 0, OPTION_WHOLE, "N", "processor threads (default: all)", FIELD(render.threads),
+		1, 256},
+	{"json", 0, OPTION_FLAG, NULL, "progress and the result as one JSON object a line",
+		FIELD(render.json), 0, 0},
+	{0},
+};
+
+struct verify {
+	struct session s;
+	const char *path;
+	struct recipe recipe;
+	struct audio original;
+	size_t at; /* samples compared so far */
+	bool differs;
+	size_t first;   /* sample that differs */
+	double largest; /* difference */
+};
+
+/* ---- before anything is rendered ---------------------------------------- */
+
+static int read_original(struct verify *v, struct err *e)
+{
+	int rc = audio_read(&(struct audio_read_desc){.path = v->path}, &v->original, e);
+
+	if (!rc)
+		rc = recipe_read(v->path, &v->s.arena, &v->recipe, NULL, e);
+	if (!rc && v->recipe.exported)
+		rc = err_set(e, ERR_UNSUPPORTED,
+			"'%s' was changed when it was exported (%s), so its samples are not the "
+			"model's; verify the take that it came from",
+			v->path, v->recipe.exported);
+	return rc;
+}
+
+static int check_model(const struct verify *v, struct err *e)
+{
+	const char *made_by = v->recipe.model_hash, *here = v->s.info->model_hash;
+
+	if (!made_by || !strcmp(made_by, here))
+		return 0;
+	return err_set(e, ERR_FORMAT,
+		"the model '%s' here (hash %.12s) is not the one that made '%s' (hash %.12s); give "
+		"the right one with --model DIR",
+		v->s.model.name, here, v->path, made_by);
+}
+
+static int check_shape(const struct verify *v, struct err *e)
+{
+	const struct engine_info *info = v->s.info;
+	int64_t n = v->s.n_frames * info->frame_samples;
+
+	if (v->original.rate_hz == info->rate && v->original.channels == info->channels &&
+		(int64_t)v->original.n_frames == n)
+		return 0;
+	return err_set(e, ERR_FORMAT,
+		"'%s' has %zu frames of %d channels at %d Hz, but its recipe makes %" PRId64
+		" of %d at %d; some other program changed it",
+		v->path, v->original.n_frames, v->original.channels, v->original.rate_hz, n,
+		info->channels, info->rate);
+}
+
+/* ---- compare ------------------------------------------------------------ */
+
+/* What the writer of the file would have made of a sample. */
+static float as_stored(float x, int bits)
+{
+	return bits ? (float)ldexp(audio_round(x, bits), 1 - bits) : x;
+}
+
+static int on_audio(void *ud, int take, const struct engine_audio *chunk, struct err *e)
+{
+	struct verify *v = ud;
+	size_t n = (size_t)chunk->frames * (size_t)chunk->channels;
+
+	if (n > v->original.n_frames * (size_t)v->original.channels - v->at)
+		return err_set(e, ERR_BUG, "the engine makes more than it said");
+	for (size_t i = 0; i < n; i++, v->at++) {
+		float old = v->original.samples[v->at];
+		float fresh = as_stored(chunk->samples[i], v->original.bits);
+
+		if (!memcmp(&old, &fresh, sizeof(old)))
+			continue;
+		if (!v->differs)
+			v->first = v->at;
+		v->differs = true;
+		v->largest = fmax(v->largest, fabs((double)old - (double)fresh));
+	}
+	return 0;
+}
+
+static int render(struct verify *v, struct err *e)
+{
+	const struct engine_sink sink = {.audio = on_audio, .ud = v};
+	int rc = session_choose(&v->s, e);
+
+	if (!rc)
+		rc = session_open(&v->s, e);
+	if (!rc)
+		rc = check_model(v, e);
+	if (!rc)
+		rc = check_shape(v, e);
+	if (!rc)
+		rc = session_render(&v->s, 1, v->s.o.seed, &sink, e);
+	progress_clear(&v->s.progress);
+	return rc;
+}
+
+/* ---- tell --------------------------------------------------------------- */
+
+static bool is_same(const char *recorded, const char *used)
+{
+	return !recorded || !strcmp(recorded, used);
+}
+
+/* Whether bits can be expected to agree. */
+static bool is_comparable(const struct verify *v)
+{
+	return is_same(v->recipe.precision, v->s.info->precision) &&
+	       is_same(v->recipe.device, v->s.info->device);
+}
+
+static void tell_json(const struct verify *v, struct str *out)
+{
+	size_t channels = (size_t)v->original.channels;
+
+	jsonw_begin(out);
+	jsonw_text(out, "type", "verify");
+	jsonw_text(out, "file", v->path);
+	jsonw_bool(out, "identical", !v->differs);
+	jsonw_bool(out, "comparable", is_comparable(v));
+	if (v->differs) {
+		jsonw_u64(out, "first_frame", v->first / channels);
+		jsonw_u64(out, "first_channel", v->first % channels);
+		jsonw_num(out, "first_s", (double)(v->first / channels) / v->original.rate_hz);
+		jsonw_num(out, "largest", v->largest);
+	}
+	jsonw_u64(out, "frames", v->original.n_frames);
+	jsonw_text(out, "precision", v->s.info->precision);
+	jsonw_text(out, "device", v->s.info->device);
+	jsonw_text(out, "made_precision", v->recipe.precision);
+	jsonw_text(out, "made_device", v->recipe.device);
+	jsonw_text(out, "made_version", v->recipe.version);
+	jsonw_end(out);
+}
+
+static void tell_reason(const struct verify *v, struct str *out)
+{
+	const struct engine_info *info = v->s.info;
+
+	if (!is_comparable(v))
+		str_printf(out,
+			"; it was made in %s on %s, this in %s on %s, so equal bits cannot be "
+			"expected",
+			v->recipe.precision ? v->recipe.precision : info->precision,
+			v->recipe.device ? v->recipe.device : info->device, info->precision,
+			info->device);
+	else if (v->recipe.version && strcmp(v->recipe.version, woodshed_version))
+		str_printf(out, "; it was made by woodshed %s, this is %s", v->recipe.version,
+			woodshed_version);
+	else
+		str_add(out, "; the file or the model was changed");
+}
+
+static void tell_text(const struct verify *v, struct str *out)
+{
+	size_t frame = v->first / (size_t)v->original.channels;
+
+	if (!v->differs) {
+		str_printf(out, "%s: identical, all %zu frames", v->path, v->original.n_frames);
+	} else {
+		str_printf(out,
+			"%s: differs from %.3f s on (frame %zu, channel %zu); largest difference "
+			"%.2g",
+			v->path, (double)frame / v->original.rate_hz, frame,
+			v->first % (size_t)v->original.channels + 1, v->largest);
+		tell_reason(v, out);
+	}
+	str_sanitize(out->s);
+}
+
+static void tell(const struct verify *v)
+{
+	struct str line = {0};
+
+	(v->s.o.json ? tell_json : tell_text)(v, &line);
+	print_line(str_get(&line));
+	str_done(&line);
+}
+
+/* ---- the verb ----------------------------------------------------------- */
+
+static void print_help(void)
+{
+	struct str out = {0};
+
+	str_add(&out, "usage: woodshed recipe --verify [OPTION]... FILE\n\n"
+		      "Makes a file again from its recipe and compares the samples.\n\n");
+	options_help(verify_specs, &out);
+	str_add(&out, "\n");
+	options_help(globals_options, &out);
+	out.s[--out.n] = 0;
+	print_line(out.s);
+	str_done(&out);
+}
+
+static int parse(struct verify *v, struct options *o, struct verify_options *own, struct err *e)
+{
+	int rc = options_parse(o, e);
+	struct globals *g = o->group[1].values;
+
+	if (rc || g->help || g->version)
+		return rc;
+	if (!own->verify)
+		return err_set(e, ERR_ARG,
+			"woodshed recipe shows a recipe; this program verifies: "
+			"add --verify");
+	if (o->argc != 1)
+		return err_set(e, ERR_ARG,
+			"recipe --verify takes one file: woodshed recipe --verify FILE");
+	v->path = o->argv[0];
+	return 0;
+}
+
+static int run(struct verify *v, struct verify_options *own, const struct option_group *given,
+	struct err *e)
+{
+	int rc = read_original(v, e);
+
+	own->render.recipe = v->path;
+	if (!rc)
+		rc = render_options_recipe(&own->render, given, &v->s.arena, e);
+	if (rc)
+		return rc;
+	v->s.o = own->render;
+	v->s.o.continued_sha256 = v->recipe.continued_sha256;
+	session_progress(&v->s);
+	rc = stop_watch(audio_writer_unlink_all, e);
+	if (!rc)
+		rc = render(v, e);
+	if (rc)
+		return rc;
+	stop_finish();
+	tell(v);
+	return print_check(e);
+}
+
+int verb_recipe(struct globals *g, const struct environment *env, int argc, char **argv)
+{
+	struct verify v = {.s = {.globals = g, .env = env}};
+	struct verify_options own = {0};
+	struct options o = {
+		.group = {{.specs = verify_specs, .values = &own},
+			{.specs = globals_options, .values = g}},
+		.argc = argc,
+		.argv = argv,
+	};
+	struct err e = {0};
+	int rc;
+
+	render_options_init(&own.render);
+	rc = parse(&v, &o, &own, &e);
+	if (!rc && g->help)
+		print_help();
+	else if (!rc && g->version)
+		print_version();
+	else if (!rc)
+		rc = run(&v, &own, &o.group[0], &e);
+	if (rc)
+		print_error(e.text);
+	audio_done(&v.original);
+	session_done(&v.s);
+	return rc ? (rc == ERR_ARG ? 2 : 1) : v.differs;
+}

@@ -1,0 +1,68 @@
+/* A library set right after whatever happened to it. */
+#include "library/repair.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "library/base/arena.h"
+#include "library/base/err.h"
+#include "library/db.h"
+#include "library/queue.h"
+
+enum { TRIES = 1000 };
+
+/* The database, its WAL and its index belong together. */
+static int move_aside(const char *library, struct arena *a, const char **ret, struct err *e)
+{
+	static const char *const parts[] = {"", "-wal", "-shm"};
+	struct stat st;
+	int i = 1;
+
+	while (i < TRIES && !lstat(arena_printf(a, "%s/library.db.damaged-%d", library, i), &st))
+		i++;
+	*ret = arena_printf(a, "%s/library.db.damaged-%d", library, i);
+	for (size_t k = 0; k < sizeof(parts) / sizeof(*parts); k++) {
+		const char *from = arena_printf(a, "%s/library.db%s", library, parts[k]);
+
+		if (rename(from, arena_printf(a, "%s%s", *ret, parts[k])) && errno != ENOENT)
+			return err_errno(e, errno, "cannot move '%s' aside", from);
+	}
+	return 0;
+}
+
+/* *ret is NULL when it is damaged. */
+static int open_sound(const char *library, struct db **ret, struct err *e)
+{
+	struct err why = {0};
+	int rc = db_open(library, ret, &why);
+
+	if (!rc)
+		rc = db_verify(*ret, &why);
+	if (!rc)
+		return 0;
+	db_close(*ret);
+	*ret = NULL;
+	return rc == ERR_FORMAT ? 0 : err_set(e, rc, "%s", why.text);
+}
+
+int library_repair(
+	const char *library, int64_t now_ms, struct arena *a, struct repair *ret, struct err *e)
+{
+	struct db *db;
+	int rc = open_sound(library, &db, e);
+
+	*ret = (struct repair){0};
+	if (!rc && !db)
+		rc = move_aside(library, a, &ret->moved, e);
+	if (!rc && !db)
+		rc = db_open(library, &db, e);
+	if (!rc)
+		rc = workers_recover(db, now_ms, &ret->dead_workers, e);
+	if (!rc)
+		rc = takes_sweep(db, now_ms, &ret->swept, e);
+	db_close(db);
+	return rc;
+}

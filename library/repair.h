@@ -1,0 +1,25 @@
+/* repair.h: a library set right after whatever happened to it. */
+#ifndef WOODSHED_LIBRARY_REPAIR_H
+#define WOODSHED_LIBRARY_REPAIR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "library/takes.h"
+
+struct arena;
+struct err;
+
+struct repair {
+	const char *moved; /* where a damaged database was moved to; NULL: it is sound */
+	struct sweep swept;
+	size_t dead_workers;
+};
+
+/* Checks the database; one that is damaged is moved aside (nothing is deleted) and
+ * made anew from the takes' files.  Then files and rows are paired, and the jobs
+ * of dead workers are given back. */
+int library_repair(
+	const char *library, int64_t now_ms, struct arena *a, struct repair *ret, struct err *e);
+
+#endif

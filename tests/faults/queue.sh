@@ -1,0 +1,239 @@
+#!/bin/sh
+# Queue, worker, takes: what users and scripts do with them, and workers that are
+# killed.
+# shellcheck source=tests/faults/common.sh
+. "$(dirname "$0")/common.sh"
+
+mkdir -p "$WOODSHED_LIBRARY/models" "$scratch/cwd"
+cd "$scratch/cwd" || exit 99
+cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/tiny"
+
+queue()
+{
+	run "$woodshed" queue -m tiny -s 0.2 "$@"
+}
+
+# lines N: so many lines on stdout
+lines()
+{
+	[ "$(wc -l <"$scratch/out")" = "$1" ]
+}
+
+# jobs_are STATE N
+jobs_are()
+{
+	[ "$("$woodshed" jobs --json --state "$1" | wc -l)" = "$2" ]
+}
+
+# json PYTHON: true of `lines`, the objects on stdout.
+json()
+{
+	python3 -c '
+import json, sys
+lines = [json.loads(line) for line in open(sys.argv[1])]
+assert eval(sys.argv[2]), lines' "$scratch/out" "$1"
+}
+
+# ---- adding ---------------------------------------------------------------
+
+queue --seed 7 'slow piano'
+check 'a job is queued' succeeds
+check 'and told' grep -q '^job 1  seed 7  slow piano$' "$scratch/out"
+queue --count 3 --seed 18446744073709551613 --json 'three takes'
+check 'a batch is a job a take' lines 3
+check 'with its seeds' json '[j["seed"] for j in lines] == [2**64 - 3, 2**64 - 2, 2**64 - 1]'
+check 'and all fields' json 'all({"id", "state", "prompt", "model", "seed", "seconds", "stage",
+	"done", "total", "attempts", "error", "created", "take"} <= j.keys() for j in lines)'
+queue 'a {slow|fast} {piano|guitar} piece'
+check 'wildcards stand for all' lines 4
+queue --pick 2 --seed 1 'a {slow|fast} {piano|guitar} piece'
+check 'or for some' lines 2
+queue --sweep-cfg 1..3 --sweep-temperature 0.5,1 --count 2 p
+check 'a sweep multiplies' lines 12
+printf 'from a file\n\n# a comment\n  and {another|a third}\r\n' >prompts
+queue --prompts prompts
+check 'prompts from a file' lines 3
+run "$woodshed" queue -m tiny --prompts - <prompts
+check 'nothing on standard input is an error' status_is 2
+"$woodshed" queue -m tiny -s 0.2 --prompts - <prompts >"$scratch/out" 2>"$scratch/err"
+check 'prompts from standard input' lines 3
+queue --dry-run --count 4 p
+check 'a dry run tells' grep -q '^4 jobs, time unknown (tiny has not rendered here yet), 102 kB' "$scratch/out"
+check 'and queues nothing' jobs_are queued 28
+
+wrong()
+{
+	want=$1
+	words=$2
+	shift 2
+	queue "$@"
+	check "queue $*" fails_with "$want" "$words"
+}
+wrong 2 "without its '}'" 'a {b'
+wrong 2 'more than 10000' '{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}'
+wrong 2 'more than 10000 jobs' --count 256 '{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}'
+wrong 2 'no number and no range' --sweep-cfg 3..1 p
+wrong 2 '--sweep-cfg takes numbers from 0 to 1000' --sweep-cfg -1 p
+wrong 2 'exclude each other' --prompts prompts p
+wrong 1 'none' --prompts none
+wrong 2 'one prompt' slow piano
+wrong 1 'cannot read' --continue none.wav p
+wrong 2 'unknown option --out' --out x.wav p
+run "$woodshed" queue -m none p
+check 'a model that is not installed' fails_with 1 "no model 'none'"
+run "$woodshed" queue
+check 'no prompt' fails_with 2 'needs a prompt'
+
+# ---- the queue ------------------------------------------------------------
+
+run "$woodshed" jobs
+check 'jobs lists them' lines 28
+run "$woodshed" cancel 2 3
+check 'cancel' succeeds
+check 'tells' grep -q '^2 cancelled$' "$scratch/out"
+run "$woodshed" cancel 2
+check 'cancelled once' fails_with 2 'is cancelled, not queued or at work'
+run "$woodshed" retry 2
+check 'retry' succeeds
+run "$woodshed" cancel 99
+check 'no such job' fails_with 2 'no job 99'
+run "$woodshed" cancel x
+check 'no number' fails_with 2 'no number of a job'
+run "$woodshed" cancel
+check 'no job named' fails_with 2 'name jobs'
+run "$woodshed" jobs --pause
+check 'pause' succeeds
+run "$woodshed" worker
+check 'a paused queue is left alone' succeeds
+check 'all of it' jobs_are queued 27
+run "$woodshed" jobs --resume
+
+# ---- work -----------------------------------------------------------------
+
+run "$woodshed" worker
+check 'a worker empties the queue' succeeds
+check 'all are done' jobs_are done 27
+run "$woodshed" takes
+check 'and are takes' lines 27
+run "$woodshed" takes --json
+check 'with all fields' json 'all({"id", "job", "prompt", "negative", "model", "seed", "seconds", "rate",
+	"channels", "file", "favourite", "rating", "lufs", "peak", "created", "missing"} <= t.keys()
+	for t in lines)'
+check 'whose files are there' json 'all(__import__("os").path.getsize(t["file"]) > 1000 for t in lines)'
+check 'and for the user alone' json 'all(__import__("os").stat(t["file"]).st_mode & 0o77 == 0 for t in lines)'
+check 'no file is left half' [ -z "$(find "$WOODSHED_LIBRARY/takes" "$WOODSHED_LIBRARY/work" -name '*.tmp' -o -name '*.codes')" ]
+run "$woodshed" takes --json seed:7 slow
+check 'a filter' json 'len(lines) == 1 and lines[0]["prompt"] == "slow piano"'
+run "$woodshed" takes 'dur>long'
+check 'a wrong one' fails_with 2 'dur takes a number'
+run "$woodshed" takes --limit 3 --order oldest
+check 'a limit' lines 3
+run "$woodshed" queue -m tiny -s 0.2 --dry-run --count 10 p
+check 'now the time is known' grep -q '^10 jobs, about .*, 256 kB' "$scratch/out"
+
+# The same take as without a queue.
+render -m tiny -s 0.2 --seed 7 -o alone.wav 'slow piano'
+same_as_alone()
+{
+	same_samples alone.wav "$("$woodshed" takes --json seed:7 slow | python3 -c 'import json, sys; print(json.load(sys.stdin)["file"])')"
+}
+check 'the samples are those of render' same_as_alone
+run "$woodshed" recipe --verify "$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | head -n 1)"
+check 'and can be made again' status_is 0
+
+# render without --out is in the library, too.
+render -m tiny -s 0.2 --seed 5 'by render'
+check 'render' succeeds
+run "$woodshed" takes --json by render
+check 'adds a take' json 'len(lines) == 1 and lines[0]["seed"] == 5 and lines[0]["lufs"] is None'
+
+# ---- failures -------------------------------------------------------------
+
+queue --seed 1 'will fail'
+mv "$WOODSHED_LIBRARY/models/tiny" "$scratch/away"
+run "$woodshed" worker
+check 'the worker goes on' status_is 0
+check 'a job whose model is gone fails' jobs_are failed 1
+run "$woodshed" jobs --json --state failed
+check 'and says why' json '"no model" in lines[0]["error"]'
+mv "$scratch/away" "$WOODSHED_LIBRARY/models/tiny"
+run "$woodshed" retry --all
+check 'retry --all' succeeds
+run "$woodshed" worker
+check 'works when it is back' jobs_are failed 0
+
+# ---- workers that die -----------------------------------------------------
+
+for seed in 1 2 3 4 5 6; do
+	"$woodshed" queue -m tiny -s 6 --seed "$((seed * 100))" "killed $seed" >/dev/null
+done
+before=$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | wc -l)
+tries=0
+while [ "$("$woodshed" jobs --json --state queued | wc -l)" -gt 0 ] && [ $tries -lt 60 ]; do
+	tries=$((tries + 1))
+	"$woodshed" worker >/dev/null 2>&1 &
+	worker=$!
+	# Somewhere in a job of about a tenth of a second, or between two.
+	python3 -c 'import random, time; time.sleep(random.random() * 0.6)'
+	kill -9 "$worker" 2>/dev/null
+	wait "$worker" 2>/dev/null
+	"$woodshed" retry --all >/dev/null 2>&1
+done
+"$woodshed" retry --all >/dev/null 2>&1
+run "$woodshed" worker
+check 'after all that' succeeds
+check 'nothing waits' jobs_are queued 0
+check 'nothing is at work' jobs_are rendering 0
+check 'nothing failed' jobs_are failed 0
+run "$woodshed" takes --json killed
+check 'each is there once' json 'sorted(t["seed"] for t in lines) == [100, 200, 300, 400, 500, 600]'
+check 'with its file' [ "$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | wc -l)" = "$((before + 6))" ]
+check 'no temporary file is left' [ -z "$(find "$WOODSHED_LIBRARY/takes" -name '.*')" ]
+
+# ---- the rest -------------------------------------------------------------
+
+run "$woodshed" backup copy.db
+check 'backup' succeeds
+check 'is there' [ -s copy.db ]
+run "$woodshed" backup copy.db
+check 'never over another' fails_with 2 'exists'
+run "$woodshed" unload
+check 'unload' succeeds
+file=$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | head -n 1)
+mv "$file" "$scratch/lost.wav"
+run "$woodshed" worker
+run "$woodshed" takes missing
+check 'a missing file is shown' lines 1
+mv "$scratch/lost.wav" "$file"
+mkdir out
+run "$woodshed" export 1 2 out
+check 'export by number' status_is 0
+check 'writes both' [ "$(find out -name '*.wav' | wc -l)" = 2 ]
+run "$woodshed" export 9999 out
+check 'no such take' grep -q 'no take 9999' "$scratch/err"
+run "$woodshed" doctor
+check 'doctor counts' grep -q "^takes  *$((before + 6)), of which 1 lack their file$" "$scratch/out"
+run "$woodshed" doctor --repair
+check 'a sound library' grep -q '^database  *sound$' "$scratch/out"
+python3 - "$WOODSHED_LIBRARY" <<'PYTHON'
+import glob, os, sys
+for name in glob.glob(sys.argv[1] + "/library.db-*"):
+    os.remove(name)
+with open(sys.argv[1] + "/library.db", "r+b") as f:
+    f.write(b"x" * 2000)
+PYTHON
+run "$woodshed" takes
+check 'a damaged one' fails_with 1 'doctor --repair'
+run "$woodshed" doctor --repair
+check 'is made anew' grep -q 'was damaged' "$scratch/out"
+check 'and kept' [ -s "$WOODSHED_LIBRARY/library.db.damaged-1" ]
+run "$woodshed" takes
+check 'every take is found again' lines "$((before + 6))"
+run "$woodshed" takes --json by render
+check 'with its prompt and seed' json 'len(lines) == 1 and lines[0]["seed"] == 5'
+rm "$WOODSHED_LIBRARY"/library.db*
+run "$woodshed" worker
+check 'without a database' succeeds
+run "$woodshed" takes
+check 'a worker finds them, too' lines "$((before + 6))"
+done_testing
