@@ -46,7 +46,7 @@
 #include "library/takes.h"
 
 enum {
-	IDLE_MS = 200, /* between two looks at an empty queue */
+	IDLE_MS = 100, /* between two looks at an empty queue */
 	RECOVER_S = 2, /* between two looks for dead workers */
 	DEFAULT_UNLOAD_S = 300,
 };
@@ -93,6 +93,9 @@ struct work {
 	struct arena arena; /* of the batch */
 	struct output *outputs;
 	size_t n;
+	size_t max_batch;
+	int64_t version; /* of the database when there was nothing to do */
+	bool is_idle;    /* there is nothing to do as long as that has not changed */
 	double looked, told, idle_since, recovered;
 	int lost; /* an error that ends the worker */
 };
@@ -188,8 +191,11 @@ static void look(struct work *w)
 				stop_job(w, &w->outputs[k]);
 }
 
+/* In one change for the whole batch: each is synced. */
 static void tell_progress(struct work *w, enum engine_stage stage, uint64_t done, uint64_t total)
 {
+	const bool whole = !db_begin(w->db, NULL);
+
 	for (size_t i = 0; i < w->n; i++) {
 		struct output *o = &w->outputs[i];
 		struct err e = {0};
@@ -201,6 +207,8 @@ static void tell_progress(struct work *w, enum engine_stage stage, uint64_t done
 		if (rc)
 			ended(w, o, rc, &e);
 	}
+	if (whole)
+		db_commit(w->db, NULL); /* told again in a moment */
 }
 
 static int on_progress(void *ud, enum engine_stage stage, uint64_t done, uint64_t total)
@@ -481,11 +489,13 @@ static void give_up(struct work *w, int rc, const struct err *e)
 	for (size_t i = 0; i < w->n; i++) {
 		if (w->outputs[i].ended)
 			continue;
-		if (stop_asked())
+		if (stop_asked() || (rc == ERR_NOMEM && w->n > 1)) /* fewer at once may do */
 			release_job(w, &w->outputs[i]);
 		else
 			fail_job(w, &w->outputs[i], e->text);
 	}
+	if (rc == ERR_NOMEM && w->n > 1)
+		w->max_batch = w->n / 2;
 	if (rc == ERR_GPU_LOST) /* nothing this process tries on that device can work again */
 		w->lost = rc;
 }
@@ -546,11 +556,41 @@ static int idle(struct work *w, struct err *e)
 static int recover(struct work *w, struct err *e)
 {
 	size_t n;
+	int rc;
 
 	if (w->recovered > 0 && clock_now() - w->recovered < RECOVER_S)
 		return 0;
 	w->recovered = clock_now();
-	return workers_recover(w->db, clock_unix_ms(), &n, e);
+	rc = workers_recover(w->db, clock_unix_ms(), &n, e);
+	if (n) /* what we write ourselves does not change the version */
+		w->is_idle = false;
+	return rc;
+}
+
+/* Nothing is claimed from a queue that nobody has touched since it was empty. */
+static int is_unchanged(struct work *w, bool *ret, struct err *e)
+{
+	int64_t version = 0;
+	int rc = db_version(w->db, &version, e);
+
+	*ret = w->is_idle && version == w->version;
+	w->version = version;
+	return rc;
+}
+
+static int next_batch(struct work *w, size_t *ret_n, struct err *e)
+{
+	const char *loaded = w->is_loaded ? w->s.o.model : NULL;
+	struct job *jobs;
+	int rc = jobs_claim(
+		w->worker, loaded, w->max_batch, clock_unix_ms(), &w->arena, &jobs, ret_n, e);
+
+	if (!rc && *ret_n)
+		run_batch(w, jobs, *ret_n);
+	w->is_idle = !*ret_n;
+	arena_done(&w->arena);
+	w->arena = (struct arena){0};
+	return rc;
 }
 
 static int loop(struct work *w, struct err *e)
@@ -558,26 +598,19 @@ static int loop(struct work *w, struct err *e)
 	int rc = 0;
 
 	while (!rc && !w->lost && !stop_asked()) {
-		const char *loaded = w->is_loaded ? w->s.o.model : NULL;
-		struct job *jobs;
+		bool unchanged = false;
 		size_t n = 0;
 
 		rc = recover(w, e);
 		if (!rc)
-			rc = jobs_claim(w->worker, loaded, JOB_BATCH_MAX, clock_unix_ms(),
-				&w->arena, &jobs, &n, e);
-		if (rc)
+			rc = is_unchanged(w, &unchanged, e);
+		if (!rc && !unchanged)
+			rc = next_batch(w, &n, e);
+		if (rc || n)
+			continue;
+		if (!w->own.stay)
 			break;
-		if (n)
-			run_batch(w, jobs, n);
-		else if (!w->own.stay)
-			break;
-		else
-			rc = idle(w, e);
-		if (n) {
-			arena_done(&w->arena);
-			w->arena = (struct arena){0};
-		}
+		rc = idle(w, e);
 	}
 	return rc ? rc : w->lost;
 }
@@ -633,7 +666,10 @@ static void print_help(void)
 
 int verb_worker(struct globals *g, const struct environment *env, int argc, char **argv)
 {
-	struct work w = {.own = {.unload_s = DEFAULT_UNLOAD_S}, .globals = g, .env = env};
+	struct work w = {.own = {.unload_s = DEFAULT_UNLOAD_S},
+		.globals = g,
+		.env = env,
+		.max_batch = JOB_BATCH_MAX};
 	struct err e = {0};
 	int rc = parse(&w, g, argc, argv, &e);
 

@@ -34,5 +34,28 @@ check 'a read-only disk' fails_with 1 'Read-only file system'
 run "$woodshed" --library "$dir" render -m "$model" -s 0.1 p
 check 'a read-only library' fails_with 1 'Read-only file system'
 umount "$dir"
+
+# A library on such a disk: a job fails with the cause, the library stays whole,
+# and the job goes on where it stopped when there is room again.
+mount -t tmpfs -o size=12m tmpfs "$dir"
+mkdir "$dir/models" && cp -r "$model" "$dir/models/tiny"
+run "$woodshed" --library "$dir" queue -m tiny -s 5 --seed 1 p
+check 'a job' succeeds
+# What is left is less than the file and the worker's margin need.
+head -c 4000000 /dev/zero >"$dir/ballast"
+run "$woodshed" --library "$dir" worker
+check 'without room' status_is 0
+run "$woodshed" --library "$dir" jobs
+check 'fails with the cause' grep -q 'free some\|No space left' "$scratch/out"
+rm "$dir/ballast"
+run "$woodshed" --library "$dir" retry 1
+check 'is queued again' succeeds
+run "$woodshed" --library "$dir" worker
+check 'with room' status_is 0
+run "$woodshed" --library "$dir" takes
+check 'it is done' [ "$(wc -l <"$scratch/out")" = 1 ]
+run "$woodshed" --library "$dir" doctor --repair
+check 'and the library is sound' grep -q '^database  *sound$' "$scratch/out"
+umount "$dir"
 mounted=''
 done_testing
