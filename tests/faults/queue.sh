@@ -112,7 +112,7 @@ run "$woodshed" jobs --resume
 
 run "$woodshed" worker
 check 'a worker empties the queue' succeeds
-check 'all are done' jobs_are done 27
+check 'all are done' jobs_are 'done' 27
 run "$woodshed" takes
 check 'and are takes' lines 27
 run "$woodshed" takes --json

@@ -1,0 +1,49 @@
+#!/bin/sh
+# What is completed in a shell.  Called as: TEST WOODSHED FOLDER, the folder that of
+# the generated files.
+# shellcheck source=tests/faults/common.sh
+. "$(dirname "$0")/common.sh"
+
+# completed WORDS...: what bash offers for the last of them
+completed()
+{
+	# shellcheck disable=SC2016
+	run env PATH="$(dirname "$woodshed"):$PATH" bash -c '
+. "$0"
+COMP_WORDS=("$@")
+COMP_CWORD=$(($# - 1))
+compopt() { :; }
+_woodshed
+printf "%s\n" "${COMPREPLY[@]}"' "$fixtures/woodshed" "$@"
+}
+
+# offers WORD...: exactly these
+offers()
+{
+	[ "$(sort "$scratch/out" | tr '\n' ' ')" = "$(printf '%s\n' "$@" | sort | tr '\n' ' ')" ]
+}
+
+completed woodshed re
+check 'verbs' offers recipe render retry
+completed woodshed render --pre
+check 'options' offers --precision
+completed woodshed --quiet render --device ''
+check 'choices' offers auto cpu cuda
+mkdir -p "$WOODSHED_LIBRARY/models/some-model"
+completed woodshed queue --model some
+check 'models' offers some-model
+for verb in $("$woodshed" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
+	for file in woodshed _woodshed woodshed.fish; do
+		check "$verb in $file" grep -q "\b$verb\b" "$fixtures/$file"
+	done
+done
+for shell in zsh fish; do
+	name=$fixtures/$([ $shell = zsh ] && echo _woodshed || echo woodshed.fish)
+	if command -v $shell >/dev/null; then
+		run $shell -n "$name"
+		check "$shell reads it" succeeds
+	else
+		skip "$shell reads it" "$shell is not installed"
+	fi
+done
+done_testing
