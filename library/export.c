@@ -217,15 +217,15 @@ static void find_recipe(struct export_work *x)
 
 static void find_licence(struct export_work *x)
 {
-	const struct licence *known = licence_of(x->has_recipe ? x->recipe.model : NULL);
+	struct licence known;
 
 	x->result->model = x->has_recipe ? x->recipe.model : NULL;
 	if (x->d->licence) {
 		x->result->licence = x->d->licence;
 		x->result->no_commercial = x->d->no_commercial;
-	} else if (known) {
-		x->result->licence = known->text;
-		x->result->no_commercial = known->no_commercial;
+	} else if (licence_of(x->result->model, x->arena, &known)) {
+		x->result->licence = known.text;
+		x->result->no_commercial = known.no_commercial;
 	}
 }
 

@@ -2,20 +2,44 @@
 #include "library/licence.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
-static const struct {
-	const char *part; /* of the name */
-	struct licence licence;
-} known[] = {
-	{"musicgen", {"CC BY-NC 4.0 (weights of MusicGen, Meta)", true}},
-	{"audioldm2", {"CC BY-NC-SA 4.0 (weights of AudioLDM 2)", true}},
-};
+#include "library/base/arena.h"
+#include "library/catalogue.h"
 
-const struct licence *licence_of(const char *model)
+/* Finetunes and copies mostly keep the name of what they were made of; the longest
+ * known name that is a part of it tells whose licence goes on. */
+static const struct known_model *origin(const char *model)
 {
-	for (size_t i = 0; model && i < sizeof known / sizeof *known; i++)
-		if (strcasestr(model, known[i].part))
-			return &known[i].licence;
-	return NULL;
+	const struct known_model *best = NULL;
+
+	for (const struct known_model *k = catalogue; k->name; k++)
+		if (strcasestr(model, k->name) && (!best || strlen(k->name) > strlen(best->name)))
+			best = k;
+	return best;
+}
+
+bool licence_of(const char *model, struct arena *a, struct licence *ret)
+{
+	static const struct {
+		const char *part, *as;
+	} families[] = {{"musicgen", "musicgen-small"}, {"audioldm2", "audioldm2-music"}};
+	const struct known_model *k = model ? origin(model) : NULL;
+	const char *name = k ? k->name : NULL;
+
+	for (size_t i = 0; model && !k && i < sizeof(families) / sizeof(*families); i++)
+		if (strcasestr(model, families[i].part)) {
+			k = catalogue_by_name(families[i].as);
+			name = families[i].part;
+		}
+	if (k)
+		*ret = (struct licence){
+			arena_printf(a, "%s (weights of %s, %s)", k->licence, name, k->page),
+			k->commercial == COMMERCIAL_NO};
+	else if (model && !strcmp(model, "starter"))
+		*ret = (struct licence){"MIT (weights of woodshed's starter model)", false};
+	else
+		return false;
+	return true;
 }

@@ -4,13 +4,16 @@
 
 #include <stdbool.h>
 
+struct arena;
+
 struct licence {
-	const char *text; /* of the weights: "CC BY-NC 4.0 (Meta)" */
+	const char *text; /* of the weights: "CC-BY-NC-4.0 (weights of ...)" */
 	bool no_commercial;
 };
 
-/* By the name of a released model ("musicgen-small", "facebook_musicgen-small");
- * NULL: we do not know.  A model that somebody has renamed is not recognised. */
-const struct licence *licence_of(const char *model);
+/* By a name that holds the name of a released model ("facebook_musicgen-small"),
+ * from the catalogue; false: we do not know.  What somebody has renamed is not
+ * recognised. */
+bool licence_of(const char *model, struct arena *a, struct licence *ret);
 
 #endif

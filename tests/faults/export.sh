@@ -82,9 +82,9 @@ render -m "$model" -s 1 --seed 7 -o take.wav 'slow piano'
 cp -r "$model" musicgen-tiny
 render -m ./musicgen-tiny -s 0.3 -o nc.wav p
 exports nc.wav nc.wav out
-check 'a warning, once' says 'what musicgen-tiny makes is not for commercial use: CC BY-NC 4.0'
+check 'a warning, once' says 'what musicgen-tiny makes is not for commercial use: CC-BY-NC-4.0'
 check 'and success' status_is 0
-check 'the file says so, too' grep -q 'CC BY-NC 4.0' out/*nc.wav
+check 'the file says so, too' grep -q 'CC-BY-NC-4.0' out/*nc.wav
 run "$woodshed" --quiet export nc.wav out
 check 'not with --quiet' succeeds
 rm -rf out/* musicgen-tiny nc.wav
