@@ -255,8 +255,7 @@ int verb_models(struct globals *g, const struct environment *env, int argc, char
 	if (!rc && !own.drop_cache)
 		show_models(&models, own.json);
 	if (!rc && !own.drop_cache && !own.json && !models.n)
-		complain("no model is installed, not even the one that comes with woodshed: "
-			 "install woodshed anew");
+		complain("no model is installed; woodshed pull NAME fetches one of these");
 	if (!rc && (own.drop_cache || !own.json))
 		rc = show_cache(library, own.drop_cache, &e);
 	if (!rc && !own.drop_cache)

@@ -5,6 +5,12 @@
 
 model=$fixtures/mono
 manual=$(cd "$(dirname "$0")/../../docs" && pwd)/woodshed.1
+# As it is installed, with a tiny model in place of the one that comes with it.
+mkdir -p "$scratch/prefix/bin" "$scratch/prefix/share/woodshed"
+cp "$woodshed" "$woodshed-engine" "$scratch/prefix/bin"
+cp -r "$model" "$scratch/prefix/share/woodshed/starter"
+woodshed=$scratch/prefix/bin/woodshed
+
 mkdir "$scratch/cwd" && cd "$scratch/cwd" || exit 99
 
 # wrong STATUS WORDS ARGUMENTS...
@@ -164,22 +170,17 @@ check 'no home, a folder, --out' [ -s alone/a.wav ]
 check 'a library that is not there, a folder, --out' [ -s alone/b.wav ]
 check 'and none comes of it' [ ! -e "$scratch/none" ]
 
-# The starter model is found without a library, beside what was built, and in
-# share/ where woodshed was installed.
+# The model that comes with woodshed is found without a library.
 (unset WOODSHED_LIBRARY && env -u HOME "$woodshed" render -s 0.1 -o d.wav p) >"$scratch/out" 2>"$scratch/err"
 check 'no home, no model, --out' made_by d.wav starter
-mkdir -p prefix/bin prefix/share/woodshed
-cp "$woodshed" "$woodshed-engine" prefix/bin
-cp -rL "$(dirname "$woodshed")/engine/starter" prefix/share/woodshed/starter
-run prefix/bin/woodshed render -s 0.1 -o e.wav p
-check 'installed' made_by e.wav starter
-rm -r prefix/share
 mkdir none
 export WOODSHED_LIBRARY="$PWD/none"
-run prefix/bin/woodshed render -s 0.1 -o f.wav p
-check 'without it' fails_with 1 'not even the one that comes with woodshed'
-run prefix/bin/woodshed models
-check 'models says so, too' grep -q 'not even the one' "$scratch/err"
+mv "$scratch/prefix/share" "$scratch/away"
+run "$woodshed" render -s 0.1 -o f.wav p
+check 'without it' fails_with 1 'woodshed pull musicgen-small fetches one'
+run "$woodshed" models
+check 'models says so, too' grep -q 'no model is installed' "$scratch/err"
+mv "$scratch/away" "$scratch/prefix/share"
 run "$woodshed" --quiet
 check 'no verb' succeeds
 take=$(cut -d ' ' -f 1 "$scratch/out")
