@@ -427,7 +427,8 @@ int models_list_shared(const char *library, const char *own, const char *hub, st
 	}
 	if (!rc && hub)
 		list_hub(hub, a, ret);
-	qsort(ret->list, ret->n, sizeof(*ret->list), by_name);
+	if (ret->n)
+		qsort(ret->list, ret->n, sizeof(*ret->list), by_name);
 	if (!rc && library)
 		rc = read_pick(library, a, &ret->picked, e);
 	if (!rc)

@@ -149,10 +149,10 @@ int job_options_read(
 		return err_set(e, ERR_FORMAT,
 			"the options of job %lld are damaged (%s); cancel it and queue it anew",
 			(long long)j->id, r.wrong);
-	ret->prompt = j->prompt;
-	ret->negative = j->negative;
-	ret->model = j->model;
-	ret->seconds = *j->seconds ? j->seconds : NULL;
+	ret->prompt = arena_strdup(a, j->prompt);
+	ret->negative = j->negative ? arena_strdup(a, j->negative) : NULL;
+	ret->model = arena_strdup(a, j->model);
+	ret->seconds = *j->seconds ? arena_strdup(a, j->seconds) : NULL;
 	ret->seed = j->seed;
 	ret->has_seed = true;
 	return 0;

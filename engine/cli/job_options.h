@@ -13,7 +13,7 @@ struct str;
 int job_options_json(
 	const struct render_options *r, struct arena *a, struct str *out, struct err *e);
 
-/* A job's command line.  Strings are borrowed from the job or live in the arena.
+/* A job's command line; all strings live in the arena, which may outlast the job's.
  * ERR_FORMAT, one sentence, when the row is damaged. */
 int job_options_read(
 	const struct job *j, struct arena *a, struct render_options *ret, struct err *e);

@@ -102,15 +102,15 @@ static const char *chosen(const char *const *paths, struct arena *a, struct err 
 {
 	struct repo_files all, needed;
 	struct str list = {0}, joined = {0};
-	const char *text;
+	const char *text = NULL;
 
 	make_list(&list, paths);
 	assert_int_equal(repo_files_parse(list.s, list.n, a, &all, e), 0);
-	if (repo_files_choose(&all, a, &needed, e))
-		return NULL;
-	for (size_t i = 0; i < needed.n; i++)
-		str_printf(&joined, "%s%s", i ? " " : "", needed.at[i].path);
-	text = arena_strdup(a, str_get(&joined));
+	if (!repo_files_choose(&all, a, &needed, e)) {
+		for (size_t i = 0; i < needed.n; i++)
+			str_printf(&joined, "%s%s", i ? " " : "", needed.at[i].path);
+		text = arena_strdup(a, str_get(&joined));
+	}
 	str_done(&list);
 	str_done(&joined);
 	return text;
