@@ -24,9 +24,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import instruments
 import model as starter
+from scipy import signal
 
-HOP = 640
+HOP = math.prod(starter.RATIOS)
 
 
 # ---- data --------------------------------------------------------------------
@@ -36,10 +38,25 @@ class Pieces:
     """Random clips of the audio file, which stays on disk."""
 
     def __init__(self, folder, held_out=64):
-        audio = np.memmap(pathlib.Path(folder) / "audio.i16", "<i2", "r")
-        size = starter.SECONDS * starter.RATE
+        path, size = pathlib.Path(folder) / "audio.i16", starter.SECONDS * starter.RATE
+        if starter.RATE != instruments.RATE:
+            path = self.resampled(path)
+        audio = np.memmap(path, "<i2", "r")
         self.audio = audio[: len(audio) // size * size].reshape(-1, size)
         self.n_train = max(1, len(self.audio) - held_out)
+
+    def resampled(self, path):
+        """The same pieces at the codec's rate, in a file beside it; goes on where one ended."""
+        size, to = starter.SECONDS * instruments.RATE, path.with_suffix(f".{starter.RATE}")
+        audio = np.memmap(path, "<i2", "r")
+        audio = audio[: len(audio) // size * size].reshape(-1, size)
+        done = to.stat().st_size // (2 * starter.SECONDS * starter.RATE) if to.exists() else 0
+        with to.open("ab") as f:
+            f.truncate(done * 2 * starter.SECONDS * starter.RATE)
+            for piece in audio[done:]:
+                y = signal.resample_poly(piece.astype(np.float32), starter.RATE, instruments.RATE)
+                f.write(np.clip(np.round(y), -32768, 32767).astype("<i2").tobytes())
+        return to
 
     def clips(self, rng, batch, samples):
         out = np.empty((batch, samples), np.float32)
@@ -132,7 +149,9 @@ def mel_bank(n_fft, bands):
 
 
 class Spectra(nn.Module):
-    SIZES = ((64, 8), (128, 16), (256, 32), (512, 64), (1024, 80), (2048, 80))
+    """Mel spectra, the longer the finer, so that partials are told apart (Kumar et al. 2023)."""
+
+    SIZES = ((64, 8), (128, 16), (256, 40), (512, 80), (1024, 160), (2048, 320))
 
     def __init__(self):
         super().__init__()

@@ -96,10 +96,11 @@ class Batches:
 
 
 def forward(model, codes, ids, mask, dropped):
-    """Mean loss over the codebooks; dropped [n]: whose text is left out."""
+    """Mean loss over the codebooks; dropped [n]: whose text is left out.  Attention to
+    states of zero adds nothing (values have no bias), as when there is no text, and
+    unlike an empty mask it keeps the fast attention."""
     states = model.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-    mask = mask * (~dropped).long()[:, None]
-    states = model.enc_to_dec_proj(states) * mask[..., None]
+    states = model.enc_to_dec_proj(states) * (mask * (~dropped).long()[:, None])[..., None]
     inputs, targets = delayed(codes)
     logits = model.decoder(input_ids=inputs.flatten(0, 1), encoder_hidden_states=states,
                            encoder_attention_mask=mask).logits
