@@ -2,14 +2,15 @@
 """Trains the codec on the pieces of make_data.py.
 
     train_codec.py DATA OUT [--device cpu|cuda] [--steps N] [--batch N]
-                   [--seconds S] [--plain N] [--minutes M]
+                   [--seconds S] [--plain N] [--minutes M] [--adversarial SHARE]
 
 The first --plain steps go without the quantiser; then the codebooks are set by
 k-means on what the encoder emits (with codes from the start the latents
 collapse).  Codebooks follow by moving averages, entries nobody takes are drawn
 anew.  Losses: log-mel at six resolutions, spectral convergence, waveform,
-commitment; with --adversarial N a small multi-resolution discriminator from
-step N on.  OUT/codec.pt is written every few minutes and resumed from;
+commitment; with --adversarial 0.6 a small multi-resolution discriminator for
+the last four tenths.  The learning rate falls with the steps or with the
+minutes, whichever are nearer their end.  OUT/codec.pt is written every few minutes and resumed from;
 OUT/codec.csv holds the losses.
 """
 
@@ -279,8 +280,9 @@ def main():
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--steps", type=int, default=30000)
-    parser.add_argument("--plain", type=int, default=600)
-    parser.add_argument("--adversarial", type=int, default=0, help="from this step on; 0: never")
+    parser.add_argument("--plain", type=int, default=5000, help="steps before there are codes")
+    parser.add_argument("--plain-share", type=float, default=0.4, help="or that share of the whole")
+    parser.add_argument("--adversarial", type=float, default=2, help="from this share of the whole on; 2: never")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--minutes", type=float, default=1e9, help="stops, and saves, after so many")
@@ -297,41 +299,43 @@ def main():
     weights = list(codec.encoder.parameters()) + list(codec.decoder.parameters())
     optimiser = torch.optim.AdamW(weights, args.rate, (0.8, 0.99), weight_decay=1e-4)
     other = torch.optim.AdamW(judges.parameters(), args.rate, (0.8, 0.99))
-    step, path = 0, args.out / "codec.pt"
+    step, path, plain = 0, args.out / "codec.pt", True
     if path.exists():
         state = torch.load(path, map_location=device, weights_only=True)
         for key, thing in (("codec", codec), ("quantiser", quantiser), ("judges", judges), ("optimiser", optimiser),
                            ("other", other)):
             thing.load_state_dict(state[key])
-        step = state["step"]
+        step, plain = state["step"], state.get("plain", state["step"] < args.plain)
     else:
         balance(codec, data.clips(np.random.default_rng(args.seed), args.batch, starter.RATE).to(device))
 
     def save():
         into_codec(codec, quantiser)
         torch.save(dict(codec=codec.state_dict(), quantiser=quantiser.state_dict(), judges=judges.state_dict(),
-                        optimiser=optimiser.state_dict(), other=other.state_dict(), step=step), path.with_suffix(".new"))
+                        optimiser=optimiser.state_dict(), other=other.state_dict(), step=step, plain=plain), path.with_suffix(".new"))
         path.with_suffix(".new").replace(path)
 
     samples = int(args.seconds * starter.FRAME_RATE) * HOP
     rng = np.random.default_rng([args.seed, step])
     log = csv.writer((args.out / "codec.csv").open("a", buffering=1))
     while step < args.steps and time.time() - began < 60 * args.minutes:
-        warm = min(1.0, (step + 1) / 300) * (0.5 + 0.5 * math.cos(math.pi * step / args.steps))
+        gone = max(step / args.steps, (time.time() - began) / (60 * args.minutes))
+        warm = min(1.0, (step + 1) / 300) * (0.5 + 0.5 * math.cos(math.pi * gone))
         for group in optimiser.param_groups + other.param_groups:
             group["lr"] = args.rate * max(warm, 0.02)
-        if step == args.plain:
+        if plain and (step >= args.plain or gone >= args.plain_share):
+            plain = False
             with torch.no_grad():
                 z = torch.cat([codec.encoder(data.clips(rng, args.batch, samples).to(device)) for _ in range(
                     max(1, 30000 // (args.batch * samples // HOP)))])
             quantiser.start(z.transpose(1, 2).reshape(-1, z.shape[1]))
         x = data.clips(rng, args.batch, samples).to(device)
         z = codec.encoder(x)
-        q, commitment = (z, torch.zeros((), device=device)) if step < args.plain else quantiser(z)
+        q, commitment = (z, torch.zeros((), device=device)) if plain else quantiser(z)
         y = codec.decoder(q)[..., : x.shape[-1]]
         spectral, wave = spectra(x, y), F.l1_loss(y, x)
         loss = spectral + 10.0 * wave + 0.25 * commitment
-        if args.adversarial and step >= args.adversarial:
+        if gone >= args.adversarial:
             verdict = judge(judges, x, y)
             other.zero_grad(set_to_none=True)
             verdict.backward()
@@ -346,7 +350,7 @@ def main():
         if step % 50 == 0:
             log.writerow([step, f"{spectral.item():.4f}", f"{wave.item():.4f}", f"{float(commitment):.4f}", int(time.time() - began)])
         if step % 500 == 0:
-            distance, sdr, used = evaluate(codec, quantiser, spectra, data, device, step <= args.plain)
+            distance, sdr, used = evaluate(codec, quantiser, spectra, data, device, plain)
             print(f"step {step}: spectral {spectral.item():.3f} wave {wave.item():.4f} log-mel {distance:.3f} "
                   f"SI-SDR {sdr:.1f} dB used {used:.2f}  {time.time() - began:.0f} s", flush=True)
         if time.time() - saved > 240:

@@ -190,7 +190,8 @@ def main():
     rng = np.random.default_rng([args.seed, step])
     log = csv.writer((args.out / "lm.csv").open("a", buffering=1))
     while step < args.steps and time.time() - began < 60 * args.minutes:
-        warm = min(1.0, (step + 1) / 400) * (0.05 + 0.95 * (0.5 + 0.5 * math.cos(math.pi * step / args.steps)))
+        gone = max(step / args.steps, (time.time() - began) / (60 * args.minutes))
+        warm = min(1.0, (step + 1) / 400) * (0.05 + 0.95 * (0.5 + 0.5 * math.cos(math.pi * gone)))
         for group in optimiser.param_groups:
             group["lr"] = args.rate * warm
         codes, ids, mask = batches.draw(rng, args.batch, device)
