@@ -90,14 +90,13 @@ static int add_row(struct db *db, const struct take *t, struct err *e)
 
 int takes_add(struct db *db, const struct take *t, int64_t *ret_id, struct err *e)
 {
-	struct query q = db_query(db, "SELECT 1 FROM files WHERE name = ?1", "t", t->file);
-	bool taken = query_next(&q);
-	int rc = query_done(&q, e);
+	struct query q = db_query(db, "SELECT take FROM files WHERE name = ?1", "t", t->file);
+	int rc;
 
-	if (rc)
+	*ret_id = query_next(&q) ? query_int(&q, 0) : 0;
+	rc = query_done(&q, e);
+	if (rc || *ret_id)
 		return rc;
-	if (taken)
-		return err_set(e, ERR_BUSY, "there is a take of the file '%s'", t->file);
 	rc = add_row(db, t, e);
 	if (rc)
 		return rc;

@@ -49,7 +49,8 @@ int prompts_add(struct db *db, const char *text, const char *negative, int64_t p
 /* ---- takes -------------------------------------------------------------- */
 
 /* Adds a row; prompt_id, model, seed, frames, rate, channels, file, created are
- * needed, NULL strings are empty.  ERR_BUSY when there is one of that file. */
+ * needed, NULL strings are empty.  Where there is a row of that file, as when a
+ * sweep came first, *ret_id is its. */
 int takes_add(struct db *db, const struct take *t, int64_t *ret_id, struct err *e);
 
 /* ERR_ARG when there is no such take. */
