@@ -3,10 +3,16 @@
 Every instrument is a function (rng, freq, seconds, velocity) -> float32 mono;
 the sound may ring on after `seconds`.  Nothing aliases: tones are sums of
 partials below RATE / 2, or strings and noise.
+
+Pieces take them through note() and hit(), which are a sampler: a note of an
+instrument always sounds the same, to the sample, and begins with a frame of the
+codec.  So it has the same codes wherever it is played, and a small model can
+learn them; chance in the phases would be most of what it had to learn.
 """
 
 import functools
 import math
+import zlib
 
 import numpy as np
 from scipy import signal
@@ -14,6 +20,8 @@ from scipy import signal
 RATE = 32000
 TOP = 0.45 * RATE  # no partial above
 CONTROL = 32  # samples between two settings of a moving filter
+FRAME_RATE = 50  # of the codec: where notes begin and end
+LEVELS = (0.6, 0.8, 1.0)  # how hard a note is struck
 
 
 def seconds(n):
@@ -355,6 +363,32 @@ def shaker(rng):
     return band(rng, n, 4500, 13000) * np.exp(-((t - 0.03) / 0.025) ** 2).astype(np.float32)
 
 
+# ---- the sampler -------------------------------------------------------------
+
+
+def chance(*words):
+    return np.random.default_rng([zlib.crc32(str(w).encode()) for w in words])
+
+
+@functools.lru_cache(maxsize=2500)
+def note(name, midi, frames, level):
+    """level: of LEVELS; frames: how long it is held."""
+    freq = 440.0 * 2 ** ((midi - 69) / 12)
+    return globals()[name](chance(name, midi), freq, frames / FRAME_RATE, LEVELS[level]).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=None)
+def hit(name, kit, take):
+    """One of a few recordings of a drum."""
+    rng = chance(name, kit, take)
+    make = {"kick": lambda: kick(rng, kit), "snare": lambda: snare(rng, kit), "clap": lambda: clap(rng),
+            "hat": lambda: hat(rng, False), "open": lambda: hat(rng, True), "rim": lambda: rim(rng),
+            "ghost": lambda: 0.3 * snare(rng, kit), "ride": lambda: cymbal(rng, True),
+            "crash": lambda: cymbal(rng, False), "brush": lambda: brush(rng, True), "pedal": lambda: 0.6 * hat(rng, False),
+            "shaker": lambda: shaker(rng), "tom": lambda: tom(rng, 75 + 20 * take)}
+    return make[name]().astype(np.float32)
+
+
 # ---- effects: [channels, samples] or [samples] -------------------------------
 
 
@@ -394,13 +428,10 @@ def chorus(x, rate=0.7, depth=0.0035):
 
 
 def tape(x, rng, amount):
-    """Wow, saturation, dull highs, hiss."""
-    t = np.arange(len(x))
-    at = t + RATE * 0.0012 * amount * np.sin(2 * np.pi * (0.6 + rng.random()) * t / RATE + rng.random() * 6)
-    y = np.interp(at, t, x).astype(np.float32)
+    """Saturation, dull highs, hiss.  No wow: see above."""
     b, a = signal.butter(1, 12000 - 7000 * amount, fs=RATE)
-    y = signal.lfilter(b, a, np.tanh(y * (1 + amount))).astype(np.float32)
-    return y + 0.0025 * amount * rng.standard_normal(len(x)).astype(np.float32)
+    y = signal.lfilter(b, a, np.tanh(x * (1 + amount))).astype(np.float32)
+    return y + 0.001 * amount * rng.standard_normal(len(x)).astype(np.float32)
 
 
 def vinyl(n, rng):

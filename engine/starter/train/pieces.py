@@ -110,8 +110,8 @@ def plan(seed):
         lead=some(s["lead"], 0.55), bass=some(s["bass"], 0.85),
         drums=s["drums"] if s["drums"] and rng.random() < 0.78 else "", kit=s["kit"] or "",
         metre=3 if style in ("jazz trio", "folk guitar", "orchestral") and rng.random() < 0.25 else 4,
-        bright=float(np.clip(s["bright"] + 0.3 * rng.standard_normal(), 0, 1)),
-        room=float(np.clip(s["room"] + 0.2 * rng.standard_normal(), 0, 1)),
+        bright=float(np.round(6 * np.clip(s["bright"] + 0.3 * rng.standard_normal(), 0, 1)) / 6),
+        room=float(np.round(4 * np.clip(s["room"] + 0.2 * rng.standard_normal(), 0, 1)) / 4),
         colour=some(s["colour"], 0.8), density=float(rng.random()), intro=bool(rng.random() < 0.15))
     if rng.random() < 0.15:  # one instrument alone, or with drums
         p.chords, p.lead, p.bass, p.intro = p.chords or s["chords"][0], "", "", False
@@ -137,10 +137,6 @@ def degree(p, d, octave):
     """MIDI number of a scale degree, which may lie outside of 0..6."""
     scale = SCALES[p.mode]
     return 12 * (octave + 1) + p.key + scale[d % 7] + 12 * (d // 7)
-
-
-def hertz(midi):
-    return 440.0 * 2 ** ((midi - 69) / 12)
 
 
 def voicing(p, root):
@@ -179,8 +175,9 @@ class Mixer:
         self.parts = {}
 
     def add(self, part, at, sound, gain=1.0):
+        """At the nearest frame: 10 ms off at most, which nobody hears as more than a human hand."""
         bus = self.parts.setdefault(part, np.zeros(self.n, np.float32))
-        i = int(at * RATE)
+        i = int(round(at * ins.FRAME_RATE)) * (RATE // ins.FRAME_RATE)
         if 0 <= i < self.n:
             sound = sound[: self.n - i]
             bus[i:i + len(sound)] += (gain * sound).astype(np.float32)
@@ -200,25 +197,8 @@ def step_time(p, bar, step):
 def play_drums(p, rng, mix, bars):
     steps = 4 * p.metre
     pattern = PATTERNS[p.drums]
-    makers = {
-        "kick": lambda: ins.kick(rng, p.kit), "snare": lambda: ins.snare(rng, p.kit), "clap": lambda: ins.clap(rng),
-        "hat": lambda: ins.hat(rng, False), "open": lambda: ins.hat(rng, True), "rim": lambda: ins.rim(rng),
-        "ghost": lambda: 0.3 * ins.snare(rng, p.kit), "ride": lambda: ins.cymbal(rng, True),
-        "crash": lambda: ins.cymbal(rng, False), "brush": lambda: ins.brush(rng, True),
-        "pedal": lambda: 0.6 * ins.hat(rng, False), "shaker": lambda: ins.shaker(rng),
-        "tom": lambda: ins.tom(rng, 70 + 50 * rng.random())}
     gains = dict(kick=1.0, snare=0.75, clap=0.6, hat=0.28, open=0.25, rim=0.45, ghost=0.6, ride=0.3, crash=0.35,
                  brush=0.8, pedal=0.3, shaker=0.4, tom=0.9)
-    takes = {}
-
-    def hit(name):
-        """One of three recordings of a drum, as a sampler has them."""
-        several = takes.setdefault(name, [])
-        if len(several) < 3:
-            several.append(makers[name]())
-            return several[-1]
-        return several[int(rng.integers(3))]
-
     for bar in range(bars):
         fill = bar % 4 == 3 and rng.random() < 0.5
         for name, hits in pattern.items():
@@ -227,12 +207,17 @@ def play_drums(p, rng, mix, bars):
             for step in hits:
                 if step >= steps or rng.random() < (0.06 if name in ("kick", "snare", "clap") else 0.14 * (1.2 - p.density)):
                     continue
-                strength = 0.75 + 0.25 * rng.random() + (0.15 if step % 4 == 0 else 0)
-                mix.add("drums", step_time(p, bar, step) + 0.003 * rng.random(), hit(name), gains[name] * strength)
+                strength = (0.8, 0.95)[int(rng.integers(2))] + (0.15 if step % 4 == 0 else 0)
+                mix.add("drums", step_time(p, bar, step), ins.hit(name, p.kit, int(rng.integers(2))), gains[name] * strength)
         if fill:
             for step in range(steps - 4, steps):
-                mix.add("drums", step_time(p, bar, step), hit("tom" if p.kit == "rock" else "snare"),
+                mix.add("drums", step_time(p, bar, step), ins.hit("tom" if p.kit == "rock" else "snare", p.kit, step % 2),
                         0.3 + 0.1 * (step - steps + 4))
+
+
+def tone(name, rng, midi, held):
+    """A note of about that many seconds, struck as chance has it."""
+    return ins.note(name, midi, max(2, int(round(held * ins.FRAME_RATE))), int(rng.integers(len(ins.LEVELS))))
 
 
 def comping(p, rng, steps):
@@ -251,10 +236,10 @@ def comping(p, rng, steps):
 
 
 def play_chords(p, rng, mix, bars):
-    steps, make = 4 * p.metre, getattr(ins, p.chords)
+    steps = 4 * p.metre
     sixteenth = 15.0 / p.bpm
     gain = {"distorted_guitar": 0.8, "synth_pad": 0.9, "choir": 0.6, "string_section": 0.6, "organ": 0.7}.get(p.chords, 0.8)
-    strum = 0.014 if "guitar" in p.chords or p.chords == "harp" else 0.004
+    strum = 0.02 if "guitar" in p.chords or p.chords == "harp" else 0
     for bar in range(bars):
         root = p.progression[bar % len(p.progression)]
         notes = voicing(p, root)
@@ -264,17 +249,16 @@ def play_chords(p, rng, mix, bars):
             order = [int(rng.integers(len(notes))) for _ in range(8)]
             for i, s in enumerate(range(0, steps, 2 if p.density < 0.7 else 1)):
                 m = notes[order[i % 8]] + (12 if i % 4 == 3 and p.chords != "chip_lead" else 0)
-                mix.add("chords", step_time(p, bar, s), make(rng, hertz(m), sixteenth * 2.4, 0.6 + 0.3 * rng.random()), gain)
+                mix.add("chords", step_time(p, bar, s), tone(p.chords, rng, m, sixteenth * 2.4), gain)
             continue
         for s, length, strength in comping(p, rng, steps):
             for i, m in enumerate(notes):
                 mix.add("chords", step_time(p, bar, s) + strum * i,
-                        make(rng, hertz(m), sixteenth * length * 0.95, strength * (0.8 + 0.2 * rng.random())),
-                        gain / math.sqrt(len(notes)))
+                        tone(p.chords, rng, m, sixteenth * length * 0.95), strength * gain / math.sqrt(len(notes)))
 
 
 def play_bass(p, rng, mix, bars):
-    steps, make = 4 * p.metre, getattr(ins, p.bass)
+    steps = 4 * p.metre
     sixteenth = 15.0 / p.bpm
     octave = 2 if p.bass == "string_section" else 1 if p.bass not in ("chip_lead",) else 2
     walking = STYLES[p.style].get("walking")
@@ -294,12 +278,12 @@ def play_bass(p, rng, mix, bars):
             if s < steps:
                 m = degree(p, d, octave)
                 m -= 12 if m > 12 * (octave + 1) + 14 else 0
-                mix.add("bass", step_time(p, bar, s), make(rng, hertz(m), sixteenth * length * 0.92, 0.75 + 0.2 * rng.random()),
+                mix.add("bass", step_time(p, bar, s), tone(p.bass, rng, m, sixteenth * length * 0.92),
                         0.85 if p.bass != "string_section" else 0.5)
 
 
 def play_lead(p, rng, mix, bars):
-    steps, make = 4 * p.metre, getattr(ins, p.lead)
+    steps = 4 * p.metre
     sixteenth = 15.0 / p.bpm
     slow = p.style in ("ambient", "orchestral")
     at = int(rng.integers(5, 10))
@@ -317,7 +301,7 @@ def play_lead(p, rng, mix, bars):
             if rng.random() < 0.45 + 0.5 * p.density:
                 m = degree(p, at, 4)
                 mix.add("lead", step_time(p, bar, s),
-                        make(rng, hertz(m if m < 92 else m - 12), sixteenth * length * 0.95, 0.6 + 0.35 * rng.random()), 0.55)
+                        tone(p.lead, rng, m if m < 92 else m - 12, sixteenth * length * 0.95), 0.55)
             s += length
 
 
@@ -335,14 +319,14 @@ def entrances(p, bars):
 
 def colour(p, rng, name, x):
     if name == "drums":
-        return ins.reverb(x, 1 + p.seed % 7, 0.25 + 0.5 * p.room, p.bright < 0.4, 0.12 + 0.2 * p.room)
+        return ins.reverb(x, 1, 0.25 + 0.5 * p.room, p.bright < 0.4, 0.12 + 0.2 * p.room)
     if name == "bass":
         return x
     if STYLES[p.style].get("echo"):
         x = ins.echo(x, 45.0 / p.bpm, 0.55, 0.5)
     if p.style in ("synthwave", "dub", "ambient") and name == "chords":
         x = ins.chorus(x)
-    return ins.reverb(x, 11 + p.seed % 7, 0.5 + 2.2 * p.room, p.bright < 0.5, 0.15 + 0.5 * p.room)
+    return ins.reverb(x, 11, 0.5 + 2.2 * p.room, p.bright < 0.5, 0.15 + 0.5 * p.room)
 
 
 def tilt(x, bright):
@@ -398,7 +382,7 @@ def play(p, length=SECONDS, stems=False):
         total += GAIN[name] * 0.12 / max(rms, 0.02) * colour(p, rng, name, x)
     total = tilt(total, p.bright)
     if p.colour == "tape":
-        total = ins.tape(total, rng, 0.4 + 0.5 * rng.random())
+        total = ins.tape(total, rng, 0.6)
     if p.colour == "vinyl":
         total = ins.tape(total, rng, 0.4) + ins.vinyl(n, rng) * 0.4 * np.sqrt(np.mean(total ** 2)) / 0.1
     for _ in range(3):
