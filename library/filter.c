@@ -328,8 +328,8 @@ static int add_condition(struct parser *p, char *term, bool without)
 
 static bool is_condition(const char *term)
 {
-	if (*term == '#' || strpbrk(term, ":<>="))
-		return true;
+	if (*term == '#' || term[strcspn(term, ":<>=")] != 0)
+		return *term == '#' || !strchr(":<>=", *term);
 	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
 		if (!strcmp(term, flags[i].name))
 			return true;

@@ -143,6 +143,7 @@ static void filters(void **state)
 	assert_string_equal(found("created<=2026-11-24"), "2 1");
 	assert_string_equal(found("lufs<-10 cfg=3"), "5 4 3 2 1");
 	assert_string_equal(found("peak<0"), "");
+	assert_string_equal(found(":piano"), "2 1"); /* no field before it: a word */
 	/* Nothing but signs: no words yet. */
 	assert_string_equal(found("- \" ... *"), "5 4 3 2 1");
 }
