@@ -108,30 +108,33 @@ static const char *last_part(const char *dir, struct arena *a)
 
 static const char REPO[] = ".woodshed-repo"; /* one line: OWNER/NAME */
 
-/* The first line of a small file, or NULL: not there, no text, too long. */
-static const char *read_line(const char *path, struct arena *a)
+/* The first line of a small file: 0, or why it cannot be read. */
+static int read_line(const char *path, struct arena *a, const char **ret)
 {
 	char line[NAME_MAX + 2];
 	ssize_t n;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), why;
 
+	*ret = NULL;
 	if (fd < 0)
-		return NULL;
+		return errno;
 	n = read(fd, line, sizeof(line) - 1);
+	why = n < 0 ? errno : 0;
 	close(fd);
-	if (n <= 0)
-		return NULL;
+	if (why)
+		return why;
 	line[n] = 0;
 	line[strcspn(line, "\n")] = 0;
-	return arena_strdup(a, line);
+	*ret = arena_strdup(a, line);
+	return 0;
 }
 
 static void find_origin(struct model *m, struct arena *a)
 {
-	const char *repo = read_line(arena_printf(a, "%s/%s", m->dir, REPO), a);
 	const struct known_model *known;
+	const char *repo;
 
-	if (repo && is_repo(repo)) {
+	if (!read_line(arena_printf(a, "%s/%s", m->dir, REPO), a, &repo) && is_repo(repo)) {
 		m->repo = repo;
 		m->known = catalogue_by_repo(repo);
 		return;
@@ -177,25 +180,11 @@ static const char PICKED[] = "default-model"; /* one line: a name */
 static int read_pick(const char *library, struct arena *a, const char **ret, struct err *e)
 {
 	const char *path = arena_printf(a, "%s/%s", library, PICKED);
-	char name[NAME_MAX + 2];
-	ssize_t n;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int why = read_line(path, a, ret);
 
-	if (fd < 0)
-		return errno == ENOENT || errno == ENOTDIR
-			       ? 0
-			       : err_errno(e, errno, "cannot read '%s'", path);
-	n = read(fd, name, sizeof(name) - 1);
-	if (n < 0) {
-		err_errno(e, errno, "cannot read '%s'", path);
-		close(fd);
-		return e->code;
-	}
-	close(fd);
-	name[n] = 0;
-	name[strcspn(name, "\n")] = 0;
-	*ret = arena_strdup(a, name);
-	return 0;
+	return !why || why == ENOENT || why == ENOTDIR
+		       ? 0
+		       : err_errno(e, why, "cannot read '%s'", path);
 }
 
 static int write_all(int fd, const char *text, size_t n)
@@ -266,7 +255,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct model *)a)->name, ((const struct model *)b)->name);
 }
 
-static const struct model *find(const struct models *m, const char *name)
+const struct model *models_find(const struct models *m, const char *name)
 {
 	for (size_t i = 0; i < m->n; i++)
 		if (!strcmp(m->list[i].name, name))
@@ -277,7 +266,7 @@ static const struct model *find(const struct models *m, const char *name)
 static void choose(struct models *m, const char *own)
 {
 	if (m->picked)
-		m->chosen = find(m, m->picked);
+		m->chosen = models_find(m, m->picked);
 	for (size_t i = 0; i < m->n && own && !m->picked && !m->chosen; i++)
 		if (m->list[i].dir == own)
 			m->chosen = &m->list[i];
@@ -337,9 +326,10 @@ static int is_cached_repo(const struct dirent *d)
 /* The folder of links to the files of `main`, or NULL. */
 static const char *cached_snapshot(const char *hub, const char *folder, struct arena *a)
 {
-	const char *revision = read_line(arena_printf(a, "%s/%s/refs/main", hub, folder), a);
+	const char *revision;
 
-	if (!revision || !*revision || strspn(revision, "0123456789abcdef") != strlen(revision))
+	if (read_line(arena_printf(a, "%s/%s/refs/main", hub, folder), a, &revision) ||
+		!*revision || strspn(revision, "0123456789abcdef") != strlen(revision))
 		return NULL;
 	return arena_printf(a, "%s/%s/snapshots/%s", hub, folder, revision);
 }
@@ -422,7 +412,7 @@ int models_list_shared(const char *library, const char *own, const char *hub, st
 
 		model_describe(own, a, m);
 		m->dir = own;
-		if (!find(ret, m->name))
+		if (!models_find(ret, m->name))
 			ret->n++;
 	}
 	if (!rc && hub)

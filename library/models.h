@@ -57,6 +57,9 @@ int models_list(
 int models_list_shared(const char *library, const char *own, const char *hub, struct arena *a,
 	struct models *ret, struct err *e);
 
+/* NULL when there is none of that name. */
+const struct model *models_find(const struct models *m, const char *name);
+
 /* Makes NAME the library's default, until the next call; NULL: none is picked.
  * The caller has seen that there is such a model. */
 int models_pick(const char *library, const char *name, struct err *e);

@@ -175,9 +175,9 @@ static int add_one(struct db *db, const struct job_new *j, int64_t batch, int64_
 		return rc;
 	return db_run(db, e,
 		"INSERT INTO jobs(batch, prompt, model, seed, seconds, options, priority, place,"
-		" created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-		"iitittiii", batch, prompt, j->model, seed, j->seconds ? j->seconds : "",
-		j->options ? j->options : "{}", j->priority, place, now_ms);
+		" created, held) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+		"iitittiiii", batch, prompt, j->model, seed, j->seconds ? j->seconds : "",
+		j->options ? j->options : "{}", j->priority, place, now_ms, (int64_t)j->held);
 }
 
 int jobs_add(struct db *db, const struct job_new *jobs, size_t n, int64_t now_ms, int64_t *ret_ids,

@@ -49,6 +49,7 @@ struct job_new {
 	const char *seconds;
 	const char *options; /* NULL: "{}" */
 	int64_t priority;
+	bool held; /* from the first moment: no worker can come between */
 };
 
 /* Adds n jobs as one batch, all or none, at the end of the queue.  ret_ids: n of

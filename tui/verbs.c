@@ -210,11 +210,7 @@ static void show_models(const struct models *m, bool json)
 
 static int pick_model(const char *library, const struct models *m, const char *name, struct err *e)
 {
-	size_t i = 0;
-
-	while (i < m->n && strcmp(m->list[i].name, name))
-		i++;
-	if (i == m->n)
+	if (!models_find(m, name))
 		return err_set(e, ERR_IO,
 			"no model '%.200s' is installed; woodshed models lists those that are",
 			name);

@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -133,6 +132,8 @@ static int parse(struct queueing *q, struct globals *g, int argc, char **argv, s
 		return err_set(
 			e, ERR_ARG, "queue needs a prompt: woodshed queue \"slow {piano|guitar}\"");
 	q->o.r.prompt = o.argc ? o.argv[0] : q->o.file ? "" : NULL;
+	if (q->o.sweep[1])
+		q->o.r.foreign = "sweep-steps";
 	return render_options_finish(&q->o.r, &o.group[0], &q->s.arena, e);
 }
 
@@ -284,6 +285,7 @@ static int add_takes(
 			.seconds = r->seconds,
 			.options = options,
 			.priority = (int64_t)q->o.priority,
+			.held = q->o.hold,
 		};
 	}
 	return rc;
@@ -308,19 +310,6 @@ static int add_sweep(struct queueing *q, const char *prompt, const struct values
 		rc = add_takes(q, prompt, &r, e);
 	}
 	return rc;
-}
-
-/* Chosen below 2^53, so that every reader of JSON keeps it exactly. */
-static int choose_seed(struct queueing *q, struct err *e)
-{
-	uint64_t *seed = &q->o.r.seed;
-
-	if (q->o.r.has_seed)
-		return 0;
-	if (getrandom(seed, sizeof(*seed), 0) != sizeof(*seed))
-		return err_errno(e, errno, "cannot draw a random seed; give one with --seed");
-	*seed >>= 12;
-	return 0;
 }
 
 /* What the model is called decides whether it is found when its turn comes. */
@@ -355,7 +344,7 @@ static int choose_model(struct queueing *q, struct err *e)
 static int make_jobs(struct queueing *q, struct err *e)
 {
 	struct values swept[SWEEPS_MAX];
-	int rc = choose_seed(q, e);
+	int rc = render_options_draw_seed(&q->o.r, e);
 
 	if (!rc)
 		rc = find_prompts(q, e);
@@ -429,8 +418,6 @@ static int add(struct queueing *q, struct err *e)
 
 	q->ids = ARENA_ARRAY(&q->s.arena, int64_t, q->jobs.n);
 	rc = jobs_add(q->db, q->jobs.at, q->jobs.n, clock_unix_ms(), q->ids, e);
-	for (size_t i = 0; i < q->jobs.n && !rc && q->o.hold; i++)
-		rc = jobs_hold(q->db, q->ids[i], true, e);
 	for (size_t i = 0; i < q->jobs.n && !rc; i++) {
 		struct str line = {0};
 		struct job j;

@@ -12,7 +12,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "engine/cli/output.h"
@@ -63,30 +62,6 @@ static int find_library(struct render *r, struct err *e)
 	return globals_library(r->s.globals, r->s.env, &r->s.arena, &r->library, e);
 }
 
-static int check_foreign(const struct render *r, struct err *e)
-{
-	if (!r->s.o.foreign || !r->s.model.engine || strcmp(r->s.model.engine, "musicgen"))
-		return 0;
-	return err_set(e, ERR_ARG,
-		"--%s belongs to the diffusion engines; leave it out to render with the MusicGen "
-		"model "
-		"'%s'",
-		r->s.o.foreign, r->s.model.name);
-}
-
-/* Chosen below 2^53, so that every reader of JSON keeps it exactly. */
-static int choose_seed(struct render *r, struct err *e)
-{
-	if (r->s.o.has_seed)
-		return 0;
-	if (getrandom(&r->s.o.seed, sizeof(r->s.o.seed), 0) != sizeof(r->s.o.seed))
-		return err_errno(e, errno, "cannot draw a random seed; give one with --seed");
-	r->s.o.seed >>= 11;
-	if (r->s.o.seed > r->s.o.count)
-		r->s.o.seed -= r->s.o.count;
-	return 0;
-}
-
 /* The bytes of one take as far as they can be told before the model is
  * loaded; its default length is not. */
 static uint64_t estimate_bytes(const struct render *r)
@@ -123,9 +98,7 @@ static int prepare(struct render *r, struct err *e)
 	int rc = session_choose(&r->s, e);
 
 	if (!rc)
-		rc = check_foreign(r, e);
-	if (!rc)
-		rc = choose_seed(r, e);
+		rc = render_options_draw_seed(&r->s.o, e);
 	if (!rc)
 		rc = choose_paths(r, e);
 	return rc ? rc : session_peek_continued(&r->s, e);

@@ -1,9 +1,11 @@
 /* The command line of `render`. */
 #include "engine/cli/render_options.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "engine/engine.h"
@@ -264,6 +266,18 @@ int render_options_recipe(
 }
 
 /* ---- the words ---------------------------------------------------------- */
+
+int render_options_draw_seed(struct render_options *r, struct err *e)
+{
+	if (r->has_seed)
+		return 0;
+	if (getrandom(&r->seed, sizeof(r->seed), 0) != sizeof(r->seed))
+		return err_errno(e, errno, "cannot draw a random seed; give one with --seed");
+	r->seed >>= 11;
+	if (r->seed > r->count)
+		r->seed -= r->count;
+	return 0;
+}
 
 void render_options_init(struct render_options *r)
 {

@@ -57,6 +57,10 @@ int render_options_finish(
 	struct render_options *r, const struct option_group *given, struct arena *a, struct err *e);
 int render_options_check_prompt(const char *prompt, struct err *e);
 
+/* Draws the seed of the first take unless one was given: below 2^53, so that every
+ * reader of JSON keeps it exactly. */
+int render_options_draw_seed(struct render_options *r, struct err *e);
+
 /* All defaults. */
 void render_options_init(struct render_options *r);
 

@@ -39,14 +39,6 @@ static bool is_folder(const char *path)
 	return !stat(path, &st) && S_ISDIR(st.st_mode);
 }
 
-static const struct model *find_model(const struct models *m, const char *name)
-{
-	for (size_t i = 0; i < m->n; i++)
-		if (!strcmp(m->list[i].name, name))
-			return &m->list[i];
-	return NULL;
-}
-
 static int fail_no_model(struct arena *a, const struct models *m, const char *name, struct err *e)
 {
 	if (!m->n)
@@ -68,7 +60,7 @@ static int fail_no_model(struct arena *a, const struct models *m, const char *na
 
 /* A word with a slash is a folder; any other is looked up in the library first,
  * which is neither made nor needed when it is a folder here. */
-int session_choose(struct session *s, struct err *e)
+static int choose(struct session *s, struct err *e)
 {
 	const char *name = s->o.model;
 	const struct model *found = NULL;
@@ -77,7 +69,7 @@ int session_choose(struct session *s, struct err *e)
 
 	if (!name || !strchr(name, '/')) {
 		rc = globals_models(s->globals, s->env, &s->arena, &models, e);
-		found = name ? find_model(&models, name) : models.chosen;
+		found = name ? models_find(&models, name) : models.chosen;
 	}
 	if (name && !found && (strchr(name, '/') || is_folder(name))) {
 		err_clear(e);
@@ -91,6 +83,18 @@ int session_choose(struct session *s, struct err *e)
 		return fail_no_model(&s->arena, &models, name, e);
 	s->model = *found;
 	return 0;
+}
+
+int session_choose(struct session *s, struct err *e)
+{
+	int rc = choose(s, e);
+
+	if (rc || !s->o.foreign || !s->model.engine || strcmp(s->model.engine, "musicgen"))
+		return rc;
+	return err_set(e, ERR_ARG,
+		"--%s belongs to the diffusion engines; leave it out to render with the MusicGen "
+		"model '%s'",
+		s->o.foreign, s->model.name);
 }
 
 double session_seconds(const struct session *s)

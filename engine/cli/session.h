@@ -48,7 +48,8 @@ struct session {
 /* What stderr or, with --json, stdout gets to see of the progress. */
 void session_progress(struct session *s);
 
-/* Finds the model of o.model, or the default. */
+/* Finds the model of o.model, or the default.  ERR_ARG when an option was given
+ * that its engine does not have. */
 int session_choose(struct session *s, struct err *e);
 
 /* Seconds that were asked for; 0: the model's own length. */

@@ -79,6 +79,8 @@ wrong 1 'none' --prompts none
 wrong 2 'one prompt' slow piano
 wrong 1 'cannot read' --continue none.wav p
 wrong 2 'unknown option --out' --out x.wav p
+wrong 2 '--steps belongs to the diffusion engines' --steps 10 p
+wrong 2 '--sweep-steps belongs to the diffusion engines' --sweep-steps 10,20 p
 run "$woodshed" queue -m none p
 check 'a model that is not installed' fails_with 1 "no model 'none'"
 run "$woodshed" queue
