@@ -177,19 +177,6 @@ static const struct option_spec doctor_specs[] = {
 	{0},
 };
 
-static void print_help(void)
-{
-	struct str out = {0};
-
-	str_add(&out, "usage: woodshed doctor [--repair]\n\n"
-		      "Reports devices, memory, the library and its models.\n\n");
-	options_help(doctor_specs, &out);
-	options_help(globals_options, &out);
-	out.s[--out.n] = 0;
-	print_line(out.s);
-	str_done(&out);
-}
-
 int verb_doctor(struct globals *g, const struct environment *env, int argc, char **argv)
 {
 	struct doctor_options own = {0};
@@ -204,7 +191,9 @@ int verb_doctor(struct globals *g, const struct environment *env, int argc, char
 	if (!rc && o.argc)
 		rc = err_set(&e, ERR_ARG, "doctor takes no argument, but got '%.80s'", o.argv[0]);
 	if (!rc && g->help) {
-		print_help();
+		print_help("usage: woodshed doctor [--repair]\n\n"
+			   "Reports devices, memory, the library and its models.\n\n",
+			doctor_specs);
 		return 0;
 	}
 	if (!rc) {

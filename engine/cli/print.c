@@ -81,3 +81,16 @@ void print_warning(const char *text)
 {
 	say("warning: ", text);
 }
+
+void print_help(const char *usage, const struct option_spec *own)
+{
+	struct str out = {0};
+
+	str_add(&out, usage);
+	options_help(own, &out);
+	str_add(&out, "\n");
+	options_help(globals_options, &out);
+	out.s[--out.n] = 0; /* the line's own newline */
+	print_line(out.s);
+	str_done(&out);
+}

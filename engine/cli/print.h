@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 struct err;
+struct option_spec;
 
 /* One line to stdout with its newline, at once.  After a failure (a closed
  * pipe, a full disk) later lines are dropped; print_check() tells. */
@@ -13,6 +14,9 @@ void print_line(const char *text);
 int print_check(struct err *e);
 
 void print_version(void);
+
+/* Usage (with the empty line below it), the verb's options, the global ones. */
+void print_help(const char *usage, const struct option_spec *own);
 
 /* "woodshed: text\n" and "woodshed: warning: text\n" on stderr. */
 void print_error(const char *text);

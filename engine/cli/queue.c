@@ -437,21 +437,6 @@ static int add(struct queueing *q, struct err *e)
 	return rc;
 }
 
-static void print_help(const struct option_spec *specs)
-{
-	struct str out = {0};
-
-	str_add(&out,
-		"usage: woodshed queue [OPTION]... PROMPT\n\n"
-		"Adds jobs to the queue; woodshed worker takes them. {a|b} in a prompt stands for\n"
-		"each of them in turn.\n\n");
-	options_help(specs, &out);
-	options_help(globals_options, &out);
-	out.s[--out.n] = 0;
-	print_line(out.s);
-	str_done(&out);
-}
-
 int verb_queue(struct globals *g, const struct environment *env, int argc, char **argv)
 {
 	struct queueing q = {.s = {.globals = g, .env = env}};
@@ -460,7 +445,11 @@ int verb_queue(struct globals *g, const struct environment *env, int argc, char 
 	int rc = parse(&q, g, argc, argv, &e);
 
 	if (!rc && g->help)
-		print_help(q.specs);
+		print_help("usage: woodshed queue [OPTION]... PROMPT\n\n"
+			   "Adds jobs to the queue; woodshed worker takes them. {a|b} in a prompt "
+			   "stands for\n"
+			   "each of them in turn.\n\n",
+			q.specs);
 	else if (!rc && g->version)
 		print_version();
 	else if (!rc)

@@ -326,21 +326,6 @@ static int run(struct render *r, struct err *e)
 	return rc;
 }
 
-static void print_help(void)
-{
-	struct str out = {0};
-
-	str_add(&out, "usage: woodshed render [OPTION]... [--] PROMPT\n"
-		      "       woodshed render --recipe FILE [OPTION]... [PROMPT]\n\n"
-		      "Makes music from a text, with the samples that the model gives.\n\n");
-	options_help(render_option_specs, &out);
-	str_add(&out, "\n");
-	options_help(globals_options, &out);
-	out.s[--out.n] = 0;
-	print_line(out.s);
-	str_done(&out);
-}
-
 int verb_render(struct globals *g, const struct environment *env, int argc, char **argv)
 {
 	struct render r = {.s = {.globals = g, .env = env}, .began = clock_now()};
@@ -349,7 +334,11 @@ int verb_render(struct globals *g, const struct environment *env, int argc, char
 
 	if (!rc && (g->help || g->version)) {
 		if (g->help)
-			print_help();
+			print_help("usage: woodshed render [OPTION]... [--] PROMPT\n"
+				   "       woodshed render --recipe FILE [OPTION]... [PROMPT]\n\n"
+				   "Makes music from a text, with the samples that the model "
+				   "gives.\n\n",
+				render_option_specs);
 		else
 			print_version();
 		session_done(&r.s);

@@ -231,20 +231,6 @@ static void tell(const struct verify *v)
 
 /* ---- the verb ----------------------------------------------------------- */
 
-static void print_help(void)
-{
-	struct str out = {0};
-
-	str_add(&out, "usage: woodshed recipe --verify [OPTION]... FILE\n\n"
-		      "Makes a file again from its recipe and compares the samples.\n\n");
-	options_help(verify_specs, &out);
-	str_add(&out, "\n");
-	options_help(globals_options, &out);
-	out.s[--out.n] = 0;
-	print_line(out.s);
-	str_done(&out);
-}
-
 static int parse(struct verify *v, struct options *o, struct verify_options *own, struct err *e)
 {
 	int rc = options_parse(o, e);
@@ -302,7 +288,9 @@ int verb_recipe(struct globals *g, const struct environment *env, int argc, char
 	render_options_init(&own.render);
 	rc = parse(&v, &o, &own, &e);
 	if (!rc && g->help)
-		print_help();
+		print_help("usage: woodshed recipe --verify [OPTION]... FILE\n\n"
+			   "Makes a file again from its recipe and compares the samples.\n\n",
+			verify_specs);
 	else if (!rc && g->version)
 		print_version();
 	else if (!rc)

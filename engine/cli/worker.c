@@ -651,19 +651,6 @@ static int parse(struct work *w, struct globals *g, int argc, char **argv, struc
 	return rc;
 }
 
-static void print_help(void)
-{
-	struct str out = {0};
-
-	str_add(&out, "usage: woodshed worker [OPTION]...\n\n"
-		      "Takes jobs from the queue until it is empty. Several may run at once.\n\n");
-	options_help(worker_specs, &out);
-	options_help(globals_options, &out);
-	out.s[--out.n] = 0;
-	print_line(out.s);
-	str_done(&out);
-}
-
 int verb_worker(struct globals *g, const struct environment *env, int argc, char **argv)
 {
 	struct work w = {.own = {.unload_s = DEFAULT_UNLOAD_S},
@@ -674,7 +661,10 @@ int verb_worker(struct globals *g, const struct environment *env, int argc, char
 	int rc = parse(&w, g, argc, argv, &e);
 
 	if (!rc && g->help) {
-		print_help();
+		print_help(
+			"usage: woodshed worker [OPTION]...\n\n"
+			"Takes jobs from the queue until it is empty. Several may run at once.\n\n",
+			worker_specs);
 		return 0;
 	}
 	if (!rc && g->version) {
