@@ -14,6 +14,7 @@
 
 #include "library/base/arena.h"
 #include "library/base/err.h"
+#include "library/base/splitmix.h"
 #include "library/base/str.h"
 
 enum { DEPTH_MAX = 16, TEXT_MAX = 1 << 16 };
@@ -209,21 +210,12 @@ int expand_all(const char *text, struct arena *a, const char ***ret, size_t *ret
 	return 0;
 }
 
-/* splitmix64: any seed, also 0 and 1, gives numbers that look unrelated. */
-static uint64_t mix(uint64_t x)
-{
-	x += 0x9e3779b97f4a7c15u;
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-	return x ^ (x >> 31);
-}
-
 int expand_pick(const char *text, uint64_t seed, struct arena *a, const char **ret, struct err *e)
 {
 	uint64_t n;
 	int rc = expand_count(text, &n, e);
 
-	*ret = rc ? NULL : nth(text, mix(seed) % (n ? n : 1), n == 1, a);
+	*ret = rc ? NULL : nth(text, splitmix64(seed) % (n ? n : 1), n == 1, a);
 	return rc;
 }
 

@@ -11,6 +11,7 @@
 #include "library/base/arena.h"
 #include "library/base/clock.h"
 #include "library/base/err.h"
+#include "library/base/splitmix.h"
 #include "library/base/str.h"
 #include "library/licence.h"
 #include "library/loudness.h"
@@ -115,21 +116,11 @@ static bool lies_on_steps(const struct audio *a, int bits)
 	return true;
 }
 
-/* SplitMix64: 64 good bits for each count, so that the noise of a sample depends
- * on its place alone. */
-static uint64_t noise_bits(uint64_t count)
-{
-	uint64_t z = (count + 1) * UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
-
-/* The difference of two uniform draws: triangular in (-1, 1). */
+/* The difference of two uniform draws: triangular in (-1, 1).  The noise of a sample
+ * depends on its place alone. */
 static double triangular(uint64_t count)
 {
-	uint64_t bits = noise_bits(count);
+	uint64_t bits = splitmix64(count * SPLITMIX_STEP);
 
 	return ((double)(bits >> 32) - (double)(bits & UINT32_MAX)) * 0x1p-32;
 }

@@ -274,6 +274,11 @@ def into_codec(codec, quantiser):
         layer.codebook.inited.fill_(1)
 
 
+def share_gone(step, began, args):
+    """0 to 1: by the steps or by the clock, whichever is nearer its end."""
+    return max(step / args.steps, (time.time() - began) / (60 * args.minutes))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data")
@@ -318,8 +323,7 @@ def main():
     samples = int(args.seconds * starter.FRAME_RATE) * HOP
     rng = np.random.default_rng([args.seed, step])
     log = csv.writer((args.out / "codec.csv").open("a", buffering=1))
-    while step < args.steps and time.time() - began < 60 * args.minutes:
-        gone = max(step / args.steps, (time.time() - began) / (60 * args.minutes))
+    while (gone := share_gone(step, began, args)) < 1:
         warm = min(1.0, (step + 1) / 300) * (0.5 + 0.5 * math.cos(math.pi * gone))
         for group in optimiser.param_groups + other.param_groups:
             group["lr"] = args.rate * max(warm, 0.02)

@@ -26,7 +26,7 @@ from transformers import T5TokenizerFast
 from transformers.models.t5.tokenization_t5 import T5Tokenizer
 
 import model as starter
-from train_codec import Pieces
+from train_codec import Pieces, share_gone
 
 FRAMES = starter.SECONDS * starter.FRAME_RATE
 COLUMNS = FRAMES + starter.CODEBOOKS
@@ -202,8 +202,7 @@ def main():
 
     rng = np.random.default_rng([args.seed, step])
     log = csv.writer((args.out / "lm.csv").open("a", buffering=1))
-    while step < args.steps and time.time() - began < 60 * args.minutes:
-        gone = max(step / args.steps, (time.time() - began) / (60 * args.minutes))
+    while (gone := share_gone(step, began, args)) < 1:
         warm = min(1.0, (step + 1) / 200) * (0.05 + 0.95 * (0.5 + 0.5 * math.cos(math.pi * gone)))
         for group in optimiser.param_groups:
             group["lr"] = args.rate * warm
