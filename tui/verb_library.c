@@ -144,6 +144,7 @@ int verb_takes(struct globals *g, const struct environment *env, int argc, char 
 struct jobs_options {
 	bool json, pause, resume;
 	const char *state;
+	uint64_t release; /* a job's number; 0: none */
 };
 
 static const struct option_spec jobs_specs[] = {
@@ -155,6 +156,8 @@ static const struct option_spec jobs_specs[] = {
 		offsetof(struct jobs_options, pause), 0, 0},
 	{"resume", 0, OPTION_FLAG, NULL, "the queue goes on", offsetof(struct jobs_options, resume),
 		0, 0},
+	{"release", 0, OPTION_WHOLE, "JOB", "a job queued with --hold waits no longer",
+		offsetof(struct jobs_options, release), 1, 1e15},
 	{0},
 };
 
@@ -216,7 +219,9 @@ int verb_jobs(struct globals *g, const struct environment *env, int argc, char *
 		rc = err_set(&c.e, ERR_ARG, "jobs takes no argument, but got '%.80s'", c.o.argv[0]);
 	if (!rc)
 		rc = workers_recover(c.db, clock_unix_ms(), &n, &c.e);
-	if (!rc)
+	if (!rc && own.release)
+		rc = jobs_hold(c.db, (int64_t)own.release, false, &c.e);
+	else if (!rc)
 		rc = own.pause || own.resume ? set_pause(&c, &own) : show_jobs(&c, &own, g->quiet);
 	return call_end(&c, rc);
 }

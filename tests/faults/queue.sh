@@ -149,6 +149,20 @@ check 'render' succeeds
 run "$woodshed" takes --json by render
 check 'adds a take' json 'len(lines) == 1 and lines[0]["seed"] == 5 and lines[0]["lufs"] is None'
 
+# A job on hold.
+queue --seed 11 --hold 'held back'
+held=$(cut -d ' ' -f 2 "$scratch/out")
+run "$woodshed" worker
+check 'a job on hold is left alone' jobs_are queued 1
+run "$woodshed" jobs
+check 'and shown as such' grep -q "^ *$held  held " "$scratch/out"
+run "$woodshed" jobs --release 1
+check 'only waiting ones are released' fails_with 2 'not queued'
+run "$woodshed" jobs --release "$held"
+check 'release' succeeds
+run "$woodshed" worker
+check 'then it is done' jobs_are queued 0
+
 # ---- failures -------------------------------------------------------------
 
 queue --seed 1 'will fail'
