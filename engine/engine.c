@@ -144,6 +144,24 @@ static int hash_model(struct engine *en, const char *dir, const struct ckpt *ckp
 	return rc;
 }
 
+static int stop_asked(void *ud)
+{
+	return watch_progress(ud, ENGINE_STAGE_LOAD, 1, 1, NULL);
+}
+
+static int hash_weights(struct engine *en, const struct ckpt *ckpt, const char *cache,
+	const struct engine_watch *watch, struct err *e)
+{
+	struct engine_watch w = watch ? *watch : (struct engine_watch){0};
+	struct arena a = {0};
+	const char *memory = cache ? arena_printf(&a, "%s.sha256", cache) : NULL;
+	int rc = ckpt_sha256(ckpt, memory, stop_asked, &w, en->weights_sha256, e);
+
+	en->info.weights_sha256 = en->weights_sha256;
+	arena_done(&a);
+	return rc;
+}
+
 int engine_open(const char *dir, const struct engine_options *options,
 	const struct engine_watch *watch, struct engine **ret, struct err *e)
 {
@@ -171,7 +189,10 @@ int engine_open(const char *dir, const struct engine_options *options,
 	en->ops = ops;
 	en->info.engine = ops->name;
 	en->info.device = "cpu";
+	const struct ckpt *ckpt = src.ckpt;
 	rc = ops->open(en, &src, options, watch, e);
+	if (!rc)
+		rc = hash_weights(en, ckpt, options->cache, watch, e);
 	src.config = NULL;
 	src.ckpt = NULL;
 out:

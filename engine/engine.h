@@ -45,18 +45,19 @@ struct engine_options {
 	const char *device; /* "auto" (NULL), "cpu", "cuda" */
 	enum engine_precision precision;
 	int n_threads; /* 0: all processors */
-	/* Where to keep converted weights: the precision and ".weights" are appended.
-	 * NULL: nowhere. */
+	/* Where to keep converted weights and their checkpoint's hash: the precision and
+	 * ".weights", and ".sha256" are appended.  NULL: nowhere. */
 	const char *cache;
 };
 
 struct engine_info {
-	const char *engine;     /* "musicgen" */
-	const char *precision;  /* "f32", "bf16", "int8": what is really used */
-	const char *device;     /* "cpu" */
-	const char *model_hash; /* hex sha256 over config.json and the weight files' headers and
-				   sizes */
-	int rate;               /* Hz */
+	const char *engine;         /* "musicgen" */
+	const char *precision;      /* "f32", "bf16", "int8": what is really used */
+	const char *device;         /* "cpu" */
+	const char *model_hash;     /* hex sha256 over config.json and what tells the weight files
+				       apart in milliseconds: headers, sizes, samples */
+	const char *weights_sha256; /* hex, of all of the weights: ckpt_sha256() */
+	int rate;                   /* Hz */
 	int channels;
 	int64_t frame_samples;  /* samples per channel of one codec frame */
 	int64_t default_frames; /* codec frames of a take whose length nobody gave */

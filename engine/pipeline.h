@@ -1,7 +1,7 @@
 /* What one engine supplies to the front of engine.h.  Private to engine/.
  *
  * engine.c finds out which engine a folder is for, opens the device and calls
- * open(); open() fills info but for engine, device and model_hash. */
+ * open(); open() fills info but for engine, device and the hashes. */
 #ifndef WOODSHED_ENGINE_PIPELINE_H
 #define WOODSHED_ENGINE_PIPELINE_H
 
@@ -15,7 +15,7 @@ struct config;
 struct engine_source {
 	const char *dir;
 	struct config *config; /* config.json; owned */
-	struct ckpt *ckpt;     /* owned */
+	struct ckpt *ckpt;     /* owned; kept open until close() */
 };
 
 struct engine_ops {
@@ -33,7 +33,7 @@ struct engine {
 	const struct engine_ops *ops;
 	struct gpu *gpu;
 	struct engine_info info;
-	char model_hash[65];
+	char model_hash[65], weights_sha256[65];
 	void *model; /* the engine's own */
 };
 

@@ -15,6 +15,7 @@
 
 #include "library/base/arena.h"
 #include "library/base/err.h"
+#include "library/base/line.h"
 #include "library/base/str.h"
 #include "library/catalogue.h"
 #include "library/repo_files.h"
@@ -108,33 +109,12 @@ static const char *last_part(const char *dir, struct arena *a)
 
 static const char REPO[] = ".woodshed-repo"; /* one line: OWNER/NAME */
 
-/* The first line of a small file: 0, or why it cannot be read. */
-static int read_line(const char *path, struct arena *a, const char **ret)
-{
-	char line[NAME_MAX + 2];
-	ssize_t n;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), why;
-
-	*ret = NULL;
-	if (fd < 0)
-		return errno;
-	n = read(fd, line, sizeof(line) - 1);
-	why = n < 0 ? errno : 0;
-	close(fd);
-	if (why)
-		return why;
-	line[n] = 0;
-	line[strcspn(line, "\n")] = 0;
-	*ret = arena_strdup(a, line);
-	return 0;
-}
-
 static void find_origin(struct model *m, struct arena *a)
 {
 	const struct known_model *known;
 	const char *repo;
 
-	if (!read_line(arena_printf(a, "%s/%s", m->dir, REPO), a, &repo) && is_repo(repo)) {
+	if (!line_read(arena_printf(a, "%s/%s", m->dir, REPO), a, &repo) && is_repo(repo)) {
 		m->repo = repo;
 		m->known = catalogue_by_repo(repo);
 		return;
@@ -180,49 +160,11 @@ static const char PICKED[] = "default-model"; /* one line: a name */
 static int read_pick(const char *library, struct arena *a, const char **ret, struct err *e)
 {
 	const char *path = arena_printf(a, "%s/%s", library, PICKED);
-	int why = read_line(path, a, ret);
+	int why = line_read(path, a, ret);
 
 	return !why || why == ENOENT || why == ENOTDIR
 		       ? 0
 		       : err_errno(e, why, "cannot read '%s'", path);
-}
-
-static int write_all(int fd, const char *text, size_t n)
-{
-	while (n) {
-		ssize_t some = write(fd, text, n);
-
-		if (some < 0 && errno != EINTR)
-			return -1;
-		if (some > 0) {
-			text += some;
-			n -= (size_t)some;
-		}
-	}
-	return fsync(fd);
-}
-
-/* TEXT and a newline, under PATH at once or not at all. */
-static int write_line(const char *path, const char *text, struct err *e)
-{
-	struct arena a = {0};
-	char *fresh = arena_printf(&a, "%s.XXXXXX", path);
-	const char *line = arena_printf(&a, "%s\n", text);
-	int fd = mkostemp(fresh, O_CLOEXEC), why = fd < 0 ? errno : 0, rc = 0;
-
-	if (!why && write_all(fd, line, strlen(line)))
-		why = errno;
-	if (fd >= 0 && close(fd) && !why)
-		why = errno;
-	if (!why && rename(fresh, path))
-		why = errno;
-	if (why) {
-		if (fd >= 0)
-			unlink(fresh);
-		rc = err_errno(e, why, "cannot write '%s'", path);
-	}
-	arena_done(&a);
-	return rc;
 }
 
 int models_pick(const char *library, const char *name, struct err *e)
@@ -232,7 +174,7 @@ int models_pick(const char *library, const char *name, struct err *e)
 	int rc = 0;
 
 	if (name)
-		rc = write_line(path, name, e);
+		rc = line_write(path, name, e);
 	else if (unlink(path) && errno != ENOENT)
 		rc = err_errno(e, errno, "cannot remove '%s'", path);
 	arena_done(&a);
@@ -242,7 +184,7 @@ int models_pick(const char *library, const char *name, struct err *e)
 int model_set_repo(const char *dir, const char *repo, struct err *e)
 {
 	struct arena a = {0};
-	int rc = write_line(arena_printf(&a, "%s/%s", dir, REPO), repo, e);
+	int rc = line_write(arena_printf(&a, "%s/%s", dir, REPO), repo, e);
 
 	arena_done(&a);
 	return rc;
@@ -328,7 +270,7 @@ static const char *cached_snapshot(const char *hub, const char *folder, struct a
 {
 	const char *revision;
 
-	if (read_line(arena_printf(a, "%s/%s/refs/main", hub, folder), a, &revision) ||
+	if (line_read(arena_printf(a, "%s/%s/refs/main", hub, folder), a, &revision) ||
 		!*revision || strspn(revision, "0123456789abcdef") != strlen(revision))
 		return NULL;
 	return arena_printf(a, "%s/%s/snapshots/%s", hub, folder, revision);
@@ -428,10 +370,10 @@ int models_list_shared(const char *library, const char *own, const char *hub, st
 
 /* ---- converted weights -------------------------------------------------- */
 
-/* What cache_write() makes, finished or not. */
+/* What cache_write() makes, finished or not, and ckpt_sha256(). */
 static bool is_cached(const char *name)
 {
-	return strstr(name, ".weights") != NULL;
+	return strstr(name, ".weights") || strstr(name, ".sha256");
 }
 
 int models_cache(const char *library, bool drop, uint64_t *ret_bytes, struct err *e)

@@ -48,6 +48,7 @@ static const struct field {
 	{"engine", TEXT, 0, FIELD(engine), 0, WORD_BYTES},
 	{"model", NAME, REQUIRED, FIELD(model), 0, NAME_BYTES},
 	{"model_hash", HASH, 0, FIELD(model_hash), 0, HASH_BYTES},
+	{"weights_sha256", HASH, 0, FIELD(weights_sha256), 0, HASH_BYTES},
 	{"prompt", TEXT, REQUIRED, FIELD(prompt), 0, AUDIO_RECIPE_MAX},
 	{"negative", TEXT, 0, FIELD(negative), 0, AUDIO_RECIPE_MAX},
 	{"seed", WHOLE, REQUIRED | ALWAYS, FIELD(seed), 0, 0x1p64},

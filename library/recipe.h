@@ -18,9 +18,9 @@ struct str;
 struct recipe {
 	const char *program, *version; /* that made the file */
 	const char *engine;
-	const char *model;      /* its name, never a path */
-	const char *model_hash; /* engine_info.model_hash */
-	const char *prompt;     /* never NULL when parsed */
+	const char *model;                       /* its name, never a path */
+	const char *model_hash, *weights_sha256; /* as in engine_info */
+	const char *prompt;                      /* never NULL when parsed */
 	const char *negative;
 	uint64_t seed;
 	double seconds;             /* 0: not told, but then `frames` is */

@@ -58,6 +58,7 @@ int job_options_json(
 	if (r->frames)
 		jsonw_u64(out, "frames", r->frames);
 	add_text(out, "model_hash", r->model_hash);
+	add_text(out, "weights_sha256", r->weights_sha256);
 	add_text(out, "continue_sha256", r->continued_sha256);
 	rc = add_file(out, "continue", r->continued, a, e);
 	if (!rc)
@@ -127,6 +128,7 @@ static void read_all(struct reader *r, struct render_options *o)
 	o->length_s = num(r, "length_s", 0, 24 * 3600, 0);
 	o->frames = whole(r, "frames", 1u << 30, 0);
 	o->model_hash = text(r, "model_hash", NULL);
+	o->weights_sha256 = text(r, "weights_sha256", NULL);
 	o->continued = text(r, "continue", NULL);
 	o->continued_sha256 = text(r, "continue_sha256", NULL);
 	o->noise = text(r, "noise", NULL);

@@ -109,9 +109,8 @@ static int prepare(struct render *r, struct err *e)
 /* A recipe names its model; another one of that name makes other samples. */
 static void compare_model(struct render *r)
 {
-	const char *hash = r->s.o.model_hash;
-
-	if (!hash || !strcmp(hash, r->s.info->model_hash) || r->s.globals->quiet)
+	if (session_is_model(&r->s, r->s.o.model_hash, r->s.o.weights_sha256) ||
+		r->s.globals->quiet)
 		return;
 	progress_clear(&r->s.progress);
 	print_warning("the model is not the one of the recipe, though it has its name: the samples "

@@ -239,6 +239,7 @@ int render_options_recipe(
 	if (!options_given(given, "model")) {
 		r->model = recipe.model;
 		r->model_hash = recipe.model_hash;
+		r->weights_sha256 = recipe.weights_sha256;
 	}
 	if (!options_given(given, "seconds")) {
 		r->length_s = recipe.seconds;

@@ -40,7 +40,7 @@ struct render_options {
 	const char *recipe;
 	double length_s; /* 0: not told */
 	uint64_t frames; /* the same in codec frames of the recipe's model */
-	const char *model_hash, *continued_sha256; /* of what the recipe means; NULL: anything */
+	const char *model_hash, *weights_sha256, *continued_sha256; /* what it means; NULL: any */
 };
 
 extern const struct option_spec render_option_specs[];

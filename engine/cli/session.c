@@ -293,6 +293,12 @@ int session_open(struct session *s, struct err *e)
 	return rc ? rc : check_continued(s, e);
 }
 
+bool session_is_model(const struct session *s, const char *model_hash, const char *weights_sha256)
+{
+	return (!model_hash || !strcmp(model_hash, s->info->model_hash)) &&
+	       (!weights_sha256 || !strcmp(weights_sha256, s->info->weights_sha256));
+}
+
 /* ---- render ------------------------------------------------------------- */
 
 int session_render(struct session *s, int n_takes, uint64_t seed, const struct engine_sink *sink,
@@ -330,6 +336,7 @@ void session_recipe(const struct session *s, uint64_t seed, struct recipe *ret)
 		.engine = info->engine,
 		.model = s->model.name,
 		.model_hash = info->model_hash,
+		.weights_sha256 = info->weights_sha256,
 		.prompt = s->o.prompt,
 		.seed = seed,
 		.seconds = (double)(s->n_frames * info->frame_samples) / info->rate,

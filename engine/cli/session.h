@@ -67,6 +67,9 @@ int session_open(struct session *s, struct err *e);
  * same in the same arithmetic on the same device. */
 bool session_take_engine(struct session *to, struct session *from);
 
+/* Is the open model the one with these hashes?  NULL: not told, so it may be. */
+bool session_is_model(const struct session *s, const char *model_hash, const char *weights_sha256);
+
 /* n_takes with seeds seed, seed + 1, ...: engine_render(). */
 int session_render(struct session *s, int n_takes, uint64_t seed, const struct engine_sink *sink,
 	struct err *e);

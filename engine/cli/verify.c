@@ -76,14 +76,19 @@ static int read_original(struct verify *v, struct err *e)
 
 static int check_model(const struct verify *v, struct err *e)
 {
-	const char *made_by = v->recipe.model_hash, *here = v->s.info->model_hash;
+	const struct recipe *r = &v->recipe;
+	const struct engine_info *here = v->s.info;
+	const bool by_weights =
+		r->weights_sha256 && strcmp(r->weights_sha256, here->weights_sha256);
 
-	if (!made_by || !strcmp(made_by, here))
+	if (session_is_model(&v->s, r->model_hash, r->weights_sha256))
 		return 0;
 	return err_set(e, ERR_FORMAT,
-		"the model '%s' here (hash %.12s) is not the one that made '%s' (hash %.12s); give "
-		"the right one with --model DIR",
-		v->s.model.name, here, v->path, made_by);
+		"the model '%s' here (%s %.12s) is not the one that made '%s' (%.12s); give the "
+		"right one with --model DIR",
+		v->s.model.name, by_weights ? "weights" : "hash",
+		by_weights ? here->weights_sha256 : here->model_hash, v->path,
+		by_weights ? r->weights_sha256 : r->model_hash);
 }
 
 static int check_shape(const struct verify *v, struct err *e)

@@ -64,6 +64,14 @@ const char *ckpt_identity(const struct ckpt *c);
  * a single value of a file was changed in place. */
 const char *ckpt_stamp(const struct ckpt *c);
 
+/* hex sha256 of the weights: of the file, as sha256sum prints it; of several files, that of
+ * the lines that sha256sum prints of them in the order of their names.  Reads all of them
+ * (a gigabyte in one to five seconds), unless the file `memory` (NULL: none) holds what
+ * an earlier call found for this stamp.  stop: NULL, or called every few megabytes; what
+ * it returns other than 0 ends with ERR_CANCELLED. */
+int ckpt_sha256(const struct ckpt *c, const char *memory, int (*stop)(void *ud), void *ud,
+	char ret[65], struct err *e);
+
 /* Elements first..first+n-1 of the tensor in row-major order (strided views
  * are gathered) as f32, from any numeric dtype.  ERR_FORMAT naming the tensor
  * when a value is NaN or infinite, or the file has become shorter.  May be

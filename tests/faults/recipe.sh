@@ -122,6 +122,14 @@ check 'renders, with a warning' says 'the model is not the one of the recipe'
 check 'and success' status_is 0
 rm -r "$WOODSHED_LIBRARY/models/mono"
 cp -r "$model" "$WOODSHED_LIBRARY/models/mono"
+hash=$(sha256sum <"$model/model.safetensors" | cut -c-64)
+check 'the recipe tells the weights' grep -q "\"weights_sha256\": \"$hash\"" a.wav
+edit a.wav d.wav "$hash" "$(echo "$hash" | tr 0123456789abcdef 1032547698badcfe)"
+verify d.wav
+check 'other weights' fails_with 1 "(weights $(echo "$hash" | cut -c-12)) is not the one that made"
+edit a.wav d.wav "$hash" "x$(echo "$hash" | cut -c2-)"
+verify d.wav
+check 'no hash' fails_with 1 weights_sha256
 
 # Damage.
 head -c 1000 a.wav >d.wav

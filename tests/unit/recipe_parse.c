@@ -175,6 +175,8 @@ static void bounds_hold(void **state)
 		{"model_hash", "\"" HASH "\"", true},
 		{"model_hash", "\"abc\"", false},
 		{"model_hash", "\"" HASH "0\"", false},
+		{"weights_sha256", "\"" HASH "\"", true},
+		{"weights_sha256", "\"" HASH "0\"", false},
 		{"prompt", "\"\\u0000\"", false},
 		{"prompt", "\"\\ud800\"", false},
 		{"prompt", "\"\xff\"", false},

@@ -142,13 +142,18 @@ static void sizes_in_words(void **state)
 
 static void expect_sha(const char *data, size_t n, size_t step, const char *want)
 {
-	struct sha256 s;
+	struct sha256 s, plain;
 	char hex[65];
 
 	sha256_init(&s);
-	for (size_t i = 0; i < n; i += step)
+	sha256_init_plain(&plain);
+	for (size_t i = 0; i < n; i += step) {
 		sha256_add(&s, data + i, n - i < step ? n - i : step);
+		sha256_add(&plain, data + i, n - i < step ? n - i : step);
+	}
 	sha256_hex(&s, hex);
+	assert_string_equal(hex, want);
+	sha256_hex(&plain, hex);
 	assert_string_equal(hex, want);
 }
 

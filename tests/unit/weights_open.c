@@ -7,6 +7,7 @@
 
 #include "engine/weights/ckpt.h"
 #include "library/base/err.h"
+#include "library/base/sha256.h"
 #include "tests/unit/scratch.h"
 #include "tests/unit/weights_files.h"
 
@@ -265,6 +266,110 @@ static void identity(void **state)
 	assert_string_not_equal(other, again);
 }
 
+static void expect_sha256(const char *dir, const char *memory, const char *want)
+{
+	struct ckpt *c;
+	char got[65];
+
+	assert_int_equal(ckpt_open(dir, &c, NULL), 0);
+	assert_int_equal(ckpt_sha256(c, memory, NULL, NULL, got, NULL), 0);
+	assert_string_equal(got, want);
+	ckpt_close(c);
+}
+
+static void hash_of(const char *path, char out[65])
+{
+	struct sha256 s;
+	size_t n;
+	unsigned char *data = scratch_read(path, &n);
+
+	sha256_init(&s);
+	sha256_add(&s, data, n);
+	sha256_hex(&s, out);
+	free(data);
+}
+
+/* What is kept is taken while the files are the same, and written anew when not. */
+static void sha256_of_one(void **state)
+{
+	const char *path = scratch_path(state, "model.safetensors");
+	const char *memory = scratch_path(state, "cache/m.sha256");
+	char first[65], other[65], *kept;
+	struct stat st;
+	size_t n;
+
+	write_one(path, "a", 1, 2);
+	hash_of(path, first);
+	expect_sha256(*state, NULL, first);
+	expect_sha256(*state, memory, first);
+	assert_int_equal(stat(memory, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	kept = (char *)scratch_read(memory, &n);
+	assert_int_equal(n, 64 + 1 + 64 + 1);
+	memset(kept + 65, 'e', 64);
+	scratch_write(memory, kept, n);
+	memset(other, 'e', 64);
+	other[64] = 0;
+	expect_sha256(*state, memory, other);
+	kept[70] = 'X';
+	scratch_write(memory, kept, n);
+	expect_sha256(*state, memory, first);
+	memset(kept + 65, 'e', 64);
+	scratch_write(memory, kept, n);
+	write_one(path, "a", 1, 3);
+	hash_of(path, other);
+	expect_sha256(*state, memory, other);
+	expect_sha256(*state, memory, other);
+	free(kept);
+}
+
+static int stop_at_once(void *ud)
+{
+	++*(int *)ud;
+	return 1;
+}
+
+static void sha256_can_be_stopped(void **state)
+{
+	struct err e = {0};
+	struct ckpt *c;
+	char got[65];
+	int calls = 0;
+
+	write_one(scratch_path(state, "model.safetensors"), "a", 1, 2);
+	assert_int_equal(ckpt_open(*state, &c, NULL), 0);
+	assert_int_equal(
+		ckpt_sha256(c, scratch_path(state, "m.sha256"), stop_at_once, &calls, got, &e),
+		ERR_CANCELLED);
+	assert_int_equal(calls, 1);
+	assert_int_equal(access(scratch_path(state, "m.sha256"), F_OK), -1);
+	ckpt_close(c);
+}
+
+/* sha256sum model-*.safetensors | sha256sum */
+static void sha256_of_shards(void **state)
+{
+	static const char *const names[] = {"model-1.safetensors", "model-2.safetensors"};
+	struct sha256 s;
+	char hex[65], want[65];
+
+	write_one(scratch_path(state, names[0]), "a", 1, 2);
+	write_one(scratch_path(state, names[1]), "b", 3, 4);
+	write_text(scratch_path(state, "model.safetensors.index.json"),
+		"{\"weight_map\": {\"b\": \"model-2.safetensors\", \"a\": "
+		"\"model-1.safetensors\"}}");
+	sha256_init(&s);
+	for (int i = 0; i < 2; i++) {
+		hash_of(scratch_path(state, names[i]), hex);
+		sha256_add(&s, hex, 64);
+		sha256_add(&s, "  ", 2);
+		sha256_add(&s, names[i], strlen(names[i]));
+		sha256_add(&s, "\n", 1);
+	}
+	sha256_hex(&s, want);
+	expect_sha256(*state, NULL, want);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -276,6 +381,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(too_many_shards, scratch_open, scratch_close),
 		cmocka_unit_test_setup_teardown(strangers, scratch_open, scratch_close),
 		cmocka_unit_test_setup_teardown(identity, scratch_open, scratch_close),
+		cmocka_unit_test_setup_teardown(sha256_of_one, scratch_open, scratch_close),
+		cmocka_unit_test_setup_teardown(sha256_of_shards, scratch_open, scratch_close),
+		cmocka_unit_test_setup_teardown(sha256_can_be_stopped, scratch_open, scratch_close),
 	};
 
 	return RUN_TAP(tests);

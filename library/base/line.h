@@ -1,0 +1,16 @@
+/* line.h: files that hold one line. */
+#ifndef WOODSHED_BASE_LINE_H
+#define WOODSHED_BASE_LINE_H
+
+struct arena;
+struct err;
+
+/* The first line of a small file: 0, or the errno that says why it cannot be
+ * read; *ret, in the arena, is NULL then. */
+int line_read(const char *path, struct arena *a, const char **ret);
+
+/* `text` and a newline, under `path` at once or not at all, in place of what was
+ * there; 0600, synced. */
+int line_write(const char *path, const char *text, struct err *e);
+
+#endif
