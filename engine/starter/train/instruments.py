@@ -22,6 +22,7 @@ TOP = 0.45 * RATE  # no partial above
 CONTROL = 32  # samples between two settings of a moving filter
 FRAME_RATE = 50  # of the codec: where notes begin and end
 LEVELS = (0.6, 0.8, 1.0)  # how hard a note is struck
+LENGTHS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 19, 22, 26, 30, 36, 42, 50, 60, 72, 86, 100, 120, 145, 175, 210)  # frames
 
 
 def seconds(n):
@@ -370,7 +371,12 @@ def chance(*words):
     return np.random.default_rng([zlib.crc32(str(w).encode()) for w in words])
 
 
-@functools.lru_cache(maxsize=2500)
+def held_frames(held):
+    """Seconds to the nearest of LENGTHS, so that notes come again."""
+    return min(LENGTHS, key=lambda n: abs(n - held * FRAME_RATE))
+
+
+@functools.lru_cache(maxsize=20000)
 def note(name, midi, frames, level):
     """level: of LEVELS; frames: how long it is held."""
     freq = 440.0 * 2 ** ((midi - 69) / 12)

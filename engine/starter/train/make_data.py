@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Renders pieces and captions into a folder, on all cores.
 
-    make_data.py DIR [--count N] [--first SEED] [--jobs N]
+    make_data.py DIR [--count N] [--first SEED] [--jobs N] [--minutes M]
+                 [--seconds S]
 
-DIR/audio.i16 holds N pieces of SECONDS at RATE, one after the other, as 16-bit
+DIR/audio.i16 holds N pieces of S seconds (10) at RATE, one after the other, as 16-bit
 samples; DIR/pieces.jsonl a line each: its plan, and CAPTIONS captions.  Goes on
 where an earlier run with the same arguments stopped.
 """
@@ -14,6 +15,7 @@ import json
 import multiprocessing
 import os
 import pathlib
+import time
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")  # the jobs are the threads
@@ -23,17 +25,16 @@ import numpy as np
 import captions
 import pieces
 
-CAPTIONS = 8
-SAMPLES = int(pieces.SECONDS * pieces.RATE)
+CAPTIONS = 12
 
-
-def make(seed):
+def make(job):
+    seed, seconds = job
     p = pieces.plan(seed)
-    x = pieces.play(p)
+    x = pieces.play(p, seconds)
     if not np.isfinite(x).all() or np.abs(x).max() > 1:
         raise RuntimeError(f"piece {seed} is broken")
     rng = np.random.default_rng([seed, 2])
-    line = dict(dataclasses.asdict(p), captions=[captions.caption(p, rng) for _ in range(CAPTIONS)])
+    line = dict(dataclasses.asdict(p), seconds=seconds, captions=[captions.caption(p, rng) for _ in range(CAPTIONS)])
     return np.round(x * 32767).astype("<i2"), json.dumps(line)
 
 
@@ -43,15 +44,18 @@ def main():
     parser.add_argument("--count", type=int, default=4000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--minutes", type=float, default=1e9, help="stops after so many")
+    parser.add_argument("--seconds", type=float, default=pieces.SECONDS)
     args = parser.parse_args()
+    began = time.time()
     args.dir.mkdir(parents=True, exist_ok=True)
     audio, lines = args.dir / "audio.i16", args.dir / "pieces.jsonl"
     done = sum(1 for _ in lines.open()) if lines.exists() else 0
     with audio.open("r+b" if audio.exists() else "wb") as sound, lines.open("a") as text:
-        sound.truncate(done * SAMPLES * 2)
+        sound.truncate(done * 2 * int(args.seconds * pieces.RATE))
         sound.seek(0, os.SEEK_END)
         with multiprocessing.Pool(args.jobs) as pool:
-            todo = range(args.first + done, args.first + args.count)
+            todo = ((seed, args.seconds) for seed in range(args.first + done, args.first + args.count))
             for samples, line in pool.imap(make, todo, chunksize=4):
                 sound.write(samples.tobytes())
                 sound.flush()
@@ -59,7 +63,9 @@ def main():
                 text.flush()
                 done += 1
                 if done % 200 == 0:
-                    print(f"{done} of {args.count}", flush=True)
+                    print(f"{done} of {args.count}  {time.time() - began:.0f} s", flush=True)
+                if time.time() - began > 60 * args.minutes:
+                    break
 
 
 if __name__ == "__main__":

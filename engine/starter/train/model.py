@@ -2,14 +2,14 @@
 in Hugging Face layout."""
 
 import json
+import math
 import pathlib
 
 from transformers import (EncodecConfig, EncodecModel, MusicgenConfig, MusicgenDecoderConfig,
                           MusicgenForConditionalGeneration, T5Config)
 
-# 16 kHz: what two processor cores can learn in an hour or two.  With a GPU 32000
-# and (8, 5, 4, 4) are affordable; the rest follows from these.
-RATE, RATIOS = 16000, (8, 5, 4, 2)
+RATE, RATIOS = 32000, (8, 5, 4, 4)
+HOP = math.prod(RATIOS)
 FRAME_RATE, CODEBOOKS, ENTRIES = 50, 4, 1024
 SECONDS = 10
 

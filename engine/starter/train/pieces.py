@@ -217,7 +217,7 @@ def play_drums(p, rng, mix, bars):
 
 def tone(name, rng, midi, held):
     """A note of about that many seconds, struck as chance has it."""
-    return ins.note(name, midi, max(2, int(round(held * ins.FRAME_RATE))), int(rng.integers(len(ins.LEVELS))))
+    return ins.note(name, midi, ins.held_frames(held), int(rng.integers(len(ins.LEVELS))))
 
 
 def comping(p, rng, steps):

@@ -16,6 +16,7 @@ OUT/codec.csv holds the losses.
 
 import argparse
 import csv
+import json
 import math
 import pathlib
 import time
@@ -25,50 +26,46 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-import instruments
 import model as starter
-from scipy import signal
-
-HOP = math.prod(starter.RATIOS)
 
 
 # ---- data --------------------------------------------------------------------
 
 
 class Pieces:
-    """Random clips of the audio file, which stays on disk."""
+    """Random clips of the audio file; the first HELD_OUT pieces are for measuring.  On a CPU
+    it stays on disk.  make_data.py may still be at work: look() finds what it has added."""
 
-    def __init__(self, folder, held_out=64):
-        path, size = pathlib.Path(folder) / "audio.i16", starter.SECONDS * starter.RATE
-        if starter.RATE != instruments.RATE:
-            path = self.resampled(path)
-        audio = np.memmap(path, "<i2", "r")
-        self.audio = audio[: len(audio) // size * size].reshape(-1, size)
-        self.n_train = max(1, len(self.audio) - held_out)
+    HELD_OUT = 64
 
-    def resampled(self, path):
-        """The same pieces at the codec's rate, in a file beside it; goes on where one ended."""
-        size, to = starter.SECONDS * instruments.RATE, path.with_suffix(f".{starter.RATE}")
-        audio = np.memmap(path, "<i2", "r")
-        audio = audio[: len(audio) // size * size].reshape(-1, size)
-        done = to.stat().st_size // (2 * starter.SECONDS * starter.RATE) if to.exists() else 0
-        with to.open("ab") as f:
-            f.truncate(done * 2 * starter.SECONDS * starter.RATE)
-            for piece in audio[done:]:
-                y = signal.resample_poly(piece.astype(np.float32), starter.RATE, instruments.RATE)
-                f.write(np.clip(np.round(y), -32768, 32767).astype("<i2").tobytes())
-        return to
+    def __init__(self, folder, device):
+        self.folder, self.device = pathlib.Path(folder), device
+        with (self.folder / "pieces.jsonl").open() as f:
+            self.size = int(json.loads(f.readline())["seconds"] * starter.RATE)
+        self.audio = torch.empty((0, self.size), dtype=torch.int16, device=device)
+        self.look()
+
+    def look(self):
+        with (self.folder / "pieces.jsonl").open("rb") as f:
+            n = f.read().count(b"\n")
+        if n > len(self.audio):
+            on_disk = np.memmap(self.folder / "audio.i16", "<i2", "c", shape=(n, self.size))
+            if self.device.type == "cpu":
+                self.audio = torch.from_numpy(on_disk)
+            else:
+                more = torch.from_numpy(on_disk[len(self.audio):]).to(self.device)
+                self.audio = torch.cat([self.audio, more])
 
     def clips(self, rng, batch, samples):
-        out = np.empty((batch, samples), np.float32)
-        for i in range(batch):
-            at = int(rng.integers(self.audio.shape[1] - samples + 1))
-            out[i] = self.audio[int(rng.integers(self.n_train)), at:at + samples] / 32768.0
-            out[i] *= 10 ** (rng.uniform(-6, 2) / 20)
-        return torch.from_numpy(out)[:, None]
+        out = []
+        for _ in range(batch):
+            at = int(rng.integers(self.size - samples + 1))
+            row = int(rng.integers(min(self.HELD_OUT, len(self.audio) - 1), len(self.audio)))
+            out.append(self.audio[row, at:at + samples] * (10 ** (rng.uniform(-6, 2) / 20) / 32768.0))
+        return torch.stack(out)[:, None].float()
 
-    def held_out(self, n, samples):
-        return torch.from_numpy(self.audio[self.n_train:self.n_train + n, :samples] / np.float32(32768.0))[:, None]
+    def pieces(self, first, last, samples=None):
+        return self.audio[first:last, :samples][:, None].float() / 32768.0
 
 
 # ---- the quantiser -----------------------------------------------------------
@@ -127,12 +124,12 @@ class Quantiser(nn.Module):
         self.count[q].mul_(self.decay).add_(count, alpha=1 - self.decay)
         self.mean[q].mul_(self.decay).add_(total, alpha=1 - self.decay)
         self.embed[q] = self.mean[q] / self.count[q].clamp(min=1e-5)[:, None]
+        # Entries that die are drawn anew; without asking the GPU whether there are any.
         dead = self.count[q] < 0.05 * len(x) / entries * 0.2
-        if dead.any():
-            fresh = x[torch.randint(len(x), (int(dead.sum()),), device=x.device)]
-            self.embed[q][dead] = fresh
-            self.mean[q][dead] = fresh * (len(x) / entries)
-            self.count[q][dead] = len(x) / entries
+        fresh = x[torch.randint(len(x), (entries,), device=x.device)]
+        self.embed[q] = torch.where(dead[:, None], fresh, self.embed[q])
+        self.mean[q] = torch.where(dead[:, None], fresh * (len(x) / entries), self.mean[q])
+        self.count[q] = torch.where(dead, len(x) / entries, self.count[q])
 
 
 # ---- losses ------------------------------------------------------------------
@@ -223,6 +220,14 @@ def judge(d, x, y):
 # ---- training ----------------------------------------------------------------
 
 
+def sizes_on_host(codec):
+    """transformers works out paddings from buffers: on a GPU each of 28 layers would wait for them."""
+    for m in codec.modules():
+        for name in ("stride", "kernel_size", "padding_total"):
+            if name in m._buffers:
+                m._buffers[name] = m._buffers[name].cpu()
+
+
 @torch.no_grad()
 def balance(codec, x):
     """Scales every convolution so that what leaves it has a deviation of one, and
@@ -254,7 +259,7 @@ def si_sdr(x, y):
 def evaluate(codec, quantiser, spectra, data, device, plain):
     """log-mel distance and SI-SDR on held-out pieces."""
     codec.eval(), quantiser.eval()
-    x = data.held_out(16, 4 * starter.RATE).to(device)
+    x = data.pieces(0, 16, 4 * starter.RATE)
     z = codec.encoder(x)
     y = codec.decoder(z if plain else quantiser(z)[0])[..., : x.shape[-1]]
     (mx, _), (my, _) = spectra.mel(x, 2048), spectra.mel(y, 2048)
@@ -297,13 +302,15 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(args.seed)
     device, began, saved = torch.device(args.device), time.time(), time.time()
-    data = Pieces(args.data)
+    torch.backends.cudnn.benchmark = True
+    data = Pieces(args.data, device)
     codec = starter.make_codec().to(device).train()
+    sizes_on_host(codec)
     quantiser = Quantiser(starter.CODEBOOKS, starter.ENTRIES, codec.config.hidden_size).to(device)
     spectra, judges = Spectra().to(device), Discriminator().to(device)
     weights = list(codec.encoder.parameters()) + list(codec.decoder.parameters())
-    optimiser = torch.optim.AdamW(weights, args.rate, (0.8, 0.99), weight_decay=1e-4)
-    other = torch.optim.AdamW(judges.parameters(), args.rate, (0.8, 0.99))
+    optimiser = torch.optim.AdamW(weights, args.rate, (0.8, 0.99), weight_decay=1e-4, fused=device.type == "cuda")
+    other = torch.optim.AdamW(judges.parameters(), args.rate, (0.8, 0.99), fused=device.type == "cuda")
     step, path, plain = 0, args.out / "codec.pt", True
     if path.exists():
         state = torch.load(path, map_location=device, weights_only=True)
@@ -312,7 +319,7 @@ def main():
             thing.load_state_dict(state[key])
         step, plain = state["step"], state.get("plain", state["step"] < args.plain)
     else:
-        balance(codec, data.clips(np.random.default_rng(args.seed), args.batch, starter.RATE).to(device))
+        balance(codec, data.clips(np.random.default_rng(args.seed), args.batch, starter.RATE))
 
     def save():
         into_codec(codec, quantiser)
@@ -320,7 +327,7 @@ def main():
                         optimiser=optimiser.state_dict(), other=other.state_dict(), step=step, plain=plain), path.with_suffix(".new"))
         path.with_suffix(".new").replace(path)
 
-    samples = int(args.seconds * starter.FRAME_RATE) * HOP
+    samples = int(args.seconds * starter.FRAME_RATE) * starter.HOP
     rng = np.random.default_rng([args.seed, step])
     log = csv.writer((args.out / "codec.csv").open("a", buffering=1))
     while (gone := share_gone(step, began, args)) < 1:
@@ -330,10 +337,10 @@ def main():
         if plain and (step >= args.plain or gone >= args.plain_share):
             plain = False
             with torch.no_grad():
-                z = torch.cat([codec.encoder(data.clips(rng, args.batch, samples).to(device)) for _ in range(
-                    max(1, 30000 // (args.batch * samples // HOP)))])
+                z = torch.cat([codec.encoder(data.clips(rng, args.batch, samples)) for _ in range(
+                    max(1, 30000 // (args.batch * samples // starter.HOP)))])
             quantiser.start(z.transpose(1, 2).reshape(-1, z.shape[1]))
-        x = data.clips(rng, args.batch, samples).to(device)
+        x = data.clips(rng, args.batch, samples)
         z = codec.encoder(x)
         q, commitment = (z, torch.zeros((), device=device)) if plain else quantiser(z)
         y = codec.decoder(q)[..., : x.shape[-1]]
@@ -357,6 +364,8 @@ def main():
             distance, sdr, used = evaluate(codec, quantiser, spectra, data, device, plain)
             print(f"step {step}: spectral {spectral.item():.3f} wave {wave.item():.4f} log-mel {distance:.3f} "
                   f"SI-SDR {sdr:.1f} dB used {used:.2f}  {time.time() - began:.0f} s", flush=True)
+        if step % 1000 == 0:
+            data.look()
         if time.time() - saved > 240:
             save()
             saved = time.time()
