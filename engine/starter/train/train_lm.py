@@ -13,8 +13,9 @@ What words mean is worth little to a loss over ten seconds: once a piece has
 begun, it tells its own tempo.  Left to that loss alone, a decoder learns styles
 and passes over numbers.  Two things help: the states of the text and of the
 decoder's middle layer must tell what is in the plan (Guides; not exported), and
-many steps see nothing but how pieces begin: with --openings of pieces of their
-own, which take less time to make.
+many steps see nothing but how pieces begin, each with its text and with one that
+lies (contrast()): with --openings of pieces of their own, which take less time to
+make.
 
 --from starts with an exported checkpoint; --export writes one, in half
 precision.
@@ -45,6 +46,7 @@ import pieces
 from train_codec import Pieces, share_gone, sizes_on_host
 
 OPENING = 2 * starter.FRAME_RATE  # frames
+EARLY = starter.FRAME_RATE // 2  # frames in which little but the text can tell a tempo
 HELD_OUT = Pieces.HELD_OUT
 CAPTIONS_READ = 3000  # pieces whose captions the tokenizer is made from
 
@@ -117,10 +119,15 @@ class Batches:
         self.ids = torch.from_numpy(np.stack([token_ids(p["captions"], words) for p in plans])).to(device)
         self.labels = torch.tensor([Guides.labels(p) for p in plans], device=device)
         self.codes = torch.from_numpy(codes.astype(np.int16)).to(device)
+        fields = {f.name for f in dataclasses.fields(pieces.Plan)}
+        self.plans = [pieces.Plan(**{k: v for k, v in p.items() if k in fields}) for p in plans]
+
+    def rows(self, rng, n):
+        return rng.integers(HELD_OUT, len(self.codes), n)
 
     def draw(self, rng, n, of=None):
         """Codes [n, K, T], text ids and mask [n, S], labels."""
-        rows = rng.integers(HELD_OUT, len(self.codes), n) if of is None else of
+        rows = self.rows(rng, n) if of is None else of
         rows = torch.from_numpy(rows).to(self.codes.device)
         which = torch.from_numpy(rng.integers(self.ids.shape[1], size=n)).to(self.codes.device)
         ids = self.ids[rows, which].long()
@@ -133,6 +140,35 @@ def fresh_texts(rng, n, words, device):
     plans = [pieces.plan(int(rng.integers(10 ** 6, 4 * 10 ** 6))) for _ in range(n)]
     ids = torch.from_numpy(token_ids([captions.caption(p, rng) for p in plans], words)).to(device).long()
     return ids, (ids != 0).long(), torch.tensor([Guides.labels(dataclasses.asdict(p)) for p in plans], device=device)
+
+
+def lie(plan, rng):
+    """The plan with another tempo, without its drums or with some, or with other instruments."""
+    style = pieces.STYLES[plan.style]
+    what = rng.random()
+    if what < 0.6:
+        factor = math.exp(rng.uniform(0.08, 0.4) * (1 if rng.random() < 0.5 else -1))
+        return dataclasses.replace(plan, bpm=int(min(185, max(52, round(plan.bpm * factor)))))
+    if what < 0.85:
+        return dataclasses.replace(plan, drums="" if plan.drums else style["drums"] or "")
+    other = pieces.plan(int(rng.integers(10 ** 6, 4 * 10 ** 6)))
+    return dataclasses.replace(plan, chords=other.chords, lead=other.lead, bright=other.bright)
+
+
+def true_and_lie(plans, rng, words, device):
+    """Texts that differ in what they tell and in little else: ids and masks of both."""
+    texts = [[], []]
+    for p in plans:
+        for _ in range(100):
+            seed, q = int(rng.integers(2 ** 32)), lie(p, rng)
+            a, b = (captions.caption(x, np.random.default_rng(seed)) for x in (p, q))
+            if a != b:
+                break
+        texts[0].append(a)
+        texts[1].append(b)
+    ids = torch.from_numpy(token_ids(texts[0] + texts[1], words)).to(device).long()
+    ids = ids[:, :int((ids != 0).sum(1).max())]
+    return ids, (ids != 0).long()
 
 
 class Guides(nn.Module):
@@ -225,6 +261,29 @@ def forward(model, codes, states, mask, dropped):
     return loss, out.hidden_states[len(out.hidden_states) // 2]
 
 
+def contrast(model, guides, batches, rng, n, words, device):
+    """Openings with their text and with one that lies.  What both have in common, which is
+    nearly all of either's loss and all of its noise, cancels out in the difference.  Loss,
+    the decoder's own part, the share of openings that their own text fits better."""
+    rows = batches.rows(rng, n)
+    codes, _, _, labels = batches.draw(rng, n, rows)
+    codes = codes[..., :OPENING]
+    ids, mask = true_and_lie([batches.plans[r] for r in rows], rng, words, device)
+    inputs, targets = delayed(codes.repeat(2, 1, 1))
+    model.eval()  # dropout would differ between the two
+    states = encode_text(model, ids, mask)
+    out = model.decoder(input_ids=inputs.flatten(0, 1), encoder_hidden_states=states, encoder_attention_mask=mask,
+                        use_cache=False, output_hidden_states=True)
+    model.train()
+    nats = F.cross_entropy(out.logits.flatten(0, 1).float(), targets.flatten(), reduction="none", ignore_index=-100)
+    nats = nats.view(2, n, *targets.shape[1:])
+    apart = nats.sum((2, 3))
+    own = nats[0].sum() / (targets[:n] != -100).sum()
+    early = out.hidden_states[len(out.hidden_states) // 2][:n, :EARLY]
+    heard = guides.loss(guides.middle, early.flatten(0, 1), labels.repeat_interleave(EARLY, 0))
+    return F.softplus(apart[0] - apart[1]).mean(), own, heard, (apart[0] < apart[1]).float().mean(), (apart[1] - apart[0]).mean()
+
+
 @torch.no_grad()
 def evaluate(model, batches, device):
     """Held-out loss with the text, without, and with another piece's: the differences are what words are worth."""
@@ -260,12 +319,13 @@ def leave_headroom(codec, gain=0.7):
 
 @torch.no_grad()
 def export(model, out, folder):
-    """The checkpoint in Hugging Face layout.  Positions are left out: computed by whoever loads it."""
+    """The checkpoint in Hugging Face layout, in half precision but for the positions: those are
+    computed anew in single precision by some who load it, and must be the same for all."""
     folder.mkdir(parents=True, exist_ok=True)
     leave_headroom(model.audio_encoder)
+    positions = {k: v.clone() for k, v in model.state_dict().items() if "embed_positions" in k}
     half = model.half()
-    state = {k: v for k, v in half.state_dict().items() if "embed_positions" not in k and not k.endswith(
-        ("embed_avg", "cluster_size", "encoder.embed_tokens.weight"))}
+    state = {k: v for k, v in half.state_dict().items() if not k.endswith("encoder.embed_tokens.weight")} | positions
     half.save_pretrained(folder, state_dict=state, safe_serialization=True)
     (folder / "spiece.model").write_bytes((out / "spiece.model").read_bytes())
     slow = T5Tokenizer(str(out / "spiece.model"), extra_ids=0, legacy=True)
@@ -290,6 +350,7 @@ def main():
     parser.add_argument("--text-rate", type=float, default=1.0, help="of the text encoder, times --rate")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--guides", type=float, default=0.3, help="weight of what states must tell")
+    parser.add_argument("--contrast", type=float, default=0.05, help="weight of what parts true texts from lies")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--from", dest="start", type=pathlib.Path)
     parser.add_argument("--openings", type=pathlib.Path, help="pieces of a few seconds, more than there are long ones")
@@ -346,29 +407,31 @@ def main():
         warm = min(1.0, (step + 1) / 200) * (0.05 + 0.95 * (0.5 + 0.5 * math.cos(math.pi * gone)))
         for group in optimiser.param_groups:
             group["lr"] = args.rate * warm * group["share"]
-        opening = rng.random() < args.opening_share
-        batch = args.batch * whole.codes.shape[-1] // OPENING if opening else args.batch
-        codes, ids, mask, labels = (openings if opening else whole).draw(rng, batch)
-        if opening:
-            codes = codes[..., :OPENING]
-        more_ids, more_mask, more_labels = fresh_texts(rng, 2 * batch, words, device)
-        dropped = torch.from_numpy(rng.random(batch) < 0.1).to(device)
         with torch.autocast(args.device, torch.bfloat16, enabled=args.device == "cuda" or torch.backends.mkldnn.is_available()):
-            each, middle = forward(model, codes, encode_text(model, ids, mask), mask, dropped)
-            heard = guides.loss(guides.middle, middle.flatten(0, 1), labels.repeat_interleave(middle.shape[1], 0))
-            read = guides.loss(guides.text, Guides.pooled(encode_text(model, more_ids, more_mask), more_mask), more_labels)
+            if rng.random() < args.opening_share:
+                n = args.batch * whole.codes.shape[-1] // OPENING // 2
+                apart, own, heard, right, margin = contrast(model, guides, openings, rng, n, words, device)
+                loss = own + args.contrast * apart + args.guides * heard
+                told = ["opening", own, apart, right, margin, heard]
+            else:
+                codes, ids, mask, labels = whole.draw(rng, args.batch)
+                more_ids, more_mask, more_labels = fresh_texts(rng, 8 * args.batch, words, device)
+                dropped = torch.from_numpy(rng.random(args.batch) < 0.1).to(device)
+                each, middle = forward(model, codes, encode_text(model, ids, mask), mask, dropped)
+                heard = guides.loss(guides.middle, middle.flatten(0, 1), labels.repeat_interleave(middle.shape[1], 0))
+                read = guides.loss(guides.text, Guides.pooled(encode_text(model, more_ids, more_mask), more_mask), more_labels)
+                loss = each.mean() + args.guides * (heard + read)
+                told = ["whole", *each, heard, read]
         optimiser.zero_grad(set_to_none=True)
-        (each.mean() + args.guides * (heard + read)).backward()
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimiser.step()
         step += 1
-        if step % 20 == 1:
-            log.writerow([step, *(f"{v:.4f}" for v in each.tolist()), f"{heard.item():.4f}", f"{read.item():.4f}",
-                          int(opening), int(time.time() - began)])
+        if step % 5 == 0:
+            log.writerow([step, int(time.time() - began), told[0], *(f"{float(v):.4f}" for v in told[1:])])
         if step % 500 == 0:
             worth = evaluate(model, whole, device)
-            print(f"step {step}: {' '.join(f'{v:.2f}' for v in each.tolist())} heard {heard.item():.2f} read {read.item():.2f}  "
-                  f"held out {worth[0]:.3f}, without text {worth[1]:.3f}, another's {worth[2]:.3f}  "
+            print(f"step {step}: held out {worth[0]:.3f}, without text {worth[1]:.3f}, another's {worth[2]:.3f}  "
                   f"{time.time() - began:.0f} s", flush=True)
         if time.time() - saved > 240:
             save()
