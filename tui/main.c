@@ -37,6 +37,8 @@ static const struct verb {
 	{"takes", HERE, "takes [FILTER]...   list what was made", verb_takes, NULL},
 	{"export", HERE, "export FILE... DIR  write takes for others: format, loudness, name",
 		verb_export, NULL},
+	{"spectrogram", HERE, "spectrogram FILE    draw the frequencies of a take over time",
+		verb_spectrogram, NULL},
 	{"models", HERE, "models              list installed models", verb_models, NULL},
 	{"pull", HERE, "pull MODEL          fetch a model from Hugging Face", verb_pull, NULL},
 	{"unload", HERE, "unload              workers free the model they hold", verb_unload, NULL},
@@ -47,14 +49,13 @@ static const struct verb {
 		NULL},
 	{"denoise", LATER, NULL, NULL, NULL},
 	{"play", LATER, NULL, NULL, NULL},
-	{"spectrogram", LATER, NULL, NULL, NULL},
 };
 
 enum { N_VERBS = sizeof(verbs) / sizeof(*verbs) };
 
 static struct environment read_environment(void)
 {
-	return (struct environment){
+	struct environment env = {
 		.paths = {.woodshed_library = getenv("WOODSHED_LIBRARY"),
 			.xdg_data_home = getenv("XDG_DATA_HOME"),
 			.home = getenv("HOME")},
@@ -65,7 +66,14 @@ static struct environment read_environment(void)
 		.hf_home = getenv("HF_HOME"),
 		.hf_endpoint = getenv("HF_ENDPOINT"),
 		.hf_token = getenv("HF_TOKEN"),
+		.colorterm = getenv("COLORTERM"),
 	};
+	static const char *const locales[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+
+	/* The first that is set and not empty, as the C library has it. */
+	for (size_t i = 0; i < 3 && !(env.locale && *env.locale); i++)
+		env.locale = getenv(locales[i]);
+	return env;
 }
 
 static int fail_args(const struct err *e)

@@ -21,7 +21,6 @@
 #include "library/export.h"
 #include "library/globals.h"
 #include "library/names.h"
-#include "library/takes.h"
 
 struct export_options {
 	const char *format, *name, *denoise;
@@ -133,35 +132,6 @@ static int describe(struct export_run *x, const char *dir, struct err *e)
 		.ceiling_dbtp = x->o.peak,
 	};
 	return export_check(&x->desc, e);
-}
-
-/* What a word on the command line means: the number of a take, unless there is a
- * file of that name. */
-static int resolve_take(struct export_run *x, const char *word, const char **ret, struct err *e)
-{
-	struct take t;
-	int64_t id;
-	int rc = 0;
-
-	*ret = word;
-	if (!parse_i64(word, &id) || id <= 0 || !access(word, F_OK))
-		return access(word, R_OK) ? err_errno(e, errno,
-						    "cannot read '%s' (give takes by their "
-						    "numbers or audio files, and a folder)",
-						    word)
-					  : 0;
-	if (!x->db) {
-		const char *library;
-
-		rc = globals_library(x->globals, x->env, &x->arena, &library, e);
-		if (!rc)
-			rc = db_open(library, &x->db, e);
-	}
-	if (!rc)
-		rc = takes_get(x->db, id, &x->arena, &t, e);
-	if (!rc)
-		*ret = arena_printf(&x->arena, "%s/%s", db_library(x->db), t.file);
-	return rc;
 }
 
 /* ---- telling ------------------------------------------------------------ */
@@ -276,7 +246,7 @@ static void export_one(struct export_run *x, const char *word)
 	struct export_desc desc = x->desc;
 	struct export_result result;
 	struct err e = {0};
-	int rc = resolve_take(x, word, &desc.source, &e);
+	int rc = verb_take_path(x->globals, x->env, &x->arena, &x->db, word, &desc.source, &e);
 
 	if (!rc)
 		rc = export_file(&desc, &x->arena, &result, &e);

@@ -5,15 +5,18 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "library/base/arena.h"
 #include "library/base/err.h"
 #include "library/base/jsonw.h"
 #include "library/base/str.h"
 #include "library/catalogue.h"
+#include "library/db.h"
 #include "library/globals.h"
 #include "library/models.h"
 #include "library/recipe.h"
+#include "library/takes.h"
 
 void complain(const char *text)
 {
@@ -41,6 +44,35 @@ int verb_fail(int rc, const struct err *e)
 {
 	complain(e->text);
 	return rc == ERR_ARG ? 2 : 1;
+}
+
+int verb_take_path(const struct globals *g, const struct environment *env, struct arena *a,
+	struct db **db, const char *word, const char **ret, struct err *e)
+{
+	struct take t;
+	int64_t id;
+	int rc = 0;
+
+	*ret = word;
+	if (!parse_i64(word, &id) || id <= 0 || !access(word, F_OK))
+		return access(word, R_OK)
+			       ? err_errno(e, errno,
+					 "cannot read '%s' (give takes by their numbers, or "
+					 "audio files)",
+					 word)
+			       : 0;
+	if (!*db) {
+		const char *library;
+
+		rc = globals_library(g, env, a, &library, e);
+		if (!rc)
+			rc = db_open(library, db, e);
+	}
+	if (!rc)
+		rc = takes_get(*db, id, a, &t, e);
+	if (!rc)
+		*ret = arena_printf(a, "%s/%s", db_library(*db), t.file);
+	return rc;
 }
 
 int verb_begin(struct options *o, struct globals *g, const char *usage, struct err *e)
