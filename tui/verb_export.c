@@ -17,11 +17,9 @@
 #include "library/base/err.h"
 #include "library/base/jsonw.h"
 #include "library/base/str.h"
-#include "library/db.h"
 #include "library/export.h"
 #include "library/globals.h"
 #include "library/names.h"
-#include "library/takes.h"
 
 struct export_options {
 	const char *format, *name, *denoise;
@@ -66,8 +64,7 @@ struct export_run {
 	uint64_t n_written, n_failed, n_bytes;
 	const char *warned; /* model of the last warning about a licence */
 	struct arena arena;
-	const struct environment *env;
-	struct db *db; /* NULL until a take is named by its number */
+	struct verb_takes takes;
 };
 
 /* ---- the words ---------------------------------------------------------- */
@@ -133,35 +130,6 @@ static int describe(struct export_run *x, const char *dir, struct err *e)
 		.ceiling_dbtp = x->o.peak,
 	};
 	return export_check(&x->desc, e);
-}
-
-/* What a word on the command line means: the number of a take, unless there is a
- * file of that name. */
-static int resolve_take(struct export_run *x, const char *word, const char **ret, struct err *e)
-{
-	struct take t;
-	int64_t id;
-	int rc = 0;
-
-	*ret = word;
-	if (!parse_i64(word, &id) || id <= 0 || !access(word, F_OK))
-		return access(word, R_OK) ? err_errno(e, errno,
-						    "cannot read '%s' (give takes by their "
-						    "numbers or audio files, and a folder)",
-						    word)
-					  : 0;
-	if (!x->db) {
-		const char *library;
-
-		rc = globals_library(x->globals, x->env, &x->arena, &library, e);
-		if (!rc)
-			rc = db_open(library, &x->db, e);
-	}
-	if (!rc)
-		rc = takes_get(x->db, id, &x->arena, &t, e);
-	if (!rc)
-		*ret = arena_printf(&x->arena, "%s/%s", db_library(x->db), t.file);
-	return rc;
 }
 
 /* ---- telling ------------------------------------------------------------ */
@@ -276,7 +244,7 @@ static void export_one(struct export_run *x, const char *word)
 	struct export_desc desc = x->desc;
 	struct export_result result;
 	struct err e = {0};
-	int rc = resolve_take(x, word, &desc.source, &e);
+	int rc = verb_find_take(&x->takes, word, &x->arena, &desc.source, &e);
 
 	if (!rc)
 		rc = export_file(&desc, &x->arena, &result, &e);
@@ -328,7 +296,10 @@ static int run(struct export_run *x, struct options *o, struct err *e)
 int verb_export(struct globals *g, const struct environment *env, int argc, char **argv)
 {
 	struct export_run x = {
-		.o = {.format = "float", .denoise = "none", .peak = -1}, .globals = g, .env = env};
+		.o = {.format = "float", .denoise = "none", .peak = -1},
+		.globals = g,
+		.takes = {.globals = g, .env = env},
+	};
 	struct options o = {
 		.group = {{.specs = export_specs, .values = &x.o},
 			{.specs = globals_options, .values = g}},
@@ -350,7 +321,7 @@ int verb_export(struct globals *g, const struct environment *env, int argc, char
 		rc = verb_fail(rc, &e);
 	else
 		rc = finish_output() || x.n_failed;
-	db_close(x.db);
+	verb_takes_done(&x.takes);
 	arena_done(&x.arena);
 	return rc;
 }
