@@ -216,13 +216,13 @@ static void wait_step(struct play *x)
 	poll(&fd, 1, STEP_MS);
 }
 
-static int say_no_device(const struct player_status *s, struct err *e)
+static int say_no_device(const struct play *x, const struct player_status *s, struct err *e)
 {
-	return err_set(e, ERR_IO,
-		"%s; start a sound server (PipeWire, PulseAudio, JACK) or plug a device in; "
-		"woodshed "
-		"play --list-devices shows what there is",
-		s->reason);
+	return err_set(e, ERR_IO, "%s; %swoodshed play --list-devices shows what there is",
+		s->reason,
+		x->o.device ? ""
+			    : "start a sound server (PipeWire, PulseAudio, JACK) or plug a device "
+			      "in; ");
 }
 
 static int open_device(struct play *x, int rate_hz, struct err *e)
@@ -241,7 +241,7 @@ static int open_device(struct play *x, int rate_hz, struct err *e)
 		player_status(x->player, &s);
 	} while (s.state == PLAYER_OPENING);
 	x->rate_hz = s.rate_hz;
-	return s.state == PLAYER_READY ? 0 : say_no_device(&s, e);
+	return s.state == PLAYER_READY ? 0 : say_no_device(x, &s, e);
 }
 
 static void print_device(const struct player_device *d, bool json, struct str *out)
