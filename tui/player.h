@@ -16,7 +16,9 @@
  *
  * File descriptor 2 points elsewhere while PortAudio opens, closes or looks for
  * devices, because it prints there; whatever else the process writes to it
- * meanwhile goes there, too. */
+ * meanwhile goes there, too.  When a device dies, PortAudio's callback thread
+ * prints some lines at any time: who draws on the terminal points descriptor 2
+ * elsewhere for as long as the player is open. */
 #ifndef WOODSHED_TUI_PLAYER_H
 #define WOODSHED_TUI_PLAYER_H
 

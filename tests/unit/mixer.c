@@ -3,6 +3,9 @@
 #include "tui/mixer.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -963,6 +966,93 @@ static void clips_that_are_not_reaped(void **state)
 	mixer_close(m, release);
 }
 
+/* ---- two threads -------------------------------------------------------- */
+
+/* A clip of its own memory, which is overwritten before it is freed: a mixer that
+ * still reads it is heard, or seen by a sanitizer. */
+struct owned {
+	struct mixer_clip clip; /* first */
+	float at[2 * 900];
+};
+
+static const struct mixer_clip *make_owned(void)
+{
+	struct owned *o = calloc(1, sizeof(*o));
+
+	assert_non_null(o);
+	for (size_t i = 0; i < sizeof(o->at) / sizeof(*o->at); i++)
+		o->at[i] = 0.25f;
+	o->clip = (struct mixer_clip){.dry = o->at, .wet = o->at, .n_frames = 900, .channels = 2};
+	return &o->clip;
+}
+
+static void free_owned(const struct mixer_clip *clip)
+{
+	struct owned *o = (struct owned *)clip;
+
+	for (size_t i = 0; i < sizeof(o->at) / sizeof(*o->at); i++)
+		o->at[i] = 1e9f;
+	free(o);
+}
+
+struct driver {
+	struct mixer *mixer;
+	atomic_bool ends;
+	bool is_wrong;
+};
+
+static void *drive(void *ud)
+{
+	struct driver *d = ud;
+	float out[2 * 333];
+
+	for (size_t n = 1; !atomic_load(&d->ends); n = n * 7 % 333 + 1) {
+		mixer_beat(d->mixer, (double)n, 1, false);
+		mixer_render(d->mixer, out, n, 2);
+		for (size_t i = 0; i < 2 * n; i++)
+			d->is_wrong |= !(out[i] >= 0 && out[i] <= 0.25f);
+	}
+	return NULL;
+}
+
+static void the_driver_is_another_thread(void **state)
+{
+	struct driver d = {.mixer = open_mixer()};
+	struct mixer *m = d.mixer;
+	pthread_t thread;
+	uint64_t n_in = 0, n_out = 0, n_read = 0, last = 0;
+	const struct mixer_clip *clip;
+
+	assert_int_equal(pthread_create(&thread, NULL, drive, &d), 0);
+	for (int i = 0; n_in < 3000; i++) {
+		struct mixer_view v;
+
+		clip = make_owned();
+		if (i % 3 ? mixer_next(m, clip, 1) : mixer_put(m, i % 4, clip, 1))
+			n_in++;
+		else
+			free_owned(clip); /* full */
+		mixer_play(m);
+		mixer_switch(m, i % 4);
+		mixer_set_mode(m, i % 2 ? MIXER_WET : MIXER_DRY);
+		mixer_read(m, &v);
+		assert_true(v.n_frames >= last); /* never an older view */
+		assert_true(v.position <= v.length);
+		assert_true(v.peak[0] <= 0.25f && v.rms[0] <= 0.2501f);
+		n_read += v.n_frames > last;
+		last = v.n_frames;
+		for (; (clip = mixer_reap(m)); n_out++)
+			free_owned(clip);
+		if (i % 16 == 0)
+			sched_yield();
+	}
+	atomic_store(&d.ends, true);
+	pthread_join(thread, NULL);
+	assert_false(d.is_wrong);
+	assert_true(n_out > 100 && n_read > 10);
+	mixer_close(m, free_owned);
+}
+
 static void silly_rates_are_refused(void **state)
 {
 	struct err e = {0};
@@ -996,6 +1086,7 @@ int main(void)
 		cmocka_unit_test(buffers_do_not_matter),
 		cmocka_unit_test(a_flood_of_commands),
 		cmocka_unit_test(clips_that_are_not_reaped),
+		cmocka_unit_test(the_driver_is_another_thread),
 		cmocka_unit_test(silly_rates_are_refused),
 	};
 	return RUN_TAP(tests);
