@@ -105,6 +105,11 @@ struct audio_read_desc {
 int audio_read(const struct audio_read_desc *d, struct audio *ret, struct err *e);
 void audio_done(struct audio *a);
 
+/* What the header of a file tells: *ret without samples.  Whatever audio_read()
+ * refuses for its header is refused here; that the samples are whole is not
+ * looked at. */
+int audio_probe(const char *path, struct audio *ret, struct err *e);
+
 /* Another rate for what was read, as above.  On failure *a is empty. */
 int audio_resample(struct audio *a, int rate_hz, struct err *e);
 

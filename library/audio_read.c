@@ -215,6 +215,44 @@ int audio_resample(struct audio *a, int rate_hz, struct err *e)
 	return rc;
 }
 
+/* *ret_fd is the file's, and closed after it. */
+static int open_audio(
+	const char *path, SNDFILE **ret, SF_INFO *ret_info, int *ret_fd, struct err *e)
+{
+	*ret_fd = open_regular(path, e);
+	if (*ret_fd < 0)
+		return *ret_fd;
+	*ret = sf_open_fd(*ret_fd, SFM_READ, ret_info, SF_FALSE);
+	if (*ret)
+		return 0;
+	close(*ret_fd);
+	return err_set(e, ERR_FORMAT,
+		"cannot read '%s': no audio file of a known kind (%s); convert it to WAV", path,
+		sf_strerror(NULL));
+}
+
+int audio_probe(const char *path, struct audio *ret, struct err *e)
+{
+	SF_INFO info = {0};
+	SNDFILE *f;
+	int fd, rc = open_audio(path, &f, &info, &fd, e);
+
+	*ret = (struct audio){0};
+	if (rc)
+		return rc;
+	rc = check_info(&info, &(struct audio_read_desc){.path = path}, e);
+	if (!rc)
+		*ret = (struct audio){
+			.n_frames = (size_t)info.frames,
+			.channels = info.channels,
+			.rate_hz = info.samplerate,
+			.bits = bits_of(info.format),
+		};
+	sf_close(f);
+	close(fd);
+	return rc;
+}
+
 int audio_read(const struct audio_read_desc *d, struct audio *ret, struct err *e)
 {
 	SF_INFO info = {0};
@@ -228,16 +266,9 @@ int audio_read(const struct audio_read_desc *d, struct audio *ret, struct err *e
 	if (d->channels < 0 || d->channels > AUDIO_CHANNELS_MAX)
 		return err_set(e, ERR_ARG, "cannot mix to %d channels; 1 to %d work", d->channels,
 			AUDIO_CHANNELS_MAX);
-	fd = open_regular(d->path, e);
-	if (fd < 0)
-		return fd;
-	f = sf_open_fd(fd, SFM_READ, &info, SF_FALSE);
-	if (!f) {
-		close(fd);
-		return err_set(e, ERR_FORMAT,
-			"cannot read '%s': no audio file of a known kind (%s); convert it to WAV",
-			d->path, sf_strerror(NULL));
-	}
+	rc = open_audio(d->path, &f, &info, &fd, e);
+	if (rc)
+		return rc;
 	rc = check_info(&info, d, e);
 	if (!rc)
 		rc = read_samples(f, &info, d->path, ret, e);

@@ -35,6 +35,7 @@ static const struct verb {
 		NULL},
 	{"retry", HERE, "retry JOB...        queue again what failed", verb_retry, NULL},
 	{"takes", HERE, "takes [FILTER]...   list what was made", verb_takes, NULL},
+	{"play", HERE, "play FILE|TAKE...   play, one after another", verb_play, NULL},
 	{"export", HERE, "export FILE... DIR  write takes for others: format, loudness, name",
 		verb_export, NULL},
 	{"spectrogram", HERE, "spectrogram FILE    draw the frequencies of a take over time",
@@ -48,7 +49,6 @@ static const struct verb {
 	{"doctor", ENGINE, "doctor              report devices, memory, library and models", NULL,
 		NULL},
 	{"denoise", LATER, NULL, NULL, NULL},
-	{"play", LATER, NULL, NULL, NULL},
 };
 
 enum { N_VERBS = sizeof(verbs) / sizeof(*verbs) };

@@ -17,7 +17,6 @@
 #include "library/base/err.h"
 #include "library/base/jsonw.h"
 #include "library/base/str.h"
-#include "library/db.h"
 #include "library/export.h"
 #include "library/globals.h"
 #include "library/names.h"
@@ -65,8 +64,7 @@ struct export_run {
 	uint64_t n_written, n_failed, n_bytes;
 	const char *warned; /* model of the last warning about a licence */
 	struct arena arena;
-	const struct environment *env;
-	struct db *db; /* NULL until a take is named by its number */
+	struct verb_takes takes;
 };
 
 /* ---- the words ---------------------------------------------------------- */
@@ -246,7 +244,7 @@ static void export_one(struct export_run *x, const char *word)
 	struct export_desc desc = x->desc;
 	struct export_result result;
 	struct err e = {0};
-	int rc = verb_take_path(x->globals, x->env, &x->arena, &x->db, word, &desc.source, &e);
+	int rc = verb_find_take(&x->takes, word, &x->arena, &desc.source, &e);
 
 	if (!rc)
 		rc = export_file(&desc, &x->arena, &result, &e);
@@ -298,7 +296,10 @@ static int run(struct export_run *x, struct options *o, struct err *e)
 int verb_export(struct globals *g, const struct environment *env, int argc, char **argv)
 {
 	struct export_run x = {
-		.o = {.format = "float", .denoise = "none", .peak = -1}, .globals = g, .env = env};
+		.o = {.format = "float", .denoise = "none", .peak = -1},
+		.globals = g,
+		.takes = {.globals = g, .env = env},
+	};
 	struct options o = {
 		.group = {{.specs = export_specs, .values = &x.o},
 			{.specs = globals_options, .values = g}},
@@ -320,7 +321,7 @@ int verb_export(struct globals *g, const struct environment *env, int argc, char
 		rc = verb_fail(rc, &e);
 	else
 		rc = finish_output() || x.n_failed;
-	db_close(x.db);
+	verb_takes_done(&x.takes);
 	arena_done(&x.arena);
 	return rc;
 }

@@ -15,7 +15,6 @@
 #include "library/base/err.h"
 #include "library/base/str.h"
 #include "library/colormap.h"
-#include "library/db.h"
 #include "library/globals.h"
 #include "library/spectrum.h"
 #include "library/spectrum_png.h"
@@ -248,20 +247,20 @@ static int draw(struct spectrogram *g, const char *path, struct err *e)
 static int run(struct spectrogram *g, const struct options *o, struct err *e)
 {
 	struct arena a = {0};
-	struct db *db = NULL;
+	struct verb_takes takes = {.globals = g->globals, .env = g->env};
 	const char *path;
 	int rc = check_words(g, o, e);
 
 	if (!rc)
 		rc = g->out ? plan_file(g, e) : plan_text(g, e);
 	if (!rc)
-		rc = verb_take_path(g->globals, g->env, &a, &db, o->argv[0], &path, e);
+		rc = verb_find_take(&takes, o->argv[0], &a, &path, e);
 	if (!rc) {
 		plan_spectrum(g);
 		signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error in words */
 		rc = draw(g, path, e);
 	}
-	db_close(db);
+	verb_takes_done(&takes);
 	arena_done(&a);
 	return rc;
 }

@@ -1,4 +1,4 @@
-/* The verbs that need nothing but the library: models, recipe. */
+/* The verbs that need nothing but the library: models, recipe; what verbs share. */
 #include "tui/verbs.h"
 
 #include <errno.h>
@@ -46,35 +46,6 @@ int verb_fail(int rc, const struct err *e)
 	return rc == ERR_ARG ? 2 : 1;
 }
 
-int verb_take_path(const struct globals *g, const struct environment *env, struct arena *a,
-	struct db **db, const char *word, const char **ret, struct err *e)
-{
-	struct take t;
-	int64_t id;
-	int rc = 0;
-
-	*ret = word;
-	if (!parse_i64(word, &id) || id <= 0 || !access(word, F_OK))
-		return access(word, R_OK)
-			       ? err_errno(e, errno,
-					 "cannot read '%s' (give takes by their numbers, or "
-					 "audio files)",
-					 word)
-			       : 0;
-	if (!*db) {
-		const char *library;
-
-		rc = globals_library(g, env, a, &library, e);
-		if (!rc)
-			rc = db_open(library, db, e);
-	}
-	if (!rc)
-		rc = takes_get(*db, id, a, &t, e);
-	if (!rc)
-		*ret = arena_printf(a, "%s/%s", db_library(*db), t.file);
-	return rc;
-}
-
 int verb_begin(struct options *o, struct globals *g, const char *usage, struct err *e)
 {
 	struct str out = {0};
@@ -93,6 +64,40 @@ int verb_begin(struct options *o, struct globals *g, const char *usage, struct e
 	fputs(out.s, stdout);
 	str_done(&out);
 	return 1;
+}
+
+int verb_find_take(
+	struct verb_takes *t, const char *word, struct arena *a, const char **ret, struct err *e)
+{
+	struct take take;
+	int64_t id;
+	int rc = 0;
+
+	*ret = word;
+	if (!parse_i64(word, &id) || id <= 0 || !access(word, F_OK))
+		return access(word, R_OK) ? err_errno(e, errno,
+						    "cannot read '%s' (give takes by their "
+						    "numbers, or audio files)",
+						    word)
+					  : 0;
+	if (!t->db) {
+		const char *library;
+
+		rc = globals_library(t->globals, t->env, a, &library, e);
+		if (!rc)
+			rc = db_open(library, &t->db, e);
+	}
+	if (!rc)
+		rc = takes_get(t->db, id, a, &take, e);
+	if (!rc)
+		*ret = arena_printf(a, "%s/%s", db_library(t->db), take.file);
+	return rc;
+}
+
+void verb_takes_done(struct verb_takes *t)
+{
+	db_close(t->db);
+	t->db = NULL;
 }
 
 /* ---- models ------------------------------------------------------------- */

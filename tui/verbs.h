@@ -13,6 +13,7 @@ struct options;
 int verb_models(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_recipe(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_export(struct globals *g, const struct environment *env, int argc, char **argv);
+int verb_play(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_spectrogram(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_pull(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_takes(struct globals *g, const struct environment *env, int argc, char **argv);
@@ -26,15 +27,21 @@ int verb_unload(struct globals *g, const struct environment *env, int argc, char
  * --version: 0 to go on, 1 when that was all, negative on failure. */
 int verb_begin(struct options *o, struct globals *g, const char *usage, struct err *e);
 
-/* What a word on the command line means: the number of a take, unless there is a
- * file of that name, or a file.  *ret, the file's path, is the word or in the
- * arena.  *db, NULL at first, is opened for the first number, and the caller's to
- * close. */
-int verb_take_path(const struct globals *g, const struct environment *env, struct arena *a,
-	struct db **db, const char *word, const char **ret, struct err *e);
-
 /* Complains of what failed with rc; the exit status. */
 int verb_fail(int rc, const struct err *e);
+
+/* Takes that words on the command line name. */
+struct verb_takes {
+	const struct globals *globals;
+	const struct environment *env;
+	struct db *db; /* NULL until a take is named by its number */
+};
+
+/* The file that a word means: the number of a take, unless there is a file of that
+ * name; it can be read.  *ret is the word, or in the arena. */
+int verb_find_take(
+	struct verb_takes *t, const char *word, struct arena *a, const char **ret, struct err *e);
+void verb_takes_done(struct verb_takes *t);
 
 /* "woodshed: text" on stderr, without controls. */
 void complain(const char *text);

@@ -29,10 +29,22 @@ wrong 2 'unknown option --librari; did you mean --library?' --librari x models
 wrong 2 '--library needs a value' --library
 wrong 2 '--color takes auto|always|never' --color=blue models
 wrong 2 '--quiet takes no value' --quiet=1 models
-for verb in denoise play; do
+for verb in denoise; do
 	wrong 2 "$verb is not part of this version" "$verb"
 done
 wrong 2 'models takes no argument' models x
+wrong 2 'play takes files or takes' play
+wrong 2 'plays nothing' play --list-devices x.wav
+wrong 2 '--json belongs to --list-devices' play --json x.wav
+wrong 2 '--loop takes one file' play --loop 1-2 a.wav b.wav
+for loop in 1 2-1 1-1 -1-2 1-x 1-2-3 - ''; do
+	wrong 2 '--loop takes two seconds' play --loop "$loop" x.wav
+done
+wrong 2 '--volume takes a number from 0 to 100' play --volume 101 x.wav
+wrong 2 '--start takes a number' play --start -1 x.wav
+wrong 1 'cannot read' play none.wav
+wrong 1 'no audio file of a known kind' play "$model/config.json"
+wrong 1 'cannot read' play "$model"
 wrong 2 'pull takes one model' pull
 wrong 2 'pull takes one model' pull musicgen-small musicgen-large
 wrong 2 'did you mean musicgen-small?' pull musicgen-smal

@@ -287,10 +287,36 @@ static void a_lying_length_is_not_believed(void **state)
 	audio_done(&a);
 }
 
+static void a_probe_reads_the_header_alone(void **state)
+{
+	const char *path = scratch_path(state, "p.wav"), *text = scratch_path(state, "p.txt");
+	float x[300] = {0};
+	struct err e = {0};
+	struct audio a;
+
+	x[7] = NAN;
+	save(path, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 44100, 3, x, 100);
+	assert_int_equal(audio_probe(path, &a, &e), 0);
+	assert_null(a.samples);
+	assert_int_equal(a.n_frames, 100);
+	assert_int_equal(a.channels, 3);
+	assert_int_equal(a.rate_hz, 44100);
+	assert_int_equal(a.bits, 0);
+	save(path, SF_FORMAT_WAV | SF_FORMAT_PCM_24, 44100, 1, x + 8, 0);
+	assert_int_equal(audio_probe(path, &a, &e), ERR_FORMAT);
+	assert_error(e, ERR_FORMAT, "it holds no audio");
+	err_clear(&e);
+	scratch_write(text, "words", 5);
+	assert_int_equal(audio_probe(text, &a, &e), ERR_FORMAT);
+	assert_error(e, ERR_FORMAT, "no audio file of a known kind");
+	assert_int_equal(audio_probe(scratch_path(state, "none"), &a, NULL), ERR_IO);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_open, scratch_close)
 	const struct CMUnitTest tests[] = {
+		TEST(a_probe_reads_the_header_alone),
 		TEST(matching_samples_pass_untouched),
 		TEST(many_kinds_of_file_are_read),
 		TEST(channels_are_copied_and_averaged),

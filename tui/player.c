@@ -1,0 +1,752 @@
+/* The player: PortAudio's thread, the keeper, and who may render.
+ *
+ * `driver` says who drives the mixer: NOBODY, the keeper's SILENCE, or the number
+ * of a stream.  A stream that was given up may wake at any time and call back;
+ * its number is not the driver's then, so it gets silence and touches nothing.
+ * `rendering` keeps the one before out of the mixer while the next begins: both
+ * sides only ever try it.
+ *
+ *	            open            callback for 1 s, ended        rescan, choose
+ *	OPENING -----------> READY -------------------------> LOST ---------------> ...
+ *	    |  no device, or no answer
+ *	    +-------------------> NO_DEVICE ---------------> ...
+ *
+ * Only PortAudio's thread calls PortAudio.  What the UI wants is written under
+ * the lock and done by that thread outside it, the latest wish last. */
+#include "tui/player.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <portaudio.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "library/base/arena.h"
+#include "library/base/clock.h"
+#include "library/base/err.h"
+
+enum {
+	NOBODY,
+	SILENCE,
+	FIRST_STREAM,
+	DEVICES_MAX = 256,
+	NAME_SIZE = 128,
+	RATE_HZ = 48000,
+};
+
+static const double OPEN_S = 6, STOP_S = 2; /* deadlines of calls */
+static const double LATENCY_S = 0.1;
+static const double QUIET_S = 1; /* without a callback: lost */
+/* The first callbacks may take longer: a sound server that wakes its card. */
+static const double START_S = 3;
+static const double TICK_S = 0.01, WATCH_S = 0.05, IDLE_S = 1;
+static const double CATCH_UP_S = 0.25; /* the keeper was held up longer: time is lost */
+
+struct device {
+	PaDeviceIndex index;
+	char name[NAME_SIZE], host[32];
+	int channels;
+	double rate_hz;
+	bool is_default;
+};
+
+struct stream {
+	struct player *p;
+	PaStream *pa;
+	unsigned number;
+	int channels;
+	double late_s;
+	double began;
+	atomic_bool is_over;
+};
+
+struct player {
+	struct mixer *mixer;
+	atomic_uint driver;
+	atomic_flag rendering;
+	int event_fd, null_fd, log_fd;
+	double latency_s;
+	pthread_t keeper, backend;
+
+	pthread_mutex_t lock; /* for all that follows */
+	pthread_cond_t changed;
+	/* Wishes, until PortAudio's thread takes them. */
+	bool wants_open, wants_rescan, wants_stop, wants_end;
+	char wanted[NAME_SIZE]; /* "": the default */
+	/* PortAudio's thread. */
+	double busy_until; /* deadline of the call it is in; 0: in none */
+	bool is_stuck;     /* the deadline has passed */
+	bool is_done;
+	int saved_stderr; /* -1: fd 2 is where it belongs */
+	/* What is. */
+	bool keeper_ends;
+	bool is_rate_final;
+	struct player_status status;
+	struct device devices[DEVICES_MAX];
+	size_t n_devices;
+	struct stream *stream; /* owned by PortAudio's thread; NULL: none */
+	unsigned n_streams;
+};
+
+/* ---- rendering ---------------------------------------------------------- */
+
+static bool may_render(struct player *p, unsigned who)
+{
+	if (atomic_load(&p->driver) != who || atomic_flag_test_and_set(&p->rendering))
+		return false;
+	if (atomic_load(&p->driver) == who)
+		return true;
+	atomic_flag_clear(&p->rendering);
+	return false;
+}
+
+static int on_audio(const void *in, void *out, unsigned long n, const PaStreamCallbackTimeInfo *t,
+	PaStreamCallbackFlags flags, void *ud)
+{
+	struct stream *s = ud;
+
+	if (may_render(s->p, s->number)) {
+		mixer_beat(s->p->mixer, clock_now(), s->late_s, (flags & paOutputUnderflow) != 0);
+		mixer_render(s->p->mixer, out, n, s->channels);
+		atomic_flag_clear(&s->p->rendering);
+	} else {
+		memset(out, 0, n * (size_t)s->channels * sizeof(float));
+	}
+	return paContinue;
+}
+
+static void on_over(void *ud)
+{
+	struct stream *s = ud;
+
+	atomic_store(&s->is_over, true);
+}
+
+/* Changes the driver, and waits until the one before has left the mixer; that
+ * takes no longer than rendering a buffer does. */
+static void set_driver(struct player *p, unsigned who)
+{
+	atomic_store(&p->driver, who);
+	while (atomic_flag_test_and_set(&p->rendering))
+		sched_yield();
+	atomic_flag_clear(&p->rendering);
+}
+
+/* ---- what everybody may do, under the lock ------------------------------ */
+
+static void notify(struct player *p)
+{
+	const uint64_t one = 1;
+
+	pthread_cond_broadcast(&p->changed);
+	if (write(p->event_fd, &one, sizeof(one)) < 0) /* full: it is readable, then */
+		return;
+}
+
+static void set_state(struct player *p, enum player_state state, const char *reason)
+{
+	p->status.state = state;
+	snprintf(p->status.reason, sizeof(p->status.reason), "%s", reason);
+	if (state != PLAYER_READY)
+		p->status.device[0] = 0;
+	notify(p);
+}
+
+static void restore_stderr(struct player *p)
+{
+	if (p->saved_stderr < 0)
+		return;
+	dup2(p->saved_stderr, STDERR_FILENO);
+	close(p->saved_stderr);
+	p->saved_stderr = -1;
+}
+
+static void divert_stderr(struct player *p)
+{
+	restore_stderr(p);
+	p->saved_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (p->saved_stderr >= 0)
+		dup2(p->log_fd > 0 ? p->log_fd : p->null_fd, STDERR_FILENO);
+}
+
+/* ---- PortAudio's thread ------------------------------------------------- */
+
+static void begin_call(struct player *p, double seconds)
+{
+	pthread_mutex_lock(&p->lock);
+	divert_stderr(p);
+	p->busy_until = clock_now() + seconds;
+	pthread_cond_broadcast(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void end_call(struct player *p)
+{
+	pthread_mutex_lock(&p->lock);
+	restore_stderr(p);
+	p->busy_until = 0;
+	p->is_stuck = false;
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void list_devices(struct player *p)
+{
+	PaDeviceIndex first = Pa_GetDefaultOutputDevice();
+	size_t n = 0;
+
+	pthread_mutex_lock(&p->lock);
+	for (PaDeviceIndex i = 0; i < Pa_GetDeviceCount() && n < DEVICES_MAX; i++) {
+		const PaDeviceInfo *info = Pa_GetDeviceInfo(i);
+		const PaHostApiInfo *host = info ? Pa_GetHostApiInfo(info->hostApi) : NULL;
+		struct device *d = &p->devices[n];
+
+		if (!info || info->maxOutputChannels < 1)
+			continue;
+		*d = (struct device){.index = i,
+			.channels = info->maxOutputChannels,
+			.rate_hz = info->defaultSampleRate,
+			.is_default = i == first};
+		snprintf(d->name, sizeof(d->name), "%s", info->name);
+		snprintf(d->host, sizeof(d->host), "%s", host ? host->name : "");
+		n++;
+	}
+	p->n_devices = n;
+	notify(p);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* The device that a word means; NULL, and why. */
+static const struct device *find_device(const struct player *p, const char *name, char why[256])
+{
+	const struct device *found = NULL;
+
+	snprintf(why, 256, "no audio device is there");
+	for (size_t i = 0; i < p->n_devices; i++)
+		if (*name ? !strcmp(p->devices[i].name, name) : p->devices[i].is_default)
+			return &p->devices[i];
+	if (!*name)
+		return NULL;
+	snprintf(why, 256, "no audio device is called '%.100s'", name);
+	for (size_t i = 0; i < p->n_devices; i++) {
+		if (!strcasestr(p->devices[i].name, name))
+			continue;
+		if (found) {
+			snprintf(why, 256, "'%.60s' may be the audio device '%.60s' or '%.60s'",
+				name, found->name, p->devices[i].name);
+			return NULL;
+		}
+		found = &p->devices[i];
+	}
+	return found;
+}
+
+static const char *failure(PaError code)
+{
+	const PaHostErrorInfo *host = Pa_GetLastHostErrorInfo();
+
+	return code == paUnanticipatedHostError && host && host->errorText && *host->errorText
+		       ? host->errorText
+		       : Pa_GetErrorText(code);
+}
+
+static PaError open_at(struct stream *s, const struct device *d, double rate_hz)
+{
+	PaStreamParameters out = {
+		.device = d->index,
+		.channelCount = s->channels,
+		.sampleFormat = paFloat32,
+		.suggestedLatency = s->p->latency_s,
+	};
+
+	return Pa_OpenStream(
+		&s->pa, NULL, &out, rate_hz, paFramesPerBufferUnspecified, paNoFlag, on_audio, s);
+}
+
+/* Makes the rate what it is from now on: false when it already was another. */
+static bool settle_rate(struct player *p, int rate_hz)
+{
+	bool is_settled;
+
+	pthread_mutex_lock(&p->lock);
+	if (!p->is_rate_final)
+		p->status.rate_hz = rate_hz;
+	p->is_rate_final = true;
+	is_settled = p->status.rate_hz == rate_hz;
+	pthread_mutex_unlock(&p->lock);
+	return is_settled;
+}
+
+/* At the wanted rate, or else at the device's own, unless clips may have been
+ * loaded for the other one. */
+static PaError open_stream(struct stream *s, const struct device *d, int *rate_hz)
+{
+	int own_hz = (int)lround(d->rate_hz);
+	PaError rc = open_at(s, d, *rate_hz);
+
+	if (!rc) {
+		settle_rate(s->p, *rate_hz);
+	} else if (own_hz != *rate_hz && settle_rate(s->p, own_hz)) {
+		rc = open_at(s, d, own_hz);
+		*rate_hz = own_hz;
+	}
+	return rc;
+}
+
+static PaError start_stream(struct player *p, struct stream *s, int rate_hz)
+{
+	const PaStreamInfo *info = Pa_GetStreamInfo(s->pa);
+	double latency = info ? info->outputLatency : p->latency_s;
+
+	/* A device asks again before its buffer is empty; later than that, it is. */
+	s->late_s = latency + 0.02;
+	Pa_SetStreamFinishedCallback(s->pa, on_over);
+	set_driver(p, NOBODY);
+	mixer_set_rate(p->mixer, rate_hz);
+	mixer_restart_beat(p->mixer, 0);
+	s->began = clock_now();
+	atomic_store(&p->driver, s->number);
+	return Pa_StartStream(s->pa);
+}
+
+static void tell_ready(struct player *p, struct stream *s, const struct device *d)
+{
+	const PaStreamInfo *info = Pa_GetStreamInfo(s->pa);
+
+	pthread_mutex_lock(&p->lock);
+	p->stream = s;
+	p->status.latency_s = info ? info->outputLatency : p->latency_s;
+	snprintf(p->status.device, sizeof(p->status.device), "%s", d->name);
+	set_state(p, PLAYER_READY, "");
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* The keeper's clock takes over. */
+static void tell_none(struct player *p, const char *reason)
+{
+	pthread_mutex_lock(&p->lock);
+	set_driver(p, SILENCE);
+	p->is_rate_final = true;
+	set_state(p, p->status.state == PLAYER_LOST ? PLAYER_LOST : PLAYER_NO_DEVICE, reason);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* Opens what `name` means: false, and why. */
+static bool open_device(struct player *p, const char *name, char why[256])
+{
+	const struct device *d = find_device(p, name, why);
+	int rate_hz = p->status.rate_hz; /* only this thread changes it */
+	struct stream *s;
+	PaError rc;
+
+	if (!d)
+		return false;
+	s = xcalloc(1, sizeof(*s));
+	s->p = p;
+	s->number = FIRST_STREAM + p->n_streams++;
+	s->channels = d->channels < 2 ? 1 : 2;
+	rc = open_stream(s, d, &rate_hz);
+	if (!rc)
+		rc = start_stream(p, s, rate_hz);
+	if (rc) {
+		snprintf(why, 256, "the audio device '%.60s' does not open at %d Hz (%.100s)",
+			d->name, rate_hz, failure(rc));
+		set_driver(p, SILENCE);
+		if (s->pa)
+			Pa_CloseStream(s->pa);
+		free(s);
+		return false;
+	}
+	tell_ready(p, s, d);
+	return true;
+}
+
+static void close_stream(struct player *p)
+{
+	struct stream *s;
+
+	pthread_mutex_lock(&p->lock);
+	s = p->stream;
+	p->stream = NULL;
+	if (atomic_load(&p->driver) >= FIRST_STREAM)
+		set_driver(p, SILENCE);
+	pthread_mutex_unlock(&p->lock);
+	if (!s)
+		return;
+	begin_call(p, STOP_S);
+	Pa_AbortStream(s->pa);
+	Pa_CloseStream(s->pa);
+	end_call(p);
+	free(s);
+}
+
+static bool initialise(struct player *p, bool *is_up, bool is_rescan, char why[256])
+{
+	PaError rc = 0;
+
+	if (*is_up && is_rescan) {
+		Pa_Terminate();
+		*is_up = false;
+	}
+	if (!*is_up) {
+		rc = Pa_Initialize();
+		*is_up = !rc;
+		if (rc)
+			snprintf(why, 256, "the audio system does not start (%.100s)", failure(rc));
+		else
+			list_devices(p);
+	}
+	return *is_up;
+}
+
+/* Closes what plays, opens what is wanted; if that fails, what there was. */
+static void reopen(struct player *p, bool *is_up, bool is_rescan, const char *name)
+{
+	char before[NAME_SIZE], why[256], ignored[256];
+	bool is_open;
+
+	pthread_mutex_lock(&p->lock);
+	snprintf(before, sizeof(before), "%s", p->status.device);
+	pthread_mutex_unlock(&p->lock);
+	close_stream(p);
+	begin_call(p, OPEN_S);
+	is_open = initialise(p, is_up, is_rescan, why) && open_device(p, name, why);
+	if (!is_open)
+		is_open = *is_up && *before && open_device(p, before, ignored);
+	else
+		why[0] = 0;
+	end_call(p);
+	if (!is_open) {
+		tell_none(p, why);
+	} else if (why[0]) {
+		pthread_mutex_lock(&p->lock);
+		set_state(p, PLAYER_READY, why);
+		pthread_mutex_unlock(&p->lock);
+	}
+}
+
+static void *run_backend(void *ud)
+{
+	struct player *p = ud;
+	bool is_up = false;
+
+	pthread_mutex_lock(&p->lock);
+	while (!p->wants_end) {
+		bool opens = p->wants_open || p->wants_rescan, rescans = p->wants_rescan,
+		     stops = p->wants_stop;
+		char name[NAME_SIZE];
+
+		memcpy(name, p->wanted, sizeof(name));
+		p->wants_open = p->wants_rescan = p->wants_stop = false;
+		if (!opens && !stops) {
+			pthread_cond_wait(&p->changed, &p->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&p->lock);
+		if (opens)
+			reopen(p, &is_up, rescans, name);
+		else
+			close_stream(p);
+		pthread_mutex_lock(&p->lock);
+	}
+	pthread_mutex_unlock(&p->lock);
+	close_stream(p);
+	begin_call(p, STOP_S);
+	if (is_up)
+		Pa_Terminate();
+	end_call(p);
+	pthread_mutex_lock(&p->lock);
+	p->is_done = true;
+	notify(p);
+	pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+/* ---- the keeper --------------------------------------------------------- */
+
+/* A call that does not return: the UI hears of it, and gets its stderr back. */
+static void watch_call(struct player *p, double now)
+{
+	if (!p->busy_until || p->is_stuck || now < p->busy_until)
+		return;
+	p->is_stuck = true;
+	restore_stderr(p);
+	p->is_rate_final = true;
+	set_driver(p, SILENCE);
+	if (p->status.state != PLAYER_LOST)
+		set_state(p, PLAYER_NO_DEVICE, "the audio system does not answer");
+}
+
+static void watch_stream(struct player *p, double now)
+{
+	struct stream *s = p->stream;
+	double last, limit;
+
+	if (!s || p->status.state != PLAYER_READY)
+		return;
+	last = fmax(mixer_last_beat(p->mixer), s->began);
+	limit = now - s->began < START_S ? START_S : QUIET_S;
+	if (!atomic_load(&s->is_over) && now - last < limit)
+		return;
+	set_driver(p, SILENCE);
+	set_state(p, PLAYER_LOST,
+		atomic_load(&s->is_over) ? "the audio device has gone away"
+					 : "the audio device does not answer any more");
+	p->wants_stop = true;
+	notify(p);
+}
+
+/* Renders what has gone by since *ret_then, in silence. */
+static void tick(struct player *p, double *ret_then, double now)
+{
+	double rate = p->status.rate_hz;
+	size_t n;
+
+	if (now - *ret_then > CATCH_UP_S)
+		*ret_then = now - TICK_S;
+	n = (size_t)((now - *ret_then) * rate);
+	if (!n || !may_render(p, SILENCE))
+		return;
+	mixer_render(p->mixer, NULL, n, 2);
+	atomic_flag_clear(&p->rendering);
+	*ret_then += (double)n / rate;
+}
+
+static void wait_for(struct player *p, double seconds)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += (long)(seconds * 1e9) % 1000000000L;
+	t.tv_sec += (time_t)seconds + t.tv_nsec / 1000000000L;
+	t.tv_nsec %= 1000000000L;
+	pthread_cond_timedwait(&p->changed, &p->lock, &t);
+}
+
+/* How long nothing needs the keeper. */
+static double pause_of(const struct player *p)
+{
+	if (atomic_load(&p->driver) == SILENCE && !mixer_is_idle(p->mixer))
+		return TICK_S;
+	return p->stream || p->busy_until ? WATCH_S : IDLE_S;
+}
+
+static void *run_keeper(void *ud)
+{
+	struct player *p = ud;
+	double then = clock_now();
+
+	pthread_mutex_lock(&p->lock);
+	while (!p->keeper_ends) {
+		double now = clock_now();
+
+		watch_call(p, now);
+		watch_stream(p, now);
+		if (atomic_load(&p->driver) == SILENCE)
+			tick(p, &then, now);
+		else
+			then = now;
+		wait_for(p, pause_of(p));
+	}
+	pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+/* A command must be heard even when the keeper sleeps. */
+static void on_post(void *ud)
+{
+	struct player *p = ud;
+
+	if (atomic_load(&p->driver) != SILENCE)
+		return;
+	pthread_mutex_lock(&p->lock);
+	pthread_cond_broadcast(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void free_player(struct player *p)
+{
+	mixer_close(p->mixer, clip_free);
+	if (p->event_fd >= 0)
+		close(p->event_fd);
+	if (p->null_fd >= 0)
+		close(p->null_fd);
+	pthread_cond_destroy(&p->changed);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+}
+
+static int init(struct player *p, const struct player_desc *d, struct err *e)
+{
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&p->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	atomic_flag_clear(&p->rendering);
+	p->saved_stderr = -1;
+	p->log_fd = d->log_fd;
+	p->latency_s = d->latency_s > 0 ? d->latency_s : LATENCY_S;
+	p->status.rate_hz = d->rate_hz ? d->rate_hz : RATE_HZ;
+	p->wants_open = true;
+	snprintf(p->wanted, sizeof(p->wanted), "%s", d->device ? d->device : "");
+	p->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	p->null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (p->event_fd < 0 || p->null_fd < 0)
+		return err_errno(e, errno, "cannot prepare for audio");
+	return mixer_open(
+		&(struct mixer_desc){.rate_hz = p->status.rate_hz, .on_post = on_post, .ud = p},
+		&p->mixer, e);
+}
+
+/* Signals go to the program's own threads. */
+static int start_threads(struct player *p, struct err *e)
+{
+	sigset_t all, old;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&p->keeper, NULL, run_keeper, p);
+	if (!rc) {
+		rc = pthread_create(&p->backend, NULL, run_backend, p);
+		if (rc) {
+			pthread_mutex_lock(&p->lock);
+			p->keeper_ends = true;
+			notify(p);
+			pthread_mutex_unlock(&p->lock);
+			pthread_join(p->keeper, NULL);
+		}
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return rc ? err_errno(e, rc, "cannot start a thread for audio") : 0;
+}
+
+int player_open(const struct player_desc *d, struct player **ret, struct err *e)
+{
+	struct player *p = xcalloc(1, sizeof(*p));
+	int rc = init(p, d, e);
+
+	*ret = NULL;
+	setenv("JACK_NO_START_SERVER", "1", 1);
+	if (!rc)
+		rc = start_threads(p, e);
+	if (rc)
+		free_player(p);
+	else
+		*ret = p;
+	return rc;
+}
+
+void player_close(struct player *p)
+{
+	double deadline = clock_now() + STOP_S;
+	bool is_done;
+
+	if (!p)
+		return;
+	pthread_mutex_lock(&p->lock);
+	set_driver(p, NOBODY);
+	p->wants_end = true;
+	pthread_cond_broadcast(&p->changed);
+	while (!p->is_done && !p->is_stuck && clock_now() < deadline)
+		wait_for(p, deadline - clock_now() > 0 ? deadline - clock_now() : 0);
+	is_done = p->is_done;
+	p->keeper_ends = true;
+	pthread_cond_broadcast(&p->changed);
+	restore_stderr(p);
+	pthread_mutex_unlock(&p->lock);
+	pthread_join(p->keeper, NULL);
+	if (is_done) {
+		pthread_join(p->backend, NULL);
+		free_player(p);
+		return;
+	}
+	/* Its thread may come back at any time and needs what it knows; the clips it
+	 * never touches. */
+	pthread_detach(p->backend);
+	set_driver(p, NOBODY);
+	for (const struct mixer_clip *clip; (clip = mixer_reap(p->mixer));)
+		clip_free(clip);
+}
+
+/* ---- the UI's side ------------------------------------------------------ */
+
+struct mixer *player_mixer(struct player *p)
+{
+	return p->mixer;
+}
+
+void player_reap(struct player *p)
+{
+	for (const struct mixer_clip *clip; (clip = mixer_reap(p->mixer));)
+		clip_free(clip);
+}
+
+int player_event_fd(const struct player *p)
+{
+	return p->event_fd;
+}
+
+void player_status(struct player *p, struct player_status *ret)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&p->lock);
+	if (read(p->event_fd, &n, sizeof(n)) < 0)
+		n = 0; /* nothing new */
+	*ret = p->status;
+	pthread_mutex_unlock(&p->lock);
+}
+
+void player_devices(struct player *p, struct arena *a, struct player_device **ret, size_t *ret_n)
+{
+	struct player_device *list;
+
+	pthread_mutex_lock(&p->lock);
+	list = ARENA_ARRAY(a, struct player_device, p->n_devices + 1);
+	for (size_t i = 0; i < p->n_devices; i++)
+		list[i] = (struct player_device){
+			.name = arena_strdup(a, p->devices[i].name),
+			.host = arena_strdup(a, p->devices[i].host),
+			.channels = p->devices[i].channels,
+			.rate_hz = p->devices[i].rate_hz,
+			.is_default = p->devices[i].is_default,
+		};
+	*ret = list;
+	*ret_n = p->n_devices;
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void wish(struct player *p, bool *what)
+{
+	*what = true;
+	pthread_cond_broadcast(&p->changed);
+}
+
+void player_choose(struct player *p, const char *name)
+{
+	pthread_mutex_lock(&p->lock);
+	snprintf(p->wanted, sizeof(p->wanted), "%s", name ? name : "");
+	wish(p, &p->wants_open);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void player_rescan(struct player *p)
+{
+	pthread_mutex_lock(&p->lock);
+	wish(p, &p->wants_rescan);
+	pthread_mutex_unlock(&p->lock);
+}
