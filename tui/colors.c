@@ -1,4 +1,7 @@
-/* Colours on a terminal: what it can do, and the pairs of ncurses. */
+/* Colours on a terminal: what it can do, and the pairs of ncurses.
+ *
+ * Pairs are numbered here and not by alloc_pair(): that of ncurses 6.4 has no pair
+ * left for anybody once all were used on a terminal with direct colour. */
 #include "tui/colors.h"
 
 #include <stdlib.h>
@@ -9,10 +12,26 @@
 #include "library/base/str.h"
 #include "tui/palette.h"
 
+enum {
+	CELLS_FIRST = 1 + THEME_N_ROLES, /* 0 is the terminal's own; then one a role */
+	CELLS_MAX = 16384,               /* more than cells of a large screen */
+	N_CHAINS = 4096,                 /* a power of two */
+};
+
+/* A pair of a picture; they are used in a circle. */
+struct cell_pair {
+	int fg, bg;
+	int next; /* of its chain: a place in cells, or -1 */
+};
+
 struct colors {
 	enum colors_level level;
 	struct colors_terminal terminal;
 	struct theme theme;
+	struct cell_pair *cells; /* n_cells; owned, NULL without colours */
+	int n_cells, n_used;
+	int oldest;           /* the next to be given away, once all are used */
+	int chains[N_CHAINS]; /* by colours: a place in cells, or -1 */
 };
 
 /* ---- what depends on nothing but the arguments ---- */
@@ -30,6 +49,8 @@ const char *colors_term(const struct colors_env *env)
 	bool is_promised = env->colorterm && (!strcmp(env->colorterm, "truecolor") ||
 						     !strcmp(env->colorterm, "24bit"));
 
+	if (has_prefix(term, "screen") && !(env->tmux && *env->tmux))
+		return term;
 	if (!is_promised || env->is_mono || !env->entries || has_suffix(term, "-direct") ||
 		has_suffix(term, "-mono") || has_suffix(term, "-m"))
 		return term;
@@ -112,12 +133,19 @@ struct colors_style colors_style(enum colors_level level, const struct colors_te
 	const struct theme *t, enum theme_role r)
 {
 	const struct theme_style *role = &t->roles[r];
-	const struct theme_color *bg =
-		role->bg.kind == THEME_NONE ? &t->roles[ROLE_TEXT].bg : &role->bg;
-	struct colors_style s = style_of(level, terminal, role->fg, *bg, role->attributes);
+	struct theme_color ground = t->roles[ROLE_TEXT].bg;
+	bool has_own = role->bg.kind != THEME_NONE && r != ROLE_TEXT;
+	struct colors_style s =
+		style_of(level, terminal, role->fg, has_own ? role->bg : ground, role->attributes);
 
-	if ((level == COLORS_8 || level == COLORS_16) && s.bg >= 0 && s.fg == s.bg)
+	if (level != COLORS_8 && level != COLORS_16)
+		return s;
+	if (s.bg >= 0 && s.fg == s.bg)
 		s.fg = ink(s.bg);
+	/* Shades of a ground become one: then marks tell what stands out. */
+	if (has_own && role->bg.kind != THEME_DEFAULT &&
+		s.bg == style_of(level, terminal, ground, ground, 0).bg)
+		s.attributes |= theme_default()->roles[r].attributes;
 	return s;
 }
 
@@ -181,19 +209,28 @@ struct colors *colors_open(const struct colors_env *env, const struct theme *t)
 {
 	struct colors *c = xcalloc(1, sizeof *c);
 
-	/* Without this, alloc_pair() would run into tables that are not there. */
 	if (!env->is_mono && has_colors() && start_color() != ERR) {
 		c->terminal = ask_terminal();
-		if (use_default_colors() == ERR)
+		if (use_default_colors() == ERR || COLOR_PAIRS <= CELLS_FIRST)
 			c->terminal.n_colors = 0;
 	}
 	c->level = colors_level(env, &c->terminal);
+	if (c->level != COLORS_MONO) {
+		int n = COLOR_PAIRS - CELLS_FIRST;
+		c->n_cells = n < CELLS_MAX ? n : CELLS_MAX;
+		c->cells = xcalloc((size_t)c->n_cells, sizeof *c->cells);
+	}
+	for (size_t i = 0; i < N_CHAINS; i++)
+		c->chains[i] = -1;
 	colors_theme(c, t);
 	return c;
 }
 
 void colors_close(struct colors *c)
 {
+	if (!c)
+		return;
+	free(c->cells);
 	free(c);
 }
 
@@ -202,9 +239,18 @@ enum colors_level colors_level_of(const struct colors *c)
 	return c->level;
 }
 
+static struct colors_style role_style(const struct colors *c, enum theme_role r)
+{
+	return colors_style(c->level, &c->terminal, &c->theme, r);
+}
+
 void colors_theme(struct colors *c, const struct theme *t)
 {
 	c->theme = c->level == COLORS_MONO ? *theme_mono() : *t;
+	for (enum theme_role r = 0; c->level != COLORS_MONO && r < THEME_N_ROLES; r++) {
+		struct colors_style s = role_style(c, r);
+		init_extended_pair(1 + (int)r, s.fg, s.bg);
+	}
 }
 
 static attr_t attributes_of(unsigned attributes)
@@ -214,38 +260,63 @@ static attr_t attributes_of(unsigned attributes)
 	       (attributes & THEME_REVERSE ? A_REVERSE : 0);
 }
 
-/* The pair is asked for each time: an old one may have gone to a picture. */
-static int pair_of(const struct colors *c, const struct colors_style *s)
+static short pair_of(const struct colors *c, enum theme_role r)
 {
-	int pair;
-
-	if (c->level == COLORS_MONO || (s->fg < 0 && s->bg < 0))
-		return 0;
-	pair = alloc_pair(s->fg, s->bg);
-	return pair > 0 ? pair : 0;
+	return c->level == COLORS_MONO ? 0 : (short)(1 + r);
 }
 
 void colors_set(struct colors *c, WINDOW *w, enum theme_role r)
 {
-	struct colors_style s = colors_style(c->level, &c->terminal, &c->theme, r);
-	int pair = pair_of(c, &s);
+	struct colors_style s = role_style(c, r);
 
-	(void)wattr_set(w, attributes_of(s.attributes), (short)pair, &pair);
+	(void)wattr_set(w, attributes_of(s.attributes), pair_of(c, r), NULL);
 }
 
 void colors_fill(struct colors *c, WINDOW *w, enum theme_role r)
 {
-	struct colors_style s = colors_style(c->level, &c->terminal, &c->theme, r);
-	int pair = pair_of(c, &s);
+	struct colors_style s = role_style(c, r);
 	cchar_t blank;
 
-	if (setcchar(&blank, L" ", attributes_of(s.attributes), (short)pair, &pair) != ERR)
+	if (setcchar(&blank, L" ", attributes_of(s.attributes), pair_of(c, r), NULL) != ERR)
 		wbkgrndset(w, &blank);
 }
 
-int colors_cell(struct colors *c, struct theme_color fg, struct theme_color bg)
+static int *chain_of(struct colors *c, int fg, int bg)
+{
+	uint32_t hash = ((uint32_t)fg * 0x9e3779b1u ^ (uint32_t)bg) * 0x85ebca6bu;
+
+	return &c->chains[hash >> 20 & (N_CHAINS - 1)];
+}
+
+/* A place for a new pair: a fresh one, or the oldest, which leaves its chain. */
+static int take_place(struct colors *c)
+{
+	int place = c->oldest, *at;
+
+	if (c->n_used < c->n_cells)
+		return c->n_used++;
+	c->oldest = (c->oldest + 1) % c->n_cells;
+	at = chain_of(c, c->cells[place].fg, c->cells[place].bg);
+	while (*at != place)
+		at = &c->cells[*at].next;
+	*at = c->cells[place].next;
+	return place;
+}
+
+short colors_cell(struct colors *c, struct theme_color fg, struct theme_color bg)
 {
 	struct colors_style s = style_of(c->level, &c->terminal, fg, bg, 0);
+	int *chain = chain_of(c, s.fg, s.bg), place = *chain;
 
-	return pair_of(c, &s);
+	if (s.fg < 0 && s.bg < 0)
+		return 0;
+	while (place >= 0 && (c->cells[place].fg != s.fg || c->cells[place].bg != s.bg))
+		place = c->cells[place].next;
+	if (place < 0) {
+		place = take_place(c);
+		c->cells[place] = (struct cell_pair){.fg = s.fg, .bg = s.bg, .next = *chain};
+		*chain = place;
+		init_extended_pair(CELLS_FIRST + place, s.fg, s.bg);
+	}
+	return (short)(CELLS_FIRST + place);
 }

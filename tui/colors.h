@@ -36,6 +36,7 @@ struct colors_env {
 	const char *term;          /* TERM */
 	const char *colorterm;     /* COLORTERM */
 	const char *terminfo_dirs; /* TERMINFO_DIRS */
+	const char *tmux;          /* TMUX */
 	const char *entries;       /* our folder of terminfo: paths_shared(program, "terminfo") */
 	bool is_mono;              /* globals_has_color() said no: NO_COLOR, --color=never */
 };
@@ -48,7 +49,9 @@ struct colors_terminal {
 };
 
 /* The entry of terminfo to use: one of ours when COLORTERM is truecolor or 24bit,
- * colours are wanted and we have one for terminals of that kind; else TERM. */
+ * colours are wanted and we have one for terminals of that kind; else TERM.  A TERM
+ * of screen is believed inside tmux only: screen itself hands on the COLORTERM of
+ * the terminal around it without having the colours. */
 const char *colors_term(const struct colors_env *env);
 
 /* The level that terminal and wishes allow. */
@@ -65,8 +68,9 @@ struct colors_style {
 	unsigned attributes; /* of enum theme_attribute */
 };
 
-/* Roles of *t, at this level.  Text and ground that became one colour are set
- * apart.  At COLORS_MONO give it theme_mono(). */
+/* Roles of *t, at this level.  With 8 or 16 colours, text and ground that became
+ * one colour are set apart, and a ground that became that of `text` is marked by
+ * the attributes of the default theme.  At COLORS_MONO give it theme_mono(). */
 struct colors_style colors_style(enum colors_level level, const struct colors_terminal *terminal,
 	const struct theme *t, enum theme_role r);
 
@@ -82,20 +86,20 @@ void colors_close(struct colors *c);
 
 enum colors_level colors_level_of(const struct colors *c);
 
-/* Another theme from now on.  What is on the screen keeps its colours until it is
- * painted again, all of it. */
+/* Another theme from now on.  At the next refresh what is on the screen has its
+ * colours; attributes change where it is painted again. */
 void colors_theme(struct colors *c, const struct theme *t);
 
 /* What is written to the window next is of this role. */
 void colors_set(struct colors *c, WINDOW *w, enum theme_role r);
-/* The window's background, for what is erased or never written. */
+/* The window's background: what is erased from now on, so werase() comes next. */
 void colors_fill(struct colors *c, WINDOW *w, enum theme_role r);
 
-/* The ncurses pair of two colours, for cells of pictures (setcchar with the pair
- * in opts); 0 at COLORS_MONO.  The terminal has some number of pairs: when all
- * are in use the one made longest ago goes to the new colours, so ask each time
- * a cell is painted and keep no pair. */
-int colors_cell(struct colors *c, struct theme_color fg, struct theme_color bg);
+/* The ncurses pair of two colours, for cells of pictures (setcchar); 0 at
+ * COLORS_MONO.  Up to 16384 are kept, less where the terminal has less: when all
+ * are in use the one made longest ago goes to the new colours, so ask each time a
+ * cell is painted and keep no pair.  Nobody else may make pairs. */
+short colors_cell(struct colors *c, struct theme_color fg, struct theme_color bg);
 
 /* theme_color of 0xrrggbb. */
 struct theme_color colors_rgb(uint32_t rgb);

@@ -2,6 +2,7 @@
 #include "tui/palette.h"
 
 #include <math.h>
+#include <pthread.h>
 
 uint32_t palette_rgb(unsigned i)
 {
@@ -47,14 +48,25 @@ static double distance(struct oklab x, struct oklab y)
 	return l * l + a * a + b * b;
 }
 
+/* The palette in OKLab: roots and powers, thousands of times for one picture. */
+static struct oklab palette_labs[256];
+static pthread_once_t palette_once = PTHREAD_ONCE_INIT;
+
+static void fill_labs(void)
+{
+	for (unsigned i = 0; i < 256; i++)
+		palette_labs[i] = palette_oklab(palette_rgb(i));
+}
+
 unsigned palette_nearest(uint32_t rgb, unsigned first, unsigned last)
 {
 	struct oklab want = palette_oklab(rgb);
 	double least = INFINITY;
 	unsigned best = first;
 
+	pthread_once(&palette_once, fill_labs);
 	for (unsigned i = first; i <= last; i++) {
-		double d = distance(want, palette_oklab(palette_rgb(i)));
+		double d = distance(want, palette_labs[i]);
 		if (d < least) {
 			least = d;
 			best = i;

@@ -20,7 +20,6 @@ static void draw_roles(struct colors *c, const char *state)
 {
 	static const char *const levels[] = {"mono", "8", "16", "256", "rgb"};
 
-	colors_fill(c, stdscr, ROLE_TEXT);
 	for (enum theme_role r = 0; r < THEME_N_ROLES; r++) {
 		colors_set(c, stdscr, r);
 		text_put(stdscr, (int)r, 0, 30, theme_role_name(r));
@@ -31,15 +30,27 @@ static void draw_roles(struct colors *c, const char *state)
 	refresh();
 }
 
-/* Half blocks: all cells differ, for any number of pairs up to 30 x 22. */
+/* A colour of the 16 in the left half, else one of 14 x 22 values. */
+static struct theme_color picture_color(int x, int i, uint32_t rgb)
+{
+	if (x < 16)
+		return (struct theme_color){.kind = THEME_16, .index = (uint8_t)(i % 16)};
+	return colors_rgb(rgb);
+}
+
+/* Half blocks of which nearly all differ, after as many others as a long evening
+ * shows: more than there are pairs. */
 static void draw_picture(struct colors *c)
 {
+	for (uint32_t i = 0; i < 70000; i++)
+		colors_cell(c, colors_rgb(0x200000 + i), colors_rgb(0x400000 + i));
 	for (int y = 0; y < THEME_N_ROLES; y++) {
 		for (int x = 0; x < PICTURE_WIDTH; x++) {
-			int pair = colors_cell(c, colors_rgb(0x080000u * (unsigned)x + 0x080000u),
-				colors_rgb(0x000b00u * (unsigned)y + 0x10u));
+			short pair = colors_cell(c,
+				picture_color(x, x, 0x080000u * (unsigned)x + 0x080000u),
+				picture_color(x, y, 0x000b00u * (unsigned)y + 0x10u));
 			cchar_t cell;
-			setcchar(&cell, L"▀", 0, (short)pair, &pair);
+			setcchar(&cell, L"▀", 0, pair, NULL);
 			mvadd_wch(y, PICTURE_X + x, &cell);
 		}
 	}
@@ -55,14 +66,18 @@ static void run(struct colors *c, const struct theme_dirs *d)
 
 	if (theme_list(d, &a, &list, &n, NULL))
 		n = 0;
+	colors_fill(c, stdscr, ROLE_TEXT);
+	erase();
 	draw_roles(c, "ready");
 	while ((key = getch()) != 'q' && key != ERR) {
 		if (key == 'p') {
 			draw_picture(c);
+			clearok(stdscr, TRUE); /* so that pairs that changed show it */
 			draw_roles(c, "picture");
 		} else if (key >= '0' && key < '0' + (int)n) {
 			theme_load(d, list[key - '0'].name, &t, NULL);
 			colors_theme(c, &t);
+			colors_fill(c, stdscr, ROLE_TEXT);
 			erase();
 			draw_roles(c, list[key - '0'].name);
 		}
@@ -77,6 +92,7 @@ int main(int argc, char **argv)
 	struct colors_env ce = {.term = env.term,
 		.colorterm = getenv("COLORTERM"),
 		.terminfo_dirs = getenv("TERMINFO_DIRS"),
+		.tmux = getenv("TMUX"),
 		.is_mono = !globals_has_color(&g, &env, true)};
 	struct theme_dirs d = {0};
 	struct err e = {0};

@@ -109,12 +109,49 @@ lacks()
 # row ROLE: its line, with escapes.
 row()
 {
-	grep -E "(^|m)$1 " "$scratch/shot"
+	grep -E "(^|m)$1( |\$)" "$scratch/shot"
+}
+
+# Each role with the colours and attributes that its first letter has, whatever
+# the way in which they were reached.
+names()
+{
+	head -n 22 "$scratch/shot" | tr '\033' '~' | awk '
+	function sgr(text, p, n, i) {
+		n = split(text == "" ? 0 : text, p, ";")
+		for (i = 1; i <= n; i++) {
+			if (p[i] == 0)
+				fg = bg = marks = ""
+			else if (p[i] == 38 || p[i] == 48) {
+				value = p[i + 1] == 5 ? p[i + 2] : p[i + 2] "/" p[i + 3] "/" p[i + 4]
+				if (p[i] == 38) fg = value; else bg = value
+				i += p[i + 1] == 5 ? 2 : 4
+			} else if ((p[i] >= 30 && p[i] <= 39) || (p[i] >= 90 && p[i] <= 97))
+				fg = p[i] == 39 ? "" : p[i]
+			else if ((p[i] >= 40 && p[i] <= 49) || p[i] >= 100)
+				bg = p[i] == 49 ? "" : p[i]
+			else
+				marks = marks " " p[i]
+		}
+	}
+	{
+		shown = ""
+		while (match($0, /~\[[0-9;]*m/)) {
+			if (RSTART > 1 && shown == "")
+				shown = fg " on " bg marks " " substr($0, 1, RSTART - 1)
+			sgr(substr($0, RSTART + 2, RLENGTH - 3))
+			$0 = substr($0, RSTART + RLENGTH)
+		}
+		if (shown == "")
+			shown = fg " on " bg marks " " $0
+		sub(/  .*/, "", shown)
+		print shown
+	}'
 }
 
 level()
 {
-	grep -qE "(^|m)$1 *" "$scratch/shot" || fail "level is not $1"
+	grep -qE "(^|m)$1( |\$)" "$scratch/shot" || fail "level is not $1"
 }
 
 esc=$(printf '\033')
@@ -162,12 +199,24 @@ has '38;2;216;222;233'
 lacks '48;2;252;252;252'
 stop
 
+# Without our entries, and in screen, which promises what it has not.
+kept=$entries
+entries=$scratch/none
+start xterm-256color gruvbox COLORTERM=truecolor
+level 256
+stop
+entries=$kept
+start screen-256color gruvbox COLORTERM=truecolor TMUX=
+level 256
+stop
+
 # Eight colours.
 for term in screen linux; do
 	start $term gruvbox
 	level 8
 	has '3[0-7]'
 	has '4[0-7]'
+	row row.selected | grep -qE "$esc\[([01];)?7m" || fail 'the selected row is not marked'
 	lacks "$value|$place|9.|10."
 	stop
 done
@@ -211,12 +260,13 @@ stop
 # Pictures take all pairs there are; roles keep their colours.
 for term in screen xterm-256color; do
 	for colorterm in none truecolor; do
-		start $term gruvbox COLORTERM=$colorterm
-		cut -c1-40 "$scratch/shot" | head -n 22 >"$scratch/before"
+		start $term default COLORTERM=$colorterm
+		names >"$scratch/before"
 		press p picture
-		cut -c1-40 "$scratch/shot" | head -n 22 >"$scratch/after"
+		names >"$scratch/after"
 		grep -q '▀' "$scratch/shot" || fail 'no picture'
-		cmp -s "$scratch/before" "$scratch/after" || fail 'roles changed their colours'
+		cmp -s "$scratch/before" "$scratch/after" ||
+			fail "roles changed their colours: $(diff "$scratch/before" "$scratch/after")"
 		if [ $colorterm = truecolor ]; then
 			[ "$(colors | grep -c '^48;2')" -ge 22 ] || fail 'the picture lost colours'
 		fi

@@ -104,6 +104,7 @@ static void our_entry_where_true_colour_is_promised(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct colors_env env = {.term = cases[i].term,
 			.colorterm = cases[i].colorterm,
+			.tmux = "socket",
 			.entries = "/entries"};
 		assert_string_equal(colors_term(&env), cases[i].want);
 		env.is_mono = true;
@@ -112,6 +113,18 @@ static void our_entry_where_true_colour_is_promised(void **state)
 		env.entries = NULL;
 		assert_string_equal(colors_term(&env), env.term ? env.term : "");
 	}
+}
+
+static void screen_itself_is_not_believed(void **state)
+{
+	struct colors_env env = {
+		.term = "screen-256color", .colorterm = "truecolor", .entries = "/entries"};
+
+	assert_string_equal(colors_term(&env), "screen-256color");
+	env.tmux = "";
+	assert_string_equal(colors_term(&env), "screen-256color");
+	env.tmux = "socket";
+	assert_string_equal(colors_term(&env), "woodshed-screen");
 }
 
 static void levels(void **state)
@@ -250,6 +263,28 @@ static void a_role_stands_on_the_ground_of_text(void **state)
 	assert_int_equal(s.bg, 3);
 }
 
+/* Grounds that are two greys by value are one black among 16. */
+static void a_ground_that_got_lost_is_marked(void **state)
+{
+	struct theme_dirs d = {.shipped = THEMES};
+	struct colors_style s;
+	struct theme t;
+
+	assert_int_equal(theme_load(&d, "gruvbox", &t, NULL), 0);
+	s = colors_style(COLORS_256, &many, &t, ROLE_ROW_SELECTED);
+	assert_int_equal(s.bg, 239);
+	assert_int_equal(s.attributes, 0);
+	s = colors_style(COLORS_8, &eight, &t, ROLE_ROW_SELECTED);
+	assert_int_equal(s.attributes & THEME_REVERSE, THEME_REVERSE);
+	s = colors_style(COLORS_8, &eight, &t, ROLE_ROW_SELECTED_UNFOCUSED);
+	assert_int_equal(s.attributes, THEME_UNDERLINE);
+	s = colors_style(COLORS_8, &eight, &t, ROLE_TEXT);
+	assert_int_equal(s.attributes, 0);
+	s = colors_style(COLORS_8, &eight, &t, ROLE_MATCH); /* yellow is no black */
+	assert_int_equal(s.bg, 3);
+	assert_int_equal(s.attributes, 0);
+}
+
 /* No text of a shipped theme vanishes where there are few colours. */
 static void text_and_ground_stay_apart(void **state)
 {
@@ -305,6 +340,7 @@ int main(void)
 		cmocka_unit_test(the_nearest_colour),
 		cmocka_unit_test(contrast),
 		cmocka_unit_test(our_entry_where_true_colour_is_promised),
+		cmocka_unit_test(screen_itself_is_not_believed),
 		cmocka_unit_test(levels),
 		cmocka_unit_test(who_says_no),
 		cmocka_unit_test(a_colour_goes_down_the_levels),
@@ -312,6 +348,7 @@ int main(void)
 		cmocka_unit_test(values_that_are_no_places),
 		cmocka_unit_test(bright_colours_of_eight),
 		cmocka_unit_test(a_role_stands_on_the_ground_of_text),
+		cmocka_unit_test(a_ground_that_got_lost_is_marked),
 		cmocka_unit_test(text_and_ground_stay_apart),
 		cmocka_unit_test(mono_on_paper),
 		cmocka_unit_test(a_terminal_that_nobody_knows),
