@@ -111,6 +111,21 @@ const char *paths_starter(const char *program_dir, struct arena *a)
 	return NULL;
 }
 
+const char *paths_shared(const char *program_dir, const char *name, struct arena *a)
+{
+	static const char *const places[] = {"../share/woodshed/", ""};
+
+	for (size_t i = 0; is_given(program_dir) && i < 2; i++) {
+		char dir[PATH_MAX];
+		struct stat st;
+
+		if (realpath(arena_printf(a, "%s/%s%s", program_dir, places[i], name), dir) &&
+			!stat(dir, &st) && S_ISDIR(st.st_mode))
+			return arena_strdup(a, dir);
+	}
+	return NULL;
+}
+
 const char *paths_model_cache(const char *library, const char *dir, struct arena *a)
 {
 	char *real = realpath(dir, NULL), hex[65];

@@ -31,6 +31,11 @@ int paths_library_name(
  * built and not installed, engine/starter there.  NULL when it is in neither. */
 const char *paths_starter(const char *program_dir, struct arena *a);
 
+/* A folder of data that comes with woodshed: ../share/woodshed/NAME seen from
+ * `program_dir`, the folder of the running program, or, where it was built and
+ * not installed, NAME there.  NULL when it is in neither. */
+const char *paths_shared(const char *program_dir, const char *name, struct arena *a);
+
 /* LIBRARY/cache/ID, ID from the real path of the model's folder: what the names
  * of its converted weights begin with.  NULL when there is no such folder. */
 const char *paths_model_cache(const char *library, const char *dir, struct arena *a);
