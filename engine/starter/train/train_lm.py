@@ -332,6 +332,8 @@ def export(model, out, folder):
     T5TokenizerFast(vocab_file=str(out / "spiece.model"), extra_ids=0, legacy=True).backend_tokenizer.save(
         str(folder / "tokenizer.json"))
     slow.save_pretrained(folder)
+    tokens = folder / "tokenizer.json"
+    tokens.write_text(tokens.read_text().rstrip("\n") + "\n")
     (folder / "preprocessor_config.json").write_text(json.dumps(dict(
         feature_extractor_type="EncodecFeatureExtractor", feature_size=1, sampling_rate=starter.RATE, padding_side="left",
         padding_value=0.0, return_attention_mask=True, processor_class="MusicgenProcessor", chunk_length_s=None,
