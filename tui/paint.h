@@ -1,0 +1,21 @@
+/* paint.h: what the screens are drawn with: texts and bars on lines of the one
+ * screen, in the roles of a theme. */
+#ifndef WOODSHED_TUI_PAINT_H
+#define WOODSHED_TUI_PAINT_H
+
+#include "tui/theme.h"
+
+struct colors;
+
+/* c: for the calls below, until the next; NULL: none. */
+void paint_with(struct colors *c);
+
+/* Exactly `width` cells at line y, column x; nothing when width < 1. */
+void paint(int y, int x, int width, enum theme_role role, const char *text);
+void paint_right(int y, int x, int width, enum theme_role role, const char *text);
+/* A rule across the screen. */
+void paint_rule(int y, int width);
+/* A bar of `width` cells, `share` (0 to 1) of it done. */
+void paint_bar(int y, int x, int width, double share);
+
+#endif

@@ -1,0 +1,226 @@
+/* The terminal: taken over, and given back.
+ *
+ * Handlers of signals that end the program may use write(), tcsetattr() and
+ * little else (signal-safety(7)), so they do not call endwin(): one string undoes
+ * all that was switched on, then the signal does what it would have done. */
+#include "tui/terminal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "library/base/err.h"
+#include "tui/colors.h"
+#include "tui/keys.h"
+
+static struct {
+	SCREEN *screen;
+	struct termios before;
+	int stderr_before; /* -1: stderr is as it was */
+} the = {.stderr_before = -1};
+
+/* Bracketed paste, mouse, application keys, attributes, cursor, alternate screen. */
+static const char undo[] = "\033[?2004l\033[?1006l\033[?1002l\033[?1000l\033[?1l\033>\033[0m"
+			   "\033[?25h\033[?1049l";
+
+/* ---- the end that nobody planned ---------------------------------------- */
+
+static const int deadly[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM, SIGHUP, SIGQUIT};
+
+enum { N_DEADLY = sizeof(deadly) / sizeof(*deadly), STACK_BYTES = 64 * 1024 };
+
+static void on_deadly(int number)
+{
+	int saved = errno;
+
+	if (write(STDOUT_FILENO, undo, sizeof(undo) - 1) < 0)
+		errno = saved; /* nobody is left to tell */
+	tcsetattr(STDIN_FILENO, TCSANOW, &the.before);
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+static void catch_deadly(void)
+{
+	static char stack[STACK_BYTES];
+	const stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)};
+	struct sigaction act = {.sa_handler = on_deadly,
+		.sa_flags = (int)(SA_ONSTACK | SA_RESETHAND | SA_NODEFER)};
+
+	sigaltstack(&alternate, NULL);
+	for (int i = 0; i < N_DEADLY; i++)
+		sigaction(deadly[i], &act, NULL);
+}
+
+static void release_deadly(void)
+{
+	for (int i = 0; i < N_DEADLY; i++)
+		signal(deadly[i], SIG_DFL);
+}
+
+/* ---- opening and closing ------------------------------------------------ */
+
+static void divert_stderr(int log_fd)
+{
+	int fd = log_fd >= 0 ? log_fd : open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	fflush(stderr);
+	the.stderr_before = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (fd >= 0)
+		dup2(fd, STDERR_FILENO);
+	if (fd >= 0 && log_fd < 0)
+		close(fd);
+}
+
+static void return_stderr(void)
+{
+	if (the.stderr_before < 0)
+		return;
+	fflush(stderr);
+	dup2(the.stderr_before, STDERR_FILENO);
+	close(the.stderr_before);
+	the.stderr_before = -1;
+}
+
+static void set_modes(bool mouse)
+{
+	cbreak();
+	noecho();
+	nonl();
+	intrflush(stdscr, false);
+	keypad(stdscr, true);
+	meta(stdscr, true);
+	nodelay(stdscr, true);
+	set_escdelay(25);
+	curs_set(0);
+	if (mouse)
+		mousemask(BUTTON1_PRESSED | BUTTON1_DOUBLE_CLICKED | BUTTON4_PRESSED |
+				  BUTTON5_PRESSED,
+			NULL);
+	mouseinterval(0);
+}
+
+int terminal_open(const struct terminal_desc *d, struct err *e)
+{
+	int rc;
+
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) ||
+		tcgetattr(STDIN_FILENO, &the.before))
+		return err_set(e, ERR_UNSUPPORTED,
+			"the workstation needs a terminal; the verbs (woodshed --help) need none");
+	divert_stderr(d->log_fd);
+	rc = colors_newterm(d->env, stdout, stdin, &the.screen, e);
+	if (rc) {
+		the.screen = NULL;
+		return_stderr();
+		return rc;
+	}
+	set_modes(d->mouse);
+	catch_deadly(); /* after newterm(), which sets handlers of its own */
+	return 0;
+}
+
+void terminal_close(void)
+{
+	if (!the.screen)
+		return;
+	release_deadly();
+	endwin();
+	delscreen(the.screen);
+	the.screen = NULL;
+	tcsetattr(STDIN_FILENO, TCSANOW, &the.before);
+	return_stderr();
+}
+
+/* ---- keys --------------------------------------------------------------- */
+
+static uint32_t function_key(wint_t c)
+{
+	static const struct {
+		wint_t curses;
+		uint32_t key;
+	} keys[] = {
+		{KEY_UP, KEYS_UP},
+		{KEY_DOWN, KEYS_DOWN},
+		{KEY_LEFT, KEYS_LEFT},
+		{KEY_RIGHT, KEYS_RIGHT},
+		{KEY_SR, KEYS_S_UP},
+		{KEY_SF, KEYS_S_DOWN},
+		{KEY_HOME, KEYS_HOME},
+		{KEY_END, KEYS_END},
+		{KEY_PPAGE, KEYS_PGUP},
+		{KEY_NPAGE, KEYS_PGDN},
+		{KEY_IC, KEYS_INSERT},
+		{KEY_DC, KEYS_DELETE},
+		{KEY_BTAB, KEYS_S_TAB},
+		{KEY_BACKSPACE, KEYS_BACKSPACE},
+		{KEY_ENTER, '\r'},
+		{KEY_RESIZE, TERMINAL_RESIZED},
+		{KEY_MOUSE, TERMINAL_MOUSE},
+	};
+
+	if (c >= KEY_F(1) && c <= KEY_F(12))
+		return KEYS_F1 + (c - KEY_F(1));
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		if (keys[i].curses == c)
+			return keys[i].key;
+	return TERMINAL_NONE;
+}
+
+static uint32_t read_one(bool *ret_any)
+{
+	wint_t c;
+	int what = get_wch(&c);
+
+	*ret_any = what != ERR;
+	if (what == ERR)
+		return TERMINAL_NONE;
+	if (what == KEY_CODE_YES)
+		return function_key(c);
+	if (c == '\n')
+		return '\r';
+	return c == 8 || c == 127 ? KEYS_BACKSPACE : (uint32_t)c;
+}
+
+/* Alt comes as Esc and the key at once. */
+uint32_t terminal_key(void)
+{
+	bool any;
+	uint32_t key;
+
+	do {
+		key = read_one(&any);
+	} while (any && key == TERMINAL_NONE); /* a key that has no name here */
+	if (!any)
+		return TERMINAL_NONE;
+	if (key == 27) {
+		uint32_t second = read_one(&any);
+
+		if (any && second != TERMINAL_NONE && second < TERMINAL_NONE)
+			return second | KEYS_ALT;
+		if (any && second >= KEY_NAMED)
+			return second | KEYS_ALT;
+	}
+	return key;
+}
+
+bool terminal_mouse(struct mouse *ret)
+{
+	MEVENT m;
+
+	if (getmouse(&m) != OK)
+		return false;
+	*ret = (struct mouse){.x = m.x, .y = m.y};
+	if (m.bstate & BUTTON4_PRESSED)
+		ret->what = MOUSE_WHEEL_UP;
+	else if (m.bstate & BUTTON5_PRESSED)
+		ret->what = MOUSE_WHEEL_DOWN;
+	else
+		ret->what = m.bstate & BUTTON1_DOUBLE_CLICKED ? MOUSE_DOUBLE : MOUSE_PRESS;
+	return true;
+}

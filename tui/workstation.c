@@ -1,0 +1,458 @@
+/* The workstation: opens library and terminal, waits for keys and for changes of
+ * the database, draws what is dirty.
+ *
+ * Nothing here runs by the clock unless something moves: a change that another
+ * process makes is heard of by inotify on the database's log. */
+#include "tui/workstation.h"
+
+#include <curses.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "library/base/clock.h"
+#include "library/db.h"
+#include "library/globals.h"
+#include "library/models.h"
+#include "tui/colors.h"
+#include "tui/paint.h"
+#include "tui/terminal.h"
+#include "tui/verbs.h"
+#include "tui/ws.h"
+
+enum {
+	FOOT_LINES = 2,    /* message or line; hints */
+	LINES_FOR_HINTS = 5,
+	QUIET_MS = 50, /* the database is looked at so long after it changed, not at each write */
+	RETRY_MS = 1000, /* a worker that died is started again; looked at so often */
+};
+
+/* ---- what the parts call ------------------------------------------------ */
+
+void ws_say(struct ws *ws, const char *fmt, ...)
+{
+	va_list ap;
+	char text[512];
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	str_clear(&ws->message);
+	str_add(&ws->message, text);
+	ws->is_error = false;
+	ws->dirty |= DIRTY_FOOT;
+}
+
+void ws_fail(struct ws *ws, struct err *e)
+{
+	ws_say(ws, "%s", e->text);
+	ws->is_error = true;
+	err_clear(e);
+}
+
+void ws_show(struct ws *ws, enum screen screen)
+{
+	if (screen == SCREEN_HELP && ws->screen != SCREEN_HELP) {
+		ws->help.of = ws->screen;
+		ws->help.list.cursor = 0;
+	}
+	ws->screen = screen;
+	ws->takes.is_stale = true;
+	ws->dirty = DIRTY_ALL;
+}
+
+void ws_input(struct ws *ws, enum input_kind kind, const char *text)
+{
+	ws->input = kind;
+	line_edit_set(&ws->line, text);
+	ws->dirty |= DIRTY_FOOT;
+}
+
+void ws_changed(struct ws *ws)
+{
+	ws->version = -1;
+	ws->takes.is_stale = true;
+	ws->dirty |= DIRTY_BODY | DIRTY_TABS;
+}
+
+/* ---- the line at the foot ----------------------------------------------- */
+
+static void finish_input(struct ws *ws, enum input_kind kind, const char *text)
+{
+	if (kind == INPUT_COMMAND)
+		commands_run(ws, text);
+	else if (kind == INPUT_PROMPT && *text) {
+		struct str command = {0};
+
+		str_printf(&command, "queue %s", text);
+		commands_run(ws, str_get(&command));
+		str_done(&command);
+	}
+}
+
+static void end_input(struct ws *ws, bool accept)
+{
+	enum input_kind kind = ws->input;
+	struct line_edit line = ws->line;
+
+	ws->input = INPUT_NONE;
+	ws->line = (struct line_edit){0};
+	ws->dirty |= DIRTY_FOOT;
+	if (accept)
+		finish_input(ws, kind, str_get(&line.text));
+	else if (kind == INPUT_FILTER) {
+		line_edit_set(&ws->takes.filter, str_get(&ws->before));
+		ws_changed(ws);
+	}
+	line_edit_done(&line);
+}
+
+static bool edit_line(struct line_edit *l, uint32_t key)
+{
+	static const struct {
+		uint32_t key;
+		enum line_edit_action action;
+	} actions[] = {
+		{KEYS_LEFT, LINE_LEFT},
+		{KEYS_RIGHT, LINE_RIGHT},
+		{KEYS_HOME, LINE_START},
+		{1, LINE_START},
+		{KEYS_END, LINE_END},
+		{5, LINE_END},
+		{KEYS_BACKSPACE, LINE_BACKSPACE},
+		{KEYS_DELETE, LINE_DELETE},
+		{4, LINE_DELETE},
+		{23, LINE_DELETE_WORD},
+		{21, LINE_DELETE_START},
+		{11, LINE_DELETE_END},
+	};
+
+	for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++)
+		if (actions[i].key == key)
+			return line_edit_do(l, actions[i].action);
+	return key < KEY_NAMED && line_edit_insert(l, key);
+}
+
+static void input_key(struct ws *ws, uint32_t key)
+{
+	if (key == '\r' || key == 27) {
+		end_input(ws, key == '\r');
+		return;
+	}
+	if (key == KEYS_BACKSPACE && !ws->line.text.n) {
+		end_input(ws, false);
+		return;
+	}
+	if (!edit_line(&ws->line, key))
+		return;
+	ws->dirty |= DIRTY_FOOT;
+	if (ws->input == INPUT_FILTER) {
+		line_edit_set(&ws->takes.filter, str_get(&ws->line.text));
+		list_go(&ws->takes.list, 0);
+		ws->takes.is_stale = true;
+		ws->dirty |= DIRTY_BODY;
+	}
+}
+
+/* ---- drawing ------------------------------------------------------------ */
+
+static void draw_tabs(const struct ws *ws, int width)
+{
+	static const char *const names[] = {" 1 Library ", " 3 Queue ", " ? Keys "};
+	char waiting[32] = "";
+	int x = 0;
+
+	paint(0, 0, width, ROLE_TAB, "");
+	for (int i = 0; i < N_SCREENS; i++) {
+		int n = (int)strlen(names[i]);
+
+		paint(0, x, x + n <= width ? n : width - x,
+			i == (int)ws->screen ? ROLE_TAB_ACTIVE : ROLE_TAB, names[i]);
+		x += n;
+	}
+	if (ws->n_waiting)
+		snprintf(waiting, sizeof(waiting), "%lld job%s ", (long long)ws->n_waiting,
+			ws->n_waiting == 1 ? "" : "s");
+	if (x + (int)strlen(waiting) < width)
+		paint_right(0, x, width - x, ROLE_TAB, waiting);
+}
+
+static void draw_line(struct ws *ws, int y, int width)
+{
+	static const char *const marks[] = {"", ":", "/", "prompt: "};
+	const char *mark = marks[ws->input];
+	int n = (int)strlen(mark);
+
+	paint(y, 0, n, ROLE_PROMPT, mark);
+	paint(y, n, width - n, ROLE_TEXT, str_get(&ws->line.text));
+}
+
+static void draw_foot(struct ws *ws, int y, int lines, int width)
+{
+	if (ws->input)
+		draw_line(ws, y, width);
+	else
+		paint(y, 0, width, ws->is_error ? ROLE_ERROR : ROLE_MESSAGE, str_get(&ws->message));
+	if (lines > 1)
+		paint(y + 1, 0, width, ROLE_HINT_TEXT,
+			ws->input ? "Enter takes it  Esc leaves it" : commands_hints(ws->screen));
+}
+
+struct layout {
+	int tabs, body, foot; /* lines of each */
+};
+
+/* What a terminal of that height has room for: the body first. */
+static struct layout layout_of(int lines)
+{
+	struct layout l = {0};
+
+	l.foot = lines >= LINES_FOR_HINTS ? FOOT_LINES : lines >= 2;
+	l.tabs = lines >= LINES_FOR_HINTS + 2;
+	l.body = lines - l.foot - l.tabs;
+	return l;
+}
+
+static void load(struct ws *ws, int height)
+{
+	struct err e = {0};
+	int rc = 0;
+
+	/* The queue is counted on every screen. */
+	if (ws->version < 0)
+		rc = view_queue_load(ws, height, &e);
+	if (!rc && ws->version < 0)
+		rc = db_version(ws->db, &ws->version, &e);
+	if (!rc && ws->screen == SCREEN_LIBRARY && ws->takes.is_stale)
+		rc = view_library_load(ws, height, &e);
+	if (rc)
+		ws_fail(ws, &e);
+}
+
+static void draw(struct ws *ws)
+{
+	static void (*const views[])(struct ws *, int, int, int) = {
+		view_library_draw, view_queue_draw, view_help_draw};
+	struct layout l = layout_of(LINES);
+
+	if (ws->dirty & DIRTY_BODY)
+		load(ws, l.body);
+	if (ws->screen == SCREEN_QUEUE)
+		list_resize(&ws->queue.list, l.body - 2);
+	if (ws->dirty & DIRTY_TABS && l.tabs)
+		draw_tabs(ws, COLS);
+	if (ws->dirty & DIRTY_BODY)
+		views[ws->screen](ws, l.tabs, l.body, COLS);
+	if (ws->dirty & DIRTY_FOOT && l.foot)
+		draw_foot(ws, l.tabs + l.body, l.foot, COLS);
+	ws->dirty = 0;
+	refresh();
+}
+
+/* ---- the worker --------------------------------------------------------- */
+
+/* Where there is work and nobody alive to do it, one is started. */
+static void employ(struct ws *ws)
+{
+	struct err e = {0};
+	int64_t alive = 0;
+	size_t n;
+
+	if (!ws->n_waiting || ws->queue.is_paused || ws->worker.pid)
+		return;
+	if (workers_recover(ws->db, clock_unix_ms(), &n, &e) ||
+		workers_count(ws->db, &alive, &e) ||
+		(!alive && worker_process_start(&ws->worker, clock_now(), &e)))
+		ws_fail(ws, &e);
+}
+
+static void reap(struct ws *ws)
+{
+	bool died;
+
+	if (!worker_process_reap(&ws->worker, clock_now(), &died))
+		return;
+	ws_changed(ws);
+	if (died)
+		ws_say(ws, "the worker died and is started again; its log is %s/log/worker",
+			ws->library);
+}
+
+/* ---- the loop ----------------------------------------------------------- */
+
+static void handle_key(struct ws *ws, uint32_t key)
+{
+	struct mouse m;
+
+	if (key == TERMINAL_RESIZED) {
+		ws->takes.is_stale = true;
+		ws->dirty = DIRTY_ALL;
+		erase();
+	} else if (key == TERMINAL_MOUSE) {
+		if (terminal_mouse(&m) && (m.what == MOUSE_WHEEL_UP || m.what == MOUSE_WHEEL_DOWN))
+			commands_run(ws, m.what == MOUSE_WHEEL_UP ? "move -3" : "move 3");
+	} else if (ws->input) {
+		input_key(ws, key);
+	} else {
+		if (ws->is_error)
+			ws_say(ws, "%s", "");
+		commands_key(ws, key);
+	}
+}
+
+struct waits {
+	int watch, signals; /* inotify and signalfd; -1: none */
+};
+
+static void drain(int fd)
+{
+	char bytes[4096];
+
+	while (fd >= 0 && read(fd, bytes, sizeof(bytes)) > 0)
+		;
+}
+
+static void wait_for_work(struct ws *ws, const struct waits *w)
+{
+	bool will_retry = ws->n_waiting && !ws->worker.pid && !ws->queue.is_paused;
+	struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+		{.fd = w->watch, .events = POLLIN}, {.fd = w->signals, .events = POLLIN}};
+
+	if (poll(fds, 3, will_retry ? RETRY_MS : -1) < 0)
+		return; /* a signal: of a resize, say */
+	if (fds[0].revents & (POLLHUP | POLLERR))
+		ws->has_ended = true;
+	if (fds[1].revents) {
+		poll(NULL, 0, QUIET_MS / 10);
+		drain(w->watch);
+		ws_changed(ws);
+	}
+	if (fds[2].revents)
+		drain(w->signals);
+	reap(ws);
+}
+
+static void run(struct ws *ws, const struct waits *w)
+{
+	while (!ws->has_ended) {
+		uint32_t key;
+
+		while (!ws->has_ended && (key = terminal_key()) != TERMINAL_NONE)
+			handle_key(ws, key);
+		if (ws->dirty)
+			draw(ws);
+		employ(ws);
+		if (ws->dirty)
+			draw(ws);
+		if (!ws->has_ended)
+			wait_for_work(ws, w);
+	}
+}
+
+/* ---- opening ------------------------------------------------------------ */
+
+static int open_log(const char *library, struct arena *a)
+{
+	const char *folder = arena_printf(a, "%s/log", library);
+
+	mkdir(folder, 0700);
+	return open(arena_printf(a, "%s/worker", folder), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
+		0600);
+}
+
+static struct waits open_waits(const char *library, struct arena *a)
+{
+	struct waits w = {inotify_init1(IN_NONBLOCK | IN_CLOEXEC), -1};
+	sigset_t child;
+
+	/* The log is there as soon as the database is open. */
+	if (w.watch >= 0)
+		inotify_add_watch(w.watch, arena_printf(a, "%s/library.db-wal", library), IN_MODIFY);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, NULL);
+	w.signals = signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC);
+	return w;
+}
+
+static int open_all(struct ws *ws, struct err *e)
+{
+	struct models models = {0};
+	const char *folder = globals_program();
+	int rc = globals_library(ws->globals, ws->env, &ws->arena, &ws->library, e);
+
+	if (!rc)
+		rc = db_open(ws->library, &ws->db, e);
+	if (!rc)
+		rc = globals_models(ws->globals, ws->env, &ws->arena, &models, e);
+	if (rc)
+		return rc;
+	ws->model = models.chosen ? models.chosen->name : NULL;
+	ws->worker = (struct worker_process){
+		.program = arena_printf(&ws->arena, "%s/woodshed-engine", folder ? folder : "."),
+		.library = ws->library,
+		.log_fd = open_log(ws->library, &ws->arena)};
+	ws->version = -1;
+	ws->takes.is_stale = true;
+	ws->dirty = DIRTY_ALL;
+	return 0;
+}
+
+static void close_all(struct ws *ws)
+{
+	db_close(ws->db);
+	arena_done(&ws->takes.page);
+	arena_done(&ws->queue.page);
+	line_edit_done(&ws->takes.filter);
+	line_edit_done(&ws->line);
+	str_done(&ws->before);
+	str_done(&ws->message);
+	arena_done(&ws->arena);
+}
+
+static int show(struct ws *ws, struct err *e)
+{
+	const struct colors_env env = {.term = ws->env->term,
+		.colorterm = ws->env->colorterm,
+		.terminfo_dirs = ws->env->terminfo_dirs,
+		.entries = paths_shared(ws->env->program, "terminfo", &ws->arena),
+		.is_mono = !globals_has_color(ws->globals, ws->env, true)};
+	struct waits w = open_waits(ws->library, &ws->arena);
+	struct colors *colors;
+	int rc = terminal_open(&(struct terminal_desc){&env, ws->worker.log_fd, true}, e);
+
+	if (!rc) {
+		colors = colors_open(&env, theme_default());
+		colors_fill(colors, stdscr, ROLE_TEXT);
+		paint_with(colors);
+		run(ws, &w);
+		paint_with(NULL);
+		colors_close(colors);
+		terminal_close();
+	}
+	if (w.watch >= 0)
+		close(w.watch);
+	if (w.signals >= 0)
+		close(w.signals);
+	return rc;
+}
+
+int workstation_run(const struct globals *g, const struct environment *env)
+{
+	struct ws ws = {.globals = g, .env = env};
+	struct err e = {0};
+	int rc = open_all(&ws, &e);
+
+	if (!rc)
+		rc = show(&ws, &e);
+	close_all(&ws);
+	return rc ? verb_fail(rc, &e) : 0;
+}

@@ -1,0 +1,129 @@
+/* ws.h: the workstation's state, and what its parts call of one another.
+ * Private to the workstation; one thread.
+ *
+ *	workstation.c	opens, waits, draws, ends
+ *	commands.c	every action: name, keys, help; what keys and `:` do
+ *	view_*.c	the screens
+ */
+#ifndef WOODSHED_TUI_WS_H
+#define WOODSHED_TUI_WS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "library/base/arena.h"
+#include "library/base/err.h"
+#include "library/base/str.h"
+#include "library/queue.h"
+#include "library/takes.h"
+#include "tui/keys.h"
+#include "tui/line_edit.h"
+#include "tui/list.h"
+#include "tui/worker_process.h"
+
+struct db;
+struct environment;
+struct globals;
+
+enum screen { SCREEN_LIBRARY, SCREEN_QUEUE, SCREEN_HELP, N_SCREENS };
+
+/* What is to be drawn again. */
+enum {
+	DIRTY_TABS = 1,
+	DIRTY_BODY = 2,
+	DIRTY_FOOT = 4, /* message or line, hints */
+	DIRTY_ALL = 7,
+};
+
+/* A line that is typed at the foot of the screen. */
+enum input_kind { INPUT_NONE, INPUT_COMMAND, INPUT_FILTER, INPUT_PROMPT };
+
+struct library_view {
+	struct list list;
+	struct line_edit filter;
+	enum takes_order order;
+	struct arena page; /* of takes */
+	struct take *takes;
+	size_t n;
+	int64_t first; /* the list's row that takes[0] is */
+	bool is_stale; /* the page does not show what the database holds */
+};
+
+struct queue_view {
+	struct list list;
+	struct arena page;
+	struct job *jobs; /* those that have not ended, then the newest that have */
+	size_t n;
+	bool is_paused;
+};
+
+struct help_view {
+	struct list list;
+	enum screen of; /* the screen it was asked for on */
+};
+
+struct ws {
+	const struct globals *globals;
+	const struct environment *env;
+	const char *library, *model; /* folder; the default model's name, NULL: none */
+	struct db *db;
+	struct arena arena;
+
+	enum screen screen;
+	unsigned dirty;
+	bool has_ended;
+	struct str message;
+	bool is_error; /* the message */
+	struct chord typed; /* of a chord that is not complete */
+	enum input_kind input;
+	struct line_edit line;
+	struct str before; /* the filter before it was edited */
+
+	struct library_view takes;
+	struct queue_view queue;
+	struct help_view help;
+
+	struct worker_process worker;
+	int64_t version; /* db_version() of what is drawn */
+	int64_t n_waiting; /* jobs that nobody has done */
+};
+
+/* ---- workstation.c ------------------------------------------------------ */
+
+void ws_say(struct ws *ws, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Shows the error, and clears it. */
+void ws_fail(struct ws *ws, struct err *e);
+void ws_show(struct ws *ws, enum screen screen);
+void ws_input(struct ws *ws, enum input_kind kind, const char *text);
+/* The database was changed: by us, or by somebody else. */
+void ws_changed(struct ws *ws);
+
+/* ---- commands.c --------------------------------------------------------- */
+
+void commands_key(struct ws *ws, uint32_t key);
+/* A command and its words, as on the `:` line. */
+void commands_run(struct ws *ws, const char *text);
+/* One line for each key and command of a screen, in the arena. */
+struct help_line {
+	const char *keys, *command, *text;
+};
+size_t commands_help(enum screen screen, struct arena *a, const struct help_line **ret);
+/* "Enter open  / filter ...": the likeliest of a screen. */
+const char *commands_hints(enum screen screen);
+
+/* ---- views -------------------------------------------------------------- */
+
+/* Reads what the screen shows for a body of that many lines. */
+int view_library_load(struct ws *ws, int64_t height, struct err *e);
+int view_queue_load(struct ws *ws, int64_t height, struct err *e);
+
+const struct take *view_library_selected(const struct ws *ws); /* or NULL */
+const struct job *view_queue_selected(const struct ws *ws);    /* or NULL */
+
+/* Draw lines y .. y + height - 1 of the screen, `width` cells wide. */
+void view_library_draw(struct ws *ws, int y, int height, int width);
+void view_queue_draw(struct ws *ws, int y, int height, int width);
+void view_help_draw(struct ws *ws, int y, int height, int width);
+
+#endif
