@@ -14,7 +14,9 @@ struct environment {
 	struct paths_env paths;     /* option: NULL */
 	const char *no_color;       /* NO_COLOR */
 	const char *term;           /* TERM */
-	const char *colorterm;      /* COLORTERM; only woodshed draws */
+	const char *colorterm;      /* COLORTERM; only woodshed draws, so it alone reads these */
+	const char *terminfo_dirs;  /* TERMINFO_DIRS */
+	const char *tmux;           /* TMUX */
 	const char *locale;         /* LC_ALL, LC_CTYPE or LANG, the first that is set */
 	const char *program;        /* folder of the running program, globals_program() */
 	const char *xdg_cache_home; /* XDG_CACHE_HOME */

@@ -1,10 +1,13 @@
 /* Every action of the workstation, once: its name, what it takes, its help, and
  * the keys that call it.  Keys, the `:` line and the help screen read this. */
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "library/base/clock.h"
 #include "library/db.h"
+#include "tui/listen.h"
 #include "tui/ws.h"
 
 /* ---- what they do ------------------------------------------------------- */
@@ -85,7 +88,7 @@ static void do_screen(struct ws *ws, const char *args)
 
 	for (int i = 0; i < N_SCREENS; i++)
 		if (!strcmp(args, names[i])) {
-			ws_show(ws, (enum screen)i);
+			ws_show(ws, (enum ws_screen)i);
 			return;
 		}
 	ws_say(ws, "there is no screen '%.40s'; there are library, queue and help", args);
@@ -260,8 +263,9 @@ static void do_tag(struct ws *ws, const char *args)
 		ws_input(ws, INPUT_COMMAND, "tag ");
 }
 
-static void undo(struct ws *ws, int (*change)(struct db *, struct arena *, const char **, struct err *),
-	const char *what, const char *none)
+static void undo(struct ws *ws,
+	int (*change)(struct db *, struct arena *, const char **, struct err *), const char *what,
+	const char *none)
 {
 	struct arena a = {0};
 	struct err e = {0};
@@ -285,6 +289,75 @@ static void do_undo(struct ws *ws, const char *args)
 static void do_redo(struct ws *ws, const char *args)
 {
 	undo(ws, takes_redo, "done again", "there is nothing to do again");
+}
+
+/* ---- listening */
+
+static void play_selected(struct ws *ws)
+{
+	const struct take *t = view_library_selected(ws);
+	struct str path = {0};
+	struct err e = {0};
+
+	if (!t)
+		return;
+	str_printf(&path, "%s/%s", ws->library, t->file);
+	str_clear(&ws->title);
+	str_add(&ws->title, t->prompt);
+	if (listen_play(ws->listen, str_get(&path), t->id, &e))
+		ws_fail(ws, &e);
+	ws->dirty |= DIRTY_NOW;
+	str_done(&path);
+}
+
+/* Another take under the cursor is played; the same one is paused, or goes on. */
+static void do_play(struct ws *ws, const char *args)
+{
+	const struct take *t = view_library_selected(ws);
+	struct listen_view v;
+
+	listen_read(ws->listen, &v);
+	if (ws->screen == SCREEN_LIBRARY && t && t->id != v.take)
+		play_selected(ws);
+	else
+		listen_pause(ws->listen);
+	ws->dirty |= DIRTY_NOW;
+}
+
+static void do_play_take(struct ws *ws, const char *args)
+{
+	play_selected(ws);
+}
+
+static void do_stop(struct ws *ws, const char *args)
+{
+	listen_stop(ws->listen);
+	ws->dirty |= DIRTY_NOW;
+}
+
+static void do_seek(struct ws *ws, const char *args)
+{
+	double by;
+
+	if (!parse_f64(args, &by) || fabs(by) > 1e6) {
+		ws_say(ws, "'%.40s' is no number of seconds, such as 5 or -5", args);
+		ws->is_error = true;
+		return;
+	}
+	listen_seek(ws->listen, by);
+	ws->dirty |= DIRTY_NOW;
+}
+
+static void do_volume(struct ws *ws, const char *args)
+{
+	int64_t by;
+
+	if (!number(ws, args, -100, 100, &by))
+		return;
+	ws->percent += (int)by;
+	ws->percent = ws->percent < 0 ? 0 : ws->percent > 100 ? 100 : ws->percent;
+	listen_volume(ws->listen, ws->percent);
+	ws->dirty |= DIRTY_NOW;
 }
 
 /* ---- jobs */
@@ -372,7 +445,8 @@ static const struct command {
 	{"command", "[TEXT]", "type a command", do_command, false},
 	{"filter", "[FILTER]", "narrow the list while you type", do_filter, false},
 	{"clear", "", "clear message and filter", do_clear, false},
-	{"sort", "[ORDER]", "newest, oldest, rating, length, loudest; the next one", do_sort, false},
+	{"sort", "[ORDER]", "newest, oldest, rating, length, loudest; the next one", do_sort,
+		false},
 	{"new", "[TEXT]", "type a prompt and queue it", do_new, false},
 	{"edit", "", "a new prompt from this take's", do_edit, false},
 	{"queue", "PROMPT", "queue a prompt with the default model", do_queue, false},
@@ -383,6 +457,11 @@ static const struct command {
 	{"trash", "", "move the take to the trash", do_trash, false},
 	{"undo", "", "take the last change back", do_undo, false},
 	{"redo", "", "do it again", do_redo, false},
+	{"play", "", "play this take; the one that is played: pause, go on", do_play, false},
+	{"play-take", "", "play this take from its beginning", do_play_take, false},
+	{"stop", "", "stop", do_stop, false},
+	{"seek", "SECONDS", "go forward, or back by a negative number", do_seek, true},
+	{"volume", "PERCENT", "louder, or softer by a negative number", do_volume, true},
 	{"cancel", "", "cancel the job", do_cancel, false},
 	{"retry", "", "queue the job again", do_retry, false},
 	{"raise", "", "the job goes before the one above", do_raise, false},
@@ -424,6 +503,16 @@ static const struct binding {
 	{ON_LIBRARY, "t", "tag"},
 	{ON_LIBRARY, "D", "trash"},
 	{ON_LIBRARY, "<Del>", "trash"},
+	{ON_ANY, "<Space>", "play"},
+	{ON_LIBRARY, "<Enter>", "play-take"},
+	{ON_ANY, "s", "stop"},
+	{ON_ANY, ",", "seek -5"},
+	{ON_ANY, ".", "seek 5"},
+	{ON_ANY, "<lt>", "seek -30"},
+	{ON_ANY, ">", "seek 30"},
+	{ON_ANY, "+", "volume 5"},
+	{ON_ANY, "=", "volume 5"},
+	{ON_ANY, "-", "volume -5"},
 	{ON_ANY, "u", "undo"},
 	{ON_ANY, "^R", "redo"},
 	{ON_QUEUE, "x", "cancel"},
@@ -476,19 +565,21 @@ void commands_run(struct ws *ws, const char *text)
 	if (c)
 		ws_say(ws, "%s wants %s: %s", c->name, c->args, c->help);
 	else
-		ws_say(ws, "there is no command '%.*s'; ? lists them", (int)(n < 40 ? n : 40), text);
+		ws_say(ws, "there is no command '%.*s'; ? lists them", (int)(n < 40 ? n : 40),
+			text);
 	ws->is_error = true;
 }
 
 /* ---- keys --------------------------------------------------------------- */
 
-static bool holds_on(const struct binding *b, enum screen screen)
+static bool holds_on(const struct binding *b, enum ws_screen screen)
 {
 	return b->on & (ON_ANY | 1u << screen);
 }
 
 /* A screen's own keys come before those of all. */
-static const struct binding *match(enum screen screen, const struct chord *typed, bool *ret_begins)
+static const struct binding *match(
+	enum ws_screen screen, const struct chord *typed, bool *ret_begins)
 {
 	const struct binding *found = NULL;
 
@@ -531,7 +622,7 @@ static const struct command *command_of(const struct binding *b)
 }
 
 /* The keys that call the very same as `b` does. */
-static const char *all_keys(const struct binding *b, enum screen screen, struct arena *a)
+static const char *all_keys(const struct binding *b, enum ws_screen screen, struct arena *a)
 {
 	struct str keys = {0};
 	const char *text;
@@ -544,7 +635,7 @@ static const char *all_keys(const struct binding *b, enum screen screen, struct 
 	return text;
 }
 
-static bool is_first(const struct binding *b, enum screen screen)
+static bool is_first(const struct binding *b, enum ws_screen screen)
 {
 	for (const struct binding *before = bindings; before < b; before++)
 		if (holds_on(before, screen) && !strcmp(before->command, b->command))
@@ -552,15 +643,20 @@ static bool is_first(const struct binding *b, enum screen screen)
 	return true;
 }
 
-size_t commands_help(enum screen screen, struct arena *a, const struct help_line **ret)
+size_t commands_help(enum ws_screen screen, struct arena *a, const struct help_line **ret)
 {
 	struct help_line *lines = ARENA_ARRAY(a, struct help_line, N_BINDINGS + N_COMMANDS);
 	size_t n = 0;
 
-	for (size_t i = 0; i < N_BINDINGS; i++)
-		if (holds_on(&bindings[i], screen) && is_first(&bindings[i], screen))
-			lines[n++] = (struct help_line){all_keys(&bindings[i], screen, a),
-				bindings[i].command, command_of(&bindings[i])->help};
+	/* The screen's own keys first. */
+	for (size_t i = 0; i < 2 * N_BINDINGS; i++) {
+		const struct binding *b = &bindings[i % N_BINDINGS];
+
+		if (!(b->on & ON_ANY) == (i < N_BINDINGS) && holds_on(b, screen) &&
+			is_first(b, screen))
+			lines[n++] = (struct help_line){
+				all_keys(b, screen, a), b->command, command_of(b)->help};
+	}
 	for (size_t i = 0; i < N_COMMANDS; i++) {
 		bool has_key = false;
 
@@ -568,17 +664,18 @@ size_t commands_help(enum screen screen, struct arena *a, const struct help_line
 			has_key |= command_of(&bindings[j]) == &table[i];
 		if (!has_key)
 			lines[n++] = (struct help_line){"",
-				arena_printf(a, "%s %s", table[i].name, table[i].args), table[i].help};
+				arena_printf(a, "%s %s", table[i].name, table[i].args),
+				table[i].help};
 	}
 	*ret = lines;
 	return n;
 }
 
-const char *commands_hints(enum screen screen)
+const char *commands_hints(enum ws_screen screen)
 {
 	switch (screen) {
 	case SCREEN_LIBRARY:
-		return "i new  / filter  r again  f favourite  D trash  u undo  3 queue  ? keys";
+		return "i new  Space play  / filter  r again  f favourite  D trash  u undo  ? keys";
 	case SCREEN_QUEUE:
 		return "x cancel  R retry  J K reorder  p pause  i new  1 library  ? keys";
 	default:

@@ -83,9 +83,8 @@ static size_t read_key(const char *s, size_t n, uint32_t *ret)
 	const char *end = memchr(s, '>', n);
 
 	if (s[0] == '<')
-		return end && in_brackets(s + 1, (size_t)(end - s - 1), ret)
-			       ? (size_t)(end - s + 1)
-			       : 0;
+		return end && in_brackets(s + 1, (size_t)(end - s - 1), ret) ? (size_t)(end - s + 1)
+									     : 0;
 	if (s[0] == '^' && n > 1) {
 		if (s[1] != '^' && (s[1] < 'A' || s[1] > 'Z'))
 			return 0;
@@ -114,7 +113,8 @@ int chord_parse(const char *text, struct chord *ret, struct err *e)
 				text);
 		if (ret->n == CHORD_MAX)
 			return err_set(e, ERR_ARG,
-				"a chord has at most %d keys; '%.40s' is too many", CHORD_MAX, text);
+				"a chord has at most %d keys; '%.40s' is too many", CHORD_MAX,
+				text);
 		ret->keys[ret->n++] = key;
 		text += used;
 		n -= used;

@@ -16,10 +16,10 @@ struct list {
  * space under the last row while rows are hidden above. */
 void list_resize(struct list *l, int64_t height);
 void list_set_count(struct list *l, int64_t n);
-void list_move(struct list *l, int64_t by);     /* by rows; stops at the ends */
-void list_go(struct list *l, int64_t to);       /* to a row; -1: the last */
-void list_page(struct list *l, double pages);   /* by pages, such as 0.5 or -1 */
-void list_centre(struct list *l);               /* the cursor's row in the middle */
+void list_move(struct list *l, int64_t by);      /* by rows; stops at the ends */
+void list_go(struct list *l, int64_t to);        /* to a row; -1: the last */
+void list_page(struct list *l, double pages);    /* by pages, such as 0.5 or -1 */
+void list_centre(struct list *l);                /* the cursor's row in the middle */
 int64_t list_at(const struct list *l, int line); /* row on that line of the window; -1: none */
 
 #endif

@@ -13,6 +13,7 @@
 #include "library/base/str.h"
 #include "library/globals.h"
 #include "tui/verbs.h"
+#include "tui/workstation.h"
 
 enum where {
 	HERE,
@@ -67,6 +68,8 @@ static struct environment read_environment(void)
 		.hf_endpoint = getenv("HF_ENDPOINT"),
 		.hf_token = getenv("HF_TOKEN"),
 		.colorterm = getenv("COLORTERM"),
+		.terminfo_dirs = getenv("TERMINFO_DIRS"),
+		.tmux = getenv("TMUX"),
 	};
 	static const char *const locales[] = {"LC_ALL", "LC_CTYPE", "LANG"};
 
@@ -142,9 +145,8 @@ static int run_engine(char **argv)
 	return 1;
 }
 
-/* What stands in for the workstation where there is no terminal, and until there
- * is a workstation: a take of the default model, in the library.  argv: options
- * before a verb. */
+/* What stands in for the workstation where there is no terminal: a take of the
+ * default model, in the library.  argv: options before a verb. */
 static int demonstrate(int argc, char **argv)
 {
 	char verb[] = "render", option[] = "--seconds", seconds[] = "10",
@@ -158,15 +160,18 @@ static int demonstrate(int argc, char **argv)
 		return 1;
 	memcpy(words, argv, (size_t)argc * sizeof(*words));
 	memcpy(words + argc, more, sizeof(more));
-	if (isatty(STDOUT_FILENO))
-		fprintf(stderr,
-			"The workstation is not part of this version; here is a take instead.\n"
-			"Your own: woodshed render \"%s\" --out song.wav; all verbs: woodshed "
-			"--help\n",
-			prompt);
 	status = run_engine(words);
 	free(words);
 	return status;
+}
+
+static int open_or_demonstrate(const struct globals *g, int argc, char **argv)
+{
+	const struct environment env = read_environment();
+
+	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+		return workstation_run(g, &env);
+	return demonstrate(argc, argv);
 }
 
 /* Whether `word` is among the options: before a "--". */
@@ -226,7 +231,7 @@ int main(int argc, char **argv)
 		printf("woodshed %s\n", woodshed_version);
 		status = finish_output();
 	} else if (!o.argc) {
-		status = g.help ? print_help() : demonstrate(argc, argv);
+		status = g.help ? print_help() : open_or_demonstrate(&g, argc, argv);
 	} else {
 		status = run_verb(&g, argv, o.argc, o.argv);
 	}

@@ -14,6 +14,9 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <curses.h>
+#include <term.h>
+
 #include "library/base/err.h"
 #include "tui/colors.h"
 #include "tui/keys.h"
@@ -49,8 +52,8 @@ static void catch_deadly(void)
 {
 	static char stack[STACK_BYTES];
 	const stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)};
-	struct sigaction act = {.sa_handler = on_deadly,
-		.sa_flags = (int)(SA_ONSTACK | SA_RESETHAND | SA_NODEFER)};
+	struct sigaction act = {
+		.sa_handler = on_deadly, .sa_flags = (int)(SA_ONSTACK | SA_RESETHAND | SA_NODEFER)};
 
 	sigaltstack(&alternate, NULL);
 	for (int i = 0; i < N_DEADLY; i++)
@@ -109,8 +112,7 @@ int terminal_open(const struct terminal_desc *d, struct err *e)
 {
 	int rc;
 
-	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) ||
-		tcgetattr(STDIN_FILENO, &the.before))
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &the.before))
 		return err_set(e, ERR_UNSUPPORTED,
 			"the workstation needs a terminal; the verbs (woodshed --help) need none");
 	divert_stderr(d->log_fd);
@@ -119,6 +121,14 @@ int terminal_open(const struct terminal_desc *d, struct err *e)
 		the.screen = NULL;
 		return_stderr();
 		return rc;
+	}
+	if (!cursor_address) {
+		terminal_close();
+		return err_set(e, ERR_UNSUPPORTED,
+			"this terminal cannot place its cursor (TERM is '%.40s'); set TERM to what "
+			"it "
+			"is, or use the verbs: woodshed --help",
+			d->env->term ? d->env->term : "");
 	}
 	set_modes(d->mouse);
 	catch_deadly(); /* after newterm(), which sets handlers of its own */

@@ -27,9 +27,8 @@ static int64_t list_lines(int64_t height)
 int view_library_load(struct ws *ws, int64_t height, struct err *e)
 {
 	struct library_view *v = &ws->takes;
-	struct takes_query q = {.filter = str_get(&v->filter.text),
-		.order = v->order,
-		.now_ms = clock_unix_ms()};
+	struct takes_query q = {
+		.filter = str_get(&v->filter.text), .order = v->order, .now_ms = clock_unix_ms()};
 	int64_t n = 0;
 	int rc = takes_count(ws->db, &q, &n, e);
 
@@ -65,9 +64,9 @@ static const char *when(int64_t unix_ms, char out[16])
 
 static const char *length(double seconds, char out[16])
 {
-	long long s = (long long)llround(seconds);
+	unsigned s = seconds < 1e6 ? (unsigned)lround(seconds) : 999999;
 
-	snprintf(out, 16, "%lld:%02lld", s / 60, s % 60);
+	snprintf(out, 16, "%u:%02u", s / 60, s % 60);
 	return out;
 }
 
@@ -106,7 +105,8 @@ static void draw_title(const struct ws *ws, int y, int width)
 	char count[64];
 	int n;
 
-	n = snprintf(count, sizeof(count), "%lld take%s ", (long long)v->list.n, v->list.n == 1 ? "" : "s");
+	n = snprintf(count, sizeof(count), "%lld take%s ", (long long)v->list.n,
+		v->list.n == 1 ? "" : "s");
 	paint(y, 0, width, ROLE_TITLE, "");
 	if (v->filter.text.n) {
 		paint(y, 0, 2, ROLE_PROMPT, " /");
@@ -142,9 +142,10 @@ static void draw_details(const struct take *t, int y, int width)
 
 static void draw_empty(const struct ws *ws, int y, int width)
 {
-	const char *text = ws->takes.filter.text.n
-				   ? "Nothing matches. Esc clears the filter."
-				   : "No takes yet. Press i, type what you want to hear, and Enter.";
+	const char *text =
+		ws->takes.filter.text.n
+			? "Nothing matches. Esc clears the filter."
+			: "No takes yet. Press i, type what you want to hear, and Enter.";
 
 	paint(y, 2, width - 2, ROLE_DIM, text);
 }
@@ -163,7 +164,7 @@ void view_library_draw(struct ws *ws, int y, int height, int width)
 		paint(y + 2 + i, 0, width, ROLE_TEXT, "");
 		if (row >= 0 && at >= 0 && at < (int64_t)v->n)
 			draw_row(&v->takes[at], y + 2 + i, width,
-				row == v->list.cursor ? ROLE_ROW_SELECTED
+				row == v->list.cursor  ? ROLE_ROW_SELECTED
 				: v->takes[at].missing ? ROLE_ROW_FAILED
 						       : ROLE_TEXT);
 	}

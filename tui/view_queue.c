@@ -76,9 +76,9 @@ void view_queue_draw(struct ws *ws, int y, int height, int width)
 		paint(y + 1 + i, 0, width, ROLE_TEXT, "");
 		if (row >= 0)
 			draw_row(&v->jobs[row], y + 1 + i, width,
-				row == v->list.cursor ? ROLE_ROW_SELECTED
+				row == v->list.cursor                   ? ROLE_ROW_SELECTED
 				: !strcmp(v->jobs[row].state, "failed") ? ROLE_ROW_FAILED
-								        : ROLE_TEXT);
+									: ROLE_TEXT);
 	}
 	if (!v->n && height > 2)
 		paint(y + 2, 2, width - 2, ROLE_DIM, "Nothing is queued. i begins a prompt.");

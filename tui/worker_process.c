@@ -16,7 +16,8 @@ enum { DELAY_MAX_S = 60 };
 
 int worker_process_start(struct worker_process *w, double now, struct err *e)
 {
-	char program[] = "woodshed-engine", verb[] = "worker", option[] = "--library", quiet[] = "--quiet";
+	char program[] = "woodshed-engine", verb[] = "worker", option[] = "--library",
+	     quiet[] = "--quiet";
 	char *argv[] = {program, quiet, option, (char *)w->library, verb, NULL};
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attributes;

@@ -8,6 +8,7 @@
 #include <curses.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "library/base/clock.h"
@@ -23,15 +25,18 @@
 #include "library/globals.h"
 #include "library/models.h"
 #include "tui/colors.h"
+#include "tui/listen.h"
 #include "tui/paint.h"
 #include "tui/terminal.h"
+#include "tui/text.h"
 #include "tui/verbs.h"
 #include "tui/ws.h"
 
 enum {
-	FOOT_LINES = 2,    /* message or line; hints */
+	FOOT_LINES = 2, /* message or line; hints */
 	LINES_FOR_HINTS = 5,
 	QUIET_MS = 50, /* the database is looked at so long after it changed, not at each write */
+	PLAYING_MS = 125,
 	RETRY_MS = 1000, /* a worker that died is started again; looked at so often */
 };
 
@@ -58,7 +63,7 @@ void ws_fail(struct ws *ws, struct err *e)
 	err_clear(e);
 }
 
-void ws_show(struct ws *ws, enum screen screen)
+void ws_show(struct ws *ws, enum ws_screen screen)
 {
 	if (screen == SCREEN_HELP && ws->screen != SCREEN_HELP) {
 		ws->help.of = ws->screen;
@@ -155,6 +160,7 @@ static void input_key(struct ws *ws, uint32_t key)
 		return;
 	ws->dirty |= DIRTY_FOOT;
 	if (ws->input == INPUT_FILTER) {
+		ws_say(ws, "%s", "");
 		line_edit_set(&ws->takes.filter, str_get(&ws->line.text));
 		list_go(&ws->takes.list, 0);
 		ws->takes.is_stale = true;
@@ -185,10 +191,11 @@ static void draw_tabs(const struct ws *ws, int width)
 		paint_right(0, x, width - x, ROLE_TAB, waiting);
 }
 
+static const char *const input_marks[] = {"", ":", "/", "prompt: "};
+
 static void draw_line(struct ws *ws, int y, int width)
 {
-	static const char *const marks[] = {"", ":", "/", "prompt: "};
-	const char *mark = marks[ws->input];
+	const char *mark = input_marks[ws->input];
 	int n = (int)strlen(mark);
 
 	paint(y, 0, n, ROLE_PROMPT, mark);
@@ -201,13 +208,45 @@ static void draw_foot(struct ws *ws, int y, int lines, int width)
 		draw_line(ws, y, width);
 	else
 		paint(y, 0, width, ws->is_error ? ROLE_ERROR : ROLE_MESSAGE, str_get(&ws->message));
-	if (lines > 1)
+	if (lines < 2)
+		return;
+	if (ws->input && ws->is_error) /* of the filter that is typed */
+		paint(y + 1, 0, width, ROLE_ERROR, str_get(&ws->message));
+	else
 		paint(y + 1, 0, width, ROLE_HINT_TEXT,
 			ws->input ? "Enter takes it  Esc leaves it" : commands_hints(ws->screen));
 }
 
+static void draw_now(struct ws *ws, int y, int width)
+{
+	struct str left = {0}, right = {0};
+	struct listen_view v;
+	int bar;
+
+	listen_read(ws->listen, &v);
+	paint(y, 0, width, ROLE_TEXT, "");
+	if (v.take) {
+		str_printf(&left, "%s %s",
+			v.is_playing   ? "\u25b6"
+			: v.is_loading ? "\u2026"
+				       : "\u2016",
+			str_get(&ws->title));
+		str_printf(&right, " %u:%02u / %u:%02u  vol %d%s%s", (unsigned)v.position_s / 60,
+			(unsigned)v.position_s % 60, (unsigned)v.length_s / 60,
+			(unsigned)v.length_s % 60, ws->percent, v.n_underruns ? "  underruns" : "",
+			v.no_device ? "  (no sound device)" : "");
+	}
+	bar = width - 32 - (int)right.n;
+	paint(y, 0, bar > 8 ? 32 : width - (int)right.n, ROLE_ROW_PLAYING, str_get(&left));
+	if (bar > 8 && v.take)
+		paint_bar(y, 32, bar, v.length_s > 0 ? v.position_s / v.length_s : 0);
+	paint_right(y, width - (int)right.n, (int)right.n, ROLE_TEXT, str_get(&right));
+	str_done(&left);
+	str_done(&right);
+}
+
 struct layout {
-	int tabs, body, foot; /* lines of each */
+	int tabs, body, now, foot; /* lines of each */
 };
 
 /* What a terminal of that height has room for: the body first. */
@@ -217,8 +256,30 @@ static struct layout layout_of(int lines)
 
 	l.foot = lines >= LINES_FOR_HINTS ? FOOT_LINES : lines >= 2;
 	l.tabs = lines >= LINES_FOR_HINTS + 2;
-	l.body = lines - l.foot - l.tabs;
+	l.now = lines >= LINES_FOR_HINTS + 1;
+	l.body = lines - l.foot - l.tabs - l.now;
 	return l;
+}
+
+/* Where one types; else on the selected row, for those who read the screen by ear. */
+static void place_cursor(const struct ws *ws, const struct layout *l)
+{
+	const struct list *list = ws->screen == SCREEN_LIBRARY ? &ws->takes.list
+				  : ws->screen == SCREEN_QUEUE ? &ws->queue.list
+							       : &ws->help.list;
+	int heads = ws->screen == SCREEN_LIBRARY ? 2 : 1;
+
+	curs_set(ws->input ? 1 : 0);
+	if (ws->input) {
+		struct str before = {0};
+
+		str_add_n(&before, str_get(&ws->line.text), ws->line.at);
+		move(l->tabs + l->body + l->now,
+			(int)strlen(input_marks[ws->input]) + (int)text_cells(str_get(&before)));
+		str_done(&before);
+	} else {
+		move(l->tabs + heads + (int)(list->cursor - list->top), 0);
+	}
 }
 
 static void load(struct ws *ws, int height)
@@ -251,9 +312,12 @@ static void draw(struct ws *ws)
 		draw_tabs(ws, COLS);
 	if (ws->dirty & DIRTY_BODY)
 		views[ws->screen](ws, l.tabs, l.body, COLS);
+	if (ws->dirty & DIRTY_NOW && l.now)
+		draw_now(ws, l.tabs + l.body, COLS);
 	if (ws->dirty & DIRTY_FOOT && l.foot)
-		draw_foot(ws, l.tabs + l.body, l.foot, COLS);
+		draw_foot(ws, l.tabs + l.body + l.now, l.foot, COLS);
 	ws->dirty = 0;
+	place_cursor(ws, &l);
 	refresh();
 }
 
@@ -268,8 +332,7 @@ static void employ(struct ws *ws)
 
 	if (!ws->n_waiting || ws->queue.is_paused || ws->worker.pid)
 		return;
-	if (workers_recover(ws->db, clock_unix_ms(), &n, &e) ||
-		workers_count(ws->db, &alive, &e) ||
+	if (workers_recover(ws->db, clock_unix_ms(), &n, &e) || workers_count(ws->db, &alive, &e) ||
 		(!alive && worker_process_start(&ws->worker, clock_now(), &e)))
 		ws_fail(ws, &e);
 }
@@ -320,14 +383,31 @@ static void drain(int fd)
 		;
 }
 
+static void go_on_listening(struct ws *ws)
+{
+	struct err e = {0};
+
+	if (listen_work(ws->listen, &e))
+		ws_fail(ws, &e);
+	ws->dirty |= DIRTY_NOW;
+}
+
 static void wait_for_work(struct ws *ws, const struct waits *w)
 {
 	bool will_retry = ws->n_waiting && !ws->worker.pid && !ws->queue.is_paused;
-	struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
-		{.fd = w->watch, .events = POLLIN}, {.fd = w->signals, .events = POLLIN}};
+	struct listen_view v;
+	int sound[2];
 
-	if (poll(fds, 3, will_retry ? RETRY_MS : -1) < 0)
+	listen_read(ws->listen, &v);
+	listen_fds(ws->listen, sound);
+	struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+		{.fd = w->watch, .events = POLLIN}, {.fd = w->signals, .events = POLLIN},
+		{.fd = sound[0], .events = POLLIN}, {.fd = sound[1], .events = POLLIN}};
+
+	if (poll(fds, 5, v.is_playing ? PLAYING_MS : will_retry ? RETRY_MS : -1) < 0)
 		return; /* a signal: of a resize, say */
+	if (v.is_playing || v.is_loading || fds[3].revents || fds[4].revents)
+		go_on_listening(ws);
 	if (fds[0].revents & (POLLHUP | POLLERR))
 		ws->has_ended = true;
 	if (fds[1].revents) {
@@ -368,14 +448,14 @@ static int open_log(const char *library, struct arena *a)
 		0600);
 }
 
-static struct waits open_waits(const char *library, struct arena *a)
+static struct waits open_waits(const char *library)
 {
 	struct waits w = {inotify_init1(IN_NONBLOCK | IN_CLOEXEC), -1};
 	sigset_t child;
 
-	/* The log is there as soon as the database is open. */
+	/* The folder: the database's log comes and goes in it. */
 	if (w.watch >= 0)
-		inotify_add_watch(w.watch, arena_printf(a, "%s/library.db-wal", library), IN_MODIFY);
+		inotify_add_watch(w.watch, library, IN_MODIFY);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, NULL);
@@ -403,11 +483,16 @@ static int open_all(struct ws *ws, struct err *e)
 	ws->version = -1;
 	ws->takes.is_stale = true;
 	ws->dirty = DIRTY_ALL;
-	return 0;
+	ws->percent = 100;
+	return listen_open(ws->worker.log_fd, &ws->listen, e);
 }
 
 static void close_all(struct ws *ws)
 {
+	listen_close(ws->listen);
+	if (ws->worker.log_fd > 0)
+		close(ws->worker.log_fd);
+	str_done(&ws->title);
 	db_close(ws->db);
 	arena_done(&ws->takes.page);
 	arena_done(&ws->queue.page);
@@ -423,9 +508,10 @@ static int show(struct ws *ws, struct err *e)
 	const struct colors_env env = {.term = ws->env->term,
 		.colorterm = ws->env->colorterm,
 		.terminfo_dirs = ws->env->terminfo_dirs,
-		.entries = paths_shared(ws->env->program, "terminfo", &ws->arena),
+		.tmux = ws->env->tmux,
+		.entries = paths_shared(ws->env->program, "themes/terminfo", &ws->arena),
 		.is_mono = !globals_has_color(ws->globals, ws->env, true)};
-	struct waits w = open_waits(ws->library, &ws->arena);
+	struct waits w = open_waits(ws->library);
 	struct colors *colors;
 	int rc = terminal_open(&(struct terminal_desc){&env, ws->worker.log_fd, true}, e);
 
@@ -434,6 +520,8 @@ static int show(struct ws *ws, struct err *e)
 		colors_fill(colors, stdscr, ROLE_TEXT);
 		paint_with(colors);
 		run(ws, &w);
+		listen_close(ws->listen); /* sound libraries print: while stderr is the log's */
+		ws->listen = NULL;
 		paint_with(NULL);
 		colors_close(colors);
 		terminal_close();
@@ -449,7 +537,10 @@ int workstation_run(const struct globals *g, const struct environment *env)
 {
 	struct ws ws = {.globals = g, .env = env};
 	struct err e = {0};
-	int rc = open_all(&ws, &e);
+	int rc;
+
+	setlocale(LC_CTYPE, ""); /* what is a character; numbers stay as they are */
+	rc = open_all(&ws, &e);
 
 	if (!rc)
 		rc = show(&ws, &e);

@@ -24,16 +24,18 @@
 
 struct db;
 struct environment;
+struct listen;
 struct globals;
 
-enum screen { SCREEN_LIBRARY, SCREEN_QUEUE, SCREEN_HELP, N_SCREENS };
+enum ws_screen { SCREEN_LIBRARY, SCREEN_QUEUE, SCREEN_HELP, N_SCREENS };
 
 /* What is to be drawn again. */
 enum {
 	DIRTY_TABS = 1,
 	DIRTY_BODY = 2,
 	DIRTY_FOOT = 4, /* message or line, hints */
-	DIRTY_ALL = 7,
+	DIRTY_NOW = 8,  /* what is played */
+	DIRTY_ALL = 15,
 };
 
 /* A line that is typed at the foot of the screen. */
@@ -60,7 +62,7 @@ struct queue_view {
 
 struct help_view {
 	struct list list;
-	enum screen of; /* the screen it was asked for on */
+	enum ws_screen of; /* the screen it was asked for on */
 };
 
 struct ws {
@@ -70,11 +72,11 @@ struct ws {
 	struct db *db;
 	struct arena arena;
 
-	enum screen screen;
+	enum ws_screen screen;
 	unsigned dirty;
 	bool has_ended;
 	struct str message;
-	bool is_error; /* the message */
+	bool is_error;      /* the message */
 	struct chord typed; /* of a chord that is not complete */
 	enum input_kind input;
 	struct line_edit line;
@@ -84,8 +86,12 @@ struct ws {
 	struct queue_view queue;
 	struct help_view help;
 
+	struct listen *listen;
+	struct str title; /* of the take that is played */
+	int percent;      /* volume */
+
 	struct worker_process worker;
-	int64_t version; /* db_version() of what is drawn */
+	int64_t version;   /* db_version() of what is drawn */
 	int64_t n_waiting; /* jobs that nobody has done */
 };
 
@@ -94,7 +100,7 @@ struct ws {
 void ws_say(struct ws *ws, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Shows the error, and clears it. */
 void ws_fail(struct ws *ws, struct err *e);
-void ws_show(struct ws *ws, enum screen screen);
+void ws_show(struct ws *ws, enum ws_screen screen);
 void ws_input(struct ws *ws, enum input_kind kind, const char *text);
 /* The database was changed: by us, or by somebody else. */
 void ws_changed(struct ws *ws);
@@ -108,9 +114,9 @@ void commands_run(struct ws *ws, const char *text);
 struct help_line {
 	const char *keys, *command, *text;
 };
-size_t commands_help(enum screen screen, struct arena *a, const struct help_line **ret);
+size_t commands_help(enum ws_screen screen, struct arena *a, const struct help_line **ret);
 /* "Enter open  / filter ...": the likeliest of a screen. */
-const char *commands_hints(enum screen screen);
+const char *commands_hints(enum ws_screen screen);
 
 /* ---- views -------------------------------------------------------------- */
 

@@ -1,0 +1,219 @@
+#!/bin/sh
+# The workstation as somebody uses it, inside tmux: a first take from a prompt,
+# the list, the queue, sizes down to one cell, and every way to end.
+#	workstation.sh WOODSHED FIXTURES
+# shellcheck disable=SC2317,SC2086 # functions are called by check
+set -u
+woodshed=$(realpath "$1")
+fixtures=$(realpath "$2")
+command -v tmux >/dev/null 2>&1 || { echo '1..0 # SKIP there is no tmux'; exit 0; }
+
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/woodshed-tui.XXXXXX") || exit 99
+export LC_ALL=C.UTF-8 TMUX_TMPDIR="$scratch" WOODSHED_LIBRARY="$scratch/library"
+export HF_HOME="$scratch/huggingface" XDG_CONFIG_HOME="$scratch/config"
+unset TMUX NO_COLOR COLORTERM TERMINFO TERMINFO_DIRS XDG_DATA_HOME
+n_tests=0
+n_failed=0
+
+t()
+{
+	tmux -u -L workstation -f /dev/null "$@"
+}
+
+finish()
+{
+	t kill-server 2>/dev/null
+	rm -rf "$scratch"
+	exit "$1"
+}
+trap 'finish 99' INT TERM HUP
+
+shot()
+{
+	t capture-pane -p -t t 2>/dev/null
+}
+
+# Ten seconds for a text to be seen.
+sees()
+{
+	i=0
+	until shot | grep -qF -- "$1"; do
+		i=$((i + 1))
+		[ $i -lt 200 ] || return 1
+		sleep 0.05
+	done
+}
+
+check()
+{
+	n_tests=$((n_tests + 1))
+	name=$1
+	shift
+	if "$@"; then
+		echo "ok $n_tests - $name"
+	else
+		n_failed=$((n_failed + 1))
+		echo "not ok $n_tests - $name"
+		echo "failed: $*" | sed 's/^/# /'
+		shot | sed 's/^/# /'
+	fi
+}
+
+keys()
+{
+	t send-keys -t t "$@"
+}
+
+typed()
+{
+	t send-keys -t t -l -- "$1"
+}
+
+# start COLUMNS ROWS [TERM]: a shell, and in it the workstation.
+start()
+{
+	t kill-server 2>/dev/null
+	while t has-session 2>/dev/null; do
+		sleep 0.05
+	done
+	t new-session -d -x "$1" -y "$2" -s t "env PS1='\$ ' TERM=${3:-tmux-256color} bash --norc" \
+		\; set -g status off \; set -sg escape-time 0
+	sees '$' && typed "$woodshed 2>$scratch/err" && keys Enter
+}
+
+# The shell is back, and tells the status when it is asked.
+has_left()
+{
+	i=0
+	until [ "$(t display -p -t t '#{pane_current_command}')" = bash ]; do
+		i=$((i + 1))
+		[ $i -lt 200 ] || return 1
+		sleep 0.05
+	done
+	# shellcheck disable=SC2016 # for the other shell
+	typed 'echo "left $?"' && keys Enter && sees "left $1"
+}
+
+# What the terminal is left with: the shell's screen, a cursor, no mouse.
+is_restored()
+{
+	has_left "$1" || return 1
+	modes=$(t display -p -t t '#{alternate_on} #{cursor_flag} #{keypad_flag} #{mouse_any_flag}')
+	[ "$modes" = '0 1 0 0' ]
+}
+
+workstation_pid()
+{
+	pgrep -f "^$woodshed" | head -n 1
+}
+
+mkdir -p "$WOODSHED_LIBRARY/models"
+cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/mono"
+"$woodshed" models --default mono >/dev/null
+
+# ---- a first take ---------------------------------------------------------------
+
+start 80 24
+check 'an empty library says what to do' sees 'No takes yet. Press i'
+keys i
+check 'a line to type on' sees 'prompt:'
+typed 'slow piano'
+check 'what is typed is seen' sees 'prompt: slow piano'
+keys Enter
+check 'the take is there' sees ' 1 take'
+check 'with its prompt and model' sees 'slow piano'
+check 'and what it is' sees '32000 Hz mono'
+check 'and in the library' test "$("$woodshed" takes --json | wc -l)" = 1
+keys f
+check 'a favourite' sees ' *  slow'
+check 'said so' sees 'favourite · u takes it back'
+keys u
+check 'taken back' sees 'taken back: favourite'
+keys D
+check 'the trash takes it' sees ' 0 takes'
+keys u
+check 'and gives it back' sees ' 1 take'
+keys 3
+check 'the queue' sees 'done'
+keys '?'
+check 'the keys of the queue' sees 'cancel the job'
+keys q q
+keys 1 i
+typed 'a b 日本'
+keys Enter
+check 'wide text' sees 'a b 日本'
+check 'two takes' sees ' 2 takes'
+
+# ---- the filter -----------------------------------------------------------------
+
+keys /
+typed piano
+check 'narrows while one types' sees ' 1 take'
+keys Escape
+check 'as it was, after Esc' sees ' 2 takes'
+keys /
+typed 'dur>9'
+keys Enter
+check 'nothing matches' sees 'Nothing matches'
+keys Escape
+check 'cleared' sees ' 2 takes'
+keys /
+typed 'nonsense:3'
+check 'a wrong filter is told' sees 'a filter knows no'
+keys Escape
+check 'and harmless' sees 'i new'
+sleep 0.2 # Esc and a key at once are Alt and the key
+keys :
+typed 'frobnicate'
+keys Enter
+check 'no such command' sees "there is no command 'frobnicate'"
+
+# ---- another program changes the library ------------------------------------------
+
+"$woodshed" render -m mono -s 0.5 'from elsewhere' >/dev/null 2>&1
+check 'a take that another program made' sees 'from elsewhere'
+
+# ---- sizes ------------------------------------------------------------------------
+
+for size in '160 48' '40 10' '20 3' '5 2' '1 1' '3 30' '250 5' '80 24'; do
+	t resize-window -t t -x "${size% *}" -y "${size#* }"
+	keys j k G g g PageDown
+	sleep 0.2
+done
+check 'after all sizes down to one cell' sees ' 3 takes'
+
+# ---- ends -------------------------------------------------------------------------
+
+keys q
+check 'q leaves, the terminal is as it was' is_restored 0
+check 'nothing on stderr' test ! -s "$scratch/err"
+
+for number in 15 1 11; do
+	start 80 24
+	sees ' 3 takes' && kill -$number "$(workstation_pid)"
+	check "the terminal after signal $number" is_restored $((128 + number))
+done
+
+start 80 24
+sees ' 3 takes' && keys C-z
+check 'Ctrl-Z' is_restored 148
+typed fg
+keys Enter
+check 'and fg' sees ' 3 takes'
+keys Q
+check 'Q leaves' is_restored 0
+
+for term in xterm-256color screen linux vt100; do
+	start 80 24 $term
+	check "TERM=$term" sees ' 3 takes'
+	keys Q
+	check 'and its end' has_left 0
+done
+for term in no-such-terminal dumb; do
+	start 80 24 $term
+	check "TERM=$term is refused" has_left 1
+	check 'with a remedy' grep -q TERM "$scratch/err"
+done
+
+echo "1..$n_tests"
+finish $((n_failed > 0))
