@@ -14,9 +14,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include <curses.h>
-#include <term.h>
-
 #include "library/base/err.h"
 #include "tui/colors.h"
 #include "tui/keys.h"
@@ -122,7 +119,7 @@ int terminal_open(const struct terminal_desc *d, struct err *e)
 		return_stderr();
 		return rc;
 	}
-	if (!cursor_address) {
+	if (!tigetstr("cup")) {
 		terminal_close();
 		return err_set(e, ERR_UNSUPPORTED,
 			"this terminal cannot place its cursor (TERM is '%.40s'); set TERM to what "
