@@ -11,6 +11,8 @@ command -v tmux >/dev/null 2>&1 || { echo '1..0 # SKIP there is no tmux'; exit 0
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/woodshed-tui.XXXXXX") || exit 99
 export LC_ALL=C.UTF-8 TMUX_TMPDIR="$scratch" WOODSHED_LIBRARY="$scratch/library"
 export HF_HOME="$scratch/huggingface" XDG_CONFIG_HOME="$scratch/config"
+# Not libgpm, which ncurses loads for TERM=linux: it loses ten bytes.
+export NCURSES_GPM_TERMS=none
 unset TMUX NO_COLOR COLORTERM TERMINFO TERMINFO_DIRS XDG_DATA_HOME
 n_tests=0
 n_failed=0
