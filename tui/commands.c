@@ -7,6 +7,7 @@
 
 #include "library/base/clock.h"
 #include "library/db.h"
+#include "library/filters.h"
 #include "tui/listen.h"
 #include "tui/ws.h"
 
@@ -127,6 +128,53 @@ static void do_filter(struct ws *ws, const char *args)
 	str_clear(&ws->before);
 	str_add(&ws->before, str_get(&ws->takes.filter.text));
 	ws_input(ws, INPUT_FILTER, str_get(&ws->takes.filter.text));
+}
+
+static void do_save_filter(struct ws *ws, const char *args)
+{
+	struct err e = {0};
+
+	if (filters_save(ws->db, args, str_get(&ws->takes.filter.text), clock_unix_ms(), &e))
+		ws_fail(ws, &e);
+	else
+		ws_say(ws, "saved; F and %s brings it back", args);
+}
+
+static void do_forget_filter(struct ws *ws, const char *args)
+{
+	struct err e = {0};
+
+	if (filters_remove(ws->db, args, &e))
+		ws_fail(ws, &e);
+	else
+		ws_say(ws, "forgotten");
+}
+
+/* Without a name: which there are, and a line to name one. */
+static void do_saved_filter(struct ws *ws, const char *args)
+{
+	struct arena a = {0};
+	struct saved_filter *list;
+	struct str names = {0};
+	const char *text = NULL;
+	struct err e = {0};
+	size_t n = 0;
+
+	if (*args ? filters_get(ws->db, args, &a, &text, &e)
+		  : filters_list(ws->db, &a, &list, &n, &e)) {
+		ws_fail(ws, &e);
+	} else if (text) {
+		do_filter(ws, text);
+	} else if (!n) {
+		ws_say(ws, "no filter is saved; :save-filter NAME keeps the one that is set");
+	} else {
+		for (size_t i = 0; i < n; i++)
+			str_printf(&names, " %s", list[i].name);
+		ws_input(ws, INPUT_COMMAND, "saved-filter ");
+		ws_say(ws, "saved:%s", str_get(&names));
+	}
+	str_done(&names);
+	arena_done(&a);
 }
 
 static void do_clear(struct ws *ws, const char *args)
@@ -444,6 +492,9 @@ static const struct command {
 	{"quit", "", "leave woodshed; jobs go on", do_quit, false},
 	{"command", "[TEXT]", "type a command", do_command, false},
 	{"filter", "[FILTER]", "narrow the list while you type", do_filter, false},
+	{"saved-filter", "[NAME]", "a filter that was saved", do_saved_filter, false},
+	{"save-filter", "NAME", "save the filter that is set", do_save_filter, true},
+	{"forget-filter", "NAME", "forget a filter that was saved", do_forget_filter, true},
 	{"clear", "", "clear message and filter", do_clear, false},
 	{"sort", "[ORDER]", "newest, oldest, rating, length, loudest; the next one", do_sort,
 		false},
@@ -494,6 +545,7 @@ static const struct binding {
 	{ON_ANY, "<End>", "last"},
 	{ON_ANY, "zz", "centre"},
 	{ON_LIBRARY, "/", "filter"},
+	{ON_LIBRARY, "F", "saved-filter"},
 	{ON_ANY, "<Esc>", "clear"},
 	{ON_LIBRARY, "S", "sort"},
 	{ON_ANY, "i", "new"},

@@ -77,6 +77,7 @@ void ws_show(struct ws *ws, enum ws_screen screen)
 void ws_input(struct ws *ws, enum input_kind kind, const char *text)
 {
 	ws->input = kind;
+	ws_say(ws, "%s", "");
 	line_edit_set(&ws->line, text);
 	ws->dirty |= DIRTY_FOOT;
 }
@@ -210,8 +211,9 @@ static void draw_foot(struct ws *ws, int y, int lines, int width)
 		paint(y, 0, width, ws->is_error ? ROLE_ERROR : ROLE_MESSAGE, str_get(&ws->message));
 	if (lines < 2)
 		return;
-	if (ws->input && ws->is_error) /* of the filter that is typed */
-		paint(y + 1, 0, width, ROLE_ERROR, str_get(&ws->message));
+	if (ws->input && ws->message.n) /* what the line is about, or what is wrong with it */
+		paint(y + 1, 0, width, ws->is_error ? ROLE_ERROR : ROLE_MESSAGE,
+			str_get(&ws->message));
 	else
 		paint(y + 1, 0, width, ROLE_HINT_TEXT,
 			ws->input ? "Enter takes it  Esc leaves it" : commands_hints(ws->screen));

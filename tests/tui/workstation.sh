@@ -157,8 +157,19 @@ keys /
 typed 'dur>9'
 keys Enter
 check 'nothing matches' sees 'Nothing matches'
+keys :
+typed 'save-filter long'
+keys Enter
+check 'a filter is saved' sees 'saved; F and long'
 keys Escape
 check 'cleared' sees ' 2 takes'
+keys F
+check 'which are saved' sees 'saved: long'
+typed long
+keys Enter
+check 'set again' sees 'Nothing matches'
+keys Escape
+check 'cleared again' sees ' 2 takes'
 keys /
 typed 'nonsense:3'
 check 'a wrong filter is told' sees 'a filter knows no'
