@@ -1,6 +1,10 @@
 /* The database: opening what is there, refusing what is not ours. */
 #include "tests/unit/scratch.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +17,27 @@
 #include "library/base/arena.h"
 #include "library/base/err.h"
 #include "library/db.h"
+
+/* The linker puts this in the place of the program's fcntl() (meson.build), not of
+ * SQLite's: a file system without locks, as some mounted from a network are. */
+static bool has_no_locks;
+int __real_fcntl64(int fd, int command, ...);
+int __wrap_fcntl64(int fd, int command, ...);
+
+int __wrap_fcntl64(int fd, int command, ...)
+{
+	va_list ap;
+	void *value;
+
+	va_start(ap, command);
+	value = va_arg(ap, void *);
+	va_end(ap);
+	if (has_no_locks && command == F_SETLK) {
+		errno = ENOLCK;
+		return -1;
+	}
+	return __real_fcntl64(fd, command, value);
+}
 
 static struct db *must_open(void **state)
 {
@@ -82,6 +107,19 @@ static void one_from_the_future(void **state)
 	db_close(must_open(state));
 	raw(state, "PRAGMA user_version = 99");
 	refuses(state, ERR_UNSUPPORTED, "newer woodshed");
+}
+
+static void one_without_locks(void **state)
+{
+	struct err e = {0};
+	struct db *db;
+
+	has_no_locks = true;
+	assert_int_equal(db_open(*state, &db, &e), ERR_IO);
+	has_no_locks = false;
+	assert_error(e, ERR_IO, "has no locks");
+	assert_int_equal(scratch_count(*state), 0); /* nothing was made */
+	db_close(must_open(state));
 }
 
 static void one_of_another_program(void **state)
@@ -267,6 +305,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_new_one),
+		TEST(one_without_locks),
 		TEST(one_from_the_future),
 		TEST(one_of_another_program),
 		TEST(one_that_is_none),
