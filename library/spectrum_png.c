@@ -27,6 +27,7 @@
 
 #include "library/base/arena.h"
 #include "library/base/err.h"
+#include "library/base/line.h"
 #include "library/base/str.h"
 #include "library/globals.h"
 #include "library/spectrum.h"
@@ -283,19 +284,6 @@ static int encode(const struct canvas *c, struct bytes *b, struct err *e)
 	return is_done ? 0 : err_set(e, ERR_NOMEM, "not enough memory for the picture; free some");
 }
 
-/* 0, or an errno. */
-static int write_all(int fd, const struct bytes *b)
-{
-	for (size_t n = 0; n < b->n;) {
-		ssize_t k = write(fd, b->data + n, b->n - n);
-
-		if (k < 0 && errno != EINTR)
-			return errno;
-		n += k > 0 ? (size_t)k : 0;
-	}
-	return fsync(fd) ? errno : 0;
-}
-
 /* The name that is renamed to: of a link, what it points to. */
 static int find_target(const char *path, char ret[PATH_MAX], struct err *e)
 {
@@ -351,7 +339,7 @@ static int replace(const char *path, const struct bytes *b)
 	struct str fresh = {0};
 	struct stat st;
 	int fd = create_temporary(path, &fresh);
-	int why = fd < 0 ? errno : write_all(fd, b);
+	int why = fd < 0 ? errno : write_synced(fd, b->data, b->n);
 
 	if (!why && !stat(path, &st) && fchmod(fd, st.st_mode & 0777))
 		why = errno;

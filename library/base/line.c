@@ -32,19 +32,21 @@ int line_read(const char *path, struct arena *a, const char **ret)
 	return 0;
 }
 
-static int write_all(int fd, const char *text, size_t n)
+int write_synced(int fd, const void *data, size_t n)
 {
+	const char *p = data;
+
 	while (n) {
-		ssize_t some = write(fd, text, n);
+		ssize_t some = write(fd, p, n);
 
 		if (some < 0 && errno != EINTR)
-			return -1;
+			return errno;
 		if (some > 0) {
-			text += some;
+			p += some;
 			n -= (size_t)some;
 		}
 	}
-	return fsync(fd);
+	return fsync(fd) ? errno : 0;
 }
 
 int line_write(const char *path, const char *text, struct err *e)
@@ -54,8 +56,8 @@ int line_write(const char *path, const char *text, struct err *e)
 	const char *line = arena_printf(&a, "%s\n", text);
 	int fd = mkostemp(fresh, O_CLOEXEC), why = fd < 0 ? errno : 0, rc = 0;
 
-	if (!why && write_all(fd, line, strlen(line)))
-		why = errno;
+	if (!why)
+		why = write_synced(fd, line, strlen(line));
 	if (fd >= 0 && close(fd) && !why)
 		why = errno;
 	if (!why && rename(fresh, path))

@@ -2,6 +2,8 @@
 #ifndef WOODSHED_BASE_LINE_H
 #define WOODSHED_BASE_LINE_H
 
+#include <stddef.h>
+
 struct arena;
 struct err;
 
@@ -12,5 +14,8 @@ int line_read(const char *path, struct arena *a, const char **ret);
 /* `text` and a newline, under `path` at once or not at all, in place of what was
  * there; 0600, synced. */
 int line_write(const char *path, const char *text, struct err *e);
+
+/* All of the bytes, and onto the disk: 0, or an errno. */
+int write_synced(int fd, const void *data, size_t n);
 
 #endif
