@@ -1,7 +1,11 @@
 /* Clips of files. */
 #include "tui/player.h"
 
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 
 #include "library/audio.h"
 #include "library/base/arena.h"
@@ -57,4 +61,67 @@ void clip_free(const struct mixer_clip *clip)
 	audio_done(&f->dry);
 	audio_done(&f->wet);
 	free(f);
+}
+
+/* ---- on a thread -------------------------------------------------------- */
+
+struct clip_loading {
+	pthread_t thread;
+	char *path; /* owned */
+	int rate_hz, event_fd;
+	const struct mixer_clip *clip;
+	int rc;
+	struct err e;
+	atomic_bool is_done;
+};
+
+static void *run_loading(void *ud)
+{
+	struct clip_loading *l = ud;
+
+	l->rc = clip_load(l->path, NULL, l->rate_hz, &l->clip, &l->e);
+	atomic_store(&l->is_done, true);
+	if (l->event_fd >= 0)
+		eventfd_write(l->event_fd, 1);
+	return NULL;
+}
+
+int clip_loading_begin(
+	const char *path, int rate_hz, int event_fd, struct clip_loading **ret, struct err *e)
+{
+	struct clip_loading *l = xcalloc(1, sizeof(*l));
+	sigset_t all, old;
+	int why;
+
+	l->path = xstrdup(path);
+	l->rate_hz = rate_hz;
+	l->event_fd = event_fd;
+	sigfillset(&all); /* signals are the main thread's */
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	why = pthread_create(&l->thread, NULL, run_loading, l);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!why) {
+		*ret = l;
+		return 0;
+	}
+	free(l->path);
+	free(l);
+	return err_errno(e, why, "cannot start a thread");
+}
+
+bool clip_loading_is_done(const struct clip_loading *l)
+{
+	return atomic_load(&l->is_done);
+}
+
+int clip_loading_end(struct clip_loading *l, const struct mixer_clip **ret, struct err *e)
+{
+	int rc;
+
+	pthread_join(l->thread, NULL);
+	*ret = l->clip;
+	rc = l->rc ? err_set(e, l->rc, "%s", l->e.text) : 0;
+	free(l->path);
+	free(l);
+	return rc;
 }

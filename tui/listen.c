@@ -8,10 +8,6 @@
 #include "tui/listen.h"
 
 #include <errno.h>
-#include <math.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -20,94 +16,49 @@
 #include "library/base/err.h"
 #include "tui/player.h"
 
-struct load {
-	pthread_t thread;
-	char *path;
-	int64_t take;
-	int rate_hz, ready_fd;
-	const struct mixer_clip *clip;
-	int rc;
-	struct err e;
-	atomic_bool is_done;
-};
-
 struct listen {
 	int log_fd, ready_fd;
 	struct player *player; /* NULL until something is played */
 	struct player_status status;
-	struct load *load; /* that runs, or NULL */
-	char *wanted;      /* path that waits for its turn, or NULL */
-	int64_t wanted_take;
+	struct clip_loading *loading; /* that runs, or NULL */
+	char *wanted;                 /* path that waits for its turn, or NULL */
+	int64_t wanted_take, loading_take;
 	int64_t take; /* in the mixer */
 	int percent;
 };
 
 /* ---- reading ------------------------------------------------------------ */
 
-static void *run_load(void *ud)
-{
-	struct load *l = ud;
-	const uint64_t one = 1;
-
-	l->rc = clip_load(l->path, NULL, l->rate_hz, &l->clip, &l->e);
-	atomic_store(&l->is_done, true);
-	if (write(l->ready_fd, &one, sizeof(one)) < 0)
-		l->rc = l->rc ? l->rc : ERR_IO; /* cannot be: the counter never fills */
-	return NULL;
-}
-
 static int begin_load(struct listen *l, struct err *e)
 {
-	struct load *load = xcalloc(1, sizeof(*load));
-	sigset_t all, old;
-	int why;
+	int rc = clip_loading_begin(l->wanted, l->status.rate_hz, l->ready_fd, &l->loading, e);
 
-	load->path = l->wanted;
-	load->take = l->wanted_take;
-	load->rate_hz = l->status.rate_hz;
-	load->ready_fd = l->ready_fd;
+	free(l->wanted);
 	l->wanted = NULL;
-	sigfillset(&all); /* signals are the main thread's */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	why = pthread_create(&load->thread, NULL, run_load, load);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!why) {
-		l->load = load;
-		return 0;
-	}
-	free(load->path);
-	free(load);
-	return err_errno(e, why, "cannot start a thread");
-}
-
-static void free_load(struct load *load)
-{
-	free(load->path);
-	free(load);
+	l->loading_take = l->wanted_take;
+	return rc;
 }
 
 static int take_loaded(struct listen *l, struct err *e)
 {
-	struct load *load = l->load;
 	struct mixer *m = player_mixer(l->player);
-	int rc = load->rc;
+	const struct mixer_clip *clip;
+	int rc = clip_loading_end(l->loading, &clip, e);
 
-	pthread_join(load->thread, NULL);
-	l->load = NULL;
-	if (rc) {
-		err_set(e, rc, "%s", load->e.text);
-	} else if (l->wanted) { /* something else was asked for meanwhile */
-		clip_free(load->clip);
-	} else {
-		mixer_clear(m);
-		mixer_put(m, 0, load->clip, 1);
-		mixer_switch(m, 0);
-		mixer_seek(m, 0);
-		mixer_play(m);
-		l->take = load->take;
+	l->loading = NULL;
+	if (rc)
+		return rc;
+	if (l->wanted) { /* something else was asked for meanwhile */
+		clip_free(clip);
+		return 0;
 	}
-	free_load(load);
-	return rc;
+	mixer_clear(m);
+	mixer_put(m, 0, clip, 1);
+	mixer_switch(m, 0);
+	mixer_seek(m, 0);
+	mixer_play(m);
+	l->take = l->loading_take;
+	return 0;
 }
 
 /* ---- opening and closing ------------------------------------------------ */
@@ -131,13 +82,12 @@ int listen_open(int log_fd, struct listen **ret, struct err *e)
 
 void listen_close(struct listen *l)
 {
+	const struct mixer_clip *clip;
+
 	if (!l)
 		return;
-	if (l->load) {
-		pthread_join(l->load->thread, NULL);
-		clip_free(l->load->clip);
-		free_load(l->load);
-	}
+	if (l->loading && !clip_loading_end(l->loading, &clip, NULL))
+		clip_free(clip);
 	player_close(l->player);
 	close(l->ready_fd);
 	free(l->wanted);
@@ -167,18 +117,17 @@ void listen_fds(const struct listen *l, int fds[2])
 
 int listen_work(struct listen *l, struct err *e)
 {
-	uint64_t n;
+	eventfd_t n;
 	int rc = 0;
 
 	if (!l->player)
 		return 0;
-	if (read(l->ready_fd, &n, sizeof(n)) < 0)
-		n = 0;
+	eventfd_read(l->ready_fd, &n);
 	player_status(l->player, &l->status);
 	player_reap(l->player);
-	if (l->load && atomic_load(&l->load->is_done))
+	if (l->loading && clip_loading_is_done(l->loading))
 		rc = take_loaded(l, e);
-	if (!rc && l->wanted && !l->load && l->status.state != PLAYER_OPENING)
+	if (!rc && l->wanted && !l->loading && l->status.state != PLAYER_OPENING)
 		rc = begin_load(l, e);
 	return rc;
 }
@@ -242,21 +191,19 @@ void listen_read(struct listen *l, struct listen_view *ret)
 	struct mixer_view v = {0};
 
 	*ret = (struct listen_view){
-		.take = l->wanted ? l->wanted_take
-			: l->load ? l->load->take
-				  : l->take,
-		.is_loading = l->wanted || l->load,
+		.take = l->wanted    ? l->wanted_take
+			: l->loading ? l->loading_take
+				     : l->take,
+		.is_loading = l->wanted || l->loading,
 	};
 	if (!l->player)
 		return;
 	mixer_read(player_mixer(l->player), &v);
 	ret->is_playing = v.state == MIXER_PLAYING;
-	ret->is_over = v.state == MIXER_ENDED;
 	if (l->status.rate_hz > 0) {
 		ret->position_s = (double)v.position / l->status.rate_hz;
 		ret->length_s = (double)v.length / l->status.rate_hz;
 	}
-	ret->peak = fmaxf(v.peak[0], v.peak[1]);
 	ret->n_underruns = mixer_underruns(player_mixer(l->player));
 	if (l->status.state == PLAYER_NO_DEVICE || l->status.state == PLAYER_LOST)
 		ret->no_device = l->status.reason;

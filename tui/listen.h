@@ -29,9 +29,8 @@ void listen_volume(struct listen *l, int percent); /* 0 to 100 */
 
 struct listen_view {
 	int64_t take; /* that is played, or being read; 0: none */
-	bool is_loading, is_playing, is_over;
+	bool is_loading, is_playing;
 	double position_s, length_s;
-	float peak; /* since the last view, 1 is full scale */
 	uint64_t n_underruns;
 	const char *no_device; /* why nothing is heard, or NULL; until the next call */
 };

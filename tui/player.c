@@ -16,7 +16,6 @@
 #include "tui/player.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <portaudio.h>
 #include <pthread.h>
@@ -33,6 +32,7 @@
 #include "library/base/arena.h"
 #include "library/base/clock.h"
 #include "library/base/err.h"
+#include "tui/stderr.h"
 
 enum {
 	NOBODY,
@@ -73,7 +73,7 @@ struct player {
 	struct mixer *mixer;
 	atomic_uint driver;
 	atomic_flag rendering;
-	int event_fd, null_fd, log_fd;
+	int event_fd, log_fd;
 	double latency_s;
 	pthread_t keeper, backend;
 
@@ -161,29 +161,13 @@ static void set_state(struct player *p, enum player_state state, const char *rea
 	notify(p);
 }
 
-static void restore_stderr(struct player *p)
-{
-	if (p->saved_stderr < 0)
-		return;
-	dup2(p->saved_stderr, STDERR_FILENO);
-	close(p->saved_stderr);
-	p->saved_stderr = -1;
-}
-
-static void divert_stderr(struct player *p)
-{
-	restore_stderr(p);
-	p->saved_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	if (p->saved_stderr >= 0)
-		dup2(p->log_fd > 0 ? p->log_fd : p->null_fd, STDERR_FILENO);
-}
-
 /* ---- PortAudio's thread ------------------------------------------------- */
 
 static void begin_call(struct player *p, double seconds)
 {
 	pthread_mutex_lock(&p->lock);
-	divert_stderr(p);
+	stderr_return(&p->saved_stderr);
+	p->saved_stderr = stderr_divert(p->log_fd > 0 ? p->log_fd : -1);
 	p->busy_until = clock_now() + seconds;
 	pthread_cond_broadcast(&p->changed);
 	pthread_mutex_unlock(&p->lock);
@@ -192,7 +176,7 @@ static void begin_call(struct player *p, double seconds)
 static void end_call(struct player *p)
 {
 	pthread_mutex_lock(&p->lock);
-	restore_stderr(p);
+	stderr_return(&p->saved_stderr);
 	p->busy_until = 0;
 	p->is_stuck = false;
 	pthread_mutex_unlock(&p->lock);
@@ -478,7 +462,7 @@ static void watch_call(struct player *p, double now)
 	if (!p->busy_until || p->is_stuck || now < p->busy_until)
 		return;
 	p->is_stuck = true;
-	restore_stderr(p);
+	stderr_return(&p->saved_stderr);
 	p->is_rate_final = true;
 	set_driver(p, SILENCE);
 	if (p->status.state != PLAYER_LOST)
@@ -579,8 +563,6 @@ static void free_player(struct player *p)
 	mixer_close(p->mixer, clip_free);
 	if (p->event_fd >= 0)
 		close(p->event_fd);
-	if (p->null_fd >= 0)
-		close(p->null_fd);
 	pthread_cond_destroy(&p->changed);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
@@ -603,8 +585,7 @@ static int init(struct player *p, const struct player_desc *d, struct err *e)
 	p->wants_open = true;
 	snprintf(p->wanted, sizeof(p->wanted), "%s", d->device ? d->device : "");
 	p->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	p->null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	if (p->event_fd < 0 || p->null_fd < 0)
+	if (p->event_fd < 0)
 		return err_errno(e, errno, "cannot prepare for audio");
 	return mixer_open(
 		&(struct mixer_desc){.rate_hz = p->status.rate_hz, .on_post = on_post, .ud = p},
@@ -666,7 +647,7 @@ void player_close(struct player *p)
 	is_done = p->is_done;
 	p->keeper_ends = true;
 	pthread_cond_broadcast(&p->changed);
-	restore_stderr(p);
+	stderr_return(&p->saved_stderr);
 	pthread_mutex_unlock(&p->lock);
 	pthread_join(p->keeper, NULL);
 	if (is_done) {

@@ -103,4 +103,13 @@ int clip_load(const char *path, const char *wet_path, int rate_hz, const struct 
 	struct err *e);
 void clip_free(const struct mixer_clip *clip); /* NULL-safe; any thread */
 
+/* clip_load(), without a twin, on a thread of its own, which gets no signals. */
+struct clip_loading;
+/* event_fd: an eventfd that becomes readable when it is done; -1: none.  ERR_IO. */
+int clip_loading_begin(
+	const char *path, int rate_hz, int event_fd, struct clip_loading **ret, struct err *e);
+bool clip_loading_is_done(const struct clip_loading *l);
+/* What clip_load() gave; waits until it is done.  Frees l. */
+int clip_loading_end(struct clip_loading *l, const struct mixer_clip **ret, struct err *e);
+
 #endif

@@ -6,7 +6,6 @@
 #include "tui/terminal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,12 +16,13 @@
 #include "library/base/err.h"
 #include "tui/colors.h"
 #include "tui/keys.h"
+#include "tui/stderr.h"
 
 static struct {
 	SCREEN *screen;
 	struct termios before;
-	int stderr_before; /* -1: stderr is as it was */
-} the = {.stderr_before = -1};
+	int saved_stderr; /* -1: stderr is as it was */
+} the = {.saved_stderr = -1};
 
 /* Bracketed paste, mouse, application keys, attributes, cursor, alternate screen. */
 static const char undo[] = "\033[?2004l\033[?1006l\033[?1002l\033[?1000l\033[?1l\033>\033[0m"
@@ -65,28 +65,6 @@ static void release_deadly(void)
 
 /* ---- opening and closing ------------------------------------------------ */
 
-static void divert_stderr(int log_fd)
-{
-	int fd = log_fd >= 0 ? log_fd : open("/dev/null", O_WRONLY | O_CLOEXEC);
-
-	fflush(stderr);
-	the.stderr_before = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-	if (fd >= 0)
-		dup2(fd, STDERR_FILENO);
-	if (fd >= 0 && log_fd < 0)
-		close(fd);
-}
-
-static void return_stderr(void)
-{
-	if (the.stderr_before < 0)
-		return;
-	fflush(stderr);
-	dup2(the.stderr_before, STDERR_FILENO);
-	close(the.stderr_before);
-	the.stderr_before = -1;
-}
-
 static void set_modes(bool mouse)
 {
 	cbreak();
@@ -112,11 +90,11 @@ int terminal_open(const struct terminal_desc *d, struct err *e)
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &the.before))
 		return err_set(e, ERR_UNSUPPORTED,
 			"the workstation needs a terminal; the verbs (woodshed --help) need none");
-	divert_stderr(d->log_fd);
+	the.saved_stderr = stderr_divert(d->log_fd);
 	rc = colors_newterm(d->env, stdout, stdin, &the.screen, e);
 	if (rc) {
 		the.screen = NULL;
-		return_stderr();
+		stderr_return(&the.saved_stderr);
 		return rc;
 	}
 	if (!tigetstr("cup")) {
@@ -141,7 +119,7 @@ void terminal_close(void)
 	delscreen(the.screen);
 	the.screen = NULL;
 	tcsetattr(STDIN_FILENO, TCSANOW, &the.before);
-	return_stderr();
+	stderr_return(&the.saved_stderr);
 }
 
 /* ---- keys --------------------------------------------------------------- */

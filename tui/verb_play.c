@@ -1,15 +1,12 @@
 /* woodshed play: files on the sound device, one after another.
  *
- * The main thread shows and waits; a file is read by a thread of its own, the
+ * The main thread shows and waits; a file is read on a thread of its own, the
  * next one while the one before plays. */
 #include "tui/verbs.h"
 
 #include <fcntl.h>
 #include <math.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +23,7 @@
 #include "library/globals.h"
 #include "library/loudness.h"
 #include "tui/player.h"
+#include "tui/stderr.h"
 
 enum {
 	AHEAD = 2, /* clips that wait to follow */
@@ -58,17 +56,6 @@ static const struct option_spec specs[] = {
 	{0},
 };
 
-/* A file that is being read. */
-struct loader {
-	pthread_t thread;
-	char *path; /* owned: it may outlive the verb */
-	int rate_hz;
-	const struct mixer_clip *clip;
-	int rc;
-	struct err e;
-	atomic_bool is_done;
-};
-
 struct play {
 	struct play_options o;
 	const struct globals *globals;
@@ -86,57 +73,12 @@ struct play {
 	int n_loaded; /* files whose turn was */
 	int last;     /* index of the last clip the mixer got, or -1 */
 	int n_failed;
-	struct loader *loader; /* NULL: none at work */
+	struct clip_loading *loading; /* NULL: none is read */
 
 	int saved_stderr; /* -1: fd 2 is where it belongs */
 	FILE *line;       /* where the line is shown, or NULL */
 	double shown;     /* clock_now() */
 };
-
-/* ---- signals ------------------------------------------------------------ */
-
-static volatile sig_atomic_t stop_signal;
-
-static void on_signal(int sig)
-{
-	stop_signal = sig;
-}
-
-static void catch_signals(void)
-{
-	const struct sigaction stop = {.sa_handler = on_signal};
-	struct sigaction old;
-
-	sigaction(SIGINT, &stop, NULL);
-	sigaction(SIGTERM, &stop, NULL);
-	/* An ignored one is nohup's, and means it. */
-	if (!sigaction(SIGHUP, NULL, &old) && old.sa_handler != SIG_IGN)
-		sigaction(SIGHUP, &stop, NULL);
-}
-
-/* ---- stderr ------------------------------------------------------------- */
-
-/* The sound libraries print whenever something happens, from their own threads:
- * while they are in use, stderr is theirs, and /dev/null. */
-static void hide_stderr(struct play *x)
-{
-	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-
-	x->saved_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	if (null >= 0 && x->saved_stderr >= 0)
-		dup2(null, STDERR_FILENO);
-	if (null >= 0)
-		close(null);
-}
-
-static void show_stderr(struct play *x)
-{
-	if (x->saved_stderr < 0)
-		return;
-	dup2(x->saved_stderr, STDERR_FILENO);
-	close(x->saved_stderr);
-	x->saved_stderr = -1;
-}
 
 /* ---- the words ---------------------------------------------------------- */
 
@@ -235,7 +177,7 @@ static int open_device(struct play *x, int rate_hz, struct err *e)
 	if (rc)
 		return rc;
 	do {
-		if (stop_signal)
+		if (verb_stop_signal)
 			return err_set(e, ERR_CANCELLED, "cancelled");
 		wait_step(x);
 		player_status(x->player, &s);
@@ -282,36 +224,6 @@ static int list_devices(struct play *x, struct err *e)
 
 /* ---- loading ------------------------------------------------------------ */
 
-static void *run_loader(void *ud)
-{
-	struct loader *l = ud;
-
-	l->rc = clip_load(l->path, NULL, l->rate_hz, &l->clip, &l->e);
-	atomic_store(&l->is_done, true);
-	return NULL;
-}
-
-static int start_loader(struct play *x, struct err *e)
-{
-	struct loader *l = xcalloc(1, sizeof(*l));
-	sigset_t all, old;
-	int rc;
-
-	l->path = xstrdup(x->paths[x->n_loaded]);
-	l->rate_hz = x->rate_hz;
-	sigfillset(&all); /* signals are the main thread's */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&l->thread, NULL, run_loader, l);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc) {
-		free(l->path);
-		free(l);
-		return err_errno(e, rc, "cannot start a thread");
-	}
-	x->loader = l;
-	return 0;
-}
-
 static size_t frame_of(const struct play *x, double s)
 {
 	return (size_t)llround(s * x->rate_hz);
@@ -331,26 +243,25 @@ static void begin_playing(struct play *x)
 /* What was read goes to the mixer; what could not be read is left out. */
 static void take_loaded(struct play *x)
 {
-	struct loader *l = x->loader;
 	struct mixer *m = player_mixer(x->player);
+	const struct mixer_clip *clip;
+	struct err e = {0};
+	int rc = clip_loading_end(x->loading, &clip, &e);
 
-	pthread_join(l->thread, NULL);
-	x->loader = NULL;
-	if (l->rc) {
+	x->loading = NULL;
+	if (rc) {
 		x->n_failed++;
-		show_stderr(x);
-		complain(l->e.text);
-		hide_stderr(x);
+		stderr_return(&x->saved_stderr);
+		complain(e.text);
+		x->saved_stderr = stderr_divert(-1);
 	} else {
-		x->clips[x->n_loaded] = l->clip;
-		mixer_next(m, l->clip, 1);
+		x->clips[x->n_loaded] = clip;
+		mixer_next(m, clip, 1);
 		if (x->last < 0)
 			begin_playing(x);
 		x->last = x->n_loaded;
 	}
 	x->n_loaded++;
-	free(l->path);
-	free(l);
 }
 
 /* ---- playing ------------------------------------------------------------ */
@@ -413,7 +324,7 @@ static void clear_line(struct play *x)
 
 static bool is_over(const struct play *x, const struct mixer_view *v)
 {
-	if (x->loader || x->n_loaded < x->words.argc)
+	if (x->loading || x->n_loaded < x->words.argc)
 		return false;
 	return x->last < 0 || (v->state == MIXER_ENDED && v->clip == x->clips[x->last]);
 }
@@ -440,10 +351,10 @@ static int step(struct play *x, bool *ret_is_over, struct err *e)
 	wait_step(x);
 	mixer_read(player_mixer(x->player), &v);
 	player_reap(x->player);
-	if (x->loader && atomic_load(&x->loader->is_done))
+	if (x->loading && clip_loading_is_done(x->loading))
 		take_loaded(x);
-	else if (!x->loader && x->n_loaded < x->words.argc && v.n_next < AHEAD)
-		rc = start_loader(x, e);
+	else if (!x->loading && x->n_loaded < x->words.argc && v.n_next < AHEAD)
+		rc = clip_loading_begin(x->paths[x->n_loaded], x->rate_hz, -1, &x->loading, e);
 	*ret_is_over = is_over(x, &v);
 	if (!rc)
 		rc = check_device(x, &v, e);
@@ -462,7 +373,7 @@ static void play_out(struct play *x)
 
 	player_status(x->player, &s);
 	until = clock_now() + s.latency_s + 0.1;
-	while (!stop_signal && clock_now() < until)
+	while (!verb_stop_signal && clock_now() < until)
 		wait_step(x);
 }
 
@@ -473,9 +384,9 @@ static int play(struct play *x, struct err *e)
 
 	if (!rc)
 		mixer_volume(player_mixer(x->player), (float)(x->o.volume / 100));
-	while (!rc && !over && !stop_signal)
+	while (!rc && !over && !verb_stop_signal)
 		rc = step(x, &over, e);
-	if (!rc && stop_signal)
+	if (!rc && verb_stop_signal)
 		rc = err_set(e, ERR_CANCELLED, "cancelled");
 	if (!rc && x->last >= 0)
 		play_out(x);
@@ -501,13 +412,14 @@ static int run(struct play *x, struct err *e)
 		rc = check_files(x, e);
 	if (rc)
 		return rc;
-	catch_signals();
+	verb_catch_signals();
 	open_line(x);
-	hide_stderr(x);
+	/* The sound libraries print whenever something happens, from their own threads. */
+	x->saved_stderr = stderr_divert(-1);
 	rc = x->o.list ? list_devices(x, e) : play(x, e);
 	clear_line(x);
 	player_close(x->player);
-	show_stderr(x);
+	stderr_return(&x->saved_stderr);
 	return rc;
 }
 
@@ -535,9 +447,9 @@ int verb_play(struct globals *g, const struct environment *env, int argc, char *
 		return finish_output();
 	if (!rc)
 		rc = run(&x, &e);
-	if (rc == ERR_CANCELLED && stop_signal) {
+	if (rc == ERR_CANCELLED && verb_stop_signal) {
 		complain("cancelled");
-		rc = 128 + stop_signal;
+		rc = 128 + verb_stop_signal;
 	} else if (rc) {
 		rc = verb_fail(rc, &e);
 	} else {

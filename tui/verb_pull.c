@@ -52,32 +52,10 @@ struct watch {
 	bool is_checking;
 };
 
-/* ---- signals ------------------------------------------------------------ */
-
 /* A pull ends between two pieces; what is there stays for the next. */
-static volatile sig_atomic_t stop_signal;
-
-static void on_signal(int sig)
-{
-	stop_signal = sig;
-}
-
-static void catch_signals(void)
-{
-	const struct sigaction stop = {.sa_handler = on_signal};
-	struct sigaction old;
-
-	sigaction(SIGINT, &stop, NULL);
-	sigaction(SIGTERM, &stop, NULL);
-	/* An ignored one is nohup's, and means it. */
-	if (!sigaction(SIGHUP, NULL, &old) && old.sa_handler != SIG_IGN)
-		sigaction(SIGHUP, &stop, NULL);
-	signal(SIGXFSZ, SIG_IGN); /* a plain write error */
-}
-
 static bool is_stopped(void *ud)
 {
-	return stop_signal != 0;
+	return verb_stop_signal != 0;
 }
 
 /* ---- progress ----------------------------------------------------------- */
@@ -283,7 +261,8 @@ static int pull(const struct globals *g, const struct environment *env,
 	if (!rc && !is_here(&models, &q, &result)) {
 		if (!g->quiet)
 			tell_licence(known);
-		catch_signals();
+		verb_catch_signals();
+		signal(SIGXFSZ, SIG_IGN); /* a plain write error */
 		rc = pull_model(&q, &a, &result, e);
 		clear_line(&watch);
 	}
@@ -316,9 +295,9 @@ int verb_pull(struct globals *g, const struct environment *env, int argc, char *
 			"pull takes one model: woodshed pull MODEL; woodshed models lists them");
 	if (!rc)
 		rc = pull(g, env, &own, o.argv[0], &e);
-	if (rc == ERR_CANCELLED && stop_signal) {
+	if (rc == ERR_CANCELLED && verb_stop_signal) {
 		complain("cancelled; what is here is kept: pull again to go on");
-		return 128 + stop_signal;
+		return 128 + verb_stop_signal;
 	}
 	return rc ? verb_fail(rc, &e) : finish_output();
 }

@@ -66,6 +66,25 @@ int verb_begin(struct options *o, struct globals *g, const char *usage, struct e
 	return 1;
 }
 
+volatile sig_atomic_t verb_stop_signal;
+
+static void on_signal(int number)
+{
+	verb_stop_signal = number;
+}
+
+void verb_catch_signals(void)
+{
+	const struct sigaction stop = {.sa_handler = on_signal};
+	struct sigaction old;
+
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGTERM, &stop, NULL);
+	/* An ignored one is nohup's, and means it. */
+	if (!sigaction(SIGHUP, NULL, &old) && old.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &stop, NULL);
+}
+
 int verb_find_take(
 	struct verb_takes *t, const char *word, struct arena *a, const char **ret, struct err *e)
 {

@@ -3,6 +3,8 @@
 #ifndef WOODSHED_TUI_VERBS_H
 #define WOODSHED_TUI_VERBS_H
 
+#include <signal.h>
+
 struct arena;
 struct db;
 struct environment;
@@ -42,6 +44,11 @@ struct verb_takes {
 int verb_find_take(
 	struct verb_takes *t, const char *word, struct arena *a, const char **ret, struct err *e);
 void verb_takes_done(struct verb_takes *t);
+
+/* From now on Ctrl-C, SIGTERM and SIGHUP (unless nohup ignores it) only set what
+ * verb_stop_signal is, 0 before: for verbs that end in good order, with 128 + it. */
+void verb_catch_signals(void);
+extern volatile sig_atomic_t verb_stop_signal;
 
 /* "woodshed: text" on stderr, without controls. */
 void complain(const char *text);
