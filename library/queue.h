@@ -65,6 +65,9 @@ int jobs_get(struct db *db, int64_t id, struct arena *a, struct job *ret, struct
 int jobs_list(struct db *db, const char *state, struct arena *a, struct job **ret, size_t *ret_n,
 	struct err *e);
 
+/* How many a worker would take, or has: not those on hold. */
+int jobs_waiting(struct db *db, int64_t *ret, struct err *e);
+
 /* A queued job is cancelled at once; one at work when its worker hears of it,
  * within a step.  *ret_at_work tells which.  A job that has ended is an error. */
 int jobs_cancel(struct db *db, int64_t id, int64_t now_ms, bool *ret_at_work, struct err *e);

@@ -464,7 +464,7 @@ static void do_lower(struct ws *ws, const char *args)
 static void do_pause(struct ws *ws, const char *args)
 {
 	struct err e = {0};
-	bool to = !ws->queue.is_paused;
+	bool to = !ws->is_paused;
 
 	job_ended(ws, queue_pause(ws->db, to, &e), &e,
 		to ? "paused: nothing is begun until p" : "the queue goes on");

@@ -13,7 +13,7 @@ const struct job *view_queue_selected(const struct ws *ws)
 	return v->list.cursor < (int64_t)v->n ? &v->jobs[v->list.cursor] : NULL;
 }
 
-int view_queue_load(struct ws *ws, int64_t height, struct err *e)
+int view_queue_load(struct ws *ws, struct err *e)
 {
 	struct queue_view *v = &ws->queue;
 	int rc;
@@ -22,13 +22,8 @@ int view_queue_load(struct ws *ws, int64_t height, struct err *e)
 	v->page = (struct arena){0};
 	v->n = 0;
 	rc = jobs_list(ws->db, NULL, &v->page, &v->jobs, &v->n, e);
-	if (!rc)
-		rc = queue_is_paused(ws->db, &v->is_paused, e);
+	v->is_stale = rc != 0;
 	list_set_count(&v->list, (int64_t)v->n);
-	list_resize(&v->list, height - 2);
-	ws->n_waiting = 0;
-	for (size_t i = 0; i < v->n; i++)
-		ws->n_waiting += !v->jobs[i].ended;
 	return rc;
 }
 
@@ -67,9 +62,10 @@ static void draw_row(const struct job *j, int y, int width, enum theme_role role
 
 void view_queue_draw(struct ws *ws, int y, int height, int width)
 {
-	const struct queue_view *v = &ws->queue;
+	struct queue_view *v = &ws->queue;
 
-	paint(y, 0, width, ROLE_TITLE, v->is_paused ? " Queue (paused)" : " Queue");
+	list_resize(&v->list, height - 2);
+	paint(y, 0, width, ROLE_TITLE, ws->is_paused ? " Queue (paused)" : " Queue");
 	for (int i = 0; i + 1 < height; i++) {
 		int64_t row = list_at(&v->list, i);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -21,12 +22,14 @@ int worker_process_start(struct worker_process *w, double now, struct err *e)
 	char *argv[] = {program, quiet, option, (char *)w->library, verb, NULL};
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attributes;
+	sigset_t none;
 	int why;
 
 	if (w->pid || now < w->not_until)
 		return 0;
 	posix_spawn_file_actions_init(&files);
 	posix_spawnattr_init(&attributes);
+	sigemptyset(&none);
 	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
 	if (w->log_fd >= 0)
@@ -34,7 +37,8 @@ int worker_process_start(struct worker_process *w, double now, struct err *e)
 	else
 		posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
 	/* A group of its own: Ctrl-C and a closed window are not meant for it. */
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
 	why = posix_spawn(&w->pid, w->program, &files, &attributes, argv, environ);
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&files);

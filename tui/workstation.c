@@ -1,8 +1,9 @@
 /* The workstation: opens library and terminal, waits for keys and for changes of
  * the database, draws what is dirty.
  *
- * Nothing here runs by the clock unless something moves: a change that another
- * process makes is heard of by inotify on the database's log. */
+ * Nothing here runs by the clock unless something moves.  That another process
+ * writes is heard of by inotify on the library's folder.  What it wrote can be read
+ * a moment later, once it is on the disk: until then the database is asked. */
 #include "tui/workstation.h"
 
 #include <curses.h>
@@ -35,10 +36,12 @@
 enum {
 	FOOT_LINES = 2, /* message or line; hints */
 	LINES_FOR_HINTS = 5,
-	QUIET_MS = 50, /* the database is looked at so long after it changed, not at each write */
 	PLAYING_MS = 125,
-	RETRY_MS = 1000, /* a worker that died is started again; looked at so often */
+	LOOK_MS = 50,
+	RETRY_MS = 1000, /* how often somebody is looked for who does the work */
 };
+
+static const double LOOK_S = 1; /* a commit takes no longer to reach the disk */
 
 /* ---- what the parts call ------------------------------------------------ */
 
@@ -84,8 +87,8 @@ void ws_input(struct ws *ws, enum input_kind kind, const char *text)
 
 void ws_changed(struct ws *ws)
 {
-	ws->version = -1;
-	ws->takes.is_stale = true;
+	ws->is_stale = ws->takes.is_stale = ws->queue.is_stale = true;
+	ws->employ_at = 0;
 	ws->dirty |= DIRTY_BODY | DIRTY_TABS;
 }
 
@@ -289,13 +292,17 @@ static void load(struct ws *ws, int height)
 	struct err e = {0};
 	int rc = 0;
 
-	/* The queue is counted on every screen. */
-	if (ws->version < 0)
-		rc = view_queue_load(ws, height, &e);
-	if (!rc && ws->version < 0)
-		rc = db_version(ws->db, &ws->version, &e);
+	/* Every screen shows that there is work. */
+	if (ws->is_stale) {
+		rc = jobs_waiting(ws->db, &ws->n_waiting, &e);
+		if (!rc)
+			rc = queue_is_paused(ws->db, &ws->is_paused, &e);
+		ws->is_stale = rc != 0;
+	}
 	if (!rc && ws->screen == SCREEN_LIBRARY && ws->takes.is_stale)
 		rc = view_library_load(ws, height, &e);
+	if (!rc && ws->screen == SCREEN_QUEUE && ws->queue.is_stale)
+		rc = view_queue_load(ws, &e);
 	if (rc)
 		ws_fail(ws, &e);
 }
@@ -308,8 +315,6 @@ static void draw(struct ws *ws)
 
 	if (ws->dirty & DIRTY_BODY)
 		load(ws, l.body);
-	if (ws->screen == SCREEN_QUEUE)
-		list_resize(&ws->queue.list, l.body - 2);
 	if (ws->dirty & DIRTY_TABS && l.tabs)
 		draw_tabs(ws, COLS);
 	if (ws->dirty & DIRTY_BODY)
@@ -325,17 +330,30 @@ static void draw(struct ws *ws)
 
 /* ---- the worker --------------------------------------------------------- */
 
+/* Whether somebody has to be looked for. */
+static bool lacks_worker(const struct ws *ws)
+{
+	return ws->n_waiting && !ws->is_paused && !ws->worker.pid;
+}
+
 /* Where there is work and nobody alive to do it, one is started. */
 static void employ(struct ws *ws)
 {
+	double now = clock_now();
 	struct err e = {0};
 	int64_t alive = 0;
 	size_t n;
+	int rc;
 
-	if (!ws->n_waiting || ws->queue.is_paused || ws->worker.pid)
+	if (!lacks_worker(ws) || now < ws->employ_at)
 		return;
-	if (workers_recover(ws->db, clock_unix_ms(), &n, &e) || workers_count(ws->db, &alive, &e) ||
-		(!alive && worker_process_start(&ws->worker, clock_now(), &e)))
+	ws->employ_at = now + RETRY_MS / 1e3;
+	rc = workers_count(ws->db, &alive, &e);
+	if (!rc && !alive)
+		rc = workers_recover(ws->db, clock_unix_ms(), &n, &e);
+	if (!rc && !alive)
+		rc = worker_process_start(&ws->worker, now, &e);
+	if (rc)
 		ws_fail(ws, &e);
 }
 
@@ -394,9 +412,30 @@ static void go_on_listening(struct ws *ws)
 	ws->dirty |= DIRTY_NOW;
 }
 
+/* What others committed since the last look. */
+static void look(struct ws *ws)
+{
+	struct err e = {0};
+	int64_t version;
+
+	if (db_version(ws->db, &version, &e)) {
+		ws_fail(ws, &e);
+		return;
+	}
+	if (version != ws->version)
+		ws_changed(ws);
+	ws->version = version;
+}
+
+static int patience(const struct ws *ws, bool is_playing)
+{
+	if (clock_now() < ws->look_until)
+		return LOOK_MS;
+	return is_playing ? PLAYING_MS : lacks_worker(ws) ? RETRY_MS : -1;
+}
+
 static void wait_for_work(struct ws *ws, const struct waits *w)
 {
-	bool will_retry = ws->n_waiting && !ws->worker.pid && !ws->queue.is_paused;
 	struct listen_view v;
 	int sound[2];
 
@@ -406,19 +445,20 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 		{.fd = w->watch, .events = POLLIN}, {.fd = w->signals, .events = POLLIN},
 		{.fd = sound[0], .events = POLLIN}, {.fd = sound[1], .events = POLLIN}};
 
-	if (poll(fds, 5, v.is_playing ? PLAYING_MS : will_retry ? RETRY_MS : -1) < 0)
+	if (poll(fds, 5, patience(ws, v.is_playing)) < 0)
 		return; /* a signal: of a resize, say */
-	if (v.is_playing || v.is_loading || fds[3].revents || fds[4].revents)
-		go_on_listening(ws);
 	if (fds[0].revents & (POLLHUP | POLLERR))
 		ws->has_ended = true;
 	if (fds[1].revents) {
-		poll(NULL, 0, QUIET_MS / 10);
 		drain(w->watch);
-		ws_changed(ws);
+		ws->look_until = clock_now() + LOOK_S;
 	}
 	if (fds[2].revents)
 		drain(w->signals);
+	if (v.is_playing || v.is_loading || fds[3].revents || fds[4].revents)
+		go_on_listening(ws);
+	if (clock_now() < ws->look_until)
+		look(ws);
 	reap(ws);
 }
 
@@ -482,11 +522,11 @@ static int open_all(struct ws *ws, struct err *e)
 		.program = arena_printf(&ws->arena, "%s/woodshed-engine", folder ? folder : "."),
 		.library = ws->library,
 		.log_fd = open_log(ws->library, &ws->arena)};
-	ws->version = -1;
-	ws->takes.is_stale = true;
+	ws_changed(ws);
 	ws->dirty = DIRTY_ALL;
 	ws->percent = 100;
-	return listen_open(ws->worker.log_fd, &ws->listen, e);
+	rc = db_version(ws->db, &ws->version, e);
+	return rc ? rc : listen_open(ws->worker.log_fd, &ws->listen, e);
 }
 
 static void close_all(struct ws *ws)

@@ -57,7 +57,7 @@ struct queue_view {
 	struct arena page;
 	struct job *jobs; /* those that have not ended, then the newest that have */
 	size_t n;
-	bool is_paused;
+	bool is_stale;
 };
 
 struct help_view {
@@ -91,8 +91,12 @@ struct ws {
 	int percent;      /* volume */
 
 	struct worker_process worker;
-	int64_t version;   /* db_version() of what is drawn */
-	int64_t n_waiting; /* jobs that nobody has done */
+	int64_t n_waiting; /* jobs_waiting() */
+	bool is_paused;    /* the queue */
+	bool is_stale;     /* these two */
+	int64_t version;   /* db_version() when it was looked at last */
+	double look_until; /* clock_now(): somebody writes, which shows within that time */
+	double employ_at;  /* before that nobody looks for somebody to do the work */
 };
 
 /* ---- workstation.c ------------------------------------------------------ */
@@ -102,7 +106,7 @@ void ws_say(struct ws *ws, const char *fmt, ...) __attribute__((format(printf, 2
 void ws_fail(struct ws *ws, struct err *e);
 void ws_show(struct ws *ws, enum ws_screen screen);
 void ws_input(struct ws *ws, enum input_kind kind, const char *text);
-/* The database was changed: by us, or by somebody else. */
+/* The database holds something else: what is shown is read anew. */
 void ws_changed(struct ws *ws);
 
 /* ---- commands.c --------------------------------------------------------- */
@@ -120,9 +124,9 @@ const char *commands_hints(enum ws_screen screen);
 
 /* ---- views -------------------------------------------------------------- */
 
-/* Reads what the screen shows for a body of that many lines. */
+/* Read what the screen shows; of takes no more than a body of that many lines does. */
 int view_library_load(struct ws *ws, int64_t height, struct err *e);
-int view_queue_load(struct ws *ws, int64_t height, struct err *e);
+int view_queue_load(struct ws *ws, struct err *e);
 
 const struct take *view_library_selected(const struct ws *ws); /* or NULL */
 const struct job *view_queue_selected(const struct ws *ws);    /* or NULL */

@@ -228,6 +228,31 @@ static void the_order(void **state)
 	assert_int_equal(get(a).attempts, 0);
 }
 
+static int64_t waiting(void)
+{
+	int64_t n = -1;
+
+	OK(jobs_waiting(db, &n, &e));
+	return n;
+}
+
+static void what_waits_or_is_at_work(void **state)
+{
+	int64_t a = add("a", "m", 1), b = add("b", "n", 1);
+	struct worker *w = worker();
+
+	assert_int_equal(waiting(), 2);
+	OK(jobs_hold(db, b, true, &e)); /* no worker would take it */
+	assert_int_equal(waiting(), 1);
+	assert_int_equal(claim(w, NULL), a);
+	assert_int_equal(waiting(), 1);
+	OK(jobs_failed(w, a, "why", 1, &e));
+	assert_int_equal(waiting(), 0);
+	OK(jobs_hold(db, b, false, &e));
+	assert_int_equal(waiting(), 1);
+	worker_close(w);
+}
+
 static void a_loaded_model_goes_first_but_not_for_ever(void **state)
 {
 	struct worker *w = worker();
@@ -476,6 +501,7 @@ int main(void)
 		TEST(from_queued_to_done),
 		TEST(cancelling),
 		TEST(the_order),
+		TEST(what_waits_or_is_at_work),
 		TEST(a_loaded_model_goes_first_but_not_for_ever),
 		TEST(one_batch_in_one_claim),
 		TEST(workers_that_die),
