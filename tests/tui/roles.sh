@@ -8,18 +8,13 @@ themes=$(realpath "$3")
 command -v tmux >/dev/null 2>&1 || { echo 'skipped: there is no tmux'; exit 77; }
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/woodshed-tui.XXXXXX") || exit 99
-export LC_ALL=C.UTF-8 TMUX_TMPDIR="$scratch"
-unset TMUX NO_COLOR COLORTERM TERMINFO TERMINFO_DIRS
+# shellcheck source=tests/tui/tmux.sh
+. "$(dirname "$0")/tmux.sh"
 n_failed=0
-
-t()
-{
-	tmux -u -L roles -f /dev/null "$@"
-}
 
 finish()
 {
-	t kill-server 2>/dev/null
+	end_tmux
 	rm -rf "$scratch"
 	exit "$1"
 }
@@ -32,29 +27,18 @@ start()
 	term=$1
 	theme=$2
 	shift 2
-	t kill-server 2>/dev/null
+	end_tmux
 	t new-session -d -x 80 -y 26 -s t env "TERM=$term" "$@" \
 		sh -c '"$@"; echo "status $?" >"$0"' "$scratch/status" \
 		"$draw" "$entries" "$themes" "$theme" "${when:-auto}" \; set -g status off
-	wait_for ready
+	sees ready
 	t capture-pane -p -e -t t >"$scratch/shot"
-}
-
-# Ten seconds for a text to be seen.
-wait_for()
-{
-	i=0
-	until t capture-pane -p -t t 2>/dev/null | grep -qF -- "$1"; do
-		i=$((i + 1))
-		[ $i -lt 200 ] && [ ! -e "$scratch/status" ] || return 1
-		sleep 0.05
-	done
 }
 
 press()
 {
 	t send-keys -t t "$1"
-	wait_for "$2" || fail "'$2' after the key $1"
+	sees "$2" || fail "'$2' after the key $1"
 	t capture-pane -p -e -t t >"$scratch/shot"
 }
 

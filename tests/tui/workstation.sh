@@ -3,62 +3,23 @@
 # the list, the queue, sizes down to one cell, and every way to end.
 #	workstation.sh WOODSHED FIXTURES
 # shellcheck disable=SC2317,SC2086 # functions are called by check
-set -u
-woodshed=$(realpath "$1")
-fixtures=$(realpath "$2")
-command -v tmux >/dev/null 2>&1 || { echo '1..0 # SKIP there is no tmux'; exit 0; }
+# shellcheck source=tests/faults/common.sh
+. "$(dirname "$0")/../faults/common.sh"
+command -v tmux >/dev/null 2>&1 || skip_all 'there is no tmux'
+# shellcheck source=tests/tui/tmux.sh
+. "$(dirname "$0")/tmux.sh"
 
-scratch=$(mktemp -d "${TMPDIR:-/tmp}/woodshed-tui.XXXXXX") || exit 99
-export LC_ALL=C.UTF-8 TMUX_TMPDIR="$scratch" WOODSHED_LIBRARY="$scratch/library"
-export HF_HOME="$scratch/huggingface" XDG_CONFIG_HOME="$scratch/config"
+export XDG_CONFIG_HOME="$scratch/config"
 # Not libgpm, which ncurses loads for TERM=linux: it loses ten bytes.
 export NCURSES_GPM_TERMS=none
-unset TMUX NO_COLOR COLORTERM TERMINFO TERMINFO_DIRS XDG_DATA_HOME
-n_tests=0
-n_failed=0
-
-t()
-{
-	tmux -u -L workstation -f /dev/null "$@"
-}
+status=0
+: >"$scratch/err"
 
 finish()
 {
-	t kill-server 2>/dev/null
+	end_tmux
 	rm -rf "$scratch"
 	exit "$1"
-}
-trap 'finish 99' INT TERM HUP
-
-shot()
-{
-	t capture-pane -p -t t 2>/dev/null
-}
-
-# Ten seconds for a text to be seen.
-sees()
-{
-	i=0
-	until shot | grep -qF -- "$1"; do
-		i=$((i + 1))
-		[ $i -lt 200 ] || return 1
-		sleep 0.05
-	done
-}
-
-check()
-{
-	n_tests=$((n_tests + 1))
-	name=$1
-	shift
-	if "$@"; then
-		echo "ok $n_tests - $name"
-	else
-		n_failed=$((n_failed + 1))
-		echo "not ok $n_tests - $name"
-		echo "failed: $*" | sed 's/^/# /'
-		shot | sed 's/^/# /'
-	fi
 }
 
 keys()
@@ -74,10 +35,7 @@ typed()
 # start COLUMNS ROWS [TERM]: a shell, and in it the workstation.
 start()
 {
-	t kill-server 2>/dev/null
-	while t has-session 2>/dev/null; do
-		sleep 0.05
-	done
+	end_tmux
 	t new-session -d -x "$1" -y "$2" -s t "env PS1='\$ ' TERM=${3:-tmux-256color} bash --norc" \
 		\; set -g status off \; set -sg escape-time 0
 	sees '$' && typed "$woodshed 2>$scratch/err" && keys Enter
@@ -228,5 +186,4 @@ for term in no-such-terminal dumb; do
 	check 'with a remedy' grep -q TERM "$scratch/err"
 done
 
-echo "1..$n_tests"
-finish $((n_failed > 0))
+done_testing
