@@ -248,17 +248,21 @@ def encode_text(model, ids, mask):
     return model.enc_to_dec_proj(model.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state)
 
 
+def decode(model, codes, states, mask):
+    """codes [B, K, T]: the nats of each, [B, K, T + K - 1], 0 where there is none; the middle layer's states."""
+    inputs, targets = delayed(codes)
+    out = model.decoder(input_ids=inputs.flatten(0, 1), encoder_hidden_states=states, encoder_attention_mask=mask,
+                        use_cache=False, output_hidden_states=True)
+    nats = F.cross_entropy(out.logits.flatten(0, 1).float(), targets.flatten(), reduction="none", ignore_index=-100)
+    return nats.view_as(targets), out.hidden_states[len(out.hidden_states) // 2]
+
+
 def forward(model, codes, states, mask, dropped):
     """Mean loss over the codebooks, and the middle layer's states; dropped [n]: whose text is
     left out.  Attention to states of zero adds nothing (values have no bias), as when there
     is no text, and unlike an empty mask it keeps the fast attention."""
-    states = states * (mask * (~dropped).long()[:, None])[..., None]
-    inputs, targets = delayed(codes)
-    out = model.decoder(input_ids=inputs.flatten(0, 1), encoder_hidden_states=states, encoder_attention_mask=mask,
-                        use_cache=False, output_hidden_states=True)
-    loss = F.cross_entropy(out.logits.flatten(0, 1).float(), targets.flatten(), reduction="none",
-                           ignore_index=-100).view_as(targets).sum((0, 2)) / (targets != -100).sum((0, 2))
-    return loss, out.hidden_states[len(out.hidden_states) // 2]
+    nats, middle = decode(model, codes, states * (mask * (~dropped).long()[:, None])[..., None], mask)
+    return nats.sum((0, 2)) / codes[:, 0].numel(), middle
 
 
 def contrast(model, guides, batches, rng, n, words, device):
@@ -269,18 +273,13 @@ def contrast(model, guides, batches, rng, n, words, device):
     codes, _, _, labels = batches.draw(rng, n, rows)
     codes = codes[..., :OPENING]
     ids, mask = true_and_lie([batches.plans[r] for r in rows], rng, words, device)
-    inputs, targets = delayed(codes.repeat(2, 1, 1))
     model.eval()  # dropout would differ between the two
-    states = encode_text(model, ids, mask)
-    out = model.decoder(input_ids=inputs.flatten(0, 1), encoder_hidden_states=states, encoder_attention_mask=mask,
-                        use_cache=False, output_hidden_states=True)
+    nats, middle = decode(model, codes.repeat(2, 1, 1), encode_text(model, ids, mask), mask)
     model.train()
-    nats = F.cross_entropy(out.logits.flatten(0, 1).float(), targets.flatten(), reduction="none", ignore_index=-100)
-    nats = nats.view(2, n, *targets.shape[1:])
+    nats = nats.view(2, n, *nats.shape[1:])
     apart = nats.sum((2, 3))
-    own = nats[0].sum() / (targets[:n] != -100).sum()
-    early = out.hidden_states[len(out.hidden_states) // 2][:n, :EARLY]
-    heard = guides.loss(guides.middle, early.flatten(0, 1), labels.repeat_interleave(EARLY, 0))
+    own = nats[0].sum() / codes.numel()
+    heard = guides.loss(guides.middle, middle[:n, :EARLY].flatten(0, 1), labels.repeat_interleave(EARLY, 0))
     return F.softplus(apart[0] - apart[1]).mean(), own, heard, (apart[0] < apart[1]).float().mean(), (apart[1] - apart[0]).mean()
 
 
