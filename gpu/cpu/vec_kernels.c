@@ -100,6 +100,16 @@ static void elu(float *y, const float *x, int64_t n)
 	map(y, x, n, elu1);
 }
 
+static void sigmoid(float *y, const float *x, int64_t n)
+{
+	map(y, x, n, vsigmoid);
+}
+
+static void hyperbolic(float *y, const float *x, int64_t n)
+{
+	map(y, x, n, vtanh);
+}
+
 static void add(float *y, const float *a, const float *b, int64_t n)
 {
 	map2(y, a, b, 0, n, add1);
@@ -270,7 +280,7 @@ static float max(const float *x, int64_t n)
 #define NAME(isa)  NAME_(isa)
 
 const struct vec_kernels NAME(ISA) = {
-	.unary = {relu, gelu, elu},
+	.unary = {relu, gelu, elu, sigmoid, hyperbolic},
 	.add = add,
 	.add_bf16 = add_bf16,
 	.guidance = guidance,

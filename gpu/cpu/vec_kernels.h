@@ -9,8 +9,11 @@
 
 #include <stdint.h>
 
+#include "gpu/ops.h"
+
 struct vec_kernels {
-	void (*unary[3])(float *y, const float *x, int64_t n); /* by enum gpu_unary; y may be x */
+	/* By enum gpu_unary; y may be x. */
+	void (*unary[GPU_N_UNARY])(float *y, const float *x, int64_t n);
 	void (*add)(float *y, const float *a, const float *b, int64_t n); /* y may be a or b */
 	void (*add_bf16)(float *y, const uint16_t *b, int64_t n);         /* y += b */
 	void (*guidance)(float *y, const float *text, const float *null, float scale, int64_t n);
