@@ -32,19 +32,34 @@ static const struct {
 static const double QUANTILE[3] = {0.02, 0.05, 0.15};
 static const double NORMAL[3] = {-2.0537, -1.6449, -1.0364}; /* those of a normal distribution */
 
+/* Hum is looked for below this, among the harmonics of the mains: at least so many
+ * must stand out by so much, and keep their level within this. */
+enum { HUM_HZ_MAX = 1500, HUM_HARMONICS = 5, HUM_DB = 8, HUM_SPREAD_DB = 8 };
+
 struct noise {
 	bool marked;
+	int rate_hz;
 	size_t width; /* of the small resolution */
 	double per_octave;
 	struct rows p, p3, tmp;   /* power, sums over 3 rows */
 	uint32_t *levels[SHAPES]; /* width x LEVELS; blind */
-	float *across;            /* 4 x width: covariance of two channels, weighted */
-	double *sum[2];           /* width of either: marked */
+	uint32_t *lines;          /* hum_width x LEVELS: the long window's cells */
+	size_t hum_width;
+	float *across;  /* 4 x width: covariance of two channels, weighted */
+	double *sum[2]; /* width of either: marked */
 	uint64_t heard[2];
 };
 
-int noise_open(const struct resolution *small, const struct resolution *large, bool marked,
-	struct noise **ret, struct err *e)
+/* Cells of the long window in which hum is looked for. */
+static size_t hum_width(const struct resolution *large, int rate_hz)
+{
+	size_t n = (size_t)(HUM_HZ_MAX * (double)large->n / rate_hz);
+
+	return n < large->width ? n : large->width;
+}
+
+int noise_open(const struct resolution *small, const struct resolution *large, int rate_hz,
+	bool marked, struct noise **ret, struct err *e)
 {
 	struct noise *n = xcalloc(1, sizeof *n);
 	const struct resolution *both[] = {small, large};
@@ -52,6 +67,7 @@ int noise_open(const struct resolution *small, const struct resolution *large, b
 	int rc = 0;
 
 	n->marked = marked;
+	n->rate_hz = rate_hz;
 	n->width = small->width;
 	if (!marked) {
 		rc = rows_open(&n->p, small->width, 2 * ROWS_BOX + 1, e);
@@ -69,6 +85,13 @@ int noise_open(const struct resolution *small, const struct resolution *large, b
 			&mem, small->width, LEVELS * sizeof(uint32_t), "noise levels", e);
 		if (!rc)
 			n->levels[s] = mem;
+	}
+	if (!rc && !marked) {
+		n->hum_width = hum_width(large, rate_hz);
+		rc = mem_try_alloc(
+			&mem, n->hum_width, LEVELS * sizeof(uint32_t), "noise levels", e);
+		if (!rc)
+			n->lines = mem;
 	}
 	for (size_t i = 0; i < 2 && !rc && marked; i++) {
 		rc = mem_try_alloc(&mem, both[i]->width, sizeof(double), "noise", e);
@@ -93,6 +116,7 @@ void noise_close(struct noise *n)
 	free(n->across);
 	for (size_t s = 0; s < SHAPES; s++)
 		free(n->levels[s]);
+	free(n->lines);
 	free(n->sum[0]);
 	free(n->sum[1]);
 	free(n);
@@ -184,7 +208,9 @@ void noise_hear(struct noise *n, const struct resolution *r, int64_t row)
 	const float *power = rows_at(&r->power, row);
 
 	if (!n->marked) {
-		if (!which)
+		if (which)
+			count_levels(n->lines, power, 1, n->hum_width);
+		else
 			hear_blind(n, r, row);
 		return;
 	}
@@ -249,11 +275,24 @@ struct guess {
 	double db, trust; /* trust 0..1 */
 };
 
-/* Noise spreads as the law says, within half a dB; music, more than 1.2 dB wider. */
+static double between(double x)
+{
+	return fmin(fmax(x, 0), 1);
+}
+
+/* How far levels whose variance is this (dB^2) tell the same: noise is the same in
+ * boxes of any shape and in neighbouring cells. */
+static double agreement(double variance)
+{
+	return exp(-variance / (2 * 1.5 * 1.5));
+}
+
+/* Noise spreads as the law says, within half a dB; music that comes and goes spreads
+ * more than 1.2 dB wider, a steady tone less. */
 static struct guess guess_level(const struct noise *n, size_t k, double channels)
 {
 	struct guess g = {.db = -LOWEST_DB};
-	double sum = 0, weight = 0, least = INFINITY;
+	double sum = 0, square = 0, weight = 0, least = INFINITY;
 
 	for (size_t s = 0; s < SHAPES; s++) {
 		double q[3], cells = shapes[s].n * channels, excess, trust, db;
@@ -261,17 +300,20 @@ static struct guess guess_level(const struct noise *n, size_t k, double channels
 		if (!quantiles(n->levels[s] + k * LEVELS, q))
 			continue;
 		excess = q[2] - q[0] - (gamma_db(cells, 2) - gamma_db(cells, 0));
-		trust = fmin(fmax((1.2 - excess) / 0.7, 0), 1);
+		trust = between((1.2 - excess) / 0.7) * between((excess + 1.5) / 0.7);
 		db = q[1] - gamma_db(cells, 1);
 		sum += trust * db;
+		square += trust * db * db;
 		weight += trust;
 		least = fmin(least, db);
 		g.trust = fmax(g.trust, trust);
 	}
-	if (weight > 0)
+	if (weight > 0) {
 		g.db = sum / weight;
-	else if (isfinite(least))
+		g.trust *= agreement(square / weight - g.db * g.db);
+	} else if (isfinite(least)) {
 		g.db = least;
+	}
 	return g;
 }
 
@@ -279,14 +321,15 @@ static struct guess guess_level(const struct noise *n, size_t k, double channels
  * the neighbourhood that is trusted. */
 static double curve_at(const struct guess *g, size_t width, size_t k, double *ret_share)
 {
-	const double OCTAVES = 0.3;
-	double centre = log2((double)k + 4), sw = 0, swt = 0, s1 = 0, s2 = 0, sy = 0, sxy = 0;
-	double reach = exp2(3 * OCTAVES), lo = ((double)k + 4) / reach - 4, det;
-	size_t end = (size_t)(((double)k + 4) * reach - 4) + 1;
+	const double OCTAVES = 0.3, LINEAR = 16; /* cells, below which the scale is linear */
+	double centre = log2((double)k + LINEAR), reach = exp2(3 * OCTAVES);
+	double lo = ((double)k + LINEAR) / reach - LINEAR;
+	double sw = 0, swt = 0, s1 = 0, s2 = 0, sy = 0, sxy = 0, syy = 0, det, slope, level;
+	size_t end = (size_t)(((double)k + LINEAR) * reach - LINEAR) + 1;
 
 	for (size_t j = lo > 1 ? (size_t)lo : 1; j < end && j + 1 < width; j++) {
-		double x = (log2((double)j + 4) - centre) / OCTAVES;
-		double w = exp(-0.5 * x * x) / ((double)j + 4), t = w * g[j].trust;
+		double x = (log2((double)j + LINEAR) - centre) / OCTAVES;
+		double w = exp(-0.5 * x * x) / ((double)j + LINEAR), t = w * g[j].trust;
 
 		sw += w;
 		swt += t;
@@ -294,35 +337,164 @@ static double curve_at(const struct guess *g, size_t width, size_t k, double *re
 		s2 += t * x * x;
 		sy += t * g[j].db;
 		sxy += t * x * g[j].db;
+		syy += t * g[j].db * g[j].db;
 	}
-	*ret_share = sw > 0 ? swt / sw : 0;
+	*ret_share = 0;
 	if (!(swt > 0))
 		return -LOWEST_DB;
 	/* A line, drawn towards a constant where the levels lie close together. */
-	det = swt * (s2 + 0.1 * swt) - s1 * s1;
-	return ((s2 + 0.1 * swt) * sy - s1 * sxy) / det;
+	s2 += 0.1 * swt;
+	det = swt * s2 - s1 * s1;
+	slope = (swt * sxy - s1 * sy) / det;
+	level = (sy - slope * s1) / swt;
+	*ret_share = swt / sw * agreement(fmax((syy - level * sy - slope * sxy) / swt, 0));
+	return level;
+}
+
+/* What part of the spectrum (its upper four octaves count most) shows noise.  Real
+ * noise is broad; a dense pad that passes for noise is not. */
+static double breadth(const struct guess *curve, size_t width)
+{
+	double sum = 0, weight = 0;
+
+	for (size_t k = 0; k < width; k++) {
+		double w = 1 / ((double)k + (double)width / 16);
+
+		sum += w * curve[k].trust;
+		weight += w;
+	}
+	return sum / weight;
 }
 
 static int set_blind(struct noise *n, struct resolution *small, struct err *e)
 {
-	double channels = small->channels == 2 ? independent_channels(n) : 1;
-	struct guess *g;
+	double channels = small->channels == 2 ? independent_channels(n) : 1, broad;
+	struct guess *g, *curve;
 	void *mem;
-	int rc = mem_try_alloc(&mem, n->width, sizeof *g, "noise", e);
+	int rc = mem_try_alloc(&mem, 2 * n->width, sizeof *g, "noise", e);
 
 	if (rc)
 		return rc;
 	g = mem;
+	curve = g + n->width;
 	for (size_t k = 0; k < n->width; k++)
 		g[k] = guess_level(n, k, channels);
 	for (size_t k = 0; k < n->width; k++) {
-		double share, curve = curve_at(g, n->width, k, &share);
-		double db = g[k].trust > 0.5 ? curve : fmin(g[k].db, curve);
-		double fade = fmin(share / 0.25, 1);
+		curve[k].db = curve_at(g, n->width, k, &curve[k].trust);
+		curve[k].trust = between((curve[k].trust - 0.15) / 0.25);
+	}
+	broad = between((breadth(curve, n->width) - 0.1) / 0.1);
+	for (size_t k = 0; k < n->width; k++) {
+		double db = g[k].trust > 0.5 ? curve[k].db : fmin(g[k].db, curve[k].db);
+		double fade = broad * curve[k].trust;
 
 		small->lambda[k] = (float)(pow(10, db / 10) * fade * fade);
 	}
 	free(g);
+	return 0;
+}
+
+/* ---- hum ----------------------------------------------------------------- */
+
+/* Low levels of the cells where hum may be, in dB; a cell whose low levels are far
+ * apart holds music, and gets NAN in `steady`. */
+static void low_levels(const struct noise *n, double *low, double *steady)
+{
+	for (size_t k = 0; k < n->hum_width; k++) {
+		double q[3] = {NAN, NAN, -LOWEST_DB};
+
+		quantiles(n->lines + k * LEVELS, q);
+		low[k] = q[2];
+		steady[k] = q[2] - q[0] < HUM_SPREAD_DB ? q[2] : NAN;
+	}
+}
+
+struct hum {
+	size_t width;
+	double *low, *steady; /* width, in dB */
+};
+
+/* Whether harmonic h of `base` (in cells) is steady and stands out on both sides; by
+ * how much, in dB, or 0. */
+static double stands_out(const struct hum *x, double base, int h)
+{
+	size_t k = (size_t)(base * h + 0.5), half = (size_t)(base / 2);
+	double beside, out;
+
+	if (k < half || k + half >= x->width)
+		return 0;
+	beside = fmax(x->low[k - half], x->low[k + half]);
+	if (half > 3)
+		beside = fmin(beside, fmax(x->low[k - half + 1], x->low[k + half - 1]));
+	out = x->steady[k] - beside;
+	return out > HUM_DB ? out : 0; /* no NAN */
+}
+
+/* The base frequency in cells; 0: no hum.  Enough harmonics must stand out of what
+ * lies between them at all times. */
+static double find_hum(const struct hum *x, double cell_hz)
+{
+	static const double mains[] = {50, 60};
+	double best = 0, found = 0;
+
+	for (size_t m = 0; m < 2; m++)
+		for (int step = -15; step <= 15; step++) {
+			double sum = 0, base = (mains[m] + 0.02 * step) / cell_hz;
+			int count = 0;
+
+			for (int h = 1; base * h < (double)x->width; h++) {
+				double out = stands_out(x, base, h);
+
+				count += out > 0;
+				sum += out;
+			}
+			if (count >= HUM_HARMONICS && sum > best) {
+				best = sum;
+				found = base;
+			}
+		}
+	return found;
+}
+
+/* Adds the lines to both: as they are to the long window, which tells them apart,
+ * and as the mean over its wider cells to the short one. */
+static void add_hum(
+	const struct hum *x, double base, struct resolution *small, struct resolution *large)
+{
+	size_t times = large->n / small->n;
+
+	for (int h = 1; base * h < (double)x->width; h++) {
+		size_t centre = (size_t)(base * h + 0.5);
+
+		if (!(stands_out(x, base, h) > 0))
+			continue;
+		for (size_t k = centre - 2; k <= centre + 2 && k < x->width; k++) {
+			float more = (float)pow(10, x->low[k] / 10);
+
+			large->lambda[k] += more;
+			for (size_t j = 0; j < 2; j++) /* half of it on either side */
+				small->lambda[k / times + j] += more / (float)(2 * times);
+		}
+	}
+}
+
+static int set_hum(
+	const struct noise *n, struct resolution *small, struct resolution *large, struct err *e)
+{
+	struct hum x = {.width = n->hum_width};
+	double base;
+	void *mem;
+	int rc = mem_try_alloc(&mem, 2 * x.width + 1, sizeof *x.low, "noise", e);
+
+	if (rc)
+		return rc;
+	x.low = mem;
+	x.steady = x.low + x.width;
+	low_levels(n, x.low, x.steady);
+	base = find_hum(&x, (double)n->rate_hz / (double)large->n);
+	if (base > 0)
+		add_hum(&x, base, small, large);
+	free(mem);
 	return 0;
 }
 
@@ -368,25 +540,33 @@ static int set_marked(
 	return 0;
 }
 
-int noise_set(struct noise *n, struct resolution *small, struct resolution *large, double strength,
-	struct err *e)
+/* The long window's noise from the short one's. */
+static void widen(const struct resolution *small, struct resolution *large)
 {
-	int rc = n->marked ? set_marked(n, small, large, e) : set_blind(n, small, e);
 	size_t times = large->n / small->n;
 
-	if (rc)
-		return rc;
-	for (size_t k = 0; k < small->width; k++)
-		small->lambda[k] *= (float)strength;
 	for (size_t k = 0; k < large->width; k++) {
 		size_t i = k / times;
 		float t = (float)(k % times) / (float)times;
 
-		if (n->marked)
-			large->lambda[k] *= (float)strength;
-		else
-			large->lambda[k] =
-				small->lambda[i] * (1 - t) + (t > 0 ? small->lambda[i + 1] * t : 0);
+		large->lambda[k] = small->lambda[i];
+		if (t > 0)
+			large->lambda[k] += t * (small->lambda[i + 1] - small->lambda[i]);
 	}
-	return 0;
+}
+
+int noise_set(struct noise *n, struct resolution *small, struct resolution *large, double strength,
+	struct err *e)
+{
+	int rc = n->marked ? set_marked(n, small, large, e) : set_blind(n, small, e);
+
+	if (!rc && !n->marked) {
+		widen(small, large);
+		rc = set_hum(n, small, large, e);
+	}
+	for (size_t k = 0; k < small->width && !rc; k++)
+		small->lambda[k] *= (float)strength;
+	for (size_t k = 0; k < large->width && !rc; k++)
+		large->lambda[k] *= (float)strength;
+	return rc;
 }

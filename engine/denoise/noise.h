@@ -10,6 +10,9 @@
  * where too little can be trusted the estimate fades away.  So music without noise
  * yields next to none, and held notes are spared.
  *
+ * Hum shows as a comb of lines at the harmonics of 50 or 60 Hz that stand out at all
+ * times; it is looked for by itself.
+ *
  * Marked.  The mean power, smoothed over frequency except at lines. */
 #ifndef WOODSHED_ENGINE_DENOISE_NOISE_H
 #define WOODSHED_ENGINE_DENOISE_NOISE_H
@@ -22,8 +25,8 @@ struct err;
 struct noise;
 struct resolution;
 
-int noise_open(const struct resolution *small, const struct resolution *large, bool marked,
-	struct noise **ret, struct err *e);
+int noise_open(const struct resolution *small, const struct resolution *large, int rate_hz,
+	bool marked, struct noise **ret, struct err *e);
 void noise_close(struct noise *n); /* NULL-safe */
 
 /* A frame that lies in what is to be learned from, of either resolution: its number

@@ -97,7 +97,7 @@ int spectral_open(
 		s->ahead = s->past + channels * s->past_n;
 		s->gain = s->ahead + channels * s->large.n;
 		place_bands(s);
-		rc = noise_open(&s->small, &s->large, d->marked, &s->noise, e);
+		rc = noise_open(&s->small, &s->large, d->rate_hz, d->marked, &s->noise, e);
 	}
 	if (rc) {
 		spectral_close(s);

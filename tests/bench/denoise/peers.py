@@ -11,6 +11,14 @@ import soundfile
 WOODSHED = os.environ.get("WOODSHED", "build/woodshed-engine")
 
 
+def aligned(x, y):
+    """y without its delay against x (afftdn and anlmdn have one), as long as x."""
+    n = 1 << int(np.ceil(np.log2(len(x) + len(y))))
+    c = np.fft.irfft(np.conj(np.fft.rfft(x[:, 0], n)) * np.fft.rfft(y[:, 0], n))
+    y = y[int(np.argmax(np.abs(c[:16384]))):][: len(x)]
+    return np.pad(y, ((0, len(x) - len(y)), (0, 0)))
+
+
 def through(x, rate, command):
     """Runs a command made by command(in, out) on files."""
     with tempfile.TemporaryDirectory() as folder:
@@ -19,8 +27,7 @@ def through(x, rate, command):
         for line in command(a, b):
             subprocess.run(line, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         y = soundfile.read(b, always_2d=True)[0]
-    y = y[: len(x)]
-    return np.pad(y, ((0, len(x) - len(y)), (0, 0)))
+    return aligned(x, y)
 
 
 def woodshed(method, *options):

@@ -33,6 +33,8 @@ def modules(rate):
 def music(number, rate, seconds=8.0):
     """Piece `number` of those without noise: float64 [frames, channels], every second
     one in stereo."""
+    if rate < 32000:  # the synthesiser's filters need more
+        return signal.resample_poly(music(number, 2 * rate, seconds), 1, 2, axis=0)
     pieces = modules(rate)
     seed = 5_000_000 + 1000 * number
     while pieces.plan(seed).colour in ("tape", "vinyl"):
@@ -70,7 +72,7 @@ def noise(kind, shape, rate, like, rng):
         _, p = signal.welch(like.mean(1), rate, nperseg=512)
         shape_of = np.sqrt(np.interp(f, np.linspace(0, rate / 2, len(p)), p))
         y = np.fft.irfft(np.fft.rfft(w, axis=0) * (shape_of + 0.1 * shape_of.max())[:, None], n, axis=0)
-        wander = np.interp(np.arange(n), np.arange(0, n + rate, rate), rng.uniform(-2, 2, n // rate + 2))
+        wander = np.interp(np.arange(n), rate * np.arange(n // rate + 2), rng.uniform(-2, 2, n // rate + 2))
         y *= 10 ** (wander / 20)[:, None]
     return y / np.sqrt(np.mean(y**2))
 
