@@ -12,6 +12,7 @@
 enum {
 	SHAPES = 3,
 	ROWS_BOX = 4,    /* half the highest box */
+	SILENCE = 40,    /* level of -180 dB */
 	LEVELS = 512,    /* of a histogram */
 	PER_DB = 2,      /* levels a decibel */
 	LOWEST_DB = 200, /* below full scale: level 0 */
@@ -45,6 +46,7 @@ struct noise {
 	uint32_t *levels[SHAPES]; /* width x LEVELS; blind */
 	uint32_t *lines;          /* hum_width x LEVELS: the long window's cells */
 	size_t hum_width;
+	int32_t *level; /* of a row's cells */
 	float *across;  /* 4 x width: covariance of two channels, weighted */
 	double *sum[2]; /* width of either: marked */
 	uint64_t heard[2];
@@ -92,6 +94,11 @@ int noise_open(const struct resolution *small, const struct resolution *large, i
 			&mem, n->hum_width, LEVELS * sizeof(uint32_t), "noise levels", e);
 		if (!rc)
 			n->lines = mem;
+		if (!rc)
+			rc = mem_try_alloc(&mem, small->width + n->hum_width, sizeof *n->level,
+				"noise levels", e);
+		if (!rc)
+			n->level = mem;
 	}
 	for (size_t i = 0; i < 2 && !rc && marked; i++) {
 		rc = mem_try_alloc(&mem, both[i]->width, sizeof(double), "noise", e);
@@ -117,6 +124,7 @@ void noise_close(struct noise *n)
 	for (size_t s = 0; s < SHAPES; s++)
 		free(n->levels[s]);
 	free(n->lines);
+	free(n->level);
 	free(n->sum[0]);
 	free(n->sum[1]);
 	free(n);
@@ -127,38 +135,42 @@ void noise_close(struct noise *n)
 /* 10 log10(x) for x > 0, within 0.001 dB. */
 static inline float db_of(float x)
 {
-	union {
-		float f;
-		int32_t i;
-	} u = {.f = x};
-	float e = (float)((u.i >> 23) - 127), m;
+	int32_t bits;
+	float e, m;
 
-	u.i = (u.i & 0x7fffff) | 0x3f800000;
-	m = u.f;
+	memcpy(&bits, &x, sizeof bits);
+	e = (float)((bits >> 23) - 127);
+	bits = (bits & 0x7fffff) | 0x3f800000;
+	memcpy(&m, &bits, sizeof m);
 	/* log2 of 1..2: the polynomial of degree 4 by least squares */
 	return 3.0103f *
 	       (e - 2.496846f +
 		       m * (4.028548f + m * (-2.081214f + m * (0.628874f - 0.079158f * m))));
 }
 
-static void count_levels(uint32_t *levels, const float *sum, float factor, size_t width)
+VECTORS static void levels_of(
+	int32_t *restrict out, const float *restrict sum, float factor, size_t width)
 {
 	for (size_t k = 0; k < width; k++) {
-		int level;
+		int32_t level = (int32_t)((db_of(sum[k] * factor) + LOWEST_DB) * PER_DB);
 
-		if (!(sum[k] * factor > 1e-18f))
-			continue; /* digital silence is no noise */
-		level = (int)((db_of(sum[k] * factor) + LOWEST_DB) * PER_DB);
-		levels[k * LEVELS + (size_t)(level < 0        ? 0
-					     : level < LEVELS ? level
-							      : LEVELS - 1)]++;
+		out[k] = level < LEVELS ? level : LEVELS - 1;
 	}
+}
+
+static void count_levels(
+	struct noise *n, uint32_t *levels, const float *sum, float factor, size_t width)
+{
+	levels_of(n->level, sum, factor, width);
+	for (size_t k = 0; k < width; k++)
+		if (n->level[k] >= SILENCE) /* no noise is that quiet */
+			levels[k * LEVELS + (size_t)n->level[k]]++;
 }
 
 /* Z(k) and the conjugate of Z(n - k) are the two channels, rotated: their
  * covariance has the same eigenvalues.  Weighted by 1 / power^2, so that the
  * quietest frames, which are noise, count. */
-static void count_across(
+VECTORS static void count_across(
 	struct noise *n, const struct resolution *r, int64_t row, const float *around, float factor)
 {
 	const float *re = rows_at(&r->re, row * (int64_t)r->n_pairs);
@@ -195,9 +207,9 @@ static void hear_blind(struct noise *n, const struct resolution *r, int64_t row)
 	row_spread(tmp[1], p3, w, 1, 0);
 	row_spread(tmp[2], rows_at(&n->p, at), w, 1, ROWS_PAD - 1);
 	row_spread(tmp[3], tmp[2], w, 3, 0);
-	count_levels(n->levels[0], tmp[0], 1.0f / 9, w);
-	count_levels(n->levels[1], tmp[1], 1.0f / 9, w);
-	count_levels(n->levels[2], tmp[3], 1.0f / 9, w);
+	count_levels(n, n->levels[0], tmp[0], 1.0f / 9, w);
+	count_levels(n, n->levels[1], tmp[1], 1.0f / 9, w);
+	count_levels(n, n->levels[2], tmp[3], 1.0f / 9, w);
 	if (r->channels == 2)
 		count_across(n, r, at, tmp[0], 1.0f / 9);
 }
@@ -209,7 +221,7 @@ void noise_hear(struct noise *n, const struct resolution *r, int64_t row)
 
 	if (!n->marked) {
 		if (which)
-			count_levels(n->lines, power, 1, n->hum_width);
+			count_levels(n, n->lines, power, 1, n->hum_width);
 		else
 			hear_blind(n, r, row);
 		return;

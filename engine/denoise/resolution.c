@@ -2,6 +2,7 @@
 #include "engine/denoise/resolution.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +35,7 @@ enum {
 	ROWS_BOX = 4,    /* half the highest box */
 	ROWS_SMOOTH = 2, /* half the rows over which risks are smoothed */
 	CELLS_SMOOTH = 9,
-	N_TMP = 8,
+	N_TMP = RESOLUTION_BOXES + 2,
 };
 
 _Static_assert(ROWS_BOX + ROWS_SMOOTH == RESOLUTION_LAG, "lag of the shares");
@@ -123,6 +124,11 @@ void resolution_clear(struct resolution *r)
 	}
 }
 
+static inline float limited(float power)
+{
+	return power < POWER_MAX ? power : POWER_MAX;
+}
+
 /* ---- spectra ------------------------------------------------------------- */
 
 static int64_t pair_row(const struct resolution *r, int64_t row, size_t pair)
@@ -130,7 +136,7 @@ static int64_t pair_row(const struct resolution *r, int64_t row, size_t pair)
 	return row * (int64_t)r->n_pairs + (int64_t)pair;
 }
 
-static void windowed(
+VECTORS static void windowed(
 	float *restrict out, const float *restrict x, const float *restrict window, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -138,7 +144,7 @@ static void windowed(
 }
 
 /* |Z(k)|^2 + |Z(n - k)|^2 is twice the sum of the two channels' powers. */
-static void add_power(const struct resolution *r, const float *restrict re,
+VECTORS static void add_power(const struct resolution *r, const float *restrict re,
 	const float *restrict im, float *restrict power)
 {
 	size_t n = r->n;
@@ -169,7 +175,22 @@ void resolution_analyse(struct resolution *r, int64_t row, const float *samples,
 		add_power(r, re, im, power);
 	}
 	for (size_t k = 0; k < r->width; k++)
-		power[k] = fminf(power[k] * scale, POWER_MAX);
+		power[k] = limited(power[k] * scale);
+}
+
+VECTORS static void apply_gain(float *restrict x, const float *restrict gain, size_t n)
+{
+	for (size_t k = 0; k <= n / 2; k++)
+		x[k] *= gain[k];
+	for (size_t k = n / 2 + 1; k < n; k++)
+		x[k] *= gain[n - k];
+}
+
+VECTORS static void add_windowed(float *restrict out, const float *restrict x,
+	const float *restrict window, float scale, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] += x[i] * window[i] * scale;
 }
 
 void resolution_synthesise(
@@ -179,51 +200,43 @@ void resolution_synthesise(
 	size_t n = r->n;
 
 	for (size_t p = 0; p < r->n_pairs; p++) {
-		float *restrict re = rows_at(&r->re, pair_row(r, row, p));
-		float *restrict im = rows_at(&r->im, pair_row(r, row, p));
-		float *restrict a = samples + 2 * p * stride;
+		float *re = rows_at(&r->re, pair_row(r, row, p));
+		float *im = rows_at(&r->im, pair_row(r, row, p));
+		float *a = samples + 2 * p * stride;
 
-		for (size_t k = 0; k < r->width; k++) {
-			re[k] *= gain[k];
-			im[k] *= gain[k];
-		}
-		for (size_t k = r->width; k < n; k++) {
-			re[k] *= gain[n - k];
-			im[k] *= gain[n - k];
-		}
+		apply_gain(re, gain, n);
+		apply_gain(im, gain, n);
 		fft_run(r->fft, im, re);
-		for (size_t i = 0; i < n; i++)
-			a[i] += re[i] * r->window[i] * scale;
-		if (2 * p + 1 == (size_t)r->channels)
-			continue;
-		a += stride;
-		for (size_t i = 0; i < n; i++)
-			a[i] += im[i] * r->window[i] * scale;
+		add_windowed(a, re, r->window, scale, n);
+		if (2 * p + 1 < (size_t)r->channels)
+			add_windowed(a + stride, im, r->window, scale, n);
 	}
 }
 
 /* ---- shares -------------------------------------------------------------- */
 
-static void in_units_of_noise(
+VECTORS static void in_units_of_noise(
 	float *restrict g, const float *restrict power, const float *restrict lambda, size_t width)
 {
 	for (size_t k = 0; k < width; k++)
-		g[k] = fminf(power[k] / (lambda[k] + 1e-30f), POWER_MAX);
+		g[k] = limited(power[k] / (lambda[k] + 1e-30f));
 }
 
 /* sum: of the box; factor: 1 / its cells. */
-static void box_shares(float *restrict u, float *restrict risk, const float *restrict sum,
+VECTORS static void box_shares(float *restrict u, float *restrict risk, const float *restrict sum,
 	const float *restrict g, const struct box *b, size_t width)
 {
 	float c = 1 + CAUTION / sqrtf(b->n), factor = 1 / (float)(b->rows * b->cells);
-	float by_n = 2 / b->n;
+	float by_nc = 2 / (b->n * c);
 
 	for (size_t k = 0; k < width; k++) {
-		float by_m = 1 / (sum[k] * factor + 1e-20f);
-		float v = c * by_m, w = v < 1 ? v : 1;
-		float slope = v < 1 ? by_n * by_m : 0;
+		float v = c / (sum[k] * factor + 1e-20f);
 
-		u[k] = w;
+		u[k] = v < 1 ? v : 1;
+	}
+	for (size_t k = 0; k < width; k++) {
+		float w = u[k], slope = (float)(w < 1) * w * by_nc;
+
 		risk[k] = w * g[k] * (w + slope) + 2 * (1 - w) - 1;
 	}
 }
@@ -264,40 +277,75 @@ static void work_boxes(struct resolution *r, int64_t row)
 	}
 }
 
-/* exp(x) for x <= 0, within 0.02 %. */
-static inline float exp_of(float x)
+/* exp(x) within 0.3 %; below -30, exp(-30): too little to count, and no subnormal
+ * number, which would take a hundred times as long. */
+VECTORS static void weights(
+	float *restrict out, const float *restrict least, const float *restrict risk, size_t width)
 {
-	float y = (x > -80 ? x : -80) * 1.44269504f;
-	int32_t whole = (int32_t)y - 1;
-	float f = y - (float)whole - 1; /* -1..0 and one more: 2^f by its series around 0 */
-	float p = 1 + f * (0.693147f + f * (0.240227f + f * (0.0555041f + f * 0.00961813f)));
-	union {
-		int32_t i;
-		float f;
-	} power = {.i = (whole + 1 + 127) * (1 << 23)};
+	const float to_log2 = 1.44269504f / TEMPERATURE, lowest = -30 * 1.44269504f;
 
-	return p * power.f;
+	/* In two loops: together, the limit would become a branch. */
+	for (size_t k = 0; k < width; k++) {
+		float x = (least[k] - risk[k]) * to_log2;
+
+		out[k] = x > lowest ? x : lowest;
+	}
+	for (size_t k = 0; k < width; k++) {
+		int32_t whole = (int32_t)out[k];
+		float f = out[k] - (float)whole; /* -1..0: 2^f by its series */
+		float p =
+			1 + f * (0.693147f + f * (0.240227f + f * (0.0555041f + f * 0.00961813f)));
+		int32_t bits = (whole + 127) * (1 << 23);
+		float power;
+
+		memcpy(&power, &bits, sizeof power);
+		out[k] = p * power;
+	}
 }
 
-static void weigh(float *restrict share, float *restrict risk, float *restrict sum,
-	const float *restrict least, const float *restrict u, const float *restrict rb,
-	size_t width)
+VECTORS static void add_weighed(float *restrict share, float *restrict risk, float *restrict sum,
+	const float *restrict w, const float *restrict u, const float *restrict rb, size_t width)
 {
 	for (size_t k = 0; k < width; k++) {
-		float w = exp_of((least[k] - rb[k]) / TEMPERATURE);
+		sum[k] += w[k];
+		share[k] += w[k] * u[k];
+		risk[k] += w[k] * rb[k];
+	}
+}
 
-		sum[k] += w;
-		share[k] += w * u[k];
-		risk[k] += w * rb[k];
+/* Mean over the rows x of sums over cells; and the least of all boxes so far. */
+VECTORS static void smooth_risk(float *restrict out, float *restrict least, const float *const x[5],
+	bool is_first, size_t width)
+{
+	const float mean = 1.0f / (CELLS_SMOOTH * (2 * ROWS_SMOOTH + 1));
+	const float *restrict a = x[0], *restrict b = x[1], *restrict c = x[2], *restrict d = x[3],
+			      *restrict e = x[4];
+
+	for (size_t k = 0; k < width; k++)
+		out[k] = (a[k] + b[k] + c[k] + d[k] + e[k]) * mean;
+	if (is_first)
+		memcpy(least, out, width * sizeof *least);
+	for (size_t k = 0; k < width; k++)
+		least[k] = least[k] < out[k] ? least[k] : out[k];
+}
+
+VECTORS static void normalise(
+	float *restrict share, float *restrict risk, const float *restrict sum, size_t width)
+{
+	for (size_t k = 0; k < width; k++) {
+		float by_sum = 1 / sum[k];
+
+		share[k] *= by_sum;
+		risk[k] *= by_sum;
 	}
 }
 
 /* The boxes together, at row `at`. */
 static void combine(struct resolution *r, int64_t at)
 {
-	const float mean = 1.0f / (CELLS_SMOOTH * (2 * ROWS_SMOOTH + 1));
 	float *share = rows_at(&r->share, at), *risk = rows_at(&r->risk, at);
 	float *least = rows_at(&r->g9, 0), *sum = rows_at(&r->tmp, RESOLUTION_BOXES);
+	float *weight = rows_at(&r->tmp, RESOLUTION_BOXES + 1);
 	size_t w = r->width;
 
 	for (size_t b = 0; b < RESOLUTION_BOXES; b++) {
@@ -306,21 +354,18 @@ static void combine(struct resolution *r, int64_t at)
 
 		for (int i = 0; i < 5; i++)
 			x[i] = rows_at(&r->r[b], at + i - ROWS_SMOOTH);
-		for (size_t k = 0; k < w; k++) {
-			rb[k] = (x[0][k] + x[1][k] + x[2][k] + x[3][k] + x[4][k]) * mean;
-			least[k] = b && least[k] < rb[k] ? least[k] : rb[k];
-		}
+		smooth_risk(rb, least, x, b == 0, w);
 	}
 	memset(share, 0, w * sizeof *share);
 	memset(risk, 0, w * sizeof *risk);
 	memset(sum, 0, w * sizeof *sum);
-	for (size_t b = 0; b < RESOLUTION_BOXES; b++)
-		weigh(share, risk, sum, least, rows_at(&r->u[b], at), rows_at(&r->tmp, (int64_t)b),
-			w);
-	for (size_t k = 0; k < w; k++) {
-		share[k] /= sum[k];
-		risk[k] /= sum[k];
+	for (size_t b = 0; b < RESOLUTION_BOXES; b++) {
+		const float *rb = rows_at(&r->tmp, (int64_t)b);
+
+		weights(weight, least, rb, w);
+		add_weighed(share, risk, sum, weight, rows_at(&r->u[b], at), rb, w);
 	}
+	normalise(share, risk, sum, w);
 }
 
 void resolution_shares(struct resolution *r, int64_t row)

@@ -38,13 +38,15 @@ void row_mirror(float *row, size_t width)
 	}
 }
 
-void row_sum3(float *restrict out, const float *a, const float *b, const float *c, size_t width)
+VECTORS void row_sum3(
+	float *restrict out, const float *a, const float *b, const float *c, size_t width)
 {
 	for (ptrdiff_t k = -ROWS_PAD; k < (ptrdiff_t)width + ROWS_PAD; k++)
 		out[k] = a[k] + b[k] + c[k];
 }
 
-void row_spread(float *restrict out, const float *restrict x, size_t width, size_t step, size_t pad)
+VECTORS void row_spread(
+	float *restrict out, const float *restrict x, size_t width, size_t step, size_t pad)
 {
 	ptrdiff_t s = (ptrdiff_t)step, end = (ptrdiff_t)(width + pad);
 

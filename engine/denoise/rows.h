@@ -11,6 +11,14 @@
 
 struct err;
 
+/* Of functions whose loops are worth a processor's widest vectors.  Nothing in them is
+ * fused or reordered, so all variants give the same bits. */
+#if defined(__x86_64__) && defined(__GLIBC__)
+#define VECTORS __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define VECTORS
+#endif
+
 enum { ROWS_PAD = 16 }; /* cells beside a row */
 
 struct rows {

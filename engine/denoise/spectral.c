@@ -154,12 +154,13 @@ static size_t short_start(const struct spectral *s, size_t m)
 }
 
 /* The frames of the newest cell that is complete; returns its number. */
-static int64_t analyse(struct spectral *s, const float *in)
+static int64_t analyse(struct spectral *s, const float *in, bool with_large)
 {
 	int64_t cell = s->n_blocks++ - ANALYSIS_LAG;
 
 	take_block(s, in);
-	resolution_analyse(&s->large, cell, s->past, s->past_n);
+	if (with_large)
+		resolution_analyse(&s->large, cell, s->past, s->past_n);
 	for (size_t m = 0; m < PER_CELL; m++)
 		resolution_analyse(&s->small, cell * PER_CELL + (int64_t)m,
 			s->past + short_start(s, m), s->past_n);
@@ -169,11 +170,14 @@ static int64_t analyse(struct spectral *s, const float *in)
 int spectral_learn(void *m, const float *in, struct err *e)
 {
 	struct spectral *s = m;
-	int64_t cell = analyse(s, in);
+	/* Quantiles need not hear every frame. */
+	bool with_large = s->marked || s->n_blocks % 2 == 0;
+	int64_t cell = analyse(s, in, with_large);
 
 	if (cell < ANALYSIS_LAG)
 		return 0; /* its long frame begins before the first sample */
-	noise_hear(s->noise, &s->large, cell);
+	if (with_large)
+		noise_hear(s->noise, &s->large, cell);
 	for (int64_t i = 0; i < PER_CELL; i++)
 		noise_hear(s->noise, &s->small, cell * PER_CELL + i);
 	return 0;
@@ -246,22 +250,20 @@ static void weigh_windows(struct spectral *s, int64_t cell, float weight[BANDS])
 
 /* ---- gains --------------------------------------------------------------- */
 
-/* The band's weights as a function of the cell: linear between the bands' middles. */
-static void spread_weights(
-	const size_t *edge, const float weight[BANDS], float *restrict out, size_t width)
+/* The bands' weights as a function of the cell: linear between the bands' middles. */
+static void spread_weights(const size_t *edge, const float weight[BANDS], float *out, size_t width)
 {
-	size_t b = 0;
+	size_t k = 0;
 
-	for (size_t k = 0; k < width; k++) {
-		float lo, hi, t;
+	for (size_t b = 0; b <= BANDS; b++) {
+		size_t from = b ? (edge[b - 1] + edge[b]) / 2 : 0;
+		size_t to = b < BANDS ? (edge[b] + edge[b + 1]) / 2 : width;
+		float at = weight[b ? b - 1 : 0], step = weight[b < BANDS ? b : BANDS - 1] - at;
 
-		while (b + 1 < BANDS && 2 * k >= edge[b + 1] + edge[b + 2])
-			b++;
-		lo = 0.5f * (float)(edge[b] + edge[b + 1]);
-		hi = b + 1 < BANDS ? 0.5f * (float)(edge[b + 1] + edge[b + 2]) : lo + 1;
-		t = hi > lo ? ((float)k - lo) / (hi - lo) : 0;
-		t = t < 0 ? 0 : t > 1 ? 1 : t;
-		out[k] = weight[b] + (weight[b + (b + 1 < BANDS)] - weight[b]) * t;
+		if (to > from)
+			step /= (float)(to - from);
+		for (; k < to; k++)
+			out[k] = at + step * (float)(k - from);
 	}
 }
 
@@ -324,7 +326,7 @@ static void give_block(struct spectral *s, float *removed)
 int spectral_process(void *m, const float *in, float *removed, struct err *e)
 {
 	struct spectral *s = m;
-	int64_t cell = analyse(s, in);
+	int64_t cell = analyse(s, in, true);
 
 	resolution_shares(&s->large, cell);
 	for (int64_t i = 0; i < PER_CELL; i++)
