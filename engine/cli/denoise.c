@@ -53,7 +53,8 @@ static const struct option_spec denoise_specs[] = {
 	{"report", 0, OPTION_FLAG, NULL,
 		"tell the noise and what is taken out, by bands; then OUT may be left away",
 		FIELD(report), 0, 0},
-	{"json", 0, OPTION_FLAG, NULL, "the result as one JSON object", FIELD(json), 0, 0},
+	{"json", 0, OPTION_FLAG, NULL, "the result (and the bands) as one JSON object a line",
+		FIELD(json), 0, 0},
 	{0},
 };
 
@@ -254,6 +255,115 @@ static int commit(struct run *x, struct err *e)
 	return rc;
 }
 
+/* ---- telling ------------------------------------------------------------- */
+
+/* Shares and resemblance from which it is likely that music goes as well. */
+static const double WARN_REMOVED = 0.003, WARN_RESEMBLES = 0.5, WARN_UNSTEADY = 2;
+
+static bool takes_music(const struct denoise_report *r)
+{
+	return r->removed > WARN_REMOVED &&
+	       (r->resembles > WARN_RESEMBLES || r->unsteady > WARN_UNSTEADY);
+}
+
+/* -INFINITY, no noise, is told as a dash. */
+static void add_level(struct str *out, double db)
+{
+	if (isfinite(db))
+		str_printf(out, "%8.1f", db);
+	else
+		str_add(out, "       -");
+}
+
+static void tell_text(const struct denoise_report *r)
+{
+	struct str line = {0};
+
+	print_line("        band (Hz)   noise (dBFS)   removed   moves with the music");
+	for (size_t i = 0; i < r->n_bands; i++) {
+		const struct denoise_band *b = &r->band[i];
+
+		if (!(b->high_hz > b->low_hz))
+			continue;
+		str_clear(&line);
+		str_printf(&line, "%8.0f %8.0f       ", b->low_hz, b->high_hz);
+		add_level(&line, b->noise_db);
+		str_printf(&line, "  %6.2f %%   %+20.2f", 100 * b->removed, b->resembles);
+		print_line(line.s);
+	}
+	str_clear(&line);
+	str_add(&line, "             all       ");
+	add_level(&line, r->noise_db);
+	str_printf(&line, "  %6.2f %%   %+20.2f", 100 * r->removed, r->resembles);
+	print_line(line.s);
+	str_done(&line);
+}
+
+static void tell_band_json(const struct denoise_band *b)
+{
+	struct str line = {0};
+
+	jsonw_begin(&line);
+	jsonw_text(&line, "type", "band");
+	jsonw_num(&line, "low_hz", b->low_hz);
+	jsonw_num(&line, "high_hz", b->high_hz);
+	jsonw_num(&line, "noise_db", b->noise_db);
+	jsonw_num(&line, "removed", b->removed);
+	jsonw_num(&line, "resembles", b->resembles);
+	jsonw_end(&line);
+	print_line(line.s);
+	str_done(&line);
+}
+
+static void tell_json(const struct run *x, const struct denoise_report *r)
+{
+	struct str line = {0};
+
+	for (size_t i = 0; r && i < r->n_bands; i++)
+		tell_band_json(&r->band[i]);
+	jsonw_begin(&line);
+	jsonw_text(&line, "type", "denoise");
+	jsonw_text(&line, "source", x->in);
+	jsonw_text(&line, "file", x->out);
+	jsonw_text(&line, "method", x->o.method);
+	jsonw_num(&line, "seconds", (double)x->info.n_frames / x->info.rate_hz);
+	if (r) {
+		jsonw_num(&line, "noise_db", r->noise_db);
+		jsonw_num(&line, "removed", r->removed);
+		jsonw_num(&line, "resembles", r->resembles);
+		jsonw_bool(&line, "takes_music", takes_music(r));
+	}
+	jsonw_end(&line);
+	print_line(line.s);
+	str_done(&line);
+}
+
+static void warn(const struct run *x, const struct denoise_report *r)
+{
+	if (x->o.report && !r)
+		print_warning("this method does not know what noise is, so there is no report");
+	else if (r && x->o.strength > 0 && !isfinite(r->noise_db))
+		print_warning("no steady noise was found, so nothing is removed; mark a stretch of "
+			      "it with --noise-from");
+	else if (r && x->o.report && takes_music(r))
+		print_warning("this takes music away: what is removed, or was marked, comes and "
+			      "goes as music does; lower --strength or --mix, or mark noise alone "
+			      "with --noise-from");
+}
+
+static void tell(const struct run *x)
+{
+	struct denoise_report report;
+	const struct denoise_report *r = denoise_report(x->denoise, &report) ? &report : NULL;
+
+	if (x->o.json)
+		tell_json(x, x->o.report ? r : NULL);
+	else if (r && x->o.report)
+		tell_text(r);
+	if (!x->globals->quiet)
+		warn(x, r);
+}
+
 /* ---- the verb ------------------------------------------------------------ */
 
 static int parse(struct run *x, struct options *o, struct err *e)
@@ -284,6 +394,7 @@ static int run(struct run *x, struct err *e)
 					  .channels = x->info.channels,
 					  .mix = x->o.mix,
 					  .strength = x->o.strength,
+					  .report = x->o.report,
 					  .marked = x->marked},
 			&x->denoise, e);
 	if (!rc)
@@ -299,6 +410,7 @@ static int run(struct run *x, struct err *e)
 	if (rc)
 		return rc;
 	stop_finish();
+	tell(x);
 	return print_check(e);
 }
 

@@ -46,6 +46,7 @@ struct denoise_desc {
 	double mix;         /* 0 (dry) .. 1 (wet) */
 	double strength; /* 0..DENOISE_STRENGTH_MAX: the noise is taken for so many times as strong
 			    as it is estimated (power); 0 removes nothing */
+	bool report;     /* count what denoise_report() tells */
 	bool marked;     /* what is learned is noise alone */
 };
 
@@ -93,7 +94,8 @@ struct denoise_band {
 struct denoise_report {
 	size_t n_bands;
 	struct denoise_band band[DENOISE_BANDS];
-	double noise_db;  /* of all bands */
+	double noise_db;  /* of all bands; -INFINITY: no noise was found */
+	double unsteady;  /* of what was marked: 1 noise, 0 hum, 2 and more: music */
 	double removed;   /* share of all energy */
 	double resembles; /* mean of the bands', weighted by the energy removed */
 };

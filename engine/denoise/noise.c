@@ -46,9 +46,10 @@ struct noise {
 	uint32_t *levels[SHAPES]; /* width x LEVELS; blind */
 	uint32_t *lines;          /* hum_width x LEVELS: the long window's cells */
 	size_t hum_width;
-	int32_t *level; /* of a row's cells */
-	float *across;  /* 4 x width: covariance of two channels, weighted */
-	double *sum[2]; /* width of either: marked */
+	int32_t *level;  /* of a row's cells */
+	float *across;   /* 4 x width: covariance of two channels, weighted */
+	double *squares; /* width: marked, of the short window's powers */
+	double *sum[2];  /* width of either: marked */
 	uint64_t heard[2];
 };
 
@@ -100,6 +101,11 @@ int noise_open(const struct resolution *small, const struct resolution *large, i
 		if (!rc)
 			n->level = mem;
 	}
+	if (!rc && marked) {
+		rc = mem_try_alloc(&mem, small->width, sizeof(double), "noise", e);
+		if (!rc)
+			n->squares = mem;
+	}
 	for (size_t i = 0; i < 2 && !rc && marked; i++) {
 		rc = mem_try_alloc(&mem, both[i]->width, sizeof(double), "noise", e);
 		if (!rc)
@@ -125,6 +131,7 @@ void noise_close(struct noise *n)
 		free(n->levels[s]);
 	free(n->lines);
 	free(n->level);
+	free(n->squares);
 	free(n->sum[0]);
 	free(n->sum[1]);
 	free(n);
@@ -229,6 +236,8 @@ void noise_hear(struct noise *n, const struct resolution *r, int64_t row)
 	n->heard[which]++;
 	for (size_t k = 0; k < r->width; k++)
 		n->sum[which][k] += power[k];
+	for (size_t k = 0; k < r->width && !which; k++)
+		n->squares[k] += (double)power[k] * power[k];
 }
 
 /* ---- blind --------------------------------------------------------------- */
@@ -534,6 +543,23 @@ static void smooth(const double *power, float *lambda, size_t width)
 		}
 		lambda[k] = (float)(power[k] > 4 * mean ? power[k] : mean);
 	}
+}
+
+/* The mean squared power over the squared mean power, less 1, is 1 for noise and less
+ * for hum; notes that come and go make it more. */
+double noise_unsteadiness(const struct noise *n)
+{
+	double sum = 0, weight = 0, frames = (double)n->heard[0];
+
+	for (size_t k = 0; k < n->width && n->marked; k++) {
+		double mean = n->sum[0][k] / frames;
+
+		if (!(mean > 0))
+			continue;
+		sum += n->squares[k] / frames / mean - mean;
+		weight += mean;
+	}
+	return weight > 0 ? sum / weight : 1;
 }
 
 static int set_marked(

@@ -38,4 +38,8 @@ void noise_hear(struct noise *n, const struct resolution *r, int64_t row);
 int noise_set(struct noise *n, struct resolution *small, struct resolution *large, double strength,
 	struct err *e);
 
+/* How much the powers of a marked stretch vary: 1 for noise, 0 for hum; music makes it
+ * more.  Before noise_set(). */
+double noise_unsteadiness(const struct noise *n);
+
 #endif

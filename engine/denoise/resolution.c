@@ -11,7 +11,7 @@
 
 /* How far beyond the noise a mean must lie, in its standard deviations, to be
  * kept; and the temperature at which boxes are weighed, in units of noise. */
-static const float CAUTION = 3, TEMPERATURE = 0.5f;
+static const float CAUTION = 4, TEMPERATURE = 0.5f;
 
 static const float POWER_MAX = 1e30f; /* of a cell, and of a cell in units of the noise */
 

@@ -32,6 +32,13 @@ struct band_cell {
 	float risk[2][BANDS]; /* of the short and the long window, in power */
 };
 
+/* Of a band, over all cells: energies, and sums of the levels (dB) of what is taken
+ * out (x) and what is left (y). */
+struct tally {
+	double in, removed;
+	double n, x, y, xx, yy, xy;
+};
+
 struct spectral {
 	struct spectral_rule rule;
 	int rate_hz, channels;
@@ -48,6 +55,10 @@ struct spectral {
 	struct band_cell bands[KEPT];
 	float *gain; /* large.width */
 	float least; /* gain */
+	bool report;
+	struct tally tally[BANDS];
+	double unsteady;        /* noise_unsteadiness() */
+	double noise_of[BANDS]; /* sum of the short window's lambda */
 };
 
 static size_t window_of(int rate_hz)
@@ -84,6 +95,7 @@ int spectral_open(
 	s->channels = d->channels;
 	s->strength = d->strength;
 	s->marked = d->marked;
+	s->report = d->report;
 	if (!rc)
 		rc = resolution_open(&s->large, PER_CELL * n, d->channels, KEPT, e);
 	s->cell = s->large.hop;
@@ -186,10 +198,18 @@ int spectral_learn(void *m, const float *in, struct err *e)
 int spectral_learned(void *m, struct err *e)
 {
 	struct spectral *s = m;
-	int rc = noise_set(s->noise, &s->small, &s->large, s->strength, e);
+	int rc;
+
+	s->unsteady = noise_unsteadiness(s->noise);
+	rc = noise_set(s->noise, &s->small, &s->large, s->strength, e);
 
 	noise_close(s->noise);
 	s->noise = NULL;
+	for (size_t b = 0; b < BANDS; b++) {
+		s->noise_of[b] = 1e-15;
+		for (size_t k = s->edge[0][b]; k < s->edge[0][b + 1]; k++)
+			s->noise_of[b] += s->small.lambda[k];
+	}
 	resolution_clear(&s->small);
 	resolution_clear(&s->large);
 	memset(s->past, 0, (size_t)s->channels * s->past_n * sizeof *s->past);
@@ -289,13 +309,57 @@ static void choose_gain(
 	}
 }
 
+/* Energies of a frame by band: all, taken out, left; `weight` is the part of the work
+ * that its window does. */
+static void add_energies(const struct spectral *s, const struct resolution *r, int64_t row,
+	const float weight[BANDS], const float *gain, double energy[3][BANDS])
+{
+	const float *power = rows_at(&r->power, row);
+	size_t which = r == &s->large;
+
+	for (size_t b = 0; b < BANDS; b++)
+		for (size_t k = s->edge[which][b]; k < s->edge[which][b + 1]; k++) {
+			/* gain holds the weight, which may be next to nothing */
+			float u = weight[b] > 1e-3f ? gain[k] / weight[b] : 0;
+			double p = power[k] * weight[b];
+
+			u = u < 1 ? u : 1;
+			energy[0][b] += p;
+			energy[1][b] += p * u * u;
+			energy[2][b] += p * (1 - u) * (1 - u);
+		}
+}
+
+static void add_tally(struct spectral *s, double energy[3][BANDS])
+{
+	for (size_t b = 0; b < BANDS; b++) {
+		struct tally *t = &s->tally[b];
+		double x = 10 * log10(energy[1][b] + 1e-18);
+		double y = 10 * log10(energy[2][b] + 1e-18);
+
+		t->in += energy[0][b];
+		t->removed += energy[1][b];
+		if (!(energy[0][b] > 0.5 * PER_CELL * s->noise_of[b]))
+			continue; /* silence, or a cell cut by an end */
+		t->n++;
+		t->x += x;
+		t->y += y;
+		t->xx += x * x;
+		t->yy += y * y;
+		t->xy += x * y;
+	}
+}
+
 static void synthesise(struct spectral *s, int64_t cell)
 {
+	double energy[3][BANDS] = {0};
 	float weight[BANDS];
 
 	weigh_windows(s, cell, weight);
 	spread_weights(s->edge[1], weight, s->gain, s->large.width);
 	choose_gain(s, &s->large, cell, s->gain);
+	if (s->report)
+		add_energies(s, &s->large, cell, weight, s->gain, energy);
 	resolution_synthesise(&s->large, cell, s->gain, s->ahead, s->large.n);
 	for (size_t b = 0; b < BANDS; b++)
 		weight[b] = 1 - weight[b];
@@ -304,9 +368,13 @@ static void synthesise(struct spectral *s, int64_t cell)
 
 		spread_weights(s->edge[0], weight, s->gain, s->small.width);
 		choose_gain(s, &s->small, row, s->gain);
+		if (s->report)
+			add_energies(s, &s->small, row, weight, s->gain, energy);
 		resolution_synthesise(
 			&s->small, row, s->gain, s->ahead + short_start(s, m), s->large.n);
 	}
+	if (s->report)
+		add_tally(s, energy);
 }
 
 static void give_block(struct spectral *s, float *removed)
@@ -337,7 +405,47 @@ int spectral_process(void *m, const float *in, float *removed, struct err *e)
 	return 0;
 }
 
+/* How far what is taken out moves with what is left: their correlation, less where
+ * the former hardly moves, as noise does not. */
+static double resemblance(const struct tally *t)
+{
+	const double MOVES_DB = 4;
+	double vx = t->xx / t->n - t->x * t->x / (t->n * t->n);
+	double vy = t->yy / t->n - t->y * t->y / (t->n * t->n);
+	double cov = t->xy / t->n - t->x * t->y / (t->n * t->n);
+
+	if (!(t->n >= 8) || !(vx > 1e-6) || !(vy > 1e-6))
+		return 0;
+	return cov / sqrt(vx * vy) * fmin(vx / (MOVES_DB * MOVES_DB), 1);
+}
+
 bool spectral_report(const void *m, struct denoise_report *ret)
 {
-	return false;
+	const struct spectral *s = m;
+	double noise = 0, in = 1e-30, removed = 0, resembles = 0;
+
+	*ret = (struct denoise_report){.n_bands = BANDS};
+	for (size_t b = 0; b < BANDS; b++) {
+		const struct tally *t = &s->tally[b];
+		double hz = (double)s->rate_hz / (double)s->small.n, power = 0;
+		struct denoise_band *band = &ret->band[b];
+
+		/* lambda is the noise's density; a real signal has each cell twice */
+		for (size_t k = s->edge[0][b]; k < s->edge[0][b + 1]; k++)
+			power += 2 * s->small.lambda[k] / (double)s->small.n;
+		band->low_hz = (double)s->edge[0][b] * hz;
+		band->high_hz = fmin((double)s->edge[0][b + 1] * hz, s->rate_hz / 2.0);
+		band->noise_db = 10 * log10(power);
+		band->removed = t->in > 0 ? t->removed / t->in : 0;
+		band->resembles = t->n > 0 ? resemblance(t) : 0;
+		noise += power;
+		in += t->in;
+		removed += t->removed;
+		resembles += t->removed * band->resembles;
+	}
+	ret->unsteady = s->unsteady;
+	ret->noise_db = 10 * log10(noise);
+	ret->removed = removed / in;
+	ret->resembles = removed > 0 ? resembles / removed : 0;
+	return true;
 }
