@@ -152,19 +152,15 @@ static int open_edges(struct denoise *d, struct err *e)
 	return rc;
 }
 
-int denoise_open(const struct denoise_desc *desc, struct denoise **ret, struct err *e)
+int denoise_open_method(const struct denoise_desc *desc, const struct denoise_method *method,
+	struct denoise **ret, struct err *e)
 {
-	const struct denoise_method *method = find_method(desc->method);
 	struct denoise_desc inner = *desc;
 	struct denoise *d;
 	int rc = check(desc, e);
 
 	if (rc)
 		return rc;
-	if (!method)
-		return err_set(e, ERR_UNSUPPORTED,
-			"this woodshed has no denoiser '%.40s' built in; use wiener or ss",
-			desc->method);
 	d = xcalloc(1, sizeof *d);
 	d->d = *desc;
 	d->method = method;
@@ -184,6 +180,17 @@ int denoise_open(const struct denoise_desc *desc, struct denoise **ret, struct e
 	}
 	*ret = d;
 	return 0;
+}
+
+int denoise_open(const struct denoise_desc *desc, struct denoise **ret, struct err *e)
+{
+	const struct denoise_method *method = find_method(desc->method);
+
+	if (!method)
+		return err_set(e, ERR_UNSUPPORTED,
+			"this woodshed has no denoiser '%.40s' built in; use wiener or ss",
+			desc->method);
+	return denoise_open_method(desc, method, ret, e);
 }
 
 void denoise_close(struct denoise *d)
@@ -377,8 +384,8 @@ size_t denoise_latency(const struct denoise *d)
 	double ratio = (double)d->d.rate_hz / d->rate_hz;
 	size_t n = d->method->latency(d->m) + d->block;
 
-	/* The resamplers hold back as well; measured at all ratios below this. */
-	return d->up ? (size_t)((double)n * ratio) + 2 * RESAMPLED : n;
+	/* What the resamplers hold back was measured to be less than this. */
+	return d->up ? (size_t)((double)n * ratio) + 3000 + (size_t)d->d.rate_hz / 32 : n;
 }
 
 bool denoise_report(const struct denoise *d, struct denoise_report *ret)

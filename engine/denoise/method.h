@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct denoise;
 struct denoise_desc;
 struct denoise_report;
 struct err;
@@ -28,6 +29,10 @@ struct denoise_method {
 	int (*learned)(void *m, struct err *e);                    /* before the first process */
 	bool (*report)(const void *m, struct denoise_report *ret); /* NULL: cannot */
 };
+
+/* denoise_open() with a method that need not be in the table: for tests. */
+int denoise_open_method(const struct denoise_desc *d, const struct denoise_method *method,
+	struct denoise **ret, struct err *e);
 
 extern const struct denoise_method denoise_ss, denoise_wiener;
 

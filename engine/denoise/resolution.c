@@ -90,6 +90,7 @@ int resolution_open(struct resolution *r, size_t n, int channels, size_t n_kept,
 		resolution_close(r);
 		return rc;
 	}
+	r->twins = xcalloc(n_kept * r->n_pairs, sizeof *r->twins);
 	r->lambda = r->window + n;
 	for (size_t i = 0; i < n; i++)
 		r->window[i] = (float)(0.5 - 0.5 * cos(2 * M_PI * (double)i / (double)n));
@@ -108,6 +109,7 @@ void resolution_close(struct resolution *r)
 		rows_close(&r->r[b]);
 	}
 	free(r->window);
+	free(r->twins);
 	fft_close(r->fft);
 	*r = (struct resolution){0};
 }
@@ -134,6 +136,13 @@ static inline float limited(float power)
 static int64_t pair_row(const struct resolution *r, int64_t row, size_t pair)
 {
 	return row * (int64_t)r->n_pairs + (int64_t)pair;
+}
+
+static size_t twin_row(const struct resolution *r, int64_t row, size_t pair)
+{
+	int64_t n = (int64_t)r->power.n;
+
+	return (size_t)((row % n + n) % n) * r->n_pairs + pair;
 }
 
 VECTORS static void windowed(
@@ -171,6 +180,8 @@ void resolution_analyse(struct resolution *r, int64_t row, const float *samples,
 			windowed(im, samples + (2 * p + 1) * stride, r->window, r->n);
 		else
 			memset(im, 0, r->n * sizeof *im);
+		r->twins[twin_row(r, row, p)] =
+			2 * p + 1 < (size_t)r->channels && !memcmp(re, im, r->n * sizeof *re);
 		fft_run(r->fft, re, im);
 		add_power(r, re, im, power);
 	}
@@ -209,7 +220,8 @@ void resolution_synthesise(
 		fft_run(r->fft, im, re);
 		add_windowed(a, re, r->window, scale, n);
 		if (2 * p + 1 < (size_t)r->channels)
-			add_windowed(a + stride, im, r->window, scale, n);
+			add_windowed(a + stride, r->twins[twin_row(r, row, p)] ? re : im, r->window,
+				scale, n);
 	}
 }
 

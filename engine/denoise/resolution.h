@@ -25,6 +25,7 @@
 #ifndef WOODSHED_ENGINE_DENOISE_RESOLUTION_H
 #define WOODSHED_ENGINE_DENOISE_RESOLUTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,10 +44,11 @@ struct resolution {
 	size_t n_pairs;       /* of channels */
 	int channels;
 	struct fft *fft;
-	float *window;                   /* n */
-	float *lambda;                   /* width: the noise's power */
-	struct rows re, im;              /* spectra, n wide, n_pairs rows for each frame */
-	struct rows power;               /* of a cell */
+	float *window;      /* n */
+	float *lambda;      /* width: the noise's power */
+	struct rows re, im; /* spectra, n wide, n_pairs rows for each frame */
+	struct rows power;  /* of a cell */
+	bool *twins;        /* for each row of re: both channels are equal, and shall remain so */
 	struct rows g, g3, g9;           /* in units of noise; sums over 3 and 9 rows */
 	struct rows u[RESOLUTION_BOXES]; /* share by box */
 	struct rows r[RESOLUTION_BOXES]; /* risk by box, summed over 9 cells of a row */

@@ -7,7 +7,7 @@
 
 static int ss_open(const struct denoise_desc *d, void **ret, struct err *e)
 {
-	return spectral_open(d, &(struct spectral_rule){.limit_db = 28}, ret, e);
+	return spectral_open(d, &(struct spectral_rule){.limit_db = 30}, ret, e);
 }
 
 const struct denoise_method denoise_ss = {
