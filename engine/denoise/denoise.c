@@ -70,9 +70,9 @@ static int queue_reserve(struct queue *q, size_t n, size_t channels, struct err 
 /* x NULL: silence. */
 static int queue_add(struct queue *q, const float *x, size_t n, size_t channels, struct err *e)
 {
-	int rc = queue_reserve(q, n, channels, e);
+	int rc = n ? queue_reserve(q, n, channels, e) : 0;
 
-	if (rc)
+	if (rc || !n)
 		return rc;
 	if (x)
 		memcpy(q->at + q->end * channels, x, n * channels * sizeof *x);

@@ -89,7 +89,7 @@ static inline __attribute__((always_inline)) void butterflies(size_t count,
 	float *restrict i0 = yi, *restrict i1 = yi + s, *restrict i2 = yi + 2 * s,
 			*restrict i3 = yi + 3 * s;
 
-#pragma GCC ivdep
+	INDEPENDENT
 	for (size_t q = 0; q < count; q++) {
 		float ar = xr[q], ai = xi[q], br = xr[q + apart], bi = xi[q + apart];
 		float cr = xr[q + 2 * apart], ci = xi[q + 2 * apart];
@@ -124,7 +124,7 @@ static inline __attribute__((always_inline)) void pass_first(
 		const float *restrict t = f->turn + p;
 		const float *restrict xr = x.re + p, *restrict xi = x.im + p;
 
-#pragma GCC ivdep
+		INDEPENDENT
 		for (size_t q = 0; q < part; q++) {
 			float ar = xr[q], ai = xi[q], br = xr[q + m], bi = xi[q + m];
 			float cr = xr[q + 2 * m], ci = xi[q + 2 * m];
