@@ -38,7 +38,7 @@ RULES = [
     (
         r"engine/denoise/",
         r"engine/(denoise|weights)/|gpu/gpu\.h|library/base/",
-        ("kiss_fft",),
+        ("kiss_fft", "soxr"),
     ),
     (r"engine/", r"engine/(?!cli/|worker)|gpu/gpu\.h|library/base/", ("jansson", "xxhash")),
     (r"tui/", r"tui/|library/", ("curses", "ncurses", "portaudio", "jansson")),
