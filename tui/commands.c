@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "library/base/clock.h"
 #include "tui/ws.h"
 
 static const struct command_table *const tables[] = {
@@ -10,8 +11,8 @@ static const struct command_table *const tables[] = {
 
 enum { N_TABLES = sizeof(tables) / sizeof(*tables) };
 
-/* The i-th of all, table after table; NULL behind the last. */
-static const struct command *command_at(size_t i)
+/* Table after table. */
+const struct command *commands_at(size_t i)
 {
 	for (size_t t = 0; t < N_TABLES; i -= tables[t++]->n_commands)
 		if (i < tables[t]->n_commands)
@@ -19,7 +20,7 @@ static const struct command *command_at(size_t i)
 	return NULL;
 }
 
-static const struct binding *binding_at(size_t i)
+const struct binding *commands_binding_at(size_t i)
 {
 	for (size_t t = 0; t < N_TABLES; i -= tables[t++]->n_bindings)
 		if (i < tables[t]->n_bindings)
@@ -29,11 +30,11 @@ static const struct binding *binding_at(size_t i)
 
 /* ---- commands by name --------------------------------------------------- */
 
-static const struct command *find(const char *name, size_t n)
+const struct command *commands_find(const char *name, size_t n)
 {
 	const struct command *c;
 
-	for (size_t i = 0; (c = command_at(i)); i++)
+	for (size_t i = 0; (c = commands_at(i)); i++)
 		if (strlen(c->name) == n && !memcmp(c->name, name, n))
 			return c;
 	return NULL;
@@ -49,7 +50,7 @@ void commands_run(struct ws *ws, const char *text)
 	n = strcspn(text, " ");
 	if (!n)
 		return;
-	c = find(text, n);
+	c = commands_find(text, n);
 	args = text + n + strspn(text + n, " ");
 	if (c && !(c->needs_args && !*args))
 		c->run(ws, args);
@@ -76,23 +77,58 @@ static bool holds_on(const struct binding *b, enum ws_screen screen)
 	return b->on & (ON_ANY | 1u << screen);
 }
 
-/* A screen's own keys come before those of all. */
-static const struct binding *match(
-	enum ws_screen screen, const struct chord *typed, bool *ret_begins)
+/* The i-th of the user's keys, the newest first, and then of those that woodshed
+ * comes with; *ret_own tells which.  NULL behind the last. */
+static const struct binding *binding_at(const struct ws *ws, size_t i, bool *ret_own)
+{
+	const struct keymap *m = &ws->keymap;
+
+	*ret_own = i < m->n;
+	return *ret_own ? &m->at[m->n - 1 - i] : commands_binding_at(i - m->n);
+}
+
+/* Whether it holds on a screen and does something there: what the user mapped or
+ * unmapped hides what was there before. */
+static bool is_live(
+	const struct ws *ws, enum ws_screen screen, const struct binding *b, bool is_own)
+{
+	if (!b->command || !holds_on(b, screen))
+		return false;
+	return is_own || !keymap_has(&ws->keymap, b->keys, 1u << screen | ON_ANY);
+}
+
+/* The user's keys come first, then a screen's own, then those of all.  A chord of
+ * the user's is complete though others begin with it. */
+static const struct binding *match(const struct ws *ws, const struct chord *typed, bool *ret_begins)
 {
 	const struct binding *found = NULL, *b;
+	bool is_own, found_own = false;
 
 	*ret_begins = false;
-	for (size_t i = 0; (b = binding_at(i)); i++) {
+	for (size_t i = 0; (b = binding_at(ws, i, &is_own)); i++) {
 		struct chord c;
 
-		if (!holds_on(b, screen) || chord_parse(b->keys, &c, NULL))
+		if (!is_live(ws, ws->screen, b, is_own) || chord_parse(b->keys, &c, NULL))
 			continue;
 		*ret_begins |= chord_begins(typed, &c);
-		if (chord_equal(typed, &c) && (!found || found->on & ON_ANY))
+		if (!chord_equal(typed, &c) || (found && !(found->on & ON_ANY)) ||
+			(found_own && !is_own))
+			continue;
+		if (!found || !(b->on & ON_ANY)) {
 			found = b;
+			found_own = is_own;
+		}
 	}
+	*ret_begins &= !found_own;
 	return found;
+}
+
+static void end_chord(struct ws *ws)
+{
+	ws->typed.n = 0;
+	ws->dirty |= ws->has_menu ? DIRTY_ALL : DIRTY_FOOT;
+	ws->takes.is_stale |= ws->has_menu;
+	ws->has_menu = false;
 }
 
 void commands_key(struct ws *ws, uint32_t key)
@@ -101,13 +137,13 @@ void commands_key(struct ws *ws, uint32_t key)
 	bool begins;
 
 	ws->typed.keys[ws->typed.n++] = key;
-	b = match(ws->screen, &ws->typed, &begins);
+	ws->typed_at = clock_now();
+	b = match(ws, &ws->typed, &begins);
 	if (begins && ws->typed.n < CHORD_MAX) {
-		ws->dirty |= DIRTY_FOOT;
+		ws->dirty |= ws->has_menu ? DIRTY_ALL : DIRTY_FOOT;
 		return;
 	}
-	ws->typed.n = 0;
-	ws->dirty |= DIRTY_FOOT;
+	end_chord(ws);
 	if (b)
 		commands_run(ws, b->command);
 }
@@ -116,18 +152,26 @@ void commands_key(struct ws *ws, uint32_t key)
 
 static const struct command *command_of(const struct binding *b)
 {
-	return find(b->command, strcspn(b->command, " "));
+	return commands_find(b->command, strcspn(b->command, " "));
+}
+
+static const char *help_of(const struct binding *b)
+{
+	const struct command *c = command_of(b);
+
+	return c ? c->help : "";
 }
 
 /* The keys that call the very same as `b` does; NULL when an earlier key does. */
-static const char *all_keys(const struct binding *b, enum ws_screen screen, struct arena *a)
+static const char *all_keys(
+	const struct ws *ws, const struct binding *b, enum ws_screen screen, struct arena *a)
 {
 	struct str keys = {0};
 	const struct binding *other;
-	bool is_first = true;
+	bool is_first = true, is_own;
 
-	for (size_t i = 0; (other = binding_at(i)); i++) {
-		if (!holds_on(other, screen) || strcmp(other->command, b->command))
+	for (size_t i = 0; (other = binding_at(ws, i, &is_own)); i++) {
+		if (!is_live(ws, screen, other, is_own) || strcmp(other->command, b->command))
 			continue;
 		if (!keys.n && other != b)
 			is_first = false;
@@ -138,48 +182,82 @@ static const char *all_keys(const struct binding *b, enum ws_screen screen, stru
 	return text;
 }
 
-static bool has_key(const struct command *c)
+static bool has_key(const struct ws *ws, const struct command *c)
 {
 	const struct binding *b;
+	bool is_own;
 
-	for (size_t i = 0; (b = binding_at(i)); i++)
-		if (command_of(b) == c)
+	for (size_t i = 0; (b = binding_at(ws, i, &is_own)); i++)
+		if (b->command && command_of(b) == c)
 			return true;
 	return false;
 }
 
 /* The keys of one screen, or those of all. */
-static void add_keys(
-	struct arena *a, enum ws_screen screen, bool any, struct help_line *lines, size_t *n)
+static void add_keys(const struct ws *ws, struct arena *a, enum ws_screen screen, bool any,
+	struct help_line *lines, size_t *n)
 {
 	const struct binding *b;
+	bool is_own;
 
-	for (size_t i = 0; (b = binding_at(i)); i++) {
+	for (size_t i = 0; (b = binding_at(ws, i, &is_own)); i++) {
 		const char *keys;
 
-		if (!(b->on & ON_ANY) == any || !holds_on(b, screen))
+		if (!(b->on & ON_ANY) == any || !is_live(ws, screen, b, is_own))
 			continue;
-		keys = all_keys(b, screen, a);
+		keys = all_keys(ws, b, screen, a);
 		if (keys)
-			lines[(*n)++] = (struct help_line){keys, b->command, command_of(b)->help};
+			lines[(*n)++] = (struct help_line){keys, b->command, help_of(b)};
 	}
 }
 
-size_t commands_help(enum ws_screen screen, struct arena *a, const struct help_line **ret)
+static size_t lines_max(const struct ws *ws)
 {
-	const struct command *c;
-	struct help_line *lines;
-	size_t n = 0, max = 0;
+	size_t max = ws->keymap.n;
 
 	for (size_t t = 0; t < N_TABLES; t++)
 		max += tables[t]->n_commands + tables[t]->n_bindings;
-	lines = ARENA_ARRAY(a, struct help_line, max);
-	add_keys(a, screen, false, lines, &n);
-	add_keys(a, screen, true, lines, &n);
-	for (size_t i = 0; (c = command_at(i)); i++)
-		if (!has_key(c))
+	return max;
+}
+
+size_t commands_help(
+	const struct ws *ws, enum ws_screen screen, struct arena *a, const struct help_line **ret)
+{
+	struct help_line *lines = ARENA_ARRAY(a, struct help_line, lines_max(ws));
+	const struct command *c;
+	size_t n = 0;
+
+	add_keys(ws, a, screen, false, lines, &n);
+	add_keys(ws, a, screen, true, lines, &n);
+	for (size_t i = 0; (c = commands_at(i)); i++)
+		if (!has_key(ws, c))
 			lines[n++] = (struct help_line){
 				"", arena_printf(a, "%s %s", c->name, c->args), c->help};
+	*ret = lines;
+	return n;
+}
+
+size_t commands_goes_on(const struct ws *ws, struct arena *a, const struct help_line **ret)
+{
+	struct help_line *lines = ARENA_ARRAY(a, struct help_line, lines_max(ws));
+	const struct binding *b;
+	bool is_own;
+	size_t n = 0;
+
+	for (size_t i = 0; (b = binding_at(ws, i, &is_own)); i++) {
+		struct chord c, rest = {0};
+		struct str keys = {0};
+
+		if (!is_live(ws, ws->screen, b, is_own) || chord_parse(b->keys, &c, NULL) ||
+			!chord_begins(&ws->typed, &c))
+			continue;
+		for (int k = ws->typed.n; k < c.n; k++)
+			rest.keys[rest.n++] = c.keys[k];
+		chord_format(&rest, &keys);
+		lines[n++] =
+			(struct help_line){arena_strdup(a, str_get(&keys)), b->command, help_of(b)};
+		str_done(&keys);
+	}
 	*ret = lines;
 	return n;
 }

@@ -63,12 +63,31 @@ static void do_screen(struct ws *ws, const char *args)
 
 static void do_close(struct ws *ws, const char *args)
 {
-	if (ws->screen == SCREEN_HELP)
-		ws_show(ws, ws->help.of);
-	else if (ws->screen != SCREEN_LIBRARY)
+	if (ws->screen == SCREEN_HELP) {
+		ws_show(ws, ws->help.base);
+		ws->screen = ws->help.of;
+	} else if (ws->screen != SCREEN_LIBRARY) {
 		ws_show(ws, SCREEN_LIBRARY);
-	else
+	} else if (ws->n_waiting && !ws->is_paused) {
+		ws_ask(ws, "quit", "%lld job%s without this; leave?", (long long)ws->n_waiting,
+			ws->n_waiting == 1 ? " goes on" : "s go on");
+	} else {
 		ws->has_ended = true;
+	}
+}
+
+static void do_pane(struct ws *ws, const char *args)
+{
+	int64_t by;
+
+	if (commands_number(ws, args, -1, 1, &by))
+		ws_focus(ws, (int)by);
+}
+
+static void complete_screen(struct ws *ws, const char *args, struct words *out)
+{
+	for (int i = 0; i < N_SCREENS; i++)
+		words_add(out, views[i]->name);
 }
 
 static void do_quit(struct ws *ws, const char *args)
@@ -130,7 +149,8 @@ static const struct command commands[] = {
 	{"first", "", "go to the first row", do_first, false},
 	{"last", "", "go to the last row", do_last, false},
 	{"centre", "", "put the cursor's row in the middle", do_centre, false},
-	{"screen", "NAME", "show library, queue or help", do_screen, true},
+	{"screen", "NAME", "show library, queue or help", do_screen, true, complete_screen},
+	{"pane", "1|-1", "keys go to the next pane, or the one before", do_pane, true},
 	{"close", "", "leave this screen; on the library, leave woodshed", do_close, false},
 	{"quit", "", "leave woodshed; jobs go on", do_quit, false},
 	{"command", "[TEXT]", "type a command", do_command, false},
@@ -143,6 +163,8 @@ static const struct command commands[] = {
 static const struct binding bindings[] = {
 	{ON_ANY, "1", "screen library"},
 	{ON_ANY, "3", "screen queue"},
+	{ON_ANY, "<Tab>", "pane 1"},
+	{ON_ANY, "<S-Tab>", "pane -1"},
 	{ON_ANY, "j", "move 1"},
 	{ON_ANY, "<Down>", "move 1"},
 	{ON_ANY, "k", "move -1"},

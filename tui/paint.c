@@ -10,6 +10,8 @@
 
 static struct colors *the;
 static struct rect in;
+static int top; /* the first line that is seen */
+static bool is_focused;
 
 void paint_with(struct colors *c)
 {
@@ -19,12 +21,26 @@ void paint_with(struct colors *c)
 void paint_in(const struct rect *r)
 {
 	in = *r;
+	top = 0;
+	is_focused = true;
+}
+
+void paint_from(int line)
+{
+	in.y -= line - top;
+	in.height += line - top;
+	top = line;
+}
+
+void paint_focused(bool focused)
+{
+	is_focused = focused;
 }
 
 /* What of `width` cells lies within; less than 1: nothing. */
 static int clip(int y, int x, int width)
 {
-	if (y < 0 || y >= in.height || x < 0)
+	if (y < top || y >= in.height || x < 0)
 		return 0;
 	return width < in.width - x ? width : in.width - x;
 }
@@ -34,6 +50,8 @@ void paint(int y, int x, int width, enum theme_role role, const char *text)
 	width = clip(y, x, width);
 	if (width < 1)
 		return;
+	if (role == ROLE_ROW_SELECTED && !is_focused)
+		role = ROLE_ROW_SELECTED_UNFOCUSED;
 	colors_set(the, stdscr, role);
 	text_put(stdscr, in.y + y, in.x + x, (size_t)width, text);
 }
@@ -56,6 +74,15 @@ void paint_rule(int y, int width)
 		return;
 	colors_set(the, stdscr, ROLE_BORDER);
 	mvhline(in.y + y, in.x, ACS_HLINE, width);
+}
+
+void paint_upright(int x, int height)
+{
+	if (x < 0 || x >= in.width)
+		return;
+	colors_set(the, stdscr, ROLE_BORDER);
+	mvvline(in.y + top, in.x + x, ACS_VLINE,
+		height < in.height - top ? height : in.height - top);
 }
 
 void paint_bar(int y, int x, int width, double share)

@@ -3,26 +3,30 @@
 #ifndef WOODSHED_TUI_PAINT_H
 #define WOODSHED_TUI_PAINT_H
 
+#include <stdbool.h>
+
+#include "tui/layout.h"
 #include "tui/theme.h"
 
 struct colors;
-
-/* Cells of the screen. */
-struct rect {
-	int y, x, height, width;
-};
 
 /* c: for the calls below, until the next; NULL: none. */
 void paint_with(struct colors *c);
 /* Below, lines and columns count from the corner of this rectangle, and nothing is
  * painted outside it; until the next call. */
 void paint_in(const struct rect *r);
+/* The lines above that one are not seen: it stands at the rectangle's top. */
+void paint_from(int line);
+/* Whether keys go to what is painted: without, ROLE_ROW_SELECTED becomes
+ * ROLE_ROW_SELECTED_UNFOCUSED.  paint_in() says yes. */
+void paint_focused(bool is_focused);
 
 /* Exactly `width` cells at line y, column x; nothing when width < 1. */
 void paint(int y, int x, int width, enum theme_role role, const char *text);
 void paint_right(int y, int x, int width, enum theme_role role, const char *text);
-/* A rule. */
+/* A rule; an upright one, from line 0 down. */
 void paint_rule(int y, int width);
+void paint_upright(int x, int height);
 /* A bar of `width` cells, `share` (0 to 1) of it done. */
 void paint_bar(int y, int x, int width, double share);
 

@@ -65,6 +65,18 @@ static void release_deadly(void)
 
 /* ---- opening and closing ------------------------------------------------ */
 
+/* ^C is a key: it ends what is half done, and never the program. */
+static void keep_interrupt(void)
+{
+	struct termios t;
+
+	if (tcgetattr(STDIN_FILENO, &t))
+		return;
+	t.c_cc[VINTR] = _POSIX_VDISABLE;
+	tcsetattr(STDIN_FILENO, TCSANOW, &t);
+	def_prog_mode();
+}
+
 static void set_modes(bool mouse)
 {
 	cbreak();
@@ -81,6 +93,7 @@ static void set_modes(bool mouse)
 				  BUTTON5_PRESSED,
 			NULL);
 	mouseinterval(0);
+	keep_interrupt();
 }
 
 int terminal_open(const struct terminal_desc *d, struct err *e)
@@ -169,6 +182,8 @@ static uint32_t read_one(bool *ret_any)
 		return function_key(c);
 	if (c == '\n')
 		return '\r';
+	if (c == 3)
+		return TERMINAL_INTERRUPT;
 	return c == 8 || c == 127 ? KEYS_BACKSPACE : (uint32_t)c;
 }
 

@@ -26,6 +26,7 @@ void terminal_close(void); /* nothing is open: nothing is done */
 /* The next key that was typed, as keys.h names them, or one of these; never waits. */
 enum {
 	TERMINAL_NONE = 0x1ffff0, /* nothing is left */
+	TERMINAL_INTERRUPT,       /* ^C */
 	TERMINAL_RESIZED,
 	TERMINAL_MOUSE, /* terminal_mouse() tells */
 	TERMINAL_GONE,  /* nobody is there any more: end */

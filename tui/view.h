@@ -14,12 +14,14 @@
 
 struct err;
 struct list;
+struct mouse;
+struct words;
 struct ws;
 
 struct view {
 	const char *name;  /* what `screen NAME` takes */
-	const char *tab;   /* as the first line names it, its key first */
-	const char *hints; /* "Enter open  / filter ...": its likeliest keys */
+	const char *tab;   /* as the first line names it, its key first; "": not there */
+	const char *hints; /* "Enter open  / filter  ...": its likeliest keys */
 
 	/* Reads from the database what is stale of it and fits.  NULL: it reads nothing. */
 	int (*load)(struct ws *ws, int height, struct err *e);
@@ -28,6 +30,15 @@ struct view {
 	/* What the cursor moves in. */
 	struct list *(*list)(struct ws *ws);
 	int heads; /* lines above the list's first row */
+
+	/* All of these may be missing. */
+	bool has_column; /* others stand beside it where there is room */
+	/* A key, before any binding; true: taken. */
+	bool (*key)(struct ws *ws, uint32_t key);
+	/* A click, its cell counted as draw() does; true: taken. */
+	bool (*mouse)(struct ws *ws, const struct mouse *m);
+	/* Where one types in it; false: nowhere. */
+	bool (*cursor)(struct ws *ws, int *ret_y, int *ret_x);
 };
 
 struct command {
@@ -35,6 +46,8 @@ struct command {
 	const char *help;
 	void (*run)(struct ws *ws, const char *args);
 	bool needs_args;
+	/* What its last word may be, by words_add(); args: those before it.  May be missing. */
+	void (*complete)(struct ws *ws, const char *args, struct words *out);
 };
 
 /* Where a key holds: bits 1 << enum ws_screen, or everywhere. */

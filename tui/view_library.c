@@ -188,4 +188,5 @@ const struct view view_library = {.name = "library",
 	.load = load,
 	.draw = draw,
 	.list = list_of,
-	.heads = 2};
+	.heads = 2,
+	.has_column = true};

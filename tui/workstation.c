@@ -29,15 +29,13 @@
 #include "tui/listen.h"
 #include "tui/paint.h"
 #include "tui/terminal.h"
-#include "tui/text.h"
 #include "tui/verbs.h"
 #include "tui/ws.h"
 
 enum {
-	FOOT_LINES = 2, /* message or line; hints */
-	LINES_FOR_HINTS = 5,
 	PLAYING_MS = 125,
 	LOOK_MS = 50,
+	MENU_MS = 400,   /* how long a chord is waited for before its menu is shown */
 	RETRY_MS = 1000, /* how often somebody is looked for who does the work */
 };
 
@@ -87,19 +85,36 @@ void ws_show(struct ws *ws, enum ws_screen screen)
 {
 	if (screen == SCREEN_HELP && ws->screen != SCREEN_HELP) {
 		ws->help.of = ws->screen;
+		ws->help.base = ws->base;
 		ws->help.list.cursor = 0;
+		line_edit_set(&ws->help.filter, "");
 	}
-	ws->screen = screen;
+	ws->screen = ws->base = screen;
 	ws->takes.is_stale = true;
 	ws->dirty = DIRTY_ALL;
 }
 
-void ws_input(struct ws *ws, enum input_kind kind, const char *text)
+void ws_focus(struct ws *ws, int by)
 {
-	ws->input = kind;
+	int panes[LAYOUT_PANES_MAX];
+	int n = frame_panes(ws, panes), at = 0;
+
+	while (at < n - 1 && panes[at] != (int)ws->screen)
+		at++;
+	ws->screen = (enum ws_screen)panes[(at + by + n) % n];
+	ws->takes.is_stale = true;
+	ws->dirty = DIRTY_ALL;
+}
+
+void ws_interrupt(struct ws *ws)
+{
+	if (ws->input)
+		input_end(ws, false);
+	ws->typed.n = 0;
+	ws->has_menu = false;
+	ws->takes.is_stale = true;
+	ws->dirty = DIRTY_ALL;
 	ws_say(ws, "%s", "");
-	line_edit_set(&ws->line, text);
-	ws->dirty |= DIRTY_FOOT;
 }
 
 void ws_changed(struct ws *ws)
@@ -113,251 +128,6 @@ void ws_moved(struct ws *ws)
 {
 	ws->takes.is_stale = true;
 	ws->dirty |= DIRTY_BODY;
-}
-
-/* ---- the line at the foot ----------------------------------------------- */
-
-static void finish_input(struct ws *ws, enum input_kind kind, const char *text)
-{
-	if (kind == INPUT_COMMAND)
-		commands_run(ws, text);
-	else if (kind == INPUT_PROMPT && *text) {
-		struct str command = {0};
-
-		str_printf(&command, "queue %s", text);
-		commands_run(ws, str_get(&command));
-		str_done(&command);
-	}
-}
-
-static void end_input(struct ws *ws, bool accept)
-{
-	enum input_kind kind = ws->input;
-	struct line_edit line = ws->line;
-
-	ws->input = INPUT_NONE;
-	ws->line = (struct line_edit){0};
-	ws->dirty |= DIRTY_FOOT;
-	if (accept)
-		finish_input(ws, kind, str_get(&line.text));
-	else if (kind == INPUT_FILTER) {
-		line_edit_set(&ws->takes.filter, str_get(&ws->before));
-		ws_changed(ws);
-	}
-	line_edit_done(&line);
-}
-
-static bool edit_line(struct line_edit *l, uint32_t key)
-{
-	static const struct {
-		uint32_t key;
-		enum line_edit_action action;
-	} actions[] = {
-		{KEYS_LEFT, LINE_LEFT},
-		{KEYS_RIGHT, LINE_RIGHT},
-		{KEYS_HOME, LINE_START},
-		{1, LINE_START},
-		{KEYS_END, LINE_END},
-		{5, LINE_END},
-		{KEYS_BACKSPACE, LINE_BACKSPACE},
-		{KEYS_DELETE, LINE_DELETE},
-		{4, LINE_DELETE},
-		{23, LINE_DELETE_WORD},
-		{21, LINE_DELETE_START},
-		{11, LINE_DELETE_END},
-	};
-
-	for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++)
-		if (actions[i].key == key)
-			return line_edit_do(l, actions[i].action);
-	return key < KEY_NAMED && line_edit_insert(l, key);
-}
-
-static void input_key(struct ws *ws, uint32_t key)
-{
-	if (key == '\r' || key == 27) {
-		end_input(ws, key == '\r');
-		return;
-	}
-	if (key == KEYS_BACKSPACE && !ws->line.text.n) {
-		end_input(ws, false);
-		return;
-	}
-	if (!edit_line(&ws->line, key))
-		return;
-	ws->dirty |= DIRTY_FOOT;
-	if (ws->input == INPUT_FILTER) {
-		ws_say(ws, "%s", "");
-		line_edit_set(&ws->takes.filter, str_get(&ws->line.text));
-		list_go(&ws->takes.list, 0);
-		ws->takes.is_stale = true;
-		ws->dirty |= DIRTY_BODY;
-	}
-}
-
-/* ---- drawing ------------------------------------------------------------ */
-
-static void draw_tabs(struct ws *ws, int height, int width)
-{
-	char waiting[32] = "";
-	int x = 0;
-
-	paint(0, 0, width, ROLE_TAB, "");
-	for (int i = 0; i < N_SCREENS; i++) {
-		int n = (int)text_cells(views[i]->tab) + 2;
-		enum theme_role role = i == (int)ws->screen ? ROLE_TAB_ACTIVE : ROLE_TAB;
-
-		paint(0, x, n, role, "");
-		paint(0, x + 1, n - 1, role, views[i]->tab);
-		x += n;
-	}
-	if (ws->n_waiting)
-		snprintf(waiting, sizeof(waiting), "%lld job%s ", (long long)ws->n_waiting,
-			ws->n_waiting == 1 ? "" : "s");
-	if (x + (int)strlen(waiting) < width)
-		paint_right(0, x, width - x, ROLE_TAB, waiting);
-}
-
-static const char *const input_marks[] = {"", ":", "/", "prompt: "};
-
-static void draw_line(const struct ws *ws, int width)
-{
-	const char *mark = input_marks[ws->input];
-	int n = (int)strlen(mark);
-
-	paint(0, 0, n, ROLE_PROMPT, mark);
-	paint(0, n, width - n, ROLE_TEXT, str_get(&ws->line.text));
-}
-
-static void draw_foot(struct ws *ws, int height, int width)
-{
-	if (ws->input)
-		draw_line(ws, width);
-	else
-		paint(0, 0, width, ws->is_error ? ROLE_ERROR : ROLE_MESSAGE, str_get(&ws->message));
-	if (height < 2)
-		return;
-	if (ws->input && ws->message.n) /* what the line is about, or what is wrong with it */
-		paint(1, 0, width, ws->is_error ? ROLE_ERROR : ROLE_MESSAGE, str_get(&ws->message));
-	else
-		paint(1, 0, width, ROLE_HINT_TEXT,
-			ws->input ? "Enter takes it  Esc leaves it" : views[ws->screen]->hints);
-}
-
-static void draw_now(struct ws *ws, int height, int width)
-{
-	struct str left = {0}, right = {0};
-	struct listen_view v;
-	int bar;
-
-	listen_read(ws->listen, &v);
-	paint(0, 0, width, ROLE_TEXT, "");
-	if (v.take) {
-		str_printf(&left, "%s %s",
-			v.is_playing   ? "\u25b6"
-			: v.is_loading ? "\u2026"
-				       : "\u2016",
-			str_get(&ws->title));
-		str_printf(&right, " %u:%02u / %u:%02u  vol %d%s%s", (unsigned)v.position_s / 60,
-			(unsigned)v.position_s % 60, (unsigned)v.length_s / 60,
-			(unsigned)v.length_s % 60, ws->percent, v.n_underruns ? "  underruns" : "",
-			v.no_device ? "  (no sound device)" : "");
-	}
-	bar = width - 32 - (int)right.n;
-	paint(0, 0, bar > 8 ? 32 : width - (int)right.n, ROLE_ROW_PLAYING, str_get(&left));
-	if (bar > 8 && v.take)
-		paint_bar(0, 32, bar, v.length_s > 0 ? v.position_s / v.length_s : 0);
-	paint_right(0, width - (int)right.n, (int)right.n, ROLE_TEXT, str_get(&right));
-	str_done(&left);
-	str_done(&right);
-}
-
-struct layout {
-	struct rect tabs, body, now, foot;
-};
-
-static struct rect take_lines(int *y, int height, int width)
-{
-	struct rect r = {*y, 0, height, width};
-
-	*y += height;
-	return r;
-}
-
-/* What a terminal of that size has room for: the body first. */
-static struct layout layout_of(int lines, int width)
-{
-	int foot = lines >= LINES_FOR_HINTS ? FOOT_LINES : lines >= 2;
-	int tabs = lines >= LINES_FOR_HINTS + 2, now = lines >= LINES_FOR_HINTS + 1, y = 0;
-	struct layout l;
-
-	l.tabs = take_lines(&y, tabs, width);
-	l.body = take_lines(&y, lines - tabs - now - foot, width);
-	l.now = take_lines(&y, now, width);
-	l.foot = take_lines(&y, foot, width);
-	return l;
-}
-
-/* Where one types; else on the selected row, for those who read the screen by ear. */
-static void place_cursor(struct ws *ws, const struct layout *l)
-{
-	const struct view *v = views[ws->screen];
-	const struct list *list = v->list(ws);
-
-	curs_set(ws->input ? 1 : 0);
-	if (ws->input) {
-		struct str before = {0};
-
-		str_add_n(&before, str_get(&ws->line.text), ws->line.at);
-		move(l->foot.y,
-			(int)strlen(input_marks[ws->input]) + (int)text_cells(str_get(&before)));
-		str_done(&before);
-	} else {
-		move(l->body.y + v->heads + (int)(list->cursor - list->top), l->body.x);
-	}
-}
-
-static void load(struct ws *ws, int height)
-{
-	const struct view *v = views[ws->screen];
-	struct err e = {0};
-	int rc = 0;
-
-	/* Every screen shows that there is work. */
-	if (ws->is_stale) {
-		rc = jobs_waiting(ws->db, &ws->n_waiting, &e);
-		if (!rc)
-			rc = queue_is_paused(ws->db, &ws->is_paused, &e);
-		ws->is_stale = rc != 0;
-	}
-	if (!rc && v->load)
-		rc = v->load(ws, height, &e);
-	if (rc)
-		ws_fail(ws, &e);
-}
-
-static void draw_part(struct ws *ws, unsigned part, const struct rect *r,
-	void (*draw)(struct ws *ws, int height, int width))
-{
-	if (!(ws->dirty & part) || r->height < 1)
-		return;
-	paint_in(r);
-	draw(ws, r->height, r->width);
-}
-
-static void draw(struct ws *ws)
-{
-	struct layout l = layout_of(LINES, COLS);
-
-	if (ws->dirty & DIRTY_BODY)
-		load(ws, l.body.height);
-	draw_part(ws, DIRTY_TABS, &l.tabs, draw_tabs);
-	draw_part(ws, DIRTY_BODY, &l.body, views[ws->screen]->draw);
-	draw_part(ws, DIRTY_NOW, &l.now, draw_now);
-	draw_part(ws, DIRTY_FOOT, &l.foot, draw_foot);
-	ws->dirty = 0;
-	place_cursor(ws, &l);
-	refresh();
 }
 
 /* ---- the worker --------------------------------------------------------- */
@@ -405,6 +175,7 @@ static void reap(struct ws *ws)
 
 static void handle_key(struct ws *ws, uint32_t key)
 {
+	const struct view *v = views[ws->screen];
 	struct mouse m;
 
 	if (key == TERMINAL_RESIZED) {
@@ -412,14 +183,17 @@ static void handle_key(struct ws *ws, uint32_t key)
 		ws->dirty = DIRTY_ALL;
 		erase();
 	} else if (key == TERMINAL_MOUSE) {
-		if (terminal_mouse(&m) && (m.what == MOUSE_WHEEL_UP || m.what == MOUSE_WHEEL_DOWN))
-			commands_run(ws, m.what == MOUSE_WHEEL_UP ? "move -3" : "move 3");
+		if (terminal_mouse(&m))
+			mouse_do(ws, &m);
+	} else if (key == TERMINAL_INTERRUPT) {
+		ws_interrupt(ws);
 	} else if (ws->input) {
 		input_key(ws, key);
 	} else {
 		if (ws->is_error)
 			ws_say(ws, "%s", "");
-		commands_key(ws, key);
+		if (ws->typed.n || !v->key || !v->key(ws, key))
+			commands_key(ws, key);
 	}
 }
 
@@ -461,9 +235,21 @@ static void look(struct ws *ws)
 
 static int patience(const struct ws *ws, bool is_playing)
 {
+	int menu = ws->typed.n && !ws->has_menu ? MENU_MS : -1;
+
 	if (clock_now() < ws->look_until)
 		return LOOK_MS;
+	if (menu >= 0)
+		return menu;
 	return is_playing ? PLAYING_MS : lacks_worker(ws) ? RETRY_MS : -1;
+}
+
+static void open_menu(struct ws *ws)
+{
+	if (!ws->typed.n || ws->has_menu || clock_now() < ws->typed_at + MENU_MS / 1e3)
+		return;
+	ws->has_menu = true;
+	ws->dirty |= DIRTY_BODY;
 }
 
 static void wait_for_work(struct ws *ws, const struct waits *w)
@@ -491,6 +277,7 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 		go_on_listening(ws);
 	if (clock_now() < ws->look_until)
 		look(ws);
+	open_menu(ws);
 	reap(ws);
 }
 
@@ -502,10 +289,10 @@ static void run(struct ws *ws, const struct waits *w)
 		while (!ws->has_ended && (key = terminal_key()) != TERMINAL_NONE)
 			handle_key(ws, key);
 		if (ws->dirty)
-			draw(ws);
+			frame_draw(ws);
 		employ(ws);
 		if (ws->dirty)
-			draw(ws);
+			frame_draw(ws);
 		if (!ws->has_ended)
 			wait_for_work(ws, w);
 	}
@@ -571,7 +358,10 @@ static void close_all(struct ws *ws)
 	arena_done(&ws->takes.page);
 	arena_done(&ws->queue.page);
 	line_edit_done(&ws->takes.filter);
+	line_edit_done(&ws->help.filter);
 	line_edit_done(&ws->line);
+	input_close(ws);
+	keymap_close(&ws->keymap);
 	str_done(&ws->before);
 	str_done(&ws->message);
 	arena_done(&ws->arena);

@@ -1,7 +1,9 @@
 /* ws.h: the workstation's state, and what its parts call of one another.
  * Private to the workstation; one thread.
  *
- *	workstation.c	opens, waits, draws, ends
+ *	workstation.c	opens, waits, ends
+ *	frame.c		draws: tabs, panes, lines at the foot
+ *	input.c		the line that is typed; mouse.c: clicks
  *	commands.c	from keys and words to actions; help
  *	commands_*.c	the actions, with their names, keys and help
  *	view_*.c	the screens
@@ -18,6 +20,9 @@
 #include "library/base/str.h"
 #include "library/queue.h"
 #include "library/takes.h"
+#include "tui/frame.h"
+#include "tui/input.h"
+#include "tui/keymap.h"
 #include "tui/keys.h"
 #include "tui/line_edit.h"
 #include "tui/list.h"
@@ -28,6 +33,7 @@ struct db;
 struct environment;
 struct listen;
 struct globals;
+struct mouse;
 
 enum ws_screen { SCREEN_LIBRARY, SCREEN_QUEUE, SCREEN_HELP, N_SCREENS };
 
@@ -41,7 +47,7 @@ enum {
 };
 
 /* A line that is typed at the foot of the screen. */
-enum input_kind { INPUT_NONE, INPUT_COMMAND, INPUT_FILTER, INPUT_PROMPT };
+enum input_kind { INPUT_NONE, INPUT_COMMAND, INPUT_FILTER, INPUT_PROMPT, INPUT_ASK };
 
 struct library_view {
 	struct list list;
@@ -64,7 +70,8 @@ struct queue_view {
 
 struct help_view {
 	struct list list;
-	enum ws_screen of; /* the screen it was asked for on */
+	struct line_edit filter;
+	enum ws_screen of, base; /* the screen it was asked for on; ws.base then */
 };
 
 struct ws {
@@ -74,15 +81,27 @@ struct ws {
 	struct db *db;
 	struct arena arena;
 
-	enum ws_screen screen;
+	enum ws_screen screen; /* that keys go to */
+	enum ws_screen base;   /* at the left, where there are two columns; else as `screen` */
+	bool one_column;       /* wanted even where there is room for two */
+	struct frame frame;
 	unsigned dirty;
 	bool has_ended;
 	struct str message;
-	bool is_error;      /* the message */
-	struct chord typed; /* of a chord that is not complete */
+	bool is_error;        /* the message */
+	struct keymap keymap; /* the user's own */
+	struct chord typed;   /* of a chord that is not complete */
+	double typed_at;      /* clock_now() of its last key */
+	bool has_menu;        /* of how it may go on */
 	enum input_kind input;
 	struct line_edit line;
+	struct input typing;
+	int typing_x;      /* of its cursor */
 	struct str before; /* the filter before it was edited */
+	struct {
+		double at; /* clock_now() */
+		int y, x;
+	} click; /* the last */
 
 	struct library_view takes;
 	struct queue_view queue;
@@ -112,6 +131,13 @@ void ws_complain(struct ws *ws, const char *fmt, ...) __attribute__((format(prin
 void ws_fail(struct ws *ws, struct err *e);
 void ws_show(struct ws *ws, enum ws_screen screen);
 void ws_input(struct ws *ws, enum input_kind kind, const char *text);
+/* Asks; `command` is run when the answer is yes. */
+void ws_ask(struct ws *ws, const char *command, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Keys go to another of the panes: the next by 1, the one before by -1. */
+void ws_focus(struct ws *ws, int by);
+/* Leaves what is half done: a line, a chord. */
+void ws_interrupt(struct ws *ws);
 /* The database holds something else: what is shown is read anew. */
 void ws_changed(struct ws *ws);
 /* The cursor, or what the library's list is of, changed. */
@@ -126,7 +152,15 @@ void commands_run(struct ws *ws, const char *text);
 struct help_line {
 	const char *keys, *command, *text;
 };
-size_t commands_help(enum ws_screen screen, struct arena *a, const struct help_line **ret);
+size_t commands_help(
+	const struct ws *ws, enum ws_screen screen, struct arena *a, const struct help_line **ret);
+/* How the chord that is typed may go on: `keys` is its rest. */
+size_t commands_goes_on(const struct ws *ws, struct arena *a, const struct help_line **ret);
+/* The i-th of all commands, NULL behind the last; one by its name, or NULL. */
+const struct command *commands_at(size_t i);
+const struct command *commands_find(const char *name, size_t n);
+/* The i-th of the keys that woodshed comes with. */
+const struct binding *commands_binding_at(size_t i);
 
 /* For commands: a whole number within bounds; false, with a message, for anything
  * else. */
@@ -134,6 +168,12 @@ bool commands_number(struct ws *ws, const char *text, int64_t low, int64_t high,
 
 /* Queues a prompt with that model and a seed by chance. */
 void commands_queue_prompt(struct ws *ws, const char *prompt, const char *model);
+
+/* ---- mouse.c, menu.c ---------------------------------------------------- */
+
+void mouse_do(struct ws *ws, const struct mouse *m);
+/* The panel of commands_goes_on(), over the panes. */
+void menu_draw(struct ws *ws);
 
 /* ---- views -------------------------------------------------------------- */
 

@@ -1,0 +1,406 @@
+/* The screen as a whole. */
+#include "tui/frame.h"
+
+#include <curses.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "library/globals.h"
+#include "tui/listen.h"
+#include "tui/paint.h"
+#include "tui/text.h"
+#include "tui/ws.h"
+
+/* What stands beside a screen where there are two columns, from the top. */
+static const enum ws_screen beside[] = {SCREEN_QUEUE};
+
+enum { N_BESIDE = sizeof(beside) / sizeof(*beside), TITLE_WIDTH = 32, BAR_MIN = 8 };
+
+int frame_panes(const struct ws *ws, int shown[LAYOUT_PANES_MAX])
+{
+	int n = 0;
+
+	shown[n++] = (int)ws->base;
+	for (int i = 0; i < N_BESIDE && views[ws->base]->has_column; i++)
+		shown[n++] = (int)beside[i];
+	return n;
+}
+
+static void lay_out(struct ws *ws)
+{
+	struct frame *f = &ws->frame;
+	int shown[LAYOUT_PANES_MAX];
+	const struct layout *l = &f->layout;
+
+	f->layout = layout_of(LINES, COLS, ws->one_column ? 0 : frame_panes(ws, shown) - 1);
+	if (l->n_panes < 2)
+		shown[0] = (int)ws->screen;
+	for (int i = 0; i < l->n_panes; i++) {
+		int heads = views[shown[i]]->heads;
+
+		f->shown[i] = shown[i];
+		/* Rows before titles. */
+		f->top[i] = l->kind < LAYOUT_PANE && l->panes[i].height < heads + 2 ? heads : 0;
+	}
+}
+
+/* ---- tabs --------------------------------------------------------------- */
+
+static bool has_tab(int screen)
+{
+	return *views[screen]->tab;
+}
+
+static int tabs_width(bool is_short, enum ws_screen active)
+{
+	int width = 0;
+
+	for (int i = 0; i < N_SCREENS; i++)
+		if (has_tab(i))
+			width += is_short && i != (int)active ? 2
+							      : (int)text_cells(views[i]->tab) + 2;
+	return width;
+}
+
+/* Where they do not fit, all but one show their key alone. */
+static void draw_tabs(struct ws *ws, int height, int width)
+{
+	const bool is_short = tabs_width(false, ws->screen) > width;
+	char waiting[32] = "";
+	int x = 0;
+
+	paint(0, 0, width, ROLE_TAB, "");
+	for (int i = 0; i < N_SCREENS; i++) {
+		enum theme_role role = i == (int)ws->screen ? ROLE_TAB_ACTIVE : ROLE_TAB;
+		int n = is_short && i != (int)ws->screen ? 2 : (int)text_cells(views[i]->tab) + 2;
+
+		if (!has_tab(i))
+			continue;
+		paint(0, x, n, role, "");
+		if (n == 2)
+			paint(0, x + 1, 1, role, (char[2]){views[i]->tab[0]});
+		else
+			paint(0, x + 1, n - 1, role, views[i]->tab);
+		ws->frame.tabs[i] = (struct span){x, x + n};
+		x += n;
+	}
+	if (ws->n_waiting)
+		snprintf(waiting, sizeof(waiting), "%lld job%s ", (long long)ws->n_waiting,
+			ws->n_waiting == 1 ? "" : "s");
+	if (x + (int)strlen(waiting) < width)
+		paint_right(0, x, width - x, ROLE_TAB, waiting);
+}
+
+/* ---- the lines at the foot ---------------------------------------------- */
+
+static void draw_message(struct ws *ws, int height, int width)
+{
+	const char *mark = input_mark(ws);
+
+	if (!mark) {
+		paint(0, 0, width, ws->is_error ? ROLE_ERROR : ROLE_MESSAGE, str_get(&ws->message));
+		return;
+	}
+	int n = (int)text_cells(mark);
+
+	paint(0, 0, n, ROLE_PROMPT, mark);
+	input_show(ws, n, width - n);
+}
+
+/* "<Enter>" for a hint's first word "Enter"; what is none stays as it is. */
+static void hint_keys(const char *word, size_t n, char out[16])
+{
+	struct chord c;
+
+	snprintf(out, 16, "<%.*s>", (int)(n > 13 ? 13 : n), word);
+	if (chord_parse(out, &c, NULL))
+		snprintf(out, 16, "%.*s", (int)(n > 15 ? 15 : n), word);
+}
+
+static size_t hint_length(const char *s)
+{
+	const char *end = strstr(s, "  ");
+
+	return end ? (size_t)(end - s) : strlen(s);
+}
+
+static int draw_hint(struct ws *ws, int x, const char *s, size_t n)
+{
+	struct frame *f = &ws->frame;
+	size_t key = strcspn(s, " ");
+	struct str text = {0};
+	int cells;
+
+	key = key < n ? key : n;
+	str_add_n(&text, s, key);
+	cells = (int)text_cells(str_get(&text));
+	paint(0, x, cells, ROLE_HINT_KEY, str_get(&text));
+	str_clear(&text);
+	str_add_n(&text, s + key, n - key);
+	paint(0, x + cells, (int)text_cells(str_get(&text)), ROLE_HINT_TEXT, str_get(&text));
+	cells += (int)text_cells(str_get(&text));
+	str_done(&text);
+	if (f->n_hints < FRAME_HINTS_MAX) {
+		f->hints[f->n_hints].at = (struct span){x, x + cells};
+		hint_keys(s, key, f->hints[f->n_hints++].keys);
+	}
+	return x + cells;
+}
+
+static int hint_cells(const char *s, size_t n)
+{
+	struct str text = {0};
+	int cells;
+
+	str_add_n(&text, s, n);
+	cells = (int)text_cells(str_get(&text));
+	str_done(&text);
+	return cells;
+}
+
+/* Whole ones, as many as fit; that for the help stands at the right. */
+static void draw_hints(struct ws *ws, int height, int width)
+{
+	const char *s = input_mark(ws) ? input_hints(ws) : views[ws->screen]->hints, *help;
+	int x = 1, end = width - 1;
+
+	paint(0, 0, width, ROLE_HINT_TEXT, "");
+	ws->frame.n_hints = 0;
+	if (input_mark(ws) && ws->message.n) { /* what the line is about, or wrong with it */
+		paint(0, 0, width, ws->is_error ? ROLE_ERROR : ROLE_MESSAGE, str_get(&ws->message));
+		return;
+	}
+	help = strstr(s, "  ? ");
+	if (help && hint_cells(help + 2, strlen(help + 2)) < width) {
+		end -= hint_cells(help + 2, strlen(help + 2));
+		draw_hint(ws, end, help + 2, strlen(help + 2));
+		end -= 2;
+	}
+	for (size_t n; *s && s != help + 2; s += n + strspn(s + n, " ")) {
+		n = hint_length(s);
+		if (x + hint_cells(s, n) > end)
+			break;
+		x = draw_hint(ws, x, s, n) + 2;
+	}
+}
+
+/* ---- what is played ----------------------------------------------------- */
+
+static void now_text(
+	struct ws *ws, const struct listen_view *v, struct str *left, struct str *right)
+{
+	const char *state = v->is_playing ? "\u25b6" : v->is_loading ? "\u2026" : "\u2016";
+
+	if (ws->globals->plain)
+		state = v->is_playing ? "playing:" : v->is_loading ? "reading:" : "paused:";
+	str_printf(left, " %s %s", state, str_get(&ws->title));
+	str_printf(right, " %u:%02u / %u:%02u ", (unsigned)v->position_s / 60,
+		(unsigned)v->position_s % 60, (unsigned)v->length_s / 60,
+		(unsigned)v->length_s % 60);
+}
+
+static void draw_now(struct ws *ws, int height, int width)
+{
+	struct str left = {0}, right = {0};
+	struct frame *f = &ws->frame;
+	struct listen_view v;
+	int bar, volume_at;
+
+	listen_read(ws->listen, &v);
+	paint(0, 0, width, ROLE_TEXT, "");
+	f->bar = f->volume = (struct span){0};
+	if (!v.take)
+		return;
+	now_text(ws, &v, &left, &right);
+	volume_at = (int)right.n;
+	str_printf(&right, " vol %d ", ws->percent);
+	f->volume = (struct span){volume_at, (int)right.n};
+	str_printf(&right, "%s%s", v.n_underruns ? " underruns " : "",
+		v.no_device ? " (no sound device) " : "");
+	bar = width - TITLE_WIDTH - (int)right.n - 1;
+	if (bar > BAR_MIN && !ws->globals->plain) {
+		paint_bar(0, TITLE_WIDTH + 1, bar, v.length_s > 0 ? v.position_s / v.length_s : 0);
+		f->bar = (struct span){TITLE_WIDTH + 1, TITLE_WIDTH + 1 + bar};
+		paint(0, 0, TITLE_WIDTH, ROLE_ROW_PLAYING, str_get(&left));
+	} else {
+		paint(0, 0, width - (int)right.n, ROLE_ROW_PLAYING, str_get(&left));
+	}
+	paint_right(0, width - (int)right.n, (int)right.n, ROLE_TEXT, str_get(&right));
+	f->volume.from += width - (int)right.n;
+	f->volume.to += width - (int)right.n;
+	str_done(&left);
+	str_done(&right);
+}
+
+/* ---- panes -------------------------------------------------------------- */
+
+static void load(struct ws *ws)
+{
+	const struct frame *f = &ws->frame;
+	struct err e = {0};
+	int rc = 0;
+
+	/* Every screen shows that there is work. */
+	if (ws->is_stale) {
+		rc = jobs_waiting(ws->db, &ws->n_waiting, &e);
+		if (!rc)
+			rc = queue_is_paused(ws->db, &ws->is_paused, &e);
+		ws->is_stale = rc != 0;
+	}
+	for (int i = 0; i < f->layout.n_panes && !rc; i++) {
+		const struct view *v = views[f->shown[i]];
+
+		if (v->load)
+			rc = v->load(ws, f->layout.panes[i].height, &e);
+	}
+	if (rc)
+		ws_fail(ws, &e);
+}
+
+static void draw_rules(struct ws *ws)
+{
+	const struct layout *l = &ws->frame.layout;
+
+	for (int i = 0; i < l->n_panes; i++) {
+		const struct rect *r = &l->rules[i];
+
+		if (r->height < 1)
+			continue;
+		paint_in(r);
+		if (i)
+			paint_rule(0, r->width);
+		else
+			paint_upright(0, r->height);
+	}
+}
+
+static void draw_panes(struct ws *ws)
+{
+	const struct frame *f = &ws->frame;
+
+	for (int i = 0; i < f->layout.n_panes; i++) {
+		const struct rect *r = &f->layout.panes[i];
+
+		if (r->height < 1)
+			continue;
+		paint_in(r);
+		paint_from(f->top[i]);
+		paint_focused(f->shown[i] == (int)ws->screen);
+		views[f->shown[i]]->draw(ws, r->height + f->top[i], r->width);
+	}
+	draw_rules(ws);
+	menu_draw(ws);
+}
+
+/* Where one types; else on the selected row, for those who read the screen by ear. */
+static void place_cursor(struct ws *ws)
+{
+	const struct frame *f = &ws->frame;
+	const struct view *v = views[ws->screen];
+	const struct list *list = v->list(ws);
+	int y, x;
+
+	curs_set(input_mark(ws) || ws->globals->plain ? 1 : 0);
+	if (input_mark(ws)) {
+		move(f->layout.message.y, input_cursor(ws));
+		return;
+	}
+	for (int i = 0; i < f->layout.n_panes; i++) {
+		const struct rect *r = &f->layout.panes[i];
+
+		if (f->shown[i] != (int)ws->screen)
+			continue;
+		y = v->heads + (int)(list->cursor - list->top) - f->top[i];
+		x = 0;
+		if (v->cursor && v->cursor(ws, &y, &x))
+			curs_set(1);
+		y = y >= r->height ? r->height - 1 : y < 0 ? 0 : y;
+		x = x >= r->width ? r->width - 1 : x;
+		move(r->y + y, r->x + x);
+	}
+}
+
+static void draw_part(struct ws *ws, unsigned part, const struct rect *r,
+	void (*draw)(struct ws *ws, int height, int width))
+{
+	if (!(ws->dirty & part) || r->height < 1)
+		return;
+	paint_in(r);
+	draw(ws, r->height, r->width);
+}
+
+/* One line is the message's, or what is played where there is none. */
+static void draw_line(struct ws *ws)
+{
+	const struct rect *r = &ws->frame.layout.message;
+	bool has_said = input_mark(ws) || ws->message.n;
+
+	ws->dirty |= DIRTY_FOOT | DIRTY_NOW;
+	draw_part(ws, DIRTY_ALL, r, has_said ? draw_message : draw_now);
+}
+
+void frame_draw(struct ws *ws)
+{
+	const struct layout *l = &ws->frame.layout;
+
+	lay_out(ws);
+	if (ws->dirty & DIRTY_BODY) {
+		load(ws);
+		draw_panes(ws);
+	}
+	draw_part(ws, DIRTY_TABS, &l->tabs, draw_tabs);
+	if (l->kind == LAYOUT_LINE) {
+		draw_line(ws);
+	} else {
+		draw_part(ws, DIRTY_NOW, &l->now, draw_now);
+		draw_part(ws, DIRTY_FOOT, &l->message, draw_message);
+	}
+	draw_part(ws, DIRTY_FOOT, &l->hints, draw_hints);
+	ws->dirty = 0;
+	place_cursor(ws);
+	refresh();
+}
+
+/* ---- clicks ------------------------------------------------------------- */
+
+static bool is_in(const struct rect *r, int y, int x)
+{
+	return y >= r->y && y < r->y + r->height && x >= r->x && x < r->x + r->width;
+}
+
+static bool is_within(struct span s, int x)
+{
+	return x >= s.from && x < s.to;
+}
+
+static struct frame_hit pane_at(struct ws *ws, int i, int y)
+{
+	const struct frame *f = &ws->frame;
+	const struct view *v = views[f->shown[i]];
+	int line = y - f->layout.panes[i].y + f->top[i] - v->heads;
+
+	return (struct frame_hit){
+		.part = FRAME_PANE, .screen = f->shown[i], .row = list_at(v->list(ws), line)};
+}
+
+struct frame_hit frame_at(struct ws *ws, int y, int x)
+{
+	const struct frame *f = &ws->frame;
+	const struct layout *l = &f->layout;
+
+	for (int i = 0; i < l->n_panes; i++)
+		if (is_in(&l->panes[i], y, x))
+			return pane_at(ws, i, y);
+	for (int i = 0; i < N_SCREENS && is_in(&l->tabs, y, x); i++)
+		if (is_within(f->tabs[i], x))
+			return (struct frame_hit){.part = FRAME_TAB, .screen = i};
+	for (int i = 0; i < f->n_hints && is_in(&l->hints, y, x); i++)
+		if (is_within(f->hints[i].at, x))
+			return (struct frame_hit){.part = FRAME_HINT, .keys = f->hints[i].keys};
+	if (is_in(&l->now, y, x) && is_within(f->bar, x))
+		return (struct frame_hit){.part = FRAME_BAR,
+			.share = (x - f->bar.from) / (double)(f->bar.to - f->bar.from)};
+	if (is_in(&l->now, y, x) && is_within(f->volume, x))
+		return (struct frame_hit){.part = FRAME_VOLUME};
+	return (struct frame_hit){.part = FRAME_NOTHING};
+}
