@@ -11,18 +11,22 @@ extern const char woodshed_version[]; /* "0.1.0" */
 
 /* main() fills it; nothing else reads the environment.  NULL: not set. */
 struct environment {
-	struct paths_env paths;     /* option: NULL */
-	const char *no_color;       /* NO_COLOR */
-	const char *term;           /* TERM */
-	const char *colorterm;      /* COLORTERM; only woodshed draws, so it alone reads these */
-	const char *terminfo_dirs;  /* TERMINFO_DIRS */
-	const char *tmux;           /* TMUX */
-	const char *locale;         /* LC_ALL, LC_CTYPE or LANG, the first that is set */
-	const char *program;        /* folder of the running program, globals_program() */
-	const char *xdg_cache_home; /* XDG_CACHE_HOME */
-	const char *hf_home;        /* HF_HOME */
-	const char *hf_endpoint;    /* HF_ENDPOINT; only woodshed pulls */
-	const char *hf_token;       /* HF_TOKEN */
+	struct paths_env paths;      /* option: NULL */
+	const char *no_color;        /* NO_COLOR */
+	const char *term;            /* TERM */
+	const char *colorterm;       /* COLORTERM; only woodshed draws, so it alone reads these */
+	const char *terminfo_dirs;   /* TERMINFO_DIRS */
+	const char *tmux;            /* TMUX */
+	const char *xdg_config_home; /* XDG_CONFIG_HOME; so do these */
+	const char *xdg_state_home;  /* XDG_STATE_HOME */
+	const char *xdg_runtime_dir; /* XDG_RUNTIME_DIR */
+	const char *shell;           /* SHELL */
+	const char *locale;          /* LC_ALL, LC_CTYPE or LANG, the first that is set */
+	const char *program;         /* folder of the running program, globals_program() */
+	const char *xdg_cache_home;  /* XDG_CACHE_HOME */
+	const char *hf_home;         /* HF_HOME */
+	const char *hf_endpoint;     /* HF_ENDPOINT; only woodshed pulls */
+	const char *hf_token;        /* HF_TOKEN */
 };
 
 struct models;

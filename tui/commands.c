@@ -6,8 +6,8 @@
 #include "library/base/clock.h"
 #include "tui/ws.h"
 
-static const struct command_table *const tables[] = {
-	&commands_general, &commands_takes, &commands_sound, &commands_jobs};
+static const struct command_table *const tables[] = {&commands_general, &commands_takes,
+	&commands_sound, &commands_jobs, &commands_setup, &commands_system};
 
 enum { N_TABLES = sizeof(tables) / sizeof(*tables) };
 
@@ -47,7 +47,7 @@ void commands_run(struct ws *ws, const char *text)
 	size_t n;
 
 	text += strspn(text, " ");
-	n = strcspn(text, " ");
+	n = *text == '!' ? 1 : strcspn(text, " "); /* !ls needs no blank */
 	if (!n)
 		return;
 	c = commands_find(text, n);

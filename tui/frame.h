@@ -31,7 +31,8 @@ struct frame {
 
 /* Draws what is dirty of the workstation. */
 void frame_draw(struct ws *ws);
-/* The screens (enum ws_screen) between which the focus moves, the one at the left first; how many. */
+/* The screens (enum ws_screen) between which the focus moves, the one at the left first; how many.
+ */
 int frame_panes(const struct ws *ws, int shown[LAYOUT_PANES_MAX]);
 
 enum frame_part {

@@ -17,8 +17,7 @@ static bool is_wheel(const struct mouse *m)
 static bool is_double(struct ws *ws, const struct mouse *m)
 {
 	double now = clock_now();
-	bool is = m->what == MOUSE_DOUBLE ||
-		  (ws->click.y == m->y && ws->click.x == m->x && now < ws->click.at + DOUBLE_S);
+	bool is = ws->click.y == m->y && ws->click.x == m->x && now < ws->click.at + DOUBLE_S;
 
 	ws->click.at = is ? 0 : now;
 	ws->click.y = m->y;

@@ -11,11 +11,12 @@
 static struct colors *the;
 static struct rect in;
 static int top; /* the first line that is seen */
-static bool is_focused;
+static bool is_focused, is_plain;
 
-void paint_with(struct colors *c)
+void paint_with(struct colors *c, bool plain)
 {
 	the = c;
+	is_plain = plain;
 }
 
 void paint_in(const struct rect *r)
@@ -72,13 +73,17 @@ void paint_rule(int y, int width)
 	width = clip(y, 0, width);
 	if (width < 1)
 		return;
+	if (is_plain) {
+		paint(y, 0, width, ROLE_TEXT, "");
+		return;
+	}
 	colors_set(the, stdscr, ROLE_BORDER);
 	mvhline(in.y + y, in.x, ACS_HLINE, width);
 }
 
 void paint_upright(int x, int height)
 {
-	if (x < 0 || x >= in.width)
+	if (x < 0 || x >= in.width || is_plain)
 		return;
 	colors_set(the, stdscr, ROLE_BORDER);
 	mvvline(in.y + top, in.x + x, ACS_VLINE,
@@ -90,6 +95,10 @@ void paint_bar(int y, int x, int width, double share)
 	int done;
 
 	width = clip(y, x, width);
+	if (is_plain) {
+		paint(y, x, width, ROLE_TEXT, "");
+		return;
+	}
 	done = (int)lround(share * width);
 	done = done < 0 ? 0 : done > width ? width : done;
 	colors_set(the, stdscr, ROLE_PROGRESS);

@@ -10,8 +10,9 @@
 
 struct colors;
 
-/* c: for the calls below, until the next; NULL: none. */
-void paint_with(struct colors *c);
+/* c: for the calls below, until the next; NULL: none.  is_plain: neither rules nor
+ * bars, which are noise to those who read by ear. */
+void paint_with(struct colors *c, bool is_plain);
 /* Below, lines and columns count from the corner of this rectangle, and nothing is
  * painted outside it; until the next call. */
 void paint_in(const struct rect *r);

@@ -22,6 +22,7 @@ static struct {
 	SCREEN *screen;
 	struct termios before;
 	int saved_stderr; /* -1: stderr is as it was */
+	int log_fd;
 } the = {.saved_stderr = -1};
 
 /* Bracketed paste, mouse, application keys, attributes, cursor, alternate screen. */
@@ -65,19 +66,20 @@ static void release_deadly(void)
 
 /* ---- opening and closing ------------------------------------------------ */
 
-/* ^C is a key: it ends what is half done, and never the program. */
-static void keep_interrupt(void)
+/* ^C and ^Z are keys: the one ends what is half done, and never the program; before the
+ * other takes effect the sound is paused. */
+static void take_signals(void)
 {
 	struct termios t;
 
 	if (tcgetattr(STDIN_FILENO, &t))
 		return;
-	t.c_cc[VINTR] = _POSIX_VDISABLE;
+	t.c_cc[VINTR] = t.c_cc[VSUSP] = _POSIX_VDISABLE;
 	tcsetattr(STDIN_FILENO, TCSANOW, &t);
 	def_prog_mode();
 }
 
-static void set_modes(bool mouse)
+static void set_modes(void)
 {
 	cbreak();
 	noecho();
@@ -88,12 +90,8 @@ static void set_modes(bool mouse)
 	nodelay(stdscr, true);
 	set_escdelay(25);
 	curs_set(0);
-	if (mouse)
-		mousemask(BUTTON1_PRESSED | BUTTON1_DOUBLE_CLICKED | BUTTON4_PRESSED |
-				  BUTTON5_PRESSED,
-			NULL);
 	mouseinterval(0);
-	keep_interrupt();
+	take_signals();
 }
 
 int terminal_open(const struct terminal_desc *d, struct err *e)
@@ -103,6 +101,7 @@ int terminal_open(const struct terminal_desc *d, struct err *e)
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &the.before))
 		return err_set(e, ERR_UNSUPPORTED,
 			"the workstation needs a terminal; the verbs (woodshed --help) need none");
+	the.log_fd = d->log_fd;
 	the.saved_stderr = stderr_divert(d->log_fd);
 	rc = colors_newterm(d->env, stdout, stdin, &the.screen, e);
 	if (rc) {
@@ -118,7 +117,7 @@ int terminal_open(const struct terminal_desc *d, struct err *e)
 			"is, or use the verbs: woodshed --help",
 			d->env->term ? d->env->term : "");
 	}
-	set_modes(d->mouse);
+	set_modes();
 	catch_deadly(); /* after newterm(), which sets handlers of its own */
 	return 0;
 }
@@ -133,6 +132,45 @@ void terminal_close(void)
 	the.screen = NULL;
 	tcsetattr(STDIN_FILENO, TCSANOW, &the.before);
 	stderr_return(&the.saved_stderr);
+}
+
+void terminal_lend(void)
+{
+	if (!the.screen)
+		return;
+	def_prog_mode();
+	endwin();
+	tcsetattr(STDIN_FILENO, TCSADRAIN, &the.before);
+	stderr_return(&the.saved_stderr);
+}
+
+void terminal_resume(void)
+{
+	if (!the.screen)
+		return;
+	the.saved_stderr = stderr_divert(the.log_fd);
+	reset_prog_mode();
+	clearok(curscr, true);
+	refresh();
+}
+
+/* By the handler of ncurses. */
+void terminal_suspend(void)
+{
+	raise(SIGTSTP);
+}
+
+void terminal_use_mouse(bool wanted)
+{
+	const mmask_t mask = BUTTON1_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED;
+
+	if (the.screen)
+		mousemask(wanted ? mask : 0, NULL);
+}
+
+void terminal_wipe(void)
+{
+	werase(stdscr);
 }
 
 /* ---- keys --------------------------------------------------------------- */
@@ -182,8 +220,8 @@ static uint32_t read_one(bool *ret_any)
 		return function_key(c);
 	if (c == '\n')
 		return '\r';
-	if (c == 3)
-		return TERMINAL_INTERRUPT;
+	if (c == 3 || c == 26)
+		return c == 3 ? TERMINAL_INTERRUPT : TERMINAL_SUSPEND;
 	return c == 8 || c == 127 ? KEYS_BACKSPACE : (uint32_t)c;
 }
 
@@ -221,6 +259,6 @@ bool terminal_mouse(struct mouse *ret)
 	else if (m.bstate & BUTTON5_PRESSED)
 		ret->what = MOUSE_WHEEL_DOWN;
 	else
-		ret->what = m.bstate & BUTTON1_DOUBLE_CLICKED ? MOUSE_DOUBLE : MOUSE_PRESS;
+		ret->what = MOUSE_PRESS;
 	return true;
 }

@@ -15,7 +15,6 @@ struct err;
 struct terminal_desc {
 	const struct colors_env *env;
 	int log_fd; /* where stderr goes meanwhile; -1: nowhere */
-	bool mouse;
 };
 
 /* ERR_UNSUPPORTED, with the remedy, when stdin or stdout is no terminal or TERM is
@@ -23,10 +22,24 @@ struct terminal_desc {
 int terminal_open(const struct terminal_desc *d, struct err *e);
 void terminal_close(void); /* nothing is open: nothing is done */
 
+/* The terminal is as it was before, for a program that is run in it, stderr too; until
+ * terminal_resume(), which draws the screen again. */
+void terminal_lend(void);
+void terminal_resume(void);
+/* ^Z: stops this program until the shell lets it go on; the terminal is the shell's
+ * meanwhile. */
+void terminal_suspend(void);
+
+/* Whether clicks and the wheel come as TERMINAL_MOUSE, or are the terminal's own. */
+void terminal_use_mouse(bool wanted);
+/* All cells are of the screen's background, to be painted again. */
+void terminal_wipe(void);
+
 /* The next key that was typed, as keys.h names them, or one of these; never waits. */
 enum {
 	TERMINAL_NONE = 0x1ffff0, /* nothing is left */
-	TERMINAL_INTERRUPT,       /* ^C */
+	TERMINAL_INTERRUPT, /* ^C */
+	TERMINAL_SUSPEND,   /* ^Z */
 	TERMINAL_RESIZED,
 	TERMINAL_MOUSE, /* terminal_mouse() tells */
 	TERMINAL_GONE,  /* nobody is there any more: end */
@@ -35,7 +48,7 @@ uint32_t terminal_key(void);
 
 struct mouse {
 	int x, y; /* cells */
-	enum { MOUSE_PRESS, MOUSE_DOUBLE, MOUSE_WHEEL_UP, MOUSE_WHEEL_DOWN } what;
+	enum { MOUSE_PRESS, MOUSE_WHEEL_UP, MOUSE_WHEEL_DOWN } what;
 };
 bool terminal_mouse(struct mouse *ret);
 

@@ -23,6 +23,7 @@ int verb_jobs(struct globals *g, const struct environment *env, int argc, char *
 int verb_cancel(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_retry(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_backup(struct globals *g, const struct environment *env, int argc, char **argv);
+int verb_remote(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_unload(struct globals *g, const struct environment *env, int argc, char **argv);
 
 /* Parses a verb's words and answers --help (usage, then the options) and

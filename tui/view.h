@@ -73,5 +73,6 @@ struct command_table {
 	}
 
 extern const struct command_table commands_general, commands_takes, commands_sound, commands_jobs;
+extern const struct command_table commands_setup, commands_system;
 
 #endif

@@ -26,6 +26,8 @@
 #include "library/globals.h"
 #include "library/models.h"
 #include "tui/colors.h"
+#include "tui/config.h"
+#include "tui/control.h"
 #include "tui/listen.h"
 #include "tui/paint.h"
 #include "tui/terminal.h"
@@ -33,6 +35,7 @@
 #include "tui/ws.h"
 
 enum {
+	OWN_FDS = 5, /* of poll(), before those of the socket */
 	PLAYING_MS = 125,
 	LOOK_MS = 50,
 	MENU_MS = 400,   /* how long a chord is waited for before its menu is shown */
@@ -43,8 +46,10 @@ static const double LOOK_S = 1; /* a commit takes no longer to reach the disk */
 
 /* ---- what the parts call ------------------------------------------------ */
 
-const struct view *const views[N_SCREENS] = {
-	[SCREEN_LIBRARY] = &view_library, [SCREEN_QUEUE] = &view_queue, [SCREEN_HELP] = &view_help};
+const struct view *const views[N_SCREENS] = {[SCREEN_LIBRARY] = &view_library,
+	[SCREEN_QUEUE] = &view_queue,
+	[SCREEN_SETUP] = &view_setup,
+	[SCREEN_HELP] = &view_help};
 
 static void say(struct ws *ws, bool is_error, const char *fmt, va_list ap)
 {
@@ -187,6 +192,8 @@ static void handle_key(struct ws *ws, uint32_t key)
 			mouse_do(ws, &m);
 	} else if (key == TERMINAL_INTERRUPT) {
 		ws_interrupt(ws);
+	} else if (key == TERMINAL_SUSPEND) {
+		commands_run(ws, "suspend");
 	} else if (ws->input) {
 		input_key(ws, key);
 	} else {
@@ -235,21 +242,37 @@ static void look(struct ws *ws)
 
 static int patience(const struct ws *ws, bool is_playing)
 {
-	int menu = ws->typed.n && !ws->has_menu ? MENU_MS : -1;
+	int menu = ws->typed.n && !ws->has_menu ? (int)ws->settings.chord_menu_ms : 0;
 
 	if (clock_now() < ws->look_until)
 		return LOOK_MS;
-	if (menu >= 0)
+	if (menu)
 		return menu;
 	return is_playing ? PLAYING_MS : lacks_worker(ws) ? RETRY_MS : -1;
 }
 
 static void open_menu(struct ws *ws)
 {
-	if (!ws->typed.n || ws->has_menu || clock_now() < ws->typed_at + MENU_MS / 1e3)
+	int64_t ms = ws->settings.chord_menu_ms;
+
+	if (!ws->typed.n || ws->has_menu || !ms || clock_now() < ws->typed_at + (double)ms / 1e3)
 		return;
 	ws->has_menu = true;
 	ws->dirty |= DIRTY_BODY;
+}
+
+/* A command that came by the socket, with what it says. */
+static bool run_remote(void *ud, const char *line, struct str *answer)
+{
+	struct ws *ws = ud;
+
+	ws_say(ws, "%s", "");
+	commands_run(ws, line);
+	if (ws->dirty && !ws->has_ended)
+		frame_draw(ws);
+	str_add(answer,
+		ws->input == INPUT_ASK ? str_get(&ws->typing.question) : str_get(&ws->message));
+	return !ws->is_error && ws->input != INPUT_ASK;
 }
 
 static void wait_for_work(struct ws *ws, const struct waits *w)
@@ -259,11 +282,12 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 
 	listen_read(ws->listen, &v);
 	listen_fds(ws->listen, sound);
-	struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+	struct pollfd fds[OWN_FDS + CONTROL_FDS] = {{.fd = STDIN_FILENO, .events = POLLIN},
 		{.fd = w->watch, .events = POLLIN}, {.fd = w->signals, .events = POLLIN},
 		{.fd = sound[0], .events = POLLIN}, {.fd = sound[1], .events = POLLIN}};
 
-	if (poll(fds, 5, patience(ws, v.is_playing)) < 0)
+	control_fds(ws->control, fds + OWN_FDS);
+	if (poll(fds, OWN_FDS + CONTROL_FDS, patience(ws, v.is_playing)) < 0)
 		return; /* a signal: of a resize, say */
 	if (fds[0].revents & (POLLHUP | POLLERR))
 		ws->has_ended = true;
@@ -278,6 +302,7 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 	if (clock_now() < ws->look_until)
 		look(ws);
 	open_menu(ws);
+	control_work(ws->control, fds + OWN_FDS, run_remote, ws);
 	reap(ws);
 }
 
@@ -324,6 +349,36 @@ static struct waits open_waits(const char *library)
 	return w;
 }
 
+/* The file of lines that were typed, its folder made; NULL: nowhere. */
+static const char *history_path(const struct environment *env, struct arena *a)
+{
+	const char *state = env->xdg_state_home, *home = env->paths.home, *folder;
+
+	if (!(state && *state == '/')) {
+		if (!(home && *home == '/'))
+			return NULL;
+		mkdir(arena_printf(a, "%s/.local", home), 0700);
+		state = arena_printf(a, "%s/.local/state", home);
+	}
+	mkdir(state, 0700);
+	folder = arena_printf(a, "%s/woodshed", state);
+	mkdir(folder, 0700);
+	return arena_printf(a, "%s/history", folder);
+}
+
+/* Of settings, themes and history. */
+static void open_places(struct ws *ws)
+{
+	const struct environment *env = ws->env;
+
+	history_open(&ws->typing.history, history_path(env, &ws->arena));
+	ws->config = config_path(env, &ws->arena);
+	ws->theme = *theme_default();
+	ws->theme_dirs = (struct theme_dirs){
+		theme_own_dir(env->xdg_config_home, env->paths.home, &ws->arena),
+		paths_shared(env->program, "themes", &ws->arena)};
+}
+
 static int open_all(struct ws *ws, struct err *e)
 {
 	struct models models = {0};
@@ -343,7 +398,7 @@ static int open_all(struct ws *ws, struct err *e)
 		.log_fd = open_log(ws->library, &ws->arena)};
 	ws_changed(ws);
 	ws->dirty = DIRTY_ALL;
-	ws->percent = 100;
+	open_places(ws);
 	rc = db_version(ws->db, &ws->version, e);
 	return rc ? rc : listen_open(ws->worker.log_fd, &ws->listen, e);
 }
@@ -367,6 +422,18 @@ static void close_all(struct ws *ws)
 	arena_done(&ws->arena);
 }
 
+/* The workstation is of use without. */
+static void open_control(struct ws *ws)
+{
+	const char *path = control_path(ws->env->xdg_runtime_dir, ws->library, &ws->arena);
+	struct err e = {0};
+
+	if (control_open(path, &ws->control, &e))
+		ws_fail(ws, &e);
+	else if (!ws->control && !ws->is_error)
+		ws_say(ws, "another workstation has this library open too; remote goes there");
+}
+
 static int show(struct ws *ws, struct err *e)
 {
 	const struct colors_env env = {.term = ws->env->term,
@@ -376,18 +443,19 @@ static int show(struct ws *ws, struct err *e)
 		.entries = paths_shared(ws->env->program, "themes/terminfo", &ws->arena),
 		.is_mono = !globals_has_color(ws->globals, ws->env, true)};
 	struct waits w = open_waits(ws->library);
-	struct colors *colors;
-	int rc = terminal_open(&(struct terminal_desc){&env, ws->worker.log_fd, true}, e);
+	int rc = terminal_open(&(struct terminal_desc){&env, ws->worker.log_fd}, e);
 
 	if (!rc) {
-		colors = colors_open(&env, theme_default());
-		colors_fill(colors, stdscr, ROLE_TEXT);
-		paint_with(colors);
+		ws->colors = colors_open(&env, &ws->theme);
+		paint_with(ws->colors, ws->globals->plain);
+		settings_reload(ws);
+		open_control(ws);
 		run(ws, &w);
+		control_close(ws->control);
 		listen_close(ws->listen); /* sound libraries print: while stderr is the log's */
 		ws->listen = NULL;
-		paint_with(NULL);
-		colors_close(colors);
+		paint_with(NULL, false);
+		colors_close(ws->colors);
 		terminal_close();
 	}
 	if (w.watch >= 0)

@@ -26,16 +26,20 @@
 #include "tui/keys.h"
 #include "tui/line_edit.h"
 #include "tui/list.h"
+#include "tui/settings.h"
+#include "tui/theme.h"
 #include "tui/view.h"
 #include "tui/worker_process.h"
 
+struct colors;
+struct control;
 struct db;
 struct environment;
 struct listen;
 struct globals;
 struct mouse;
 
-enum ws_screen { SCREEN_LIBRARY, SCREEN_QUEUE, SCREEN_HELP, N_SCREENS };
+enum ws_screen { SCREEN_LIBRARY, SCREEN_QUEUE, SCREEN_SETUP, SCREEN_HELP, N_SCREENS };
 
 /* What is to be drawn again. */
 enum {
@@ -106,7 +110,16 @@ struct ws {
 	struct library_view takes;
 	struct queue_view queue;
 	struct help_view help;
+	struct list setup; /* of settings */
 
+	struct settings settings;
+	const char *config; /* woodshedrc, which need not be there; NULL: nowhere */
+	int source_depth;   /* of files that source files */
+	struct theme_dirs theme_dirs;
+	struct theme theme;
+	struct colors *colors; /* NULL before the terminal is open */
+
+	struct control *control; /* NULL: another workstation has it */
 	struct listen *listen;
 	struct str title; /* of the take that is played */
 	int percent;      /* volume */
@@ -169,6 +182,13 @@ bool commands_number(struct ws *ws, const char *text, int64_t low, int64_t high,
 /* Queues a prompt with that model and a seed by chance. */
 void commands_queue_prompt(struct ws *ws, const char *prompt, const char *model);
 
+/* ---- commands_setup.c --------------------------------------------------- */
+
+/* What follows from a setting that was set; NULL: from all of them. */
+void settings_apply(struct ws *ws, const char *name);
+/* Keys and settings are as they were initially, and then as woodshedrc says. */
+void settings_reload(struct ws *ws);
+
 /* ---- mouse.c, menu.c ---------------------------------------------------- */
 
 void mouse_do(struct ws *ws, const struct mouse *m);
@@ -177,7 +197,7 @@ void menu_draw(struct ws *ws);
 
 /* ---- views -------------------------------------------------------------- */
 
-extern const struct view view_library, view_queue, view_help;
+extern const struct view view_library, view_queue, view_setup, view_help;
 
 const struct take *view_library_selected(const struct ws *ws); /* or NULL */
 const struct job *view_queue_selected(const struct ws *ws);    /* or NULL */

@@ -1,0 +1,167 @@
+/* What reaches beyond the screens: the shell, files of the screen, what others ask. */
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "library/base/jsonw.h"
+#include "library/globals.h"
+#include "tui/listen.h"
+#include "tui/screendump.h"
+#include "tui/terminal.h"
+#include "tui/ws.h"
+
+extern char **environ;
+
+/* ---- the shell ---------------------------------------------------------- */
+
+/* The user's shell with the text as it was typed, or alone; its status, or -1. */
+static int run_shell(const char *shell, const char *text)
+{
+	char option[] = "-c";
+	char *argv[] = {(char *)shell, *text ? option : NULL, (char *)text, NULL};
+	posix_spawnattr_t attributes;
+	sigset_t none, defaults;
+	int status = -1, why;
+	pid_t pid;
+
+	sigemptyset(&none);
+	sigemptyset(&defaults);
+	sigaddset(&defaults, SIGINT);
+	sigaddset(&defaults, SIGQUIT);
+	sigaddset(&defaults, SIGTSTP);
+	sigaddset(&defaults, SIGPIPE);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setsigdefault(&attributes, &defaults);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	why = posix_spawn(&pid, shell, NULL, &attributes, argv, environ);
+	posix_spawnattr_destroy(&attributes);
+	if (why) {
+		errno = why;
+		return -1;
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
+/* ^C and ^\ on the terminal are for it alone meanwhile. */
+static int run_in_foreground(const char *shell, const char *text)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, before[3];
+	static const int signals[] = {SIGINT, SIGQUIT, SIGTSTP};
+	int status;
+
+	for (int i = 0; i < 3; i++)
+		sigaction(signals[i], &ignore, &before[i]);
+	status = run_shell(shell, text);
+	for (int i = 0; i < 3; i++)
+		sigaction(signals[i], &before[i], NULL);
+	return status;
+}
+
+static void wait_for_enter(void)
+{
+	static const char text[] = "\n[Enter]";
+	char c = 0;
+
+	if (write(STDOUT_FILENO, text, sizeof(text) - 1) < 0)
+		return;
+	while (read(STDIN_FILENO, &c, 1) == 1 && c != '\n')
+		;
+}
+
+static void do_shell(struct ws *ws, const char *args)
+{
+	const char *shell = ws->env->shell && *ws->env->shell ? ws->env->shell : "/bin/sh";
+	int status;
+
+	terminal_lend();
+	status = run_in_foreground(shell, args);
+	if (*args && status >= 0)
+		wait_for_enter();
+	terminal_resume();
+	if (status < 0)
+		ws_complain(ws, "cannot run %s: %s; SHELL names the shell", shell, strerror(errno));
+	else if (WIFSIGNALED(status))
+		ws_say(ws, "ended by signal %d", WTERMSIG(status));
+	else if (WEXITSTATUS(status))
+		ws_say(ws, "exit status %d", WEXITSTATUS(status));
+	ws_changed(ws);
+	ws->dirty = DIRTY_ALL;
+}
+
+static void do_type_shell(struct ws *ws, const char *args)
+{
+	ws_input(ws, INPUT_COMMAND, "! ");
+}
+
+/* What is played pauses, and goes on with the program. */
+static void do_suspend(struct ws *ws, const char *args)
+{
+	static const struct timespec fade = {.tv_nsec = 30 * 1000000};
+	struct listen_view v;
+
+	listen_read(ws->listen, &v);
+	if (v.is_playing) {
+		listen_pause(ws->listen);
+		nanosleep(&fade, NULL);
+	}
+	terminal_suspend();
+	if (v.is_playing)
+		listen_pause(ws->listen);
+	ws_changed(ws);
+	ws->dirty = DIRTY_ALL;
+}
+
+/* ---- for others --------------------------------------------------------- */
+
+static void do_status(struct ws *ws, const char *args)
+{
+	struct listen_view v;
+	struct str out = {0};
+
+	listen_read(ws->listen, &v);
+	jsonw_begin(&out);
+	jsonw_text(&out, "screen", views[ws->screen]->name);
+	jsonw_u64(&out, "take", (uint64_t)v.take);
+	jsonw_num(&out, "position", v.position_s);
+	jsonw_num(&out, "length", v.length_s);
+	jsonw_bool(&out, "playing", v.is_playing);
+	jsonw_u64(&out, "volume", (uint64_t)ws->percent);
+	jsonw_u64(&out, "jobs", (uint64_t)ws->n_waiting);
+	jsonw_bool(&out, "paused", ws->is_paused);
+	jsonw_end(&out);
+	ws_say(ws, "%s", str_get(&out));
+	str_done(&out);
+}
+
+static void do_screendump(struct ws *ws, const char *args)
+{
+	struct err e = {0};
+
+	frame_draw(ws);
+	if (screendump_write(args, &e))
+		ws_fail(ws, &e);
+	else
+		ws_say(ws, "written to %s", args);
+}
+
+static const struct command commands[] = {
+	{"!", "[COMMAND]", "run a command of the shell, or a shell", do_shell, false},
+	{"shell", "", "type a command for the shell", do_type_shell, false},
+	{"suspend", "", "back to the shell until fg", do_suspend, false},
+	{"status", "", "what goes on, as JSON", do_status, false},
+	{"screendump", "FILE", "write the screen to a file, with its colours", do_screendump, true},
+};
+
+static const struct binding bindings[] = {
+	{ON_ANY, "!", "shell"},
+};
+
+const struct command_table commands_system = COMMAND_TABLE(commands, bindings);
