@@ -141,6 +141,29 @@ static void do_status(struct ws *ws, const char *args)
 	str_done(&out);
 }
 
+/* As if they were typed, for `map` and for others; written one after another. */
+static void do_keys(struct ws *ws, const char *args)
+{
+	struct err e = {0};
+
+	if (ws->depth >= WS_DEPTH_MAX) {
+		ws_complain(ws, "these keys type themselves");
+		return;
+	}
+	ws->depth++;
+	for (size_t n = 0; *args && !ws->has_ended; args += n) {
+		uint32_t key;
+
+		n = key_parse(args, &key, &e);
+		if (!n) {
+			ws_fail(ws, &e);
+			break;
+		}
+		ws_key(ws, key);
+	}
+	ws->depth--;
+}
+
 static void do_screendump(struct ws *ws, const char *args)
 {
 	struct err e = {0};
@@ -156,6 +179,7 @@ static const struct command commands[] = {
 	{"!", "[COMMAND]", "run a command of the shell, or a shell", do_shell, false},
 	{"shell", "", "type a command for the shell", do_type_shell, false},
 	{"suspend", "", "back to the shell until fg", do_suspend, false},
+	{"keys", "KEYS", "as if they were typed, such as gg or :sort<Enter>", do_keys, true},
 	{"status", "", "what goes on, as JSON", do_status, false},
 	{"screendump", "FILE", "write the screen to a file, with its colours", do_screendump, true},
 };

@@ -14,7 +14,7 @@
 #include "library/globals.h"
 #include "tui/ws.h"
 
-enum { FILE_BYTES_MAX = 1 << 18, DEPTH_MAX = 8 };
+enum { FILE_BYTES_MAX = 1 << 18 };
 
 const char *config_path(const struct environment *env, struct arena *a)
 {
@@ -106,10 +106,10 @@ int config_source(struct ws *ws, const char *path, struct err *e)
 	char *text;
 	int rc;
 
-	if (ws->source_depth >= DEPTH_MAX)
+	if (ws->depth >= WS_DEPTH_MAX)
 		return err_set(e, ERR_ARG, "'%.200s' sources itself, or too deep", path);
 	rc = read_file(path, &a, &text, &n, e);
-	ws->source_depth++;
+	ws->depth++;
 	for (size_t at = 0; !rc && at < n; at++) {
 		char *line = text + at, *end = memchr(line, '\n', n - at);
 		size_t length = end ? (size_t)(end - line) : n - at;
@@ -120,7 +120,7 @@ int config_source(struct ws *ws, const char *path, struct err *e)
 			wrong = arena_printf(&a, "%s:%zu: %s", path, number, str_get(&ws->message));
 		at += length;
 	}
-	ws->source_depth--;
+	ws->depth--;
 	if (!rc)
 		ws_say(ws, "%s", "");
 	if (!rc && n_wrong == 1)

@@ -251,8 +251,10 @@ static void load(struct ws *ws)
 		const struct view *v = views[f->shown[i]];
 
 		if (v->load)
-			rc = v->load(ws, f->layout.panes[i].height, &e);
+			rc = v->load(ws, f->layout.panes[i].height + f->top[i], &e);
 	}
+	if (!f->layout.n_panes && views[ws->screen]->load)
+		rc = views[ws->screen]->load(ws, views[ws->screen]->heads + 1, &e);
 	if (rc)
 		ws_fail(ws, &e);
 }
@@ -329,14 +331,23 @@ static void draw_part(struct ws *ws, unsigned part, const struct rect *r,
 	draw(ws, r->height, r->width);
 }
 
-/* One line is the message's, or what is played where there is none. */
+/* One line is what is typed or said, else what is played, else the list's row. */
 static void draw_line(struct ws *ws)
 {
 	const struct rect *r = &ws->frame.layout.message;
-	bool has_said = input_mark(ws) || ws->message.n;
+	const struct view *v = views[ws->screen];
+	struct listen_view playing;
 
-	ws->dirty |= DIRTY_FOOT | DIRTY_NOW;
-	draw_part(ws, DIRTY_ALL, r, has_said ? draw_message : draw_now);
+	listen_read(ws->listen, &playing);
+	paint_in(r);
+	if (input_mark(ws) || ws->message.n) {
+		draw_message(ws, 1, r->width);
+	} else if (playing.take) {
+		draw_now(ws, 1, r->width);
+	} else {
+		paint_from(v->heads);
+		v->draw(ws, v->heads + 1, r->width);
+	}
 }
 
 void frame_draw(struct ws *ws)
@@ -344,10 +355,10 @@ void frame_draw(struct ws *ws)
 	const struct layout *l = &ws->frame.layout;
 
 	lay_out(ws);
-	if (ws->dirty & DIRTY_BODY) {
+	if (ws->dirty & DIRTY_BODY || l->kind == LAYOUT_LINE)
 		load(ws);
+	if (ws->dirty & DIRTY_BODY)
 		draw_panes(ws);
-	}
 	draw_part(ws, DIRTY_TABS, &l->tabs, draw_tabs);
 	if (l->kind == LAYOUT_LINE) {
 		draw_line(ws);

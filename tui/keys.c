@@ -95,29 +95,34 @@ static size_t read_key(const char *s, size_t n, uint32_t *ret)
 	return *ret <= ' ' || *ret == 0xfffd || *ret == '^' ? 0 : used;
 }
 
+size_t key_parse(const char *text, uint32_t *ret, struct err *e)
+{
+	size_t used = *text ? read_key(text, strlen(text), ret) : 0;
+
+	if (!used)
+		err_set(e, ERR_ARG,
+			"'%.40s' is no key; keys are written gg, ^D, <Space>, <F5>, <A-Enter>",
+			text);
+	return used;
+}
+
 int chord_parse(const char *text, struct chord *ret, struct err *e)
 {
-	size_t n = strlen(text);
-
 	*ret = (struct chord){0};
-	if (!n)
+	if (!*text)
 		return err_set(e, ERR_ARG, "a key is missing; write one such as gg, ^D or <Space>");
-	while (n) {
+	while (*text) {
 		uint32_t key = 0;
-		size_t used = read_key(text, n, &key);
+		size_t used = key_parse(text, &key, e);
 
 		if (!used)
-			return err_set(e, ERR_ARG,
-				"'%.40s' is no key; keys are written gg, ^D, <Space>, <F5>, "
-				"<A-Enter>",
-				text);
+			return ERR_ARG;
 		if (ret->n == CHORD_MAX)
 			return err_set(e, ERR_ARG,
 				"a chord has at most %d keys; '%.40s' is too many", CHORD_MAX,
 				text);
 		ret->keys[ret->n++] = key;
 		text += used;
-		n -= used;
 	}
 	return 0;
 }

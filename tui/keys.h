@@ -46,6 +46,9 @@ struct chord {
 	int n;
 };
 
+/* The key that a text begins with; how many bytes it takes, 0 and ERR_ARG when that is
+ * none.   */
+size_t key_parse(const char *text, uint32_t *ret, struct err *e);
 /* ERR_ARG, naming the part that is no key. */
 int chord_parse(const char *text, struct chord *ret, struct err *e);
 /* As chord_parse() reads it. */

@@ -57,8 +57,7 @@ static void press_keys(struct ws *ws, const char *keys)
 		return;
 	ws->typed.n = 0;
 	for (int i = 0; i < c.n; i++)
-		if (!views[ws->screen]->key || !views[ws->screen]->key(ws, c.keys[i]))
-			commands_key(ws, c.keys[i]);
+		ws_key(ws, c.keys[i]);
 }
 
 static void press_pane(struct ws *ws, const struct mouse *m, const struct frame_hit *hit)
@@ -106,11 +105,6 @@ void mouse_do(struct ws *ws, const struct mouse *m)
 
 	if (ws->input && hit.part != FRAME_HINT) {
 		return; /* first the line */
-	} else if (ws->input) {
-		struct chord c;
-
-		if (!chord_parse(hit.keys, &c, NULL))
-			input_key(ws, c.keys[0]);
 	} else if (is_taken(ws, m, &hit)) {
 		return;
 	} else if (is_wheel(m)) {

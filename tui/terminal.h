@@ -38,8 +38,8 @@ void terminal_wipe(void);
 /* The next key that was typed, as keys.h names them, or one of these; never waits. */
 enum {
 	TERMINAL_NONE = 0x1ffff0, /* nothing is left */
-	TERMINAL_INTERRUPT, /* ^C */
-	TERMINAL_SUSPEND,   /* ^Z */
+	TERMINAL_INTERRUPT,       /* ^C */
+	TERMINAL_SUSPEND,         /* ^Z */
 	TERMINAL_RESIZED,
 	TERMINAL_MOUSE, /* terminal_mouse() tells */
 	TERMINAL_GONE,  /* nobody is there any more: end */

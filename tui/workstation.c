@@ -178,19 +178,11 @@ static void reap(struct ws *ws)
 
 /* ---- the loop ----------------------------------------------------------- */
 
-static void handle_key(struct ws *ws, uint32_t key)
+void ws_key(struct ws *ws, uint32_t key)
 {
 	const struct view *v = views[ws->screen];
-	struct mouse m;
 
-	if (key == TERMINAL_RESIZED) {
-		ws->takes.is_stale = true;
-		ws->dirty = DIRTY_ALL;
-		erase();
-	} else if (key == TERMINAL_MOUSE) {
-		if (terminal_mouse(&m))
-			mouse_do(ws, &m);
-	} else if (key == TERMINAL_INTERRUPT) {
+	if (key == TERMINAL_INTERRUPT) {
 		ws_interrupt(ws);
 	} else if (key == TERMINAL_SUSPEND) {
 		commands_run(ws, "suspend");
@@ -201,6 +193,22 @@ static void handle_key(struct ws *ws, uint32_t key)
 			ws_say(ws, "%s", "");
 		if (ws->typed.n || !v->key || !v->key(ws, key))
 			commands_key(ws, key);
+	}
+}
+
+static void take_event(struct ws *ws, uint32_t key)
+{
+	struct mouse m;
+
+	if (key == TERMINAL_RESIZED) {
+		ws->takes.is_stale = true;
+		ws->dirty = DIRTY_ALL;
+		terminal_wipe();
+	} else if (key == TERMINAL_MOUSE) {
+		if (terminal_mouse(&m))
+			mouse_do(ws, &m);
+	} else {
+		ws_key(ws, key);
 	}
 }
 
@@ -312,7 +320,7 @@ static void run(struct ws *ws, const struct waits *w)
 		uint32_t key;
 
 		while (!ws->has_ended && (key = terminal_key()) != TERMINAL_NONE)
-			handle_key(ws, key);
+			take_event(ws, key);
 		if (ws->dirty)
 			frame_draw(ws);
 		employ(ws);

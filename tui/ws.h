@@ -50,6 +50,8 @@ enum {
 	DIRTY_ALL = 15,
 };
 
+enum { WS_DEPTH_MAX = 8 };
+
 /* A line that is typed at the foot of the screen. */
 enum input_kind { INPUT_NONE, INPUT_COMMAND, INPUT_FILTER, INPUT_PROMPT, INPUT_ASK };
 
@@ -114,7 +116,7 @@ struct ws {
 
 	struct settings settings;
 	const char *config; /* woodshedrc, which need not be there; NULL: nowhere */
-	int source_depth;   /* of files that source files */
+	int depth;          /* of files that source files, of keys that type keys */
 	struct theme_dirs theme_dirs;
 	struct theme theme;
 	struct colors *colors; /* NULL before the terminal is open */
@@ -149,6 +151,8 @@ void ws_ask(struct ws *ws, const char *command, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Keys go to another of the panes: the next by 1, the one before by -1. */
 void ws_focus(struct ws *ws, int by);
+/* A key, as if it was typed. */
+void ws_key(struct ws *ws, uint32_t key);
 /* Leaves what is half done: a line, a chord. */
 void ws_interrupt(struct ws *ws);
 /* The database holds something else: what is shown is read anew. */

@@ -45,8 +45,8 @@ static void every_size(void **state)
 				struct layout l = layout_of(lines, columns, n);
 				int covered = cover_all(&l, lines, columns);
 
-				assert_int_equal(covered,
-					l.kind == LAYOUT_LINE ? columns : lines * columns);
+				assert_int_equal(
+					covered, l.kind == LAYOUT_LINE ? columns : lines * columns);
 				assert_int_equal(l.message.height, 1);
 			}
 }
