@@ -273,14 +273,26 @@ static void open_menu(struct ws *ws)
 static bool run_remote(void *ud, const char *line, struct str *answer)
 {
 	struct ws *ws = ud;
+	struct str before = {0};
+	/* These show nothing, and always say something. */
+	const bool is_look = !strcmp(line, "status") || has_prefix(line, "screendump ");
+	bool was_error = ws->is_error, ok;
 
-	ws_say(ws, "%s", "");
+	str_add(&before, str_get(&ws->message));
+	if (!is_look)
+		ws_say(ws, "%s", "");
 	commands_run(ws, line);
+	ok = !ws->is_error && (is_look || ws->input != INPUT_ASK);
+	str_add(answer, ws->input == INPUT_ASK && !is_look ? str_get(&ws->typing.question)
+							   : str_get(&ws->message));
+	if (is_look) { /* who sits here did not ask */
+		ws_say(ws, "%s", str_get(&before));
+		ws->is_error = was_error;
+	}
+	str_done(&before);
 	if (ws->dirty && !ws->has_ended)
 		frame_draw(ws);
-	str_add(answer,
-		ws->input == INPUT_ASK ? str_get(&ws->typing.question) : str_get(&ws->message));
-	return !ws->is_error && ws->input != INPUT_ASK;
+	return ok;
 }
 
 static void wait_for_work(struct ws *ws, const struct waits *w)
