@@ -4,6 +4,7 @@
  *	empty	nothing
  *	full	takes and jobs in every state
  *	wide	texts that are long, wide, combined, or hostile
+ *	verify	is one, and whole: nothing is made
  */
 #include <math.h>
 #include <stdio.h>
@@ -111,7 +112,9 @@ int main(int argc, char **argv)
 		return 2;
 	mkdir(argv[1], 0700);
 	if (!db_open(argv[1], &db, &e) && !queue_pause(db, true, &e)) {
-		if (!strcmp(argv[2], "full"))
+		if (!strcmp(argv[2], "verify"))
+			db_verify(db, &e);
+		else if (!strcmp(argv[2], "full"))
 			fill(db);
 		else if (!strcmp(argv[2], "wide"))
 			fill_wide(db);
