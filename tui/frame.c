@@ -171,12 +171,13 @@ static void draw_hints(struct ws *ws, int height, int width)
 		return;
 	}
 	help = strstr(s, "  ? ");
-	if (help && hint_cells(help + 2, strlen(help + 2)) < width) {
-		end -= hint_cells(help + 2, strlen(help + 2));
-		draw_hint(ws, end, help + 2, strlen(help + 2));
+	help = help ? help + 2 : s + strlen(s);
+	if (*help && hint_cells(help, strlen(help)) < width) {
+		end -= hint_cells(help, strlen(help));
+		draw_hint(ws, end, help, strlen(help));
 		end -= 2;
 	}
-	for (size_t n; *s && s != help + 2; s += n + strspn(s + n, " ")) {
+	for (size_t n; s < help; s += n + strspn(s + n, " ")) {
 		n = hint_length(s);
 		if (x + hint_cells(s, n) > end)
 			break;

@@ -39,6 +39,7 @@ static void on_deadly(int number)
 {
 	int saved = errno;
 
+	tcflow(STDOUT_FILENO, TCOON); /* ^S must not keep it alive */
 	if (write(STDOUT_FILENO, undo, sizeof(undo) - 1) < 0)
 		errno = saved; /* nobody is left to tell */
 	tcsetattr(STDIN_FILENO, TCSANOW, &the.before);

@@ -17,6 +17,11 @@ mkdir -p "$scratch/home" "$scratch/run" "$scratch/bin"
 # Alone: without woodshed-engine beside it nothing is rendered.
 cp "$woodshed" "$scratch/bin/woodshed"
 "$make_library" "$WOODSHED_LIBRARY" full || skip_all 'no library can be made'
+for options in ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS; do
+	eval "export $options=\"\${$options:+\$$options:}log_path=$scratch/sanitizer\""
+done
+# What ALSA loads to look for a device it unloads with what that allocated.
+ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0
 cd "$scratch" || exit 99
 
 # fuzz keys|sizes N
@@ -25,8 +30,7 @@ fuzz()
 	run "$fuzz_keys" "$1" "$2" "$seed" "$scratch/bin/woodshed"
 	sed 's/^/# /' "$scratch/out"
 	[ "$status" = 0 ] && return
-	# What a sanitizer said, it said where stderr goes while the terminal is taken.
-	tail -n 60 "$WOODSHED_LIBRARY/log/worker" | sed 's/^/# /'
+	cat "$scratch"/sanitizer.* 2>/dev/null | head -n 60 | sed 's/^/# /'
 	return 1
 }
 

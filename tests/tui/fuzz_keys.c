@@ -8,6 +8,7 @@
  * is one that does not leave at the end when Q is typed. */
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,12 +55,17 @@ static void bury(void)
 {
 	int status;
 
-	waitpid(the.pid, &status, 0);
+	for (int i = 0; waitpid(the.pid, &status, WNOHANG) != the.pid; i++) {
+		usleep(10000);
+		if (i == PATIENCE_S * 100)
+			kill(the.pid, SIGKILL);
+	}
 	close(the.fd);
 	the.pid = 0;
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return;
-	fprintf(stderr, "it ended with %s %d\n", WIFEXITED(status) ? "status" : "signal",
+	fprintf(stderr, "it said: %s\nit ended with %s %d\n", pty_last(),
+		WIFEXITED(status) ? "status" : "signal",
 		WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 	exit(1);
 }
@@ -167,29 +173,36 @@ static void event(void)
 		resize();
 	if (!below(8))
 		settle(5); /* else many are taken at once */
-	if (byte && byte != 28) /* the terminal makes it SIGQUIT, which is meant to end it */
+	/* Not what the terminal keeps: ^\ is SIGQUIT, ^S and ^Q stop its output. */
+	if (byte && !strchr("\034\023\021", byte))
 		send_bytes(&byte, 1);
+}
+
+/* Whether it goes within that time. */
+static bool has_gone(int ms)
+{
+	for (double until = clock_now() + ms / 1e3; clock_now() < until;)
+		if (!pty_drain(the.fd, 10)) {
+			bury();
+			return true;
+		}
+	return false;
 }
 
 /* Out of whatever it is in, and away. */
 static void leave(void)
 {
-	double until = clock_now() + PATIENCE_S;
+	static const char *const ways[] = {"\003", "\r", "\033", "\033", "\003", "Q"};
 
-	while (clock_now() < until) {
-		static const char *const ways[] = {"\003", "\r", "\033", "\033", "\003", "Q"};
-
-		for (size_t i = 0; i < 6; i++) {
-			if (write(the.fd, ways[i], strlen(ways[i])) < 0 && errno != EAGAIN &&
-				errno != EIO)
-				break;
-			if (!pty_drain(the.fd, 100)) {
-				bury();
+	for (int i = 0; i < 5; i++)
+		for (size_t w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
+			if (write(the.fd, ways[w], strlen(ways[w])) < 0)
+				break; /* it takes none now, or is gone */
+			/* Esc and a key at once are Alt and the key; closing takes a while,
+			 * and ^C would be the terminal's again. */
+			if (has_gone(*ways[w] == 'Q' ? 10000 : 60))
 				return;
-			}
-			usleep(60000); /* Esc and a key at once are Alt and the key */
 		}
-	}
 	fprintf(stderr, "Q does not end it\n");
 	kill(the.pid, SIGABRT);
 	bury();

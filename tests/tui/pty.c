@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -49,6 +50,26 @@ void pty_resize(int fd, int columns, int rows)
 	ioctl(fd, TIOCSWINSZ, &size);
 }
 
+static char last[512];
+
+static void keep_last(const char *bytes, size_t n)
+{
+	const size_t room = sizeof(last) - 1, from = n > room ? n - room : 0;
+	size_t had = strlen(last), keep = had + n - from > room ? room - (n - from) : had;
+
+	memmove(last, last + had - keep, keep);
+	memcpy(last + keep, bytes + from, n - from);
+	last[keep + n - from] = 0;
+	for (char *c = last; *c; c++)
+		if (*c < ' ' || *c == 127)
+			*c = '.';
+}
+
+const char *pty_last(void)
+{
+	return last;
+}
+
 int pty_drain(int fd, int ms)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -59,6 +80,8 @@ int pty_drain(int fd, int ms)
 
 		if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 			return 0;
+		if (n > 0)
+			keep_last(bytes, (size_t)n);
 		ms = 0;
 	}
 	return 1;

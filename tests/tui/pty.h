@@ -9,5 +9,7 @@ pid_t pty_start(int columns, int rows, char *const argv[], int *ret_fd);
 void pty_resize(int fd, int columns, int rows);
 /* Takes what was sent there, for at most `ms`; 0: it is gone. */
 int pty_drain(int fd, int ms);
+/* The end of what pty_drain() took last: what a program said that gave up. */
+const char *pty_last(void);
 
 #endif
