@@ -76,6 +76,19 @@ static void do_close(struct ws *ws, const char *args)
 	}
 }
 
+static void do_tab(struct ws *ws, const char *args)
+{
+	int64_t by;
+	int to = (int)ws->base;
+
+	if (!commands_number(ws, args, -1, 1, &by) || !by)
+		return;
+	do
+		to = (to + (int)by + N_SCREENS) % N_SCREENS;
+	while (!*views[to]->tab || to == SCREEN_HELP);
+	ws_show(ws, (enum ws_screen)to);
+}
+
 static void do_pane(struct ws *ws, const char *args)
 {
 	int64_t by;
@@ -149,7 +162,8 @@ static const struct command commands[] = {
 	{"first", "", "go to the first row", do_first, false},
 	{"last", "", "go to the last row", do_last, false},
 	{"centre", "", "put the cursor's row in the middle", do_centre, false},
-	{"screen", "NAME", "show library, queue or help", do_screen, true, complete_screen},
+	{"screen", "NAME", "show a screen", do_screen, true, complete_screen},
+	{"tab", "1|-1", "the next screen, or the one before", do_tab, true},
 	{"pane", "1|-1", "keys go to the next pane, or the one before", do_pane, true},
 	{"close", "", "leave this screen; on the library, leave woodshed", do_close, false},
 	{"quit", "", "leave woodshed; jobs go on", do_quit, false},
@@ -163,6 +177,8 @@ static const struct command commands[] = {
 static const struct binding bindings[] = {
 	{ON_ANY, "1", "screen library"},
 	{ON_ANY, "3", "screen queue"},
+	{ON_ANY, "gt", "tab 1"},
+	{ON_ANY, "gT", "tab -1"},
 	{ON_ANY, "<Tab>", "pane 1"},
 	{ON_ANY, "<S-Tab>", "pane -1"},
 	{ON_ANY, "j", "move 1"},

@@ -23,6 +23,7 @@ static struct {
 	struct termios before;
 	int saved_stderr; /* -1: stderr is as it was */
 	int log_fd;
+	FILE *nowhere; /* what is drawn on in place of a terminal, or NULL */
 } the = {.saved_stderr = -1};
 
 /* Bracketed paste, mouse, application keys, attributes, cursor, alternate screen. */
@@ -95,6 +96,32 @@ static void set_modes(void)
 	take_signals();
 }
 
+/* Screens are drawn as if on a terminal of before 1980, and go nowhere. */
+static int open_blind(const struct terminal_desc *d, struct err *e)
+{
+	struct colors_env env = *d->env;
+
+	env.term = "vt100";
+	env.is_mono = true;
+	the.saved_stderr = stderr_divert(d->log_fd);
+	the.nowhere = fopen("/dev/null", "r+e");
+	if (!the.nowhere || colors_newterm(&env, the.nowhere, the.nowhere, &the.screen, NULL)) {
+		the.screen = NULL;
+		stderr_return(&the.saved_stderr);
+		return err_set(e, ERR_UNSUPPORTED,
+			"this terminal cannot place its cursor (TERM is '%.40s'); set TERM to what "
+			"it is, or use the verbs: woodshed --help",
+			d->env->term ? d->env->term : "");
+	}
+	nodelay(stdscr, true);
+	return 0;
+}
+
+bool terminal_is_blind(void)
+{
+	return the.nowhere;
+}
+
 int terminal_open(const struct terminal_desc *d, struct err *e)
 {
 	int rc;
@@ -112,11 +139,7 @@ int terminal_open(const struct terminal_desc *d, struct err *e)
 	}
 	if (!tigetstr("cup")) {
 		terminal_close();
-		return err_set(e, ERR_UNSUPPORTED,
-			"this terminal cannot place its cursor (TERM is '%.40s'); set TERM to what "
-			"it "
-			"is, or use the verbs: woodshed --help",
-			d->env->term ? d->env->term : "");
+		return open_blind(d, e);
 	}
 	set_modes();
 	catch_deadly(); /* after newterm(), which sets handlers of its own */
@@ -127,10 +150,14 @@ void terminal_close(void)
 {
 	if (!the.screen)
 		return;
-	release_deadly();
+	if (!the.nowhere)
+		release_deadly();
 	endwin();
 	delscreen(the.screen);
 	the.screen = NULL;
+	if (the.nowhere)
+		fclose(the.nowhere);
+	the.nowhere = NULL;
 	tcsetattr(STDIN_FILENO, TCSANOW, &the.before);
 	stderr_return(&the.saved_stderr);
 }
@@ -165,7 +192,7 @@ void terminal_use_mouse(bool wanted)
 {
 	const mmask_t mask = BUTTON1_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED;
 
-	if (the.screen)
+	if (the.screen && !the.nowhere)
 		mousemask(wanted ? mask : 0, NULL);
 }
 

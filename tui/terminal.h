@@ -20,6 +20,9 @@ struct terminal_desc {
 /* ERR_UNSUPPORTED, with the remedy, when stdin or stdout is no terminal or TERM is
  * unknown (colors_newterm()). */
 int terminal_open(const struct terminal_desc *d, struct err *e);
+/* The terminal cannot place its cursor: nothing that is drawn is seen, no key comes, and
+ * stdin gives lines. */
+bool terminal_is_blind(void);
 void terminal_close(void); /* nothing is open: nothing is done */
 
 /* The terminal is as it was before, for a program that is run in it, stderr too; until

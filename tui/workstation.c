@@ -28,6 +28,7 @@
 #include "tui/colors.h"
 #include "tui/config.h"
 #include "tui/control.h"
+#include "tui/lines.h"
 #include "tui/listen.h"
 #include "tui/paint.h"
 #include "tui/terminal.h"
@@ -311,6 +312,8 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 		return; /* a signal: of a resize, say */
 	if (fds[0].revents & (POLLHUP | POLLERR))
 		ws->has_ended = true;
+	if (fds[0].revents && terminal_is_blind())
+		lines_take(ws);
 	if (fds[1].revents) {
 		drain(w->watch);
 		ws->look_until = clock_now() + LOOK_S;
@@ -470,6 +473,9 @@ static int show(struct ws *ws, struct err *e)
 		paint_with(ws->colors, ws->globals->plain);
 		settings_reload(ws);
 		open_control(ws);
+		frame_draw(ws);
+		if (terminal_is_blind())
+			lines_show(ws);
 		run(ws, &w);
 		control_close(ws->control);
 		listen_close(ws->listen); /* sound libraries print: while stderr is the log's */

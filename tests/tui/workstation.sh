@@ -180,10 +180,22 @@ for term in xterm-256color screen linux vt100; do
 	keys Q
 	check 'and its end' has_left 0
 done
-for term in no-such-terminal dumb; do
-	start 80 24 $term
-	check "TERM=$term is refused" has_left 1
-	check 'with a remedy' grep -q TERM "$scratch/err"
-done
+start 80 24 no-such-terminal
+check 'an unknown TERM is refused' has_left 1
+check 'with a remedy' grep -q TERM "$scratch/err"
+
+# ---- a terminal on which nothing can be drawn over ----------------------------------
+
+start 80 24 dumb
+check 'TERM=dumb: the screen as text' sees '>'
+typed 'screen queue'
+keys Enter
+check 'commands line by line' sees 'done'
+typed 'keys ?undo'
+keys Enter
+check 'and keys' sees 'take the last change back'
+typed quit
+keys Enter
+check 'and an end' has_left 0
 
 done_testing
