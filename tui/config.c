@@ -102,7 +102,8 @@ int config_source(struct ws *ws, const char *path, struct err *e)
 {
 	struct arena a = {0};
 	const char *wrong = NULL;
-	size_t n = 0, n_wrong = 0, number = 0;
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	size_t n = 0, n_wrong = 0, number = 0, first = 0;
 	char *text;
 	int rc;
 
@@ -116,17 +117,20 @@ int config_source(struct ws *ws, const char *path, struct err *e)
 
 		number++;
 		line[length] = 0;
-		if (!run_line(ws, line, length) && !n_wrong++)
-			wrong = arena_printf(&a, "%s:%zu: %s", path, number, str_get(&ws->message));
+		if (!run_line(ws, line, length) && !n_wrong++) {
+			wrong = arena_strdup(&a, str_get(&ws->message));
+			first = number;
+		}
 		at += length;
 	}
 	ws->depth--;
 	if (!rc)
 		ws_say(ws, "%s", "");
 	if (!rc && n_wrong == 1)
-		rc = err_set(e, ERR_FORMAT, "%s", wrong);
+		rc = err_set(e, ERR_FORMAT, "%s:%zu: %s", name, first, wrong);
 	else if (!rc && n_wrong)
-		rc = err_set(e, ERR_FORMAT, "%s (and %zu more)", wrong, n_wrong - 1);
+		rc = err_set(e, ERR_FORMAT, "%s:%zu (the first of %zu wrong lines): %s", name,
+			first, n_wrong, wrong);
 	arena_done(&a);
 	return rc;
 }

@@ -131,6 +131,7 @@ static void put_word(struct ws *ws)
 	str_add(&whole, str_get(&rest));
 	line_edit_set(&ws->line, str_get(&whole));
 	ws->line.at = at < ws->line.text.n ? at : ws->line.text.n;
+	ws->dirty |= DIRTY_FOOT;
 	str_done(&rest);
 	str_done(&whole);
 }

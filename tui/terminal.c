@@ -267,6 +267,10 @@ uint32_t terminal_key(void)
 	if (key == 27) {
 		uint32_t second = read_one(&any);
 
+		if (any && second == 27) { /* twice Esc, quickly */
+			unget_wch(27);
+			return key;
+		}
 		if (any && second != TERMINAL_NONE && second < TERMINAL_NONE)
 			return second | KEYS_ALT;
 		if (any && second >= KEY_NAMED)
