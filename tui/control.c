@@ -260,11 +260,15 @@ void control_work(
 static int exchange(int fd, const char *line, struct str *answer)
 {
 	const struct timeval wait = {.tv_sec = ANSWER_WAIT_S};
+	struct str whole = {0};
 	char bytes[1024];
 	ssize_t n;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
-	if (send(fd, line, strlen(line), MSG_NOSIGNAL) < 0 || send(fd, "\n", 1, MSG_NOSIGNAL) < 0)
+	str_printf(&whole, "%s\n", line);
+	n = send(fd, whole.s, whole.n, MSG_NOSIGNAL);
+	str_done(&whole);
+	if (n < 0)
 		return errno;
 	while ((n = recv(fd, bytes, sizeof(bytes), 0)) > 0 && answer->n < 1 << 20)
 		str_add_n(answer, bytes, (size_t)n);
