@@ -50,21 +50,6 @@ static int run_shell(const char *shell, const char *text)
 	return status;
 }
 
-/* ^C and ^\ on the terminal are for it alone meanwhile. */
-static int run_in_foreground(const char *shell, const char *text)
-{
-	struct sigaction ignore = {.sa_handler = SIG_IGN}, before[3];
-	static const int signals[] = {SIGINT, SIGQUIT, SIGTSTP};
-	int status;
-
-	for (int i = 0; i < 3; i++)
-		sigaction(signals[i], &ignore, &before[i]);
-	status = run_shell(shell, text);
-	for (int i = 0; i < 3; i++)
-		sigaction(signals[i], &before[i], NULL);
-	return status;
-}
-
 static void wait_for_enter(void)
 {
 	static const char text[] = "\n[Enter]";
@@ -76,18 +61,37 @@ static void wait_for_enter(void)
 		;
 }
 
+/* ^C, ^\ and ^Z are what the terminal sends the shell meanwhile; here they end nothing. */
+static int run_in_foreground(const char *shell, const char *text)
+{
+	static const int signals[] = {SIGINT, SIGQUIT, SIGTSTP};
+	enum { N_SIGNALS = sizeof(signals) / sizeof(*signals) };
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, before[N_SIGNALS];
+	int status, why;
+
+	for (int i = 0; i < N_SIGNALS; i++)
+		sigaction(signals[i], &ignore, &before[i]);
+	status = run_shell(shell, text);
+	why = errno;
+	if (*text && status >= 0)
+		wait_for_enter();
+	for (int i = 0; i < N_SIGNALS; i++)
+		sigaction(signals[i], &before[i], NULL);
+	errno = why;
+	return status;
+}
+
 static void do_shell(struct ws *ws, const char *args)
 {
 	const char *shell = ws->env->shell && *ws->env->shell ? ws->env->shell : "/bin/sh";
-	int status;
+	int status, why;
 
 	terminal_lend();
 	status = run_in_foreground(shell, args);
-	if (*args && status >= 0)
-		wait_for_enter();
+	why = errno;
 	terminal_resume();
 	if (status < 0)
-		ws_complain(ws, "cannot run %s: %s; SHELL names the shell", shell, strerror(errno));
+		ws_complain(ws, "cannot run %s: %s; SHELL names the shell", shell, strerror(why));
 	else if (WIFSIGNALED(status))
 		ws_say(ws, "ended by signal %d", WTERMSIG(status));
 	else if (WEXITSTATUS(status))

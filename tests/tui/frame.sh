@@ -221,7 +221,8 @@ check 'and the screen is back' is_back
 keys :
 typed '!exit 3'
 keys Enter
-sees '[Enter]' && keys Enter
+sees '[Enter]' && keys C-c
+keys Enter
 check 'what became of it' sees 'exit status 3'
 
 # ---- leaving, and two columns ----------------------------------------------------
