@@ -48,6 +48,20 @@ static void on_deadly(int number)
 	raise(number);
 }
 
+static void on_interrupt(int number)
+{
+	(void)number;
+}
+
+/* Before newterm(), whose own handler would end the program.  Not SIG_IGN: programs that
+ * are started would inherit it. */
+static void catch_interrupt(void)
+{
+	struct sigaction act = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
+
+	sigaction(SIGINT, &act, NULL);
+}
+
 static void catch_deadly(void)
 {
 	static char stack[STACK_BYTES];
@@ -129,6 +143,7 @@ int terminal_open(const struct terminal_desc *d, struct err *e)
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &the.before))
 		return err_set(e, ERR_UNSUPPORTED,
 			"the workstation needs a terminal; the verbs (woodshed --help) need none");
+	catch_interrupt();
 	the.log_fd = d->log_fd;
 	the.saved_stderr = stderr_divert(d->log_fd);
 	rc = colors_newterm(d->env, stdout, stdin, &the.screen, e);

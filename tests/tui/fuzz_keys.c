@@ -48,6 +48,7 @@ static void start(void)
 	the.n_starts++;
 	/* Its first screen: keys before that are the terminal's. */
 	pty_drain(the.fd, 5000);
+	pty_drain(the.fd, 300);
 }
 
 /* It is gone: with what status? */
