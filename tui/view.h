@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct arena;
 struct err;
 struct list;
 struct ws;
@@ -28,6 +29,8 @@ struct view {
 	/* What the cursor moves in. */
 	struct list *(*list)(struct ws *ws);
 	int heads; /* lines above the list's first row */
+	/* ws_targets() while this screen is shown.  NULL: no takes. */
+	size_t (*targets)(struct ws *ws, struct arena *a, const int64_t **ret);
 };
 
 struct command {
