@@ -46,6 +46,9 @@ struct take {
 int prompts_add(struct db *db, const char *text, const char *negative, int64_t parent,
 	const char *changed, int64_t now_ms, int64_t *ret_id, struct err *e);
 
+/* Whether a take of it that is not in the trash is a favourite. */
+int prompts_has_favourite(struct db *db, int64_t id, bool *ret, struct err *e);
+
 /* ---- takes -------------------------------------------------------------- */
 
 /* Adds a row; prompt_id, model, seed, frames, rate, channels, file, created are
@@ -70,6 +73,29 @@ struct takes_query {
 int takes_list(struct db *db, const struct takes_query *q, struct arena *a, struct take **ret,
 	size_t *ret_n, struct err *e);
 int takes_count(struct db *db, const struct takes_query *q, int64_t *ret, struct err *e);
+
+/* All that is wanted, by number: in the order of *q, from its offset on up to its
+ * limit.  Quick enough for 100 000 takes on a thread of its own. */
+struct takes_found {
+	int64_t *ids, *prompts; /* owned */
+	size_t n;
+};
+int takes_find(struct db *db, const struct takes_query *q, struct takes_found *ret, struct err *e);
+void takes_found_done(struct takes_found *f);
+
+/* Another number whenever lists of takes may have changed: a take is new or gone, or
+ * a user, or takes_sweep(), changed one. */
+int takes_stamp(struct db *db, uint64_t *ret, struct err *e);
+
+/* Which take of its prompt it is, from 1; those in the trash count: it stays the same
+ * until one is purged. */
+int takes_number(struct db *db, int64_t id, int64_t *ret, struct err *e);
+
+/* The last take that was made by then; 0: none. */
+int takes_last_before(struct db *db, int64_t unix_ms, int64_t *ret, struct err *e);
+
+/* Takes that are not in the trash, and those that are. */
+int takes_totals(struct db *db, int64_t *ret_kept, int64_t *ret_trashed, struct err *e);
 
 /* ---- changes ------------------------------------------------------------ */
 

@@ -5,8 +5,8 @@
 
 #include "tui/ws.h"
 
-static const struct command_table *const tables[] = {
-	&commands_general, &commands_takes, &commands_sound, &commands_jobs};
+static const struct command_table *const tables[] = {&commands_general, &commands_library,
+	&commands_marks, &commands_takes, &commands_sound, &commands_jobs};
 
 enum { N_TABLES = sizeof(tables) / sizeof(*tables) };
 
@@ -51,6 +51,7 @@ void commands_run(struct ws *ws, const char *text)
 		return;
 	c = find(text, n);
 	args = text + n + strspn(text + n, " ");
+	ws_settle(ws);
 	if (c && !(c->needs_args && !*args))
 		c->run(ws, args);
 	else if (c)

@@ -19,7 +19,7 @@ struct ws;
 
 struct view {
 	const char *name;  /* what `screen NAME` takes */
-	const char *tab;   /* as the first line names it, its key first */
+	const char *tab;   /* as the first line names it, its key first; NULL: not there */
 	const char *hints; /* "Enter open  / filter ...": its likeliest keys */
 
 	/* Reads from the database what is stale of it and fits.  NULL: it reads nothing. */
@@ -62,6 +62,7 @@ struct command_table {
 			sizeof(bindings) / sizeof(*(bindings))                                     \
 	}
 
-extern const struct command_table commands_general, commands_takes, commands_sound, commands_jobs;
+extern const struct command_table commands_general, commands_library, commands_marks,
+	commands_takes, commands_sound, commands_jobs;
 
 #endif

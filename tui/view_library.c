@@ -1,20 +1,34 @@
-/* The library: takes, one a row, and what is in the one under the cursor. */
+/* The library: prompts and their takes, and what is in the one under the cursor. */
+#include <langinfo.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "library/base/clock.h"
+#include "tui/listen.h"
 #include "tui/paint.h"
+#include "tui/text.h"
 #include "tui/ws.h"
 
-enum { DETAIL_LINES = 4, DETAIL_FROM = 14 }; /* no details in a body lower than that */
+enum { DETAIL_LINES = 5, DETAIL_FROM = 14 }; /* no details in a body lower than that */
+
+static const struct library_view *shown(const struct ws *ws)
+{
+	return library_shown((struct ws *)ws);
+}
 
 const struct take *view_library_selected(const struct ws *ws)
 {
-	int64_t i = ws->takes.list.cursor - ws->takes.first;
+	const struct library_view *v = shown(ws);
+	const struct library_row *r = library_row_at(v, v->list.cursor);
 
-	return i >= 0 && i < (int64_t)ws->takes.n ? &ws->takes.takes[i] : NULL;
+	return r && r->take.id ? &r->take : NULL;
+}
+
+int64_t view_library_neighbour(const struct ws *ws, int64_t take, int by)
+{
+	return tree_neighbour(&ws->takes.tree, take, by);
 }
 
 static int64_t list_lines(int64_t height)
@@ -26,29 +40,18 @@ static int64_t list_lines(int64_t height)
 
 static int load(struct ws *ws, int height, struct err *e)
 {
-	struct library_view *v = &ws->takes;
-	struct takes_query q = {
-		.filter = str_get(&v->filter.text), .order = v->order, .now_ms = clock_unix_ms()};
-	int64_t n = 0;
-	int rc;
-
-	if (!v->is_stale)
-		return 0;
-	rc = takes_count(ws->db, &q, &n, e);
-	if (rc)
-		return rc;
-	list_set_count(&v->list, n);
-	list_resize(&v->list, list_lines(height));
-	arena_done(&v->page);
-	v->page = (struct arena){0};
-	v->n = 0;
-	v->first = q.offset = v->list.top;
-	q.limit = v->list.height ? v->list.height : 1;
-	v->is_stale = false;
-	return takes_list(ws->db, &q, &v->page, &v->takes, &v->n, e);
+	return library_load(ws, library_shown(ws), list_lines(height), e);
 }
 
-/* "today 10:42", "yesterday", "24 Nov", "2025-11-24", in the local time zone. */
+/* ---- words -------------------------------------------------------------- */
+
+/* A sign, or what stands for it where it is no character. */
+static const char *sign(const char *utf8, const char *ascii)
+{
+	return strcmp(nl_langinfo(CODESET), "UTF-8") ? ascii : utf8;
+}
+
+/* "today 10:42", "24 Nov 10:42", "2025-11-24", in the local time zone. */
 static const char *when(int64_t unix_ms, char out[16])
 {
 	time_t now = (time_t)(clock_unix_ms() / 1000), then = (time_t)(unix_ms / 1000);
@@ -73,129 +76,243 @@ static const char *length(double seconds, char out[16])
 	return out;
 }
 
-/* Columns from the right, those that matter least first to go. */
-static void draw_row(const struct take *t, int y, int width, enum theme_role role)
+/* ---- rows --------------------------------------------------------------- */
+
+/* What stands before a row's text: whether it is played or marked; what it is. */
+static void draw_signs(
+	const struct library_view *v, int64_t row, bool is_played, int y, enum theme_role role)
+{
+	const struct tree_row *r = &v->tree.rows[row];
+	const struct tree_group *g = &v->tree.groups[r->group];
+	const char *what = r->kind == TREE_JOB                    ? sign("\u2717", "x")
+			   : r->kind == TREE_TAKE                 ? sign("\u2502", "|")
+			   : r->kind == TREE_PROMPT && g->is_open ? sign("\u25be", "-")
+			   : r->kind == TREE_PROMPT               ? sign("\u25b8", "+")
+								  : "";
+
+	paint(y, 0, 1, role,
+		library_is_marked(v, row) ? "*"
+		: is_played               ? sign("\u25b6", ">")
+					  : "");
+	paint(y, 1, 2, role, what);
+}
+
+static void row_text(const struct library_view *v, int64_t row, struct str *out)
+{
+	const struct tree_row *r = &v->tree.rows[row];
+	const struct library_row *data = library_row_at(v, row);
+
+	if (r->kind == TREE_JOB)
+		str_printf(out, "%s  [failed: %s]", data->job.prompt ? data->job.prompt : "",
+			data->job.error ? data->job.error : "");
+	else if (!data->take.id)
+		str_add(out, "gone");
+	else if (r->kind == TREE_TAKE)
+		str_printf(out, "take %lld  seed %llu", (long long)data->number,
+			(unsigned long long)data->take.seed);
+	else if (r->kind == TREE_PROMPT)
+		str_printf(out, "%s (%u)", data->take.prompt, v->tree.groups[r->group].n);
+	else
+		str_add(out, data->take.prompt);
+	if (r->kind != TREE_JOB && data->take.id && *data->take.tags && r->kind != TREE_PROMPT)
+		str_printf(out, "  #%s", data->take.tags);
+}
+
+/* Columns from the right, those that matter least first to go; returns where they
+ * begin.  t: NULL: their heads. */
+static int draw_columns(
+	const struct take *t, bool favourite, int y, int width, enum theme_role role)
 {
 	char text[32];
 	int right = width;
 
-	paint(y, 0, width, role, "");
+	if (width >= 40) {
+		right -= 4;
+		snprintf(text, sizeof(text), "%c%c", favourite ? '*' : ' ',
+			t && t->rating ? '0' + t->rating : ' ');
+		paint(y, right, 4, role, t ? text : "Fav");
+	}
 	if (width >= 60) {
 		right -= 13;
 		paint(y, right, 12, role, t ? when(t->created, text) : "Created");
 	}
 	if (width >= 40) {
-		right -= 7;
-		paint(y, right, 6, role, t ? length(t->seconds, text) : "Length");
+		right -= 6;
+		paint(y, right, 6, role, t ? length(t->seconds, text) : "Len");
 	}
 	if (width >= 70) {
-		right -= 17;
-		paint(y, right, 16, role, t ? t->model : "Model");
+		right -= 15;
+		paint(y, right, 14, role, t ? t->model : "Model");
 	}
-	if (!t) {
-		paint(y, 4, right - 5, role, "Prompt");
+	return right;
+}
+
+static void draw_row(const struct ws *ws, int64_t row, int y, int width)
+{
+	const struct library_view *v = shown(ws);
+	const struct library_row *data = library_row_at(v, row);
+	const struct take *t = data && data->take.id ? &data->take : NULL;
+	struct listen_view playing;
+	struct str text = {0};
+	enum theme_role role;
+	int right = width;
+
+	listen_read(ws->listen, &playing);
+	if (!data)
 		return;
-	}
-	snprintf(text, sizeof(text), "%c%c", t->favourite ? '*' : ' ',
-		t->rating ? '0' + t->rating : ' ');
-	paint(y, 1, 2, role, text);
-	paint(y, 4, right - 5, role, t->prompt);
+	const bool is_played = t && playing.take == t->id && v->tree.rows[row].kind != TREE_PROMPT;
+	role = row == v->list.cursor                               ? ROLE_ROW_SELECTED
+	       : library_is_marked(v, row)                         ? ROLE_ROW_MARKED
+	       : is_played                                         ? ROLE_ROW_PLAYING
+	       : data->job.id || (t && t->missing && !v->is_trash) ? ROLE_ROW_FAILED
+								   : ROLE_TEXT;
+	paint(y, 0, width, role, "");
+	draw_signs(v, row, is_played, y, role);
+	if (t)
+		right = draw_columns(t, data->favourite, y, width, role);
+	row_text(v, row, &text);
+	paint(y, 3, right - 4, role, str_get(&text));
+	str_done(&text);
+}
+
+/* ---- around them -------------------------------------------------------- */
+
+static const char *order_name(enum takes_order order)
+{
+	static const char *const names[] = {"newest", "oldest", "rating", "length", "loudest"};
+
+	return names[order];
 }
 
 static void draw_title(const struct ws *ws, int y, int width)
 {
-	const struct library_view *v = &ws->takes;
-	char count[64];
+	const struct library_view *v = shown(ws);
+	const long long n_shown = (long long)v->tree.n_ids, total = (long long)v->total;
+	struct str right = {0};
 	int n;
 
-	n = snprintf(count, sizeof(count), "%lld take%s ", (long long)v->list.n,
-		v->list.n == 1 ? "" : "s");
+	if (v->anchor)
+		str_add(&right, "range  ");
+	if (v->marks.n)
+		str_printf(&right, "%zu marked  ", v->marks.n);
+	if (v->filter.text.n)
+		str_printf(&right, "%lld of %lld  ", n_shown, total);
+	else if (v->has_found)
+		str_printf(&right, "%lld take%s  ", n_shown, n_shown == 1 ? "" : "s");
+	str_printf(&right, "%s ", order_name(v->order));
+	n = (int)right.n < width ? (int)right.n : width;
 	paint(y, 0, width, ROLE_TITLE, "");
 	if (v->filter.text.n) {
 		paint(y, 0, 2, ROLE_PROMPT, " /");
 		paint(y, 2, width - n - 3, ROLE_PROMPT, str_get(&v->filter.text));
 	} else {
-		paint(y, 0, width - n, ROLE_TITLE, " Library");
+		paint(y, 0, width - n, ROLE_TITLE, v->is_trash ? " Trash" : " Library");
 	}
-	paint(y, width - n, n, ROLE_DIM, count);
+	paint(y, width - n, n, ROLE_DIM, str_get(&right));
+	str_done(&right);
 }
 
-static void draw_details(const struct take *t, int y, int width)
+static void draw_rule(const struct library_view *v, const struct take *t, int y, int width)
+{
+	const struct tree_row *r = &v->tree.rows[v->list.cursor];
+	const struct library_row *data = library_row_at(v, v->list.cursor);
+	struct str title = {0};
+	int n;
+
+	paint_rule(y, width);
+	if (r->kind == TREE_TAKE)
+		str_printf(&title, " %s \u00b7 take %lld ", t->prompt, (long long)data->number);
+	else if (r->kind == TREE_PROMPT)
+		str_printf(&title, " %s \u00b7 %u takes ", t->prompt, v->tree.groups[r->group].n);
+	else
+		str_printf(&title, " %s ", t->prompt);
+	n = (int)text_cells(title.s);
+	paint(y, 1, n < width - 2 ? n : width - 2, ROLE_TITLE, title.s);
+	str_done(&title);
+}
+
+static void draw_details(const struct library_view *v, const struct take *t, int y, int width)
 {
 	struct str line = {0};
 
-	paint_rule(y, width);
 	for (int i = 1; i < DETAIL_LINES; i++)
 		paint(y + i, 0, width, ROLE_TEXT, "");
-	if (!t)
+	if (!t) {
+		paint_rule(y, width);
 		return;
+	}
+	draw_rule(v, t, y, width);
 	paint(y + 1, 1, width - 2, ROLE_TEXT, t->prompt);
 	str_printf(&line, "%s  seed %llu  %.2f s  %d Hz %s", t->model, (unsigned long long)t->seed,
 		t->seconds, t->rate, t->channels == 2 ? "stereo" : "mono");
+	if (!isnan(t->guidance))
+		str_printf(&line, "  cfg %g", t->guidance);
 	if (!isnan(t->lufs))
 		str_printf(&line, "  %.1f LUFS", t->lufs);
 	paint(y + 2, 1, width - 2, ROLE_DIM, str_get(&line));
 	str_clear(&line);
-	str_printf(&line, "%s%s%s", t->missing ? "the file is missing: " : "", t->file,
-		*t->tags ? "  #" : "");
-	str_add(&line, t->tags);
+	str_printf(&line, "%s%s%s%s", t->missing ? "the file is missing: " : "", t->file,
+		*t->tags ? "  #" : "", t->tags);
 	paint(y + 3, 1, width - 2, t->missing ? ROLE_ERROR : ROLE_DIM, str_get(&line));
+	if (*t->note)
+		paint(y + 4, 1, width - 2, ROLE_TEXT, t->note);
 	str_done(&line);
 }
 
-static void draw_empty(const struct ws *ws, int y, int width)
+static void draw_empty(const struct library_view *v, int y, int width)
 {
 	const char *text =
-		ws->takes.filter.text.n
-			? "Nothing matches. Esc clears the filter."
-			: "No takes yet. Press i, type what you want to hear, and Enter.";
+		!v->has_found      ? ""
+		: v->filter.text.n ? "Nothing matches. Esc clears the filter."
+		: v->is_trash      ? "The trash is empty. 1 goes back to the library."
+			      : "No takes yet. Press i, type what you want to hear, and Enter.";
 
 	paint(y, 2, width - 2, ROLE_DIM, text);
 }
 
 static void draw(struct ws *ws, int height, int width)
 {
-	const struct library_view *v = &ws->takes;
-	bool has_details = height >= DETAIL_FROM;
+	const struct library_view *v = library_shown(ws);
 
 	draw_title(ws, 0, width);
-	if (height > 1)
-		draw_row(NULL, 1, width, ROLE_DIM);
+	if (height > 1) {
+		paint(1, 0, width, ROLE_DIM, "");
+		paint(1, 3, draw_columns(NULL, false, 1, width, ROLE_DIM) - 4, ROLE_DIM, "Title");
+	}
 	for (int i = 0; i < v->list.height; i++) {
-		int64_t row = list_at(&v->list, i), at = row - v->first;
+		int64_t row = list_at(&v->list, i);
 
 		paint(2 + i, 0, width, ROLE_TEXT, "");
-		if (row >= 0 && at >= 0 && at < (int64_t)v->n)
-			draw_row(&v->takes[at], 2 + i, width,
-				row == v->list.cursor  ? ROLE_ROW_SELECTED
-				: v->takes[at].missing ? ROLE_ROW_FAILED
-						       : ROLE_TEXT);
+		if (row >= 0)
+			draw_row(ws, row, 2 + i, width);
 	}
 	if (!v->list.n && v->list.height > 1)
-		draw_empty(ws, 3, width);
-	if (has_details)
-		draw_details(view_library_selected(ws), height - DETAIL_LINES, width);
-}
-
-static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
-{
-	const struct take *t = view_library_selected(ws);
-	int64_t *ids = ARENA_ARRAY(a, int64_t, 1);
-
-	*ret = ids;
-	if (t)
-		*ids = t->id;
-	return t != NULL;
+		draw_empty(v, 3, width);
+	if (height >= DETAIL_FROM)
+		draw_details(v, view_library_selected(ws), height - DETAIL_LINES, width);
 }
 
 static struct list *list_of(struct ws *ws)
 {
-	return &ws->takes.list;
+	return &library_shown(ws)->list;
+}
+
+static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
+{
+	return library_targets(library_shown(ws), a, ret);
 }
 
 const struct view view_library = {.name = "library",
 	.tab = "1 Library",
-	.hints = "i new  Space play  / filter  r again  f favourite  D trash  u undo  ? keys",
+	.hints = "Enter open  Space play  / filter  v m mark  i new  D trash  u undo  ? keys",
+	.load = load,
+	.draw = draw,
+	.list = list_of,
+	.targets = targets,
+	.heads = 2};
+
+const struct view view_trash = {.name = "trash",
+	.hints = "Enter restore  ! delete for good  Space play  v m mark  u undo  q back  ? keys",
 	.load = load,
 	.draw = draw,
 	.list = list_of,

@@ -22,14 +22,16 @@
 #include "tui/line_edit.h"
 #include "tui/list.h"
 #include "tui/view.h"
+#include "tui/view_library.h"
 #include "tui/worker_process.h"
 
+struct background;
 struct db;
 struct environment;
 struct listen;
 struct globals;
 
-enum ws_screen { SCREEN_LIBRARY, SCREEN_QUEUE, SCREEN_HELP, N_SCREENS };
+enum ws_screen { SCREEN_LIBRARY, SCREEN_TRASH, SCREEN_QUEUE, SCREEN_HELP, N_SCREENS };
 
 /* What is to be drawn again. */
 enum {
@@ -42,17 +44,6 @@ enum {
 
 /* A line that is typed at the foot of the screen. */
 enum input_kind { INPUT_NONE, INPUT_COMMAND, INPUT_FILTER, INPUT_PROMPT };
-
-struct library_view {
-	struct list list;
-	struct line_edit filter;
-	enum takes_order order;
-	struct arena page; /* of takes */
-	struct take *takes;
-	size_t n;
-	int64_t first; /* the list's row that takes[0] is */
-	bool is_stale; /* the page does not show what the database holds */
-};
 
 struct queue_view {
 	struct list list;
@@ -71,8 +62,10 @@ struct ws {
 	const struct globals *globals;
 	const struct environment *env;
 	const char *library, *model; /* folder; the default model's name, NULL: none */
-	struct db *db;
+	struct db *db;               /* for what is shown; who writes gives it to the writer */
 	struct arena arena;
+	struct background *reader, *writer; /* lists; changes */
+	int ready_fd;                       /* that counts what these have ended */
 
 	enum ws_screen screen;
 	unsigned dirty;
@@ -83,8 +76,9 @@ struct ws {
 	enum input_kind input;
 	struct line_edit line;
 	struct str before; /* the filter before it was edited */
+	struct str asked;  /* the command that y runs; empty: nothing is asked */
 
-	struct library_view takes;
+	struct library_view takes, trash;
 	struct queue_view queue;
 	struct help_view help;
 
@@ -117,6 +111,18 @@ void ws_changed(struct ws *ws);
 /* The cursor, or what the library's list is of, changed. */
 void ws_moved(struct ws *ws);
 
+/* Runs a command if the next key is y. */
+void ws_ask(struct ws *ws, const char *command, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Waits, a moment at most, until lists and changes that were asked for are there: what
+ * a key does is done to what its user sees. */
+void ws_settle(struct ws *ws);
+
+/* takes_edit() on the writer; `label`, and how to take it back, is said when it is
+ * done. */
+void ws_edit(struct ws *ws, const int64_t *ids, size_t n, const char *field, const char *value,
+	const char *label);
+
 /* The takes that an action is for, as the screen has it (struct view.targets): on the
  * library those that are marked, else those under the cursor.  Their number, *ret in
  * the arena; 0: none. */
@@ -142,9 +148,12 @@ void commands_queue_prompt(struct ws *ws, const char *prompt, const char *model)
 
 /* ---- views -------------------------------------------------------------- */
 
-extern const struct view view_library, view_queue, view_help;
+extern const struct view view_library, view_trash, view_queue, view_help;
 
-const struct take *view_library_selected(const struct ws *ws); /* or NULL */
-const struct job *view_queue_selected(const struct ws *ws);    /* or NULL */
+/* The take under the cursor of the list that is shown, of a prompt the first; or NULL. */
+const struct take *view_library_selected(const struct ws *ws);
+/* The take `by` places after (before) another in the library's list; 0: none. */
+int64_t view_library_neighbour(const struct ws *ws, int64_t take, int by);
+const struct job *view_queue_selected(const struct ws *ws); /* or NULL */
 
 #endif
