@@ -19,7 +19,7 @@ struct ws;
 
 struct view {
 	const char *name;  /* what `screen NAME` takes */
-	const char *tab;   /* as the first line names it, its key first; NULL: not there */
+	const char *tab;   /* as the first line names it, its key first; "": not there */
 	const char *hints; /* "Enter open  / filter ...": its likeliest keys */
 
 	/* Reads from the database what is stale of it and fits.  NULL: it reads nothing. */

@@ -13,14 +13,9 @@
 
 enum { DETAIL_LINES = 5, DETAIL_FROM = 14 }; /* no details in a body lower than that */
 
-static const struct library_view *shown(const struct ws *ws)
-{
-	return library_shown((struct ws *)ws);
-}
-
 const struct take *view_library_selected(const struct ws *ws)
 {
-	const struct library_view *v = shown(ws);
+	const struct library_view *v = ws->screen == SCREEN_TRASH ? &ws->trash : &ws->takes;
 	const struct library_row *r = library_row_at(v, v->list.cursor);
 
 	return r && r->take.id ? &r->take : NULL;
@@ -36,11 +31,6 @@ static int64_t list_lines(int64_t height)
 	int64_t lines = height - 2; /* title and heads */
 
 	return height >= DETAIL_FROM ? lines - DETAIL_LINES : lines < 0 ? 0 : lines;
-}
-
-static int load(struct ws *ws, int height, struct err *e)
-{
-	return library_load(ws, library_shown(ws), list_lines(height), e);
 }
 
 /* ---- words -------------------------------------------------------------- */
@@ -147,9 +137,9 @@ static int draw_columns(
 	return right;
 }
 
-static void draw_row(const struct ws *ws, int64_t row, int y, int width)
+static void draw_row(
+	const struct ws *ws, const struct library_view *v, int64_t row, int y, int width)
 {
-	const struct library_view *v = shown(ws);
 	const struct library_row *data = library_row_at(v, row);
 	const struct take *t = data && data->take.id ? &data->take : NULL;
 	struct listen_view playing;
@@ -184,9 +174,8 @@ static const char *order_name(enum takes_order order)
 	return names[order];
 }
 
-static void draw_title(const struct ws *ws, int y, int width)
+static void draw_title(const struct library_view *v, int y, int width)
 {
-	const struct library_view *v = shown(ws);
 	const long long n_shown = (long long)v->tree.n_ids, total = (long long)v->total;
 	struct str right = {0};
 	int n;
@@ -270,11 +259,11 @@ static void draw_empty(const struct library_view *v, int y, int width)
 	paint(y, 2, width - 2, ROLE_DIM, text);
 }
 
-static void draw(struct ws *ws, int height, int width)
+static void draw_list(const struct ws *ws, const struct library_view *v, int height, int width)
 {
-	const struct library_view *v = library_shown(ws);
+	const struct library_row *selected = library_row_at(v, v->list.cursor);
 
-	draw_title(ws, 0, width);
+	draw_title(v, 0, width);
 	if (height > 1) {
 		paint(1, 0, width, ROLE_DIM, "");
 		paint(1, 3, draw_columns(NULL, false, 1, width, ROLE_DIM) - 4, ROLE_DIM, "Title");
@@ -284,17 +273,45 @@ static void draw(struct ws *ws, int height, int width)
 
 		paint(2 + i, 0, width, ROLE_TEXT, "");
 		if (row >= 0)
-			draw_row(ws, row, 2 + i, width);
+			draw_row(ws, v, row, 2 + i, width);
 	}
 	if (!v->list.n && v->list.height > 1)
 		draw_empty(v, 3, width);
 	if (height >= DETAIL_FROM)
-		draw_details(v, view_library_selected(ws), height - DETAIL_LINES, width);
+		draw_details(v, selected && selected->take.id ? &selected->take : NULL,
+			height - DETAIL_LINES, width);
 }
 
-static struct list *list_of(struct ws *ws)
+/* ---- the two of them ---------------------------------------------------- */
+
+static int load_library(struct ws *ws, int height, struct err *e)
 {
-	return &library_shown(ws)->list;
+	return library_load(ws, &ws->takes, list_lines(height), e);
+}
+
+static void draw_library(struct ws *ws, int height, int width)
+{
+	draw_list(ws, &ws->takes, height, width);
+}
+
+static struct list *list_of_library(struct ws *ws)
+{
+	return &ws->takes.list;
+}
+
+static int load_trash(struct ws *ws, int height, struct err *e)
+{
+	return library_load(ws, &ws->trash, list_lines(height), e);
+}
+
+static void draw_trash(struct ws *ws, int height, int width)
+{
+	draw_list(ws, &ws->trash, height, width);
+}
+
+static struct list *list_of_trash(struct ws *ws)
+{
+	return &ws->trash.list;
 }
 
 static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
@@ -305,16 +322,17 @@ static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
 const struct view view_library = {.name = "library",
 	.tab = "1 Library",
 	.hints = "Enter open  Space play  / filter  v m mark  i new  D trash  u undo  ? keys",
-	.load = load,
-	.draw = draw,
-	.list = list_of,
+	.load = load_library,
+	.draw = draw_library,
+	.list = list_of_library,
 	.targets = targets,
 	.heads = 2};
 
 const struct view view_trash = {.name = "trash",
+	.tab = "",
 	.hints = "Enter restore  ! delete for good  Space play  v m mark  u undo  q back  ? keys",
-	.load = load,
-	.draw = draw,
-	.list = list_of,
+	.load = load_trash,
+	.draw = draw_trash,
+	.list = list_of_trash,
 	.targets = targets,
 	.heads = 2};

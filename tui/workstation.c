@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -26,7 +25,6 @@
 #include "library/db.h"
 #include "library/globals.h"
 #include "library/models.h"
-#include "tui/background.h"
 #include "tui/colors.h"
 #include "tui/listen.h"
 #include "tui/paint.h"
@@ -40,12 +38,10 @@ enum {
 	LINES_FOR_HINTS = 5,
 	PLAYING_MS = 125,
 	LOOK_MS = 50,
-	PATIENCE_MS = 40, /* of what is asked while the screen waits */
-	RETRY_MS = 1000,  /* how often somebody is looked for who does the work */
+	RETRY_MS = 1000, /* how often somebody is looked for who does the work */
 };
 
 static const double LOOK_S = 1; /* a commit takes no longer to reach the disk */
-static const double SETTLE_S = 0.04;
 
 /* ---- what the parts call ------------------------------------------------ */
 
@@ -119,89 +115,6 @@ void ws_moved(struct ws *ws)
 {
 	ws->takes.is_stale = ws->trash.is_stale = true;
 	ws->dirty |= DIRTY_BODY;
-}
-
-void ws_ask(struct ws *ws, const char *command, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	say(ws, true, fmt, ap);
-	va_end(ap);
-	str_clear(&ws->asked);
-	str_add(&ws->asked, command);
-}
-
-static void answer(struct ws *ws, uint32_t key)
-{
-	struct str command = ws->asked;
-
-	ws->asked = (struct str){0};
-	ws_say(ws, "%s", key == 'y' ? "" : "left as it is");
-	if (key == 'y')
-		commands_run(ws, str_get(&command));
-	str_done(&command);
-}
-
-/* ---- what is done elsewhere --------------------------------------------- */
-
-static void end_background_work(struct ws *ws)
-{
-	background_work(ws->reader, ws);
-	background_work(ws->writer, ws);
-}
-
-void ws_settle(struct ws *ws)
-{
-	background_settle(ws->writer, ws, SETTLE_S);
-	background_settle(ws->reader, ws, SETTLE_S);
-}
-
-struct edit {
-	struct task task;
-	int64_t *ids;
-	size_t n;
-	char *field, *value, *label;
-};
-
-static int edit(struct db *db, struct task *t, struct err *e)
-{
-	const struct edit *x = (struct edit *)t;
-
-	return takes_edit(db, x->ids, x->n, x->field, x->value, x->label, clock_unix_ms(), e);
-}
-
-static void end_edit(struct ws *ws, struct task *t, int rc, struct err *e)
-{
-	struct edit *x = (struct edit *)t;
-
-	if (rc)
-		ws_fail(ws, e);
-	else
-		ws_say(ws, "%s \u00b7 u takes it back", x->label);
-	ws_changed(ws);
-	free(x->ids);
-	free(x->field);
-	free(x->value);
-	free(x->label);
-	free(x);
-}
-
-void ws_edit(struct ws *ws, const int64_t *ids, size_t n, const char *field, const char *value,
-	const char *label)
-{
-	struct edit *x = xcalloc(1, sizeof(*x));
-
-	x->task.run = edit;
-	x->task.end = end_edit;
-	x->ids = xcalloc(n ? n : 1, sizeof(*x->ids));
-	if (n)
-		memcpy(x->ids, ids, n * sizeof(*ids));
-	x->n = n;
-	x->field = xstrdup(field);
-	x->value = value ? xstrdup(value) : NULL;
-	x->label = xstrdup(label);
-	background_do(ws->writer, &x->task);
 }
 
 size_t ws_targets(struct ws *ws, struct arena *a, const int64_t **ret)
@@ -297,7 +210,7 @@ static void draw_tabs(struct ws *ws, int height, int width)
 
 	paint(0, 0, width, ROLE_TAB, "");
 	for (int i = 0; i < N_SCREENS; i++) {
-		if (!views[i]->tab)
+		if (!*views[i]->tab)
 			continue;
 		int n = (int)text_cells(views[i]->tab) + 2;
 		enum theme_role role = i == (int)ws->screen ? ROLE_TAB_ACTIVE : ROLE_TAB;
@@ -480,7 +393,7 @@ static void employ(struct ws *ws)
 		rc = workers_recover(ws->db, clock_unix_ms(), &n, &e);
 	if (!rc && !alive)
 		rc = worker_process_start(&ws->worker, now, &e);
-	if (rc)
+	if (rc && rc != ERR_BUSY)
 		ws_fail(ws, &e);
 }
 
@@ -510,7 +423,7 @@ static void handle_key(struct ws *ws, uint32_t key)
 		if (terminal_mouse(&m) && (m.what == MOUSE_WHEEL_UP || m.what == MOUSE_WHEEL_DOWN))
 			commands_run(ws, m.what == MOUSE_WHEEL_UP ? "move -3" : "move 3");
 	} else if (ws->asked.n) {
-		answer(ws, key);
+		changes_answer(ws, key);
 	} else if (ws->input) {
 		input_key(ws, key);
 	} else {
@@ -589,7 +502,7 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 		go_on_listening(ws);
 	if (fds[5].revents) {
 		drain(ws->ready_fd);
-		end_background_work(ws);
+		changes_work(ws);
 	}
 	if (clock_now() < ws->look_until)
 		look(ws);
@@ -656,13 +569,9 @@ static int open_all(struct ws *ws, struct err *e)
 		.program = arena_printf(&ws->arena, "%s/woodshed-engine", folder ? folder : "."),
 		.library = ws->library,
 		.log_fd = open_log(ws->library, &ws->arena)};
-	ws->ready_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (ws->ready_fd < 0)
-		return err_errno(e, errno, "cannot make an event counter");
-	db_patience(ws->db, PATIENCE_MS);
-	ws->reader = background_open(ws->library, ws->ready_fd);
-	ws->writer = background_open(ws->library, ws->ready_fd);
-	ws->trash.is_trash = true;
+	rc = changes_open(ws, e);
+	if (rc)
+		return rc;
 	ws_changed(ws);
 	ws->dirty = DIRTY_ALL;
 	ws->percent = 100;
@@ -673,10 +582,7 @@ static int open_all(struct ws *ws, struct err *e)
 static void close_all(struct ws *ws)
 {
 	listen_close(ws->listen);
-	background_close(ws->reader, ws);
-	background_close(ws->writer, ws);
-	if (ws->ready_fd > 0)
-		close(ws->ready_fd);
+	changes_close(ws);
 	if (ws->worker.log_fd > 0)
 		close(ws->worker.log_fd);
 	str_done(&ws->title);
@@ -686,7 +592,6 @@ static void close_all(struct ws *ws)
 	arena_done(&ws->queue.page);
 	line_edit_done(&ws->line);
 	str_done(&ws->before);
-	str_done(&ws->asked);
 	str_done(&ws->message);
 	arena_done(&ws->arena);
 }

@@ -111,6 +111,18 @@ void ws_changed(struct ws *ws);
 /* The cursor, or what the library's list is of, changed. */
 void ws_moved(struct ws *ws);
 
+/* The takes that an action is for, as the screen has it (struct view.targets): on the
+ * library those that are marked, else those under the cursor.  Their number, *ret in
+ * the arena; 0: none. */
+size_t ws_targets(struct ws *ws, struct arena *a, const int64_t **ret);
+
+/* ---- changes.c ---------------------------------------------------------- */
+
+int changes_open(struct ws *ws, struct err *e);
+void changes_close(struct ws *ws); /* waits for what is being written */
+void changes_work(struct ws *ws);  /* goes on with what a thread has done */
+void changes_answer(struct ws *ws, uint32_t key);
+
 /* Runs a command if the next key is y. */
 void ws_ask(struct ws *ws, const char *command, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -122,11 +134,6 @@ void ws_settle(struct ws *ws);
  * done. */
 void ws_edit(struct ws *ws, const int64_t *ids, size_t n, const char *field, const char *value,
 	const char *label);
-
-/* The takes that an action is for, as the screen has it (struct view.targets): on the
- * library those that are marked, else those under the cursor.  Their number, *ret in
- * the arena; 0: none. */
-size_t ws_targets(struct ws *ws, struct arena *a, const int64_t **ret);
 
 /* ---- commands.c --------------------------------------------------------- */
 

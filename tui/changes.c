@@ -1,0 +1,126 @@
+/* What the workstation does on threads: finding lists, writing to the library; and
+ * what it asks before. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "library/base/clock.h"
+#include "library/db.h"
+#include "tui/background.h"
+#include "tui/ws.h"
+
+enum { PATIENCE_MS = 40 }; /* of what is asked while the screen waits */
+
+static const double SETTLE_S = 0.04;
+
+int changes_open(struct ws *ws, struct err *e)
+{
+	ws->ready_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (ws->ready_fd < 0)
+		return err_errno(e, errno, "cannot make an event counter");
+	db_patience(ws->db, PATIENCE_MS);
+	ws->reader = background_open(ws->library, ws->ready_fd);
+	ws->writer = background_open(ws->library, ws->ready_fd);
+	ws->trash.is_trash = true;
+	return 0;
+}
+
+void changes_close(struct ws *ws)
+{
+	background_close(ws->reader, ws);
+	background_close(ws->writer, ws);
+	if (ws->ready_fd > 0)
+		close(ws->ready_fd);
+	str_done(&ws->asked);
+}
+
+/* ---- asking -------------------------------------------------------------- */
+
+void ws_ask(struct ws *ws, const char *command, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	ws_complain(ws, "%s", text);
+	str_clear(&ws->asked);
+	str_add(&ws->asked, command);
+}
+
+void changes_answer(struct ws *ws, uint32_t key)
+{
+	struct str command = ws->asked;
+
+	ws->asked = (struct str){0};
+	ws_say(ws, "%s", key == 'y' ? "" : "left as it is");
+	if (key == 'y')
+		commands_run(ws, str_get(&command));
+	str_done(&command);
+}
+
+/* ---- threads ------------------------------------------------------------- */
+
+void changes_work(struct ws *ws)
+{
+	background_work(ws->reader, ws);
+	background_work(ws->writer, ws);
+}
+
+void ws_settle(struct ws *ws)
+{
+	background_settle(ws->writer, ws, SETTLE_S);
+	background_settle(ws->reader, ws, SETTLE_S);
+}
+
+struct edit {
+	struct task task;
+	int64_t *ids;
+	size_t n;
+	char *field, *value, *label;
+};
+
+static int edit(struct db *db, struct task *t, struct err *e)
+{
+	const struct edit *x = (struct edit *)t;
+
+	return takes_edit(db, x->ids, x->n, x->field, x->value, x->label, clock_unix_ms(), e);
+}
+
+static void end_edit(struct ws *ws, struct task *t, int rc, struct err *e)
+{
+	struct edit *x = (struct edit *)t;
+
+	if (rc)
+		ws_fail(ws, e);
+	else
+		ws_say(ws, "%s \u00b7 u takes it back", x->label);
+	ws_changed(ws);
+	free(x->ids);
+	free(x->field);
+	free(x->value);
+	free(x->label);
+	free(x);
+}
+
+void ws_edit(struct ws *ws, const int64_t *ids, size_t n, const char *field, const char *value,
+	const char *label)
+{
+	struct edit *x = xcalloc(1, sizeof(*x));
+
+	x->task.run = edit;
+	x->task.end = end_edit;
+	x->ids = xcalloc(n ? n : 1, sizeof(*x->ids));
+	if (n)
+		memcpy(x->ids, ids, n * sizeof(*ids));
+	x->n = n;
+	x->field = xstrdup(field);
+	x->value = value ? xstrdup(value) : NULL;
+	x->label = xstrdup(label);
+	background_do(ws->writer, &x->task);
+}
