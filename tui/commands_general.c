@@ -67,6 +67,8 @@ static void do_close(struct ws *ws, const char *args)
 {
 	if (ws->screen == SCREEN_HELP)
 		ws_show(ws, ws->help.of);
+	else if (ws->screen == SCREEN_LOG)
+		ws_show(ws, ws->log_of);
 	else if (ws->screen != SCREEN_LIBRARY)
 		ws_show(ws, SCREEN_LIBRARY);
 	else

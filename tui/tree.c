@@ -79,8 +79,16 @@ static void sort_takes(struct tree *t, const uint32_t *group_of)
 
 		sorted[t->groups[g].first + filled[g]++] = t->ids[i];
 	}
-	for (size_t g = 0; g < t->n_groups; g++)
-		qsort(sorted + t->groups[g].first, t->groups[g].n, sizeof(*sorted), ascending);
+	for (size_t i = 0; i < t->n_groups; i++) {
+		struct tree_group *g = &t->groups[i];
+		int64_t *mine = sorted + g->first;
+		const int64_t lead = *mine;
+
+		qsort(mine, g->n, sizeof(*mine), ascending);
+		g->lead = g->first + (uint32_t)((int64_t *)bsearch(&lead, mine, g->n, sizeof(lead),
+							ascending) -
+						mine);
+	}
 	free(filled);
 	free(t->ids);
 	t->ids = sorted;
@@ -135,7 +143,7 @@ void tree_unfold(struct tree *t, const struct ids *open)
 		while (job < t->n_jobs && comes_before(t, &t->jobs[job], g))
 			add_row(t, TREE_JOB, job++, 0);
 		g->is_open = g->n > 1 && ids_has(open, g->prompt);
-		add_row(t, g->n > 1 ? TREE_PROMPT : TREE_ALONE, i, g->first);
+		add_row(t, g->n > 1 ? TREE_PROMPT : TREE_ALONE, i, g->lead);
 		for (uint32_t k = 0; g->is_open && k < g->n; k++)
 			add_row(t, TREE_TAKE, i, g->first + k);
 	}
@@ -157,7 +165,7 @@ size_t tree_takes(const struct tree *t, int64_t row, const int64_t **ret)
 	*ret = NULL;
 	if (!r || r->kind == TREE_JOB)
 		return 0;
-	*ret = &t->ids[r->take];
+	*ret = &t->ids[r->kind == TREE_PROMPT ? t->groups[r->group].first : r->take];
 	return r->kind == TREE_PROMPT ? t->groups[r->group].n : 1;
 }
 

@@ -13,6 +13,7 @@
 struct tree_group {
 	int64_t prompt;
 	uint32_t first, n; /* of tree.ids */
+	uint32_t lead;     /* of tree.ids: the one that was found first, where the group stands */
 	bool is_open;
 };
 
@@ -26,7 +27,7 @@ enum tree_kind {
 struct tree_row {
 	enum tree_kind kind;
 	uint32_t group; /* of a job: its place in tree.jobs */
-	uint32_t take;  /* of tree.ids; of a prompt: its first */
+	uint32_t take;  /* of tree.ids; of a prompt: its lead */
 };
 
 /* A job that failed: it stands before the takes made before it, those up to `after`. */

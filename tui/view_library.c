@@ -100,11 +100,19 @@ static void row_text(const struct library_view *v, int64_t row, struct str *out)
 	else if (r->kind == TREE_TAKE)
 		str_printf(out, "take %lld  seed %llu", (long long)data->number,
 			(unsigned long long)data->take.seed);
-	else if (r->kind == TREE_PROMPT)
-		str_printf(out, "%s (%u)", data->take.prompt, v->tree.groups[r->group].n);
 	else
 		str_add(out, data->take.prompt);
-	if (r->kind != TREE_JOB && data->take.id && *data->take.tags && r->kind != TREE_PROMPT)
+}
+
+/* What stands behind the text, however long that is. */
+static void row_tail(const struct library_view *v, int64_t row, struct str *out)
+{
+	const struct tree_row *r = &v->tree.rows[row];
+	const struct library_row *data = library_row_at(v, row);
+
+	if (r->kind == TREE_PROMPT)
+		str_printf(out, " (%u)", v->tree.groups[r->group].n);
+	else if (data->take.id && *data->take.tags)
 		str_printf(out, "  #%s", data->take.tags);
 }
 
@@ -143,9 +151,9 @@ static void draw_row(
 	const struct library_row *data = library_row_at(v, row);
 	const struct take *t = data && data->take.id ? &data->take : NULL;
 	struct listen_view playing;
-	struct str text = {0};
+	struct str text = {0}, tail = {0};
 	enum theme_role role;
-	int right = width;
+	int right = width, n, n_tail;
 
 	listen_read(ws->listen, &playing);
 	if (!data)
@@ -161,7 +169,14 @@ static void draw_row(
 	if (t)
 		right = draw_columns(t, data->favourite, y, width, role);
 	row_text(v, row, &text);
-	paint(y, 3, right - 4, role, str_get(&text));
+	row_tail(v, row, &tail);
+	n = (int)text_cells(str_get(&text));
+	n_tail = (int)text_cells(str_get(&tail));
+	n_tail = n_tail < (right - 4) / 2 ? n_tail : (right - 4) / 2;
+	n = n < right - 4 - n_tail ? n : right - 4 - n_tail;
+	paint(y, 3, n, role, str_get(&text));
+	paint(y, 3 + n, n_tail, role == ROLE_TEXT ? ROLE_DIM : role, str_get(&tail));
+	str_done(&tail);
 	str_done(&text);
 }
 
@@ -220,14 +235,32 @@ static void draw_rule(const struct library_view *v, const struct take *t, int y,
 	str_done(&title);
 }
 
-static void draw_details(const struct library_view *v, const struct take *t, int y, int width)
+static void draw_failed(const struct job *j, int y, int width)
 {
+	struct str line = {0};
+
+	str_printf(&line, "%s  seed %llu  job %lld", j->model, (unsigned long long)j->seed,
+		(long long)j->id);
+	paint(y + 1, 1, width - 2, ROLE_TEXT, j->prompt);
+	paint(y + 2, 1, width - 2, ROLE_DIM, str_get(&line));
+	paint(y + 3, 1, width - 2, ROLE_ERROR, j->error ? j->error : "");
+	paint(y + 4, 1, width - 2, ROLE_DIM,
+		"R queues it again  Enter shows the log  C on the queue hides it");
+	str_done(&line);
+}
+
+static void draw_details(
+	const struct library_view *v, const struct library_row *row, int y, int width)
+{
+	const struct take *t = row && row->take.id ? &row->take : NULL;
 	struct str line = {0};
 
 	for (int i = 1; i < DETAIL_LINES; i++)
 		paint(y + i, 0, width, ROLE_TEXT, "");
 	if (!t) {
 		paint_rule(y, width);
+		if (row && row->job.id)
+			draw_failed(&row->job, y, width);
 		return;
 	}
 	draw_rule(v, t, y, width);
@@ -278,8 +311,7 @@ static void draw_list(const struct ws *ws, const struct library_view *v, int hei
 	if (!v->list.n && v->list.height > 1)
 		draw_empty(v, 3, width);
 	if (height >= DETAIL_FROM)
-		draw_details(v, selected && selected->take.id ? &selected->take : NULL,
-			height - DETAIL_LINES, width);
+		draw_details(v, selected, height - DETAIL_LINES, width);
 }
 
 /* ---- the two of them ---------------------------------------------------- */

@@ -48,6 +48,7 @@ static const double LOOK_S = 1; /* a commit takes no longer to reach the disk */
 const struct view *const views[N_SCREENS] = {[SCREEN_LIBRARY] = &view_library,
 	[SCREEN_TRASH] = &view_trash,
 	[SCREEN_QUEUE] = &view_queue,
+	[SCREEN_LOG] = &view_log,
 	[SCREEN_HELP] = &view_help};
 
 static void say(struct ws *ws, bool is_error, const char *fmt, va_list ap)
@@ -473,7 +474,7 @@ static int patience(const struct ws *ws, bool is_playing)
 {
 	if (clock_now() < ws->look_until)
 		return LOOK_MS;
-	return is_playing ? PLAYING_MS : lacks_worker(ws) ? RETRY_MS : -1;
+	return is_playing ? PLAYING_MS : lacks_worker(ws) || queue_view_moves(ws) ? RETRY_MS : -1;
 }
 
 static void wait_for_work(struct ws *ws, const struct waits *w)
@@ -504,6 +505,8 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 		drain(ws->ready_fd);
 		changes_work(ws);
 	}
+	if (queue_view_moves(ws))
+		ws->dirty |= DIRTY_BODY;
 	if (clock_now() < ws->look_until)
 		look(ws);
 	reap(ws);
@@ -589,7 +592,8 @@ static void close_all(struct ws *ws)
 	db_close(ws->db);
 	library_view_done(&ws->takes);
 	library_view_done(&ws->trash);
-	arena_done(&ws->queue.page);
+	queue_view_done(&ws->queue);
+	arena_done(&ws->log.arena);
 	line_edit_done(&ws->line);
 	str_done(&ws->before);
 	str_done(&ws->message);

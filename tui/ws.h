@@ -23,6 +23,7 @@
 #include "tui/list.h"
 #include "tui/view.h"
 #include "tui/view_library.h"
+#include "tui/view_queue.h"
 #include "tui/worker_process.h"
 
 struct background;
@@ -31,7 +32,7 @@ struct environment;
 struct listen;
 struct globals;
 
-enum ws_screen { SCREEN_LIBRARY, SCREEN_TRASH, SCREEN_QUEUE, SCREEN_HELP, N_SCREENS };
+enum ws_screen { SCREEN_LIBRARY, SCREEN_TRASH, SCREEN_QUEUE, SCREEN_LOG, SCREEN_HELP, N_SCREENS };
 
 /* What is to be drawn again. */
 enum {
@@ -44,14 +45,6 @@ enum {
 
 /* A line that is typed at the foot of the screen. */
 enum input_kind { INPUT_NONE, INPUT_COMMAND, INPUT_FILTER, INPUT_PROMPT };
-
-struct queue_view {
-	struct list list;
-	struct arena page;
-	struct job *jobs; /* those that have not ended, then the newest that have */
-	size_t n;
-	bool is_stale;
-};
 
 struct help_view {
 	struct list list;
@@ -80,6 +73,8 @@ struct ws {
 
 	struct library_view takes, trash;
 	struct queue_view queue;
+	struct log_view log;
+	enum ws_screen log_of; /* the screen it was asked for on */
 	struct help_view help;
 
 	struct listen *listen;
@@ -155,12 +150,13 @@ void commands_queue_prompt(struct ws *ws, const char *prompt, const char *model)
 
 /* ---- views -------------------------------------------------------------- */
 
-extern const struct view view_library, view_trash, view_queue, view_help;
+extern const struct view view_library, view_trash, view_queue, view_log, view_help;
 
 /* The take under the cursor of the list that is shown, of a prompt the first; or NULL. */
 const struct take *view_library_selected(const struct ws *ws);
 /* The take `by` places after (before) another in the library's list; 0: none. */
 int64_t view_library_neighbour(const struct ws *ws, int64_t take, int by);
 const struct job *view_queue_selected(const struct ws *ws); /* or NULL */
+int queue_load(struct ws *ws, struct err *e);
 
 #endif
