@@ -20,6 +20,7 @@ struct environment {
 	const char *locale;         /* LC_ALL, LC_CTYPE or LANG, the first that is set */
 	const char *program;        /* folder of the running program, globals_program() */
 	const char *xdg_cache_home; /* XDG_CACHE_HOME */
+	const char *xdg_music_dir;  /* XDG_MUSIC_DIR; where the workstation exports to */
 	const char *hf_home;        /* HF_HOME */
 	const char *hf_endpoint;    /* HF_ENDPOINT; only woodshed pulls */
 	const char *hf_token;       /* HF_TOKEN */

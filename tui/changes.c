@@ -25,6 +25,7 @@ int changes_open(struct ws *ws, struct err *e)
 	db_patience(ws->db, PATIENCE_MS);
 	ws->reader = background_open(ws->library, ws->ready_fd);
 	ws->writer = background_open(ws->library, ws->ready_fd);
+	ws->chores = background_open(ws->library, ws->ready_fd);
 	ws->trash.is_trash = true;
 	return 0;
 }
@@ -33,6 +34,7 @@ void changes_close(struct ws *ws)
 {
 	background_close(ws->reader, ws);
 	background_close(ws->writer, ws);
+	background_close(ws->chores, ws);
 	if (ws->ready_fd > 0)
 		close(ws->ready_fd);
 	str_done(&ws->asked);
@@ -70,6 +72,7 @@ void changes_work(struct ws *ws)
 {
 	background_work(ws->reader, ws);
 	background_work(ws->writer, ws);
+	background_work(ws->chores, ws);
 }
 
 void ws_settle(struct ws *ws)

@@ -63,6 +63,7 @@ static struct environment read_environment(void)
 		.term = getenv("TERM"),
 		.program = globals_program(),
 		.xdg_cache_home = getenv("XDG_CACHE_HOME"),
+		.xdg_music_dir = getenv("XDG_MUSIC_DIR"),
 		.hf_home = getenv("HF_HOME"),
 		.hf_endpoint = getenv("HF_ENDPOINT"),
 		.hf_token = getenv("HF_TOKEN"),

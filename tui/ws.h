@@ -57,8 +57,14 @@ struct ws {
 	const char *library, *model; /* folder; the default model's name, NULL: none */
 	struct db *db;               /* for what is shown; who writes gives it to the writer */
 	struct arena arena;
-	struct background *reader, *writer; /* lists; changes */
-	int ready_fd;                       /* that counts what these have ended */
+	struct background *reader, *writer, *chores; /* lists; changes; files */
+	int ready_fd;                                /* that counts what these have ended */
+	struct exports {
+		size_t n, n_done, n_failed; /* takes of the exports that are not all done */
+		uint64_t bytes;
+		bool no_commercial;
+		char why[256]; /* the first failed */
+	} exports;
 
 	enum ws_screen screen;
 	unsigned dirty;
