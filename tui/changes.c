@@ -26,6 +26,7 @@ int changes_open(struct ws *ws, struct err *e)
 	ws->reader = background_open(ws->library, ws->ready_fd);
 	ws->writer = background_open(ws->library, ws->ready_fd);
 	ws->chores = background_open(ws->library, ws->ready_fd);
+	ws->looks = background_open(NULL, ws->ready_fd);
 	ws->trash.is_trash = true;
 	return 0;
 }
@@ -35,6 +36,7 @@ void changes_close(struct ws *ws)
 	background_close(ws->reader, ws);
 	background_close(ws->writer, ws);
 	background_close(ws->chores, ws);
+	background_close(ws->looks, ws);
 	if (ws->ready_fd > 0)
 		close(ws->ready_fd);
 	str_done(&ws->asked);
@@ -73,6 +75,7 @@ void changes_work(struct ws *ws)
 	background_work(ws->reader, ws);
 	background_work(ws->writer, ws);
 	background_work(ws->chores, ws);
+	background_work(ws->looks, ws);
 }
 
 void ws_settle(struct ws *ws)

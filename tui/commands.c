@@ -6,7 +6,8 @@
 #include "tui/ws.h"
 
 static const struct command_table *const tables[] = {&commands_general, &commands_library,
-	&commands_marks, &commands_export, &commands_takes, &commands_sound, &commands_jobs};
+	&commands_marks, &commands_export, &commands_lineage, &commands_takes, &commands_sound,
+	&commands_jobs};
 
 enum { N_TABLES = sizeof(tables) / sizeof(*tables) };
 

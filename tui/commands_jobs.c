@@ -179,30 +179,10 @@ static void do_log(struct ws *ws, const char *args)
 static void do_open_job(struct ws *ws, const char *args)
 {
 	const struct job *j = selected(ws);
-	struct err e = {0};
-	int64_t take;
 
-	if (!j)
-		return;
-	take = j->take;
-	if (!take) {
+	if (j && !j->take)
 		do_log(ws, "");
-		return;
-	}
-	ws_show(ws, SCREEN_LIBRARY);
-	if (library_load(ws, &ws->takes, ws->takes.list.height, &e)) {
-		ws_fail(ws, &e);
-		return;
-	}
-	ws_settle(ws);
-	if (!library_go(&ws->takes, take)) {
-		ws_say(ws,
-			"the take is not in this list: Esc clears the filter, T shows the trash");
-		return;
-	}
-	if (library_load(ws, &ws->takes, ws->takes.list.height, &e))
-		ws_fail(ws, &e);
-	else
+	else if (j && library_show_take(ws, j->take))
 		commands_run(ws, "play-take");
 }
 

@@ -194,10 +194,7 @@ static void do_go_playing(struct ws *ws, const char *args)
 		ws_say(ws, "nothing is played; Space plays the take under the cursor");
 		return;
 	}
-	ws_show(ws, SCREEN_LIBRARY);
-	if (!library_go(&ws->takes, playing.take))
-		ws_say(ws, "what is played is not in this list; Esc clears the filter");
-	ws_moved(ws);
+	library_show_take(ws, playing.take);
 }
 
 static const struct command commands[] = {

@@ -302,6 +302,28 @@ bool library_go(struct library_view *v, int64_t take)
 	return true;
 }
 
+bool library_show_take(struct ws *ws, int64_t take)
+{
+	struct library_view *v = &ws->takes;
+	struct err e = {0};
+	bool is_there = false;
+	int rc;
+
+	ws_show(ws, SCREEN_LIBRARY);
+	rc = library_load(ws, v, v->list.height, &e);
+	ws_settle(ws);
+	if (!rc)
+		is_there = library_go(v, take);
+	if (!rc)
+		rc = library_load(ws, v, v->list.height, &e);
+	if (rc)
+		ws_fail(ws, &e);
+	else if (!is_there)
+		ws_say(ws,
+			"the take is not in this list: Esc clears the filter, T shows the trash");
+	return is_there;
+}
+
 /* ---- marks -------------------------------------------------------------- */
 
 static void range_of(const struct library_view *v, int64_t *ret_from, int64_t *ret_to)

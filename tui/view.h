@@ -63,6 +63,6 @@ struct command_table {
 	}
 
 extern const struct command_table commands_general, commands_library, commands_marks,
-	commands_export, commands_takes, commands_sound, commands_jobs;
+	commands_export, commands_lineage, commands_takes, commands_sound, commands_jobs;
 
 #endif

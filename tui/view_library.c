@@ -11,7 +11,8 @@
 #include "tui/text.h"
 #include "tui/ws.h"
 
-enum { DETAIL_LINES = 5, DETAIL_FROM = 14 }; /* no details in a body lower than that */
+/* No details in a body lower than that; more of them in one as high. */
+enum { DETAIL_LINES = 5, DETAIL_FROM = 14, MORE_LINES = 9, MORE_FROM = 32 };
 
 const struct take *view_library_selected(const struct ws *ws)
 {
@@ -26,11 +27,16 @@ int64_t view_library_neighbour(const struct ws *ws, int64_t take, int by)
 	return tree_neighbour(&ws->takes.tree, take, by);
 }
 
-static int64_t list_lines(int64_t height)
+static int detail_lines(int height)
 {
-	int64_t lines = height - 2; /* title and heads */
+	return height >= MORE_FROM ? MORE_LINES : height >= DETAIL_FROM ? DETAIL_LINES : 0;
+}
 
-	return height >= DETAIL_FROM ? lines - DETAIL_LINES : lines < 0 ? 0 : lines;
+static int64_t list_lines(int height)
+{
+	const int lines = height - 2 - detail_lines(height); /* title and heads */
+
+	return lines < 0 ? 0 : lines;
 }
 
 /* ---- words -------------------------------------------------------------- */
@@ -249,13 +255,64 @@ static void draw_failed(const struct job *j, int y, int width)
 	str_done(&line);
 }
 
-static void draw_details(
-	const struct library_view *v, const struct library_row *row, int y, int width)
+static void engine_line(const struct take *t, struct str *out)
 {
-	const struct take *t = row && row->take.id ? &row->take : NULL;
-	struct str line = {0};
+	str_printf(out, "%s  seed %llu  %.2f s  %d Hz %s", t->model, (unsigned long long)t->seed,
+		t->seconds, t->rate, t->channels == 2 ? "stereo" : "mono");
+	if (!isnan(t->guidance))
+		str_printf(out, "  cfg %g", t->guidance);
+	if (!isnan(t->lufs))
+		str_printf(out, "  %.1f LUFS", t->lufs);
+	if (!isnan(t->peak))
+		str_printf(out, "  peak %.1f", t->peak);
+	if (!isnan(t->score))
+		str_printf(out, "  score %.2f", t->score);
+	if (t->parent)
+		str_printf(out, "  goes on from take %lld", (long long)t->parent);
+}
 
-	for (int i = 1; i < DETAIL_LINES; i++)
+static void file_line(const struct take *t, struct str *out)
+{
+	str_printf(out, "%s%s%s%s%s%s", t->missing ? "the file is missing: " : "", t->file,
+		*t->tags ? "  #" : "", t->tags, *t->verdict ? "  " : "", t->verdict);
+}
+
+static void draw_wave(struct ws *ws, const struct take *t, int y, int width)
+{
+	const struct wave *w =
+		t->missing || strcmp(nl_langinfo(CODESET), "UTF-8") ? NULL : wave_of(ws, t);
+	struct str text = {0};
+
+	if (w)
+		wave_text(w, width - 2, &text);
+	paint(y, 1, width - 2, ROLE_PROGRESS, str_get(&text));
+	str_done(&text);
+}
+
+/* The prompt has what the others leave. */
+static void draw_prompt(const struct take *t, int y, int n_lines, int width)
+{
+	struct str broken = {0};
+	char *line, *rest;
+
+	text_wrap(&broken, t->prompt, width > 0 ? (size_t)width : 1);
+	rest = broken.s;
+	for (int i = 0; i < n_lines && (line = strsep(&rest, "\n")); i++) {
+		if (i == n_lines - 1 && rest) /* too long, which is seen */
+			rest[-1] = ' ';
+		paint(y + i, 1, width, ROLE_TEXT, line);
+	}
+	str_done(&broken);
+}
+
+static void draw_details(struct ws *ws, const struct library_view *v, int y, int height, int width)
+{
+	const struct library_row *row = library_row_at(v, v->list.cursor);
+	const struct take *t = row && row->take.id ? &row->take : NULL;
+	struct str engine = {0}, file = {0};
+	int under = 3;
+
+	for (int i = 1; i < height; i++)
 		paint(y + i, 0, width, ROLE_TEXT, "");
 	if (!t) {
 		paint_rule(y, width);
@@ -264,21 +321,23 @@ static void draw_details(
 		return;
 	}
 	draw_rule(v, t, y, width);
-	paint(y + 1, 1, width - 2, ROLE_TEXT, t->prompt);
-	str_printf(&line, "%s  seed %llu  %.2f s  %d Hz %s", t->model, (unsigned long long)t->seed,
-		t->seconds, t->rate, t->channels == 2 ? "stereo" : "mono");
-	if (!isnan(t->guidance))
-		str_printf(&line, "  cfg %g", t->guidance);
-	if (!isnan(t->lufs))
-		str_printf(&line, "  %.1f LUFS", t->lufs);
-	paint(y + 2, 1, width - 2, ROLE_DIM, str_get(&line));
-	str_clear(&line);
-	str_printf(&line, "%s%s%s%s", t->missing ? "the file is missing: " : "", t->file,
-		*t->tags ? "  #" : "", t->tags);
-	paint(y + 3, 1, width - 2, t->missing ? ROLE_ERROR : ROLE_DIM, str_get(&line));
-	if (*t->note)
-		paint(y + 4, 1, width - 2, ROLE_TEXT, t->note);
-	str_done(&line);
+	engine_line(t, &engine);
+	file_line(t, &file);
+	/* From below: waveform, note or file, engine; then what is left. */
+	draw_wave(ws, t, y + height - 1, width);
+	if (height > DETAIL_LINES && *t->note)
+		paint(y + height - 1 - under++, 1, width - 2, ROLE_TEXT, t->note);
+	if (height > DETAIL_LINES && t->negative)
+		paint(y + height - 1 - under++, 1, width - 2, ROLE_DIM, t->negative);
+	paint(y + height - 3, 1, width - 2, ROLE_DIM, str_get(&engine));
+	if (height <= DETAIL_LINES && *t->note && !t->missing)
+		paint(y + height - 2, 1, width - 2, ROLE_TEXT, t->note);
+	else
+		paint(y + height - 2, 1, width - 2, t->missing ? ROLE_ERROR : ROLE_DIM,
+			str_get(&file));
+	draw_prompt(t, y + 1, height - 1 - under, width - 2);
+	str_done(&file);
+	str_done(&engine);
 }
 
 static void draw_empty(const struct library_view *v, int y, int width)
@@ -292,10 +351,8 @@ static void draw_empty(const struct library_view *v, int y, int width)
 	paint(y, 2, width - 2, ROLE_DIM, text);
 }
 
-static void draw_list(const struct ws *ws, const struct library_view *v, int height, int width)
+static void draw_list(struct ws *ws, const struct library_view *v, int height, int width)
 {
-	const struct library_row *selected = library_row_at(v, v->list.cursor);
-
 	draw_title(v, 0, width);
 	if (height > 1) {
 		paint(1, 0, width, ROLE_DIM, "");
@@ -310,8 +367,8 @@ static void draw_list(const struct ws *ws, const struct library_view *v, int hei
 	}
 	if (!v->list.n && v->list.height > 1)
 		draw_empty(v, 3, width);
-	if (height >= DETAIL_FROM)
-		draw_details(v, selected, height - DETAIL_LINES, width);
+	if (detail_lines(height))
+		draw_details(ws, v, height - detail_lines(height), detail_lines(height), width);
 }
 
 /* ---- the two of them ---------------------------------------------------- */

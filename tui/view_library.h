@@ -73,4 +73,8 @@ void library_unfold(struct library_view *v);
 /* Puts the cursor on a take, its prompt unfolded; false when the list has it not. */
 bool library_go(struct library_view *v, int64_t take);
 
+/* Shows the library with the cursor on a take; false, with a message, when its list has
+ * it not. */
+bool library_show_take(struct ws *ws, int64_t take);
+
 #endif

@@ -49,6 +49,7 @@ const struct view *const views[N_SCREENS] = {[SCREEN_LIBRARY] = &view_library,
 	[SCREEN_TRASH] = &view_trash,
 	[SCREEN_QUEUE] = &view_queue,
 	[SCREEN_LOG] = &view_log,
+	[SCREEN_LINEAGE] = &view_lineage,
 	[SCREEN_HELP] = &view_help};
 
 static void say(struct ws *ws, bool is_error, const char *fmt, va_list ap)
@@ -594,6 +595,7 @@ static void close_all(struct ws *ws)
 	library_view_done(&ws->trash);
 	queue_view_done(&ws->queue);
 	arena_done(&ws->log.arena);
+	arena_done(&ws->lineage.arena);
 	line_edit_done(&ws->line);
 	str_done(&ws->before);
 	str_done(&ws->message);

@@ -24,6 +24,7 @@
 #include "tui/view.h"
 #include "tui/view_library.h"
 #include "tui/view_queue.h"
+#include "tui/wave.h"
 #include "tui/worker_process.h"
 
 struct background;
@@ -32,7 +33,15 @@ struct environment;
 struct listen;
 struct globals;
 
-enum ws_screen { SCREEN_LIBRARY, SCREEN_TRASH, SCREEN_QUEUE, SCREEN_LOG, SCREEN_HELP, N_SCREENS };
+enum ws_screen {
+	SCREEN_LIBRARY,
+	SCREEN_TRASH,
+	SCREEN_QUEUE,
+	SCREEN_LOG,
+	SCREEN_LINEAGE,
+	SCREEN_HELP,
+	N_SCREENS
+};
 
 /* What is to be drawn again. */
 enum {
@@ -46,6 +55,16 @@ enum {
 /* A line that is typed at the foot of the screen. */
 enum input_kind { INPUT_NONE, INPUT_COMMAND, INPUT_FILTER, INPUT_PROMPT };
 
+/* Prompts that came from one another. */
+struct lineage_view {
+	struct list list;
+	int64_t prompt;
+	struct arena arena;
+	struct lineage_row *rows;
+	size_t n;
+	bool is_stale, is_new; /* new: the cursor goes to the prompt */
+};
+
 struct help_view {
 	struct list list;
 	enum ws_screen of; /* the screen it was asked for on */
@@ -57,8 +76,8 @@ struct ws {
 	const char *library, *model; /* folder; the default model's name, NULL: none */
 	struct db *db;               /* for what is shown; who writes gives it to the writer */
 	struct arena arena;
-	struct background *reader, *writer, *chores; /* lists; changes; files */
-	int ready_fd;                                /* that counts what these have ended */
+	struct background *reader, *writer, *chores, *looks; /* lists; changes; exports; waves */
+	int ready_fd;                                        /* that counts what these have ended */
 	struct exports {
 		size_t n, n_done, n_failed; /* takes of the exports that are not all done */
 		uint64_t bytes;
@@ -81,6 +100,8 @@ struct ws {
 	struct queue_view queue;
 	struct log_view log;
 	enum ws_screen log_of; /* the screen it was asked for on */
+	struct lineage_view lineage;
+	struct waves waves;
 	struct help_view help;
 
 	struct listen *listen;
@@ -156,7 +177,7 @@ void commands_queue_prompt(struct ws *ws, const char *prompt, const char *model)
 
 /* ---- views -------------------------------------------------------------- */
 
-extern const struct view view_library, view_trash, view_queue, view_log, view_help;
+extern const struct view view_library, view_trash, view_queue, view_log, view_lineage, view_help;
 
 /* The take under the cursor of the list that is shown, of a prompt the first; or NULL. */
 const struct take *view_library_selected(const struct ws *ws);
