@@ -245,6 +245,14 @@ void db_patience(struct db *db, int ms)
 	sqlite3_busy_timeout(db->sql, ms);
 }
 
+void db_cache(struct db *db, int kb)
+{
+	char sql[64];
+
+	snprintf(sql, sizeof(sql), "PRAGMA cache_size = %d", -kb);
+	sqlite3_exec(db->sql, sql, NULL, NULL, NULL);
+}
+
 void db_interrupt(struct db *db)
 {
 	sqlite3_interrupt(db->sql);

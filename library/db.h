@@ -40,6 +40,8 @@ const char *db_library(const struct db *db); /* the folder */
 /* How long a writer waits for another one, before ERR_BUSY: half a minute unless it
  * is told here. */
 void db_patience(struct db *db, int ms);
+/* How much of the database it keeps in memory: 16 MB unless it is told here. */
+void db_cache(struct db *db, int kb);
 /* What is being asked, on another thread, fails with ERR_CANCELLED; the only call
  * that may come from there.  Nothing is being asked: does nothing. */
 void db_interrupt(struct db *db);

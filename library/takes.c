@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "library/base/arena.h"
@@ -201,18 +200,9 @@ static void order_by(enum takes_order order, const char *id, struct str *sql)
 	}
 }
 
-struct found {
-	struct {
-		int64_t *at;
-		size_t n, cap;
-	} ids, prompts;
-};
-
-/* With the prompts of the takes, or their ids alone. */
-static int find(struct db *db, const struct takes_query *wanted, bool with_prompts,
-	struct found *ret, struct err *e)
+int takes_ids(struct db *db, const struct takes_query *wanted, struct takes_ids *ret, struct err *e)
 {
-	struct str sql = {0}, what = {0};
+	struct str sql = {0};
 	struct filter f;
 	struct query q;
 	const char *id;
@@ -221,56 +211,32 @@ static int find(struct db *db, const struct takes_query *wanted, bool with_promp
 	if (rc)
 		return rc;
 	id = f.match.n ? "words.rowid" : "t.id";
-	str_printf(&what, "%s%s", id, with_prompts ? ", t.prompt" : "");
-	select_ids(&f, what.s, with_prompts || wanted->order > TAKES_OLDEST, &sql);
+	select_ids(&f, id, wanted->order > TAKES_OLDEST, &sql);
 	order_by(wanted->order, id, &sql);
 	str_printf(&sql, " LIMIT %lld OFFSET %lld", wanted->limit ? (long long)wanted->limit : -1,
 		(long long)wanted->offset);
 	q = db_prepare(db, sql.s);
 	filter_bind(&f, &q);
-	while (query_next(&q)) {
-		*VEC_PUSH(&ret->ids) = query_int(&q, 0);
-		if (with_prompts)
-			*VEC_PUSH(&ret->prompts) = query_int(&q, 1);
-	}
+	while (query_next(&q))
+		*VEC_PUSH(ret) = query_int(&q, 0);
 	str_done(&sql);
-	str_done(&what);
 	filter_done(&f);
 	return query_done(&q, e);
-}
-
-int takes_find(
-	struct db *db, const struct takes_query *wanted, struct takes_found *ret, struct err *e)
-{
-	struct found found = {0};
-	int rc = find(db, wanted, true, &found, e);
-
-	*ret = (struct takes_found){found.ids.at, found.prompts.at, found.ids.n};
-	if (rc)
-		takes_found_done(ret);
-	return rc;
-}
-
-void takes_found_done(struct takes_found *f)
-{
-	free(f->ids);
-	free(f->prompts);
-	*f = (struct takes_found){0};
 }
 
 int takes_list(struct db *db, const struct takes_query *wanted, struct arena *a, struct take **ret,
 	size_t *ret_n, struct err *e)
 {
-	struct found found = {0};
-	int rc = find(db, wanted, false, &found, e);
+	struct takes_ids ids = {0};
+	int rc = takes_ids(db, wanted, &ids, e);
 
-	*ret = ARENA_ARRAY(a, struct take, found.ids.n + 1);
+	*ret = ARENA_ARRAY(a, struct take, ids.n + 1);
 	*ret_n = 0;
-	for (size_t i = 0; i < found.ids.n && !rc; i++) {
-		rc = takes_get(db, found.ids.at[i], a, &(*ret)[i], e);
+	for (size_t i = 0; i < ids.n && !rc; i++) {
+		rc = takes_get(db, ids.at[i], a, &(*ret)[i], e);
 		*ret_n += !rc;
 	}
-	VEC_DONE(&found.ids);
+	VEC_DONE(&ids);
 	return rc;
 }
 
@@ -293,78 +259,6 @@ int takes_count(struct db *db, const struct takes_query *wanted, int64_t *ret, s
 	str_done(&sql);
 	filter_done(&f);
 	return rc;
-}
-
-/* ---- numbers ------------------------------------------------------------ */
-
-int takes_stamp(struct db *db, uint64_t *ret, struct err *e)
-{
-	/* What users change goes through the log of changes; each of these is the end of
-	 * an index, or a count of few. */
-	struct query q = db_query(db,
-		"SELECT (SELECT max(id) FROM takes), (SELECT max(id) FROM undo),"
-		" (SELECT max(action) FROM undo WHERE NOT undone),"
-		" (SELECT count(*) FROM takes WHERE trashed IS NOT NULL),"
-		" (SELECT count(*) FROM takes WHERE missing)",
-		"");
-
-	*ret = 14695981039346656037u; /* FNV-1a, a number at a time */
-	if (query_next(&q))
-		for (int i = 0; i < 5; i++)
-			*ret = (*ret ^ (uint64_t)query_int(&q, i)) * 1099511628211u;
-	return query_done(&q, e);
-}
-
-static int one_number(struct query q, int64_t *ret, struct err *e)
-{
-	*ret = query_next(&q) ? query_int(&q, 0) : 0;
-	return query_done(&q, e);
-}
-
-int takes_number(struct db *db, int64_t id, int64_t *ret, struct err *e)
-{
-	return one_number(db_query(db,
-				  "SELECT count(*) FROM takes t JOIN takes o ON o.prompt = t.prompt"
-				  " AND o.id <= t.id WHERE t.id = ?1",
-				  "i", id),
-		ret, e);
-}
-
-int takes_last_before(struct db *db, int64_t unix_ms, int64_t *ret, struct err *e)
-{
-	return one_number(db_query(db,
-				  "SELECT id FROM takes WHERE created <= ?1"
-				  " ORDER BY created DESC, id DESC LIMIT 1",
-				  "i", unix_ms),
-		ret, e);
-}
-
-int prompts_has_favourite(struct db *db, int64_t id, bool *ret, struct err *e)
-{
-	int64_t n;
-	int rc = one_number(db_query(db,
-				    "SELECT EXISTS (SELECT 1 FROM takes WHERE prompt = ?1"
-				    " AND favourite AND trashed IS NULL)",
-				    "i", id),
-		&n, e);
-
-	*ret = n != 0;
-	return rc;
-}
-
-int takes_totals(struct db *db, int64_t *ret_kept, int64_t *ret_trashed, struct err *e)
-{
-	struct query q = db_query(db,
-		"SELECT (SELECT count(*) FROM takes),"
-		" (SELECT count(*) FROM takes WHERE trashed IS NOT NULL)",
-		"");
-
-	*ret_kept = *ret_trashed = 0;
-	if (query_next(&q)) {
-		*ret_trashed = query_int(&q, 1);
-		*ret_kept = query_int(&q, 0) - *ret_trashed;
-	}
-	return query_done(&q, e);
 }
 
 /* ---- JSON --------------------------------------------------------------- */

@@ -74,13 +74,31 @@ int takes_list(struct db *db, const struct takes_query *q, struct arena *a, stru
 	size_t *ret_n, struct err *e);
 int takes_count(struct db *db, const struct takes_query *q, int64_t *ret, struct err *e);
 
+/* Their ids alone, to be freed by VEC_DONE(), whatever comes. */
+struct takes_ids {
+	int64_t *at;
+	size_t n, cap;
+};
+int takes_ids(struct db *db, const struct takes_query *q, struct takes_ids *ret, struct err *e);
+
+/* The prompt of every take, those in the trash as well, by their numbers.  Neither ever
+ * becomes another one, so it is read once and kept.  Zero-initialised is empty. */
+struct takes_prompts {
+	int64_t *ids, *prompts; /* ids ascending; owned */
+	size_t n, cap;
+};
+/* Adds those that are new; reads all where some are gone. */
+int takes_prompts_update(struct db *db, struct takes_prompts *p, struct err *e);
+void takes_prompts_done(struct takes_prompts *p);
+
 /* All that is wanted, by number: in the order of *q, from its offset on up to its
- * limit.  Quick enough for 100 000 takes on a thread of its own. */
+ * limit; `all` is up to date.  Quick enough for 100 000 takes while one types. */
 struct takes_found {
 	int64_t *ids, *prompts; /* owned */
 	size_t n;
 };
-int takes_find(struct db *db, const struct takes_query *q, struct takes_found *ret, struct err *e);
+int takes_find(struct db *db, const struct takes_query *q, const struct takes_prompts *all,
+	struct takes_found *ret, struct err *e);
 void takes_found_done(struct takes_found *f);
 
 /* Another number whenever lists of takes may have changed: a take is new or gone, or

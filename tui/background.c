@@ -16,7 +16,7 @@ struct tasks {
 
 struct background {
 	const char *library;
-	int ready_fd;
+	int cache_kb, ready_fd;
 	pthread_t thread;
 	bool has_begun, has_thread; /* the first task came; its thread could be made */
 
@@ -65,8 +65,11 @@ static void run_one(struct background *b, struct task *t)
 
 	b->is_running = true;
 	pthread_mutex_unlock(&b->lock);
-	if (b->library && !db)
+	if (b->library && !db) {
 		rc = db_open(b->library, &db, &t->error);
+		if (!rc)
+			db_cache(db, b->cache_kb);
+	}
 	pthread_mutex_lock(&b->lock);
 	b->db = rc ? NULL : db;
 	pthread_mutex_unlock(&b->lock);
@@ -97,12 +100,13 @@ static void *work(void *arg)
 
 /* ---- its owner ---------------------------------------------------------- */
 
-struct background *background_open(const char *library, int ready_fd)
+struct background *background_open(const char *library, int cache_kb, int ready_fd)
 {
 	struct background *b = xcalloc(1, sizeof(*b));
 	pthread_condattr_t monotonic;
 
 	b->library = library;
+	b->cache_kb = cache_kb;
 	b->ready_fd = ready_fd;
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->given, NULL);

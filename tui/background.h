@@ -28,9 +28,9 @@ struct task {
 };
 
 /* ready_fd: an eventfd that counts what background_work() has to end; borrowed, as is
- * the library's folder (NULL: tasks get no database).  The thread is started by the
- * first task. */
-struct background *background_open(const char *library, int ready_fd);
+ * the library's folder (NULL: tasks get no database).  cache_kb: db_cache().  The thread is started
+ * by the first task. */
+struct background *background_open(const char *library, int cache_kb, int ready_fd);
 /* Waits for what was given, and ends it with ws; NULL-safe. */
 void background_close(struct background *b, struct ws *ws);
 

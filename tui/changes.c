@@ -13,7 +13,10 @@
 #include "tui/background.h"
 #include "tui/ws.h"
 
-enum { PATIENCE_MS = 40 }; /* of what is asked while the screen waits */
+enum {
+	PATIENCE_MS = 40, /* of what is asked while the screen waits */
+	CACHE_KB = 2000,  /* of each connection; the reader's goes through all words */
+};
 
 static const double SETTLE_S = 0.04;
 
@@ -23,10 +26,11 @@ int changes_open(struct ws *ws, struct err *e)
 	if (ws->ready_fd < 0)
 		return err_errno(e, errno, "cannot make an event counter");
 	db_patience(ws->db, PATIENCE_MS);
-	ws->reader = background_open(ws->library, ws->ready_fd);
-	ws->writer = background_open(ws->library, ws->ready_fd);
-	ws->chores = background_open(ws->library, ws->ready_fd);
-	ws->looks = background_open(NULL, ws->ready_fd);
+	db_cache(ws->db, CACHE_KB);
+	ws->reader = background_open(ws->library, 4 * CACHE_KB, ws->ready_fd);
+	ws->writer = background_open(ws->library, CACHE_KB, ws->ready_fd);
+	ws->chores = background_open(ws->library, CACHE_KB, ws->ready_fd);
+	ws->looks = background_open(NULL, 0, ws->ready_fd);
 	ws->trash.is_trash = true;
 	return 0;
 }

@@ -31,6 +31,7 @@ void library_view_done(struct library_view *v)
 struct finding {
 	struct task task;
 	struct library_view *view;
+	struct takes_prompts *prompts; /* the reader's */
 	struct str filter;
 	enum takes_order order;
 	bool is_flat, is_trash, stays; /* the cursor, on what it is on */
@@ -77,7 +78,9 @@ static int find(struct db *db, struct task *t, struct err *e)
 
 	str_printf(&filter, "%s%s", f->is_trash ? "trash " : "", str_get(&f->filter));
 	wanted.filter = filter.s;
-	rc = takes_find(db, &wanted, &f->found, e);
+	rc = takes_prompts_update(db, f->prompts, e);
+	if (!rc)
+		rc = takes_find(db, &wanted, f->prompts, &f->found, e);
 	str_done(&filter);
 	if (!rc && !f->filter.n && !f->is_trash && f->order <= TAKES_OLDEST)
 		rc = find_failed(db, f, e);
@@ -180,6 +183,7 @@ static void ask(struct ws *ws, struct library_view *v, bool stays)
 	f->task.run = find;
 	f->task.end = end_find;
 	f->view = v;
+	f->prompts = &ws->prompts;
 	f->order = v->order;
 	f->is_flat = v->is_flat;
 	f->is_trash = v->is_trash;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -38,6 +39,7 @@ enum {
 	LINES_FOR_HINTS = 5,
 	PLAYING_MS = 125,
 	LOOK_MS = 50,
+	MMAP_BYTES = 256 << 10,
 	RETRY_MS = 1000, /* how often somebody is looked for who does the work */
 };
 
@@ -593,6 +595,7 @@ static void close_all(struct ws *ws)
 	db_close(ws->db);
 	library_view_done(&ws->takes);
 	library_view_done(&ws->trash);
+	takes_prompts_done(&ws->prompts);
 	queue_view_done(&ws->queue);
 	arena_done(&ws->log.arena);
 	arena_done(&ws->lineage.arena);
@@ -638,6 +641,9 @@ int workstation_run(const struct globals *g, const struct environment *env)
 	struct err e = {0};
 	int rc;
 
+	/* Lists and sounds come and go on several threads: what is freed goes back. */
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
 	setlocale(LC_CTYPE, ""); /* what is a character; numbers stay as they are */
 	rc = open_all(&ws, &e);
 

@@ -97,6 +97,7 @@ struct ws {
 	struct str asked;  /* the command that y runs; empty: nothing is asked */
 
 	struct library_view takes, trash;
+	struct takes_prompts prompts; /* the reader's, while it runs */
 	struct queue_view queue;
 	struct log_view log;
 	enum ws_screen log_of; /* the screen it was asked for on */
