@@ -180,24 +180,21 @@ static void select_ids(const struct filter *f, const char *what, bool needs_take
 		f->match.n ? "words MATCH ?1" : "1", str_get(&f->where));
 }
 
-static void order_by(enum takes_order order, const char *id, struct str *sql)
+static void order_by(const struct takes_query *q, const char *id, struct str *sql)
 {
-	switch (order) {
-	case TAKES_OLDEST:
-		str_printf(sql, " ORDER BY %s", id);
-		break;
-	case TAKES_RATING:
-		str_add(sql, " ORDER BY t.rating DESC, t.id DESC");
-		break;
-	case TAKES_LENGTH:
-		str_add(sql, " ORDER BY t.frames * 1.0 / t.rate DESC, t.id DESC");
-		break;
-	case TAKES_LOUDEST: /* those without a measure are last */
-		str_add(sql, " ORDER BY t.lufs DESC, t.id DESC");
-		break;
-	default:
-		str_printf(sql, " ORDER BY %s DESC", id);
-	}
+	/* Those without a measure are last either way. */
+	static const char *const keys[] = {[TAKES_RATING] = "t.rating",
+		[TAKES_LENGTH] = "t.frames * 1.0 / t.rate",
+		[TAKES_LOUDEST] = "t.lufs"};
+	const char *down = q->reversed ? "" : " DESC";
+
+	if (q->order == TAKES_OLDEST)
+		down = q->reversed ? " DESC" : "";
+	str_add(sql, " ORDER BY ");
+	if (q->order > TAKES_OLDEST)
+		str_printf(sql, "%s%s%s, ", keys[q->order], down,
+			q->order == TAKES_LOUDEST && q->reversed ? " NULLS LAST" : "");
+	str_printf(sql, "%s%s", id, down);
 }
 
 int takes_ids(struct db *db, const struct takes_query *wanted, struct takes_ids *ret, struct err *e)
@@ -212,7 +209,7 @@ int takes_ids(struct db *db, const struct takes_query *wanted, struct takes_ids 
 		return rc;
 	id = f.match.n ? "words.rowid" : "t.id";
 	select_ids(&f, id, wanted->order > TAKES_OLDEST, &sql);
-	order_by(wanted->order, id, &sql);
+	order_by(wanted, id, &sql);
 	str_printf(&sql, " LIMIT %lld OFFSET %lld", wanted->limit ? (long long)wanted->limit : -1,
 		(long long)wanted->offset);
 	q = db_prepare(db, sql.s);

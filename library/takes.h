@@ -64,6 +64,7 @@ enum takes_order { TAKES_NEWEST, TAKES_OLDEST, TAKES_RATING, TAKES_LENGTH, TAKES
 struct takes_query {
 	const char *filter; /* filter.h; NULL: all that is not in the trash */
 	enum takes_order order;
+	bool reversed; /* the other way round */
 	int64_t limit; /* 0: no limit */
 	int64_t offset;
 	int64_t now_ms;

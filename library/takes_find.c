@@ -165,7 +165,8 @@ int takes_find(struct db *db, const struct takes_query *wanted, const struct tak
 	*ret = (struct takes_found){0};
 	if (!filter[strspn(filter, " ")] && wanted->order <= TAKES_OLDEST && !wanted->limit &&
 		!wanted->offset)
-		rc = find_all(db, wanted->order == TAKES_OLDEST, all, &ids, e);
+		rc = find_all(
+			db, (wanted->order == TAKES_OLDEST) != wanted->reversed, all, &ids, e);
 	else
 		rc = takes_ids(db, wanted, &ids, e);
 	if (!rc)

@@ -24,6 +24,7 @@ struct background {
 	pthread_cond_t given, done;
 	struct tasks waiting, ended;
 	bool is_running, is_closing;
+	bool is_late;  /* a settle was too short for what is still going on */
 	struct db *db; /* NULL until the thread opened it */
 };
 
@@ -173,10 +174,11 @@ static bool has_work(const struct background *b)
 	return b->waiting.first || b->is_running;
 }
 
-void background_settle(struct background *b, struct ws *ws, double seconds)
+bool background_settle(struct background *b, struct ws *ws, double seconds)
 {
 	const int64_t billion = 1000000000;
 	struct timespec until;
+	bool is_done;
 	int64_t ns;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
@@ -186,8 +188,10 @@ void background_settle(struct background *b, struct ws *ws, double seconds)
 	pthread_mutex_lock(&b->lock);
 	while (has_work(b) && !pthread_cond_timedwait(&b->done, &b->lock, &until))
 		;
+	is_done = !has_work(b);
 	pthread_mutex_unlock(&b->lock);
 	background_work(b, ws);
+	return is_done;
 }
 
 bool background_is_idle(struct background *b)

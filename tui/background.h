@@ -40,8 +40,9 @@ void background_do_instead(struct background *b, struct task *t);
 
 /* Ends what is done. */
 void background_work(struct background *b, struct ws *ws);
-/* The same, after waiting for all that was given, at most so long. */
-void background_settle(struct background *b, struct ws *ws, double seconds);
+/* The same, after waiting for all that was given, at most so long; false when that was
+ * too short. */
+bool background_settle(struct background *b, struct ws *ws, double seconds);
 bool background_is_idle(struct background *b); /* nothing is left to run or to end */
 
 #endif

@@ -11,6 +11,7 @@
 #include "library/base/clock.h"
 #include "library/db.h"
 #include "tui/background.h"
+#include "tui/verbs.h"
 #include "tui/ws.h"
 
 enum {
@@ -18,7 +19,7 @@ enum {
 	CACHE_KB = 2000,  /* of each connection; the reader's goes through all words */
 };
 
-static const double SETTLE_S = 0.04;
+static const double SETTLE_S = 0.04, READ_S = 1;
 
 int changes_open(struct ws *ws, struct err *e)
 {
@@ -37,6 +38,10 @@ int changes_open(struct ws *ws, struct err *e)
 
 void changes_close(struct ws *ws)
 {
+	/* The terminal is the shell's again: why it takes so long is said there. */
+	if (ws->writer && !background_settle(ws->writer, ws, SETTLE_S))
+		complain("another program is writing to the library; what was changed last waits "
+			 "for it");
 	background_close(ws->reader, ws);
 	background_close(ws->writer, ws);
 	background_close(ws->chores, ws);
@@ -82,10 +87,41 @@ void changes_work(struct ws *ws)
 	background_work(ws->looks, ws);
 }
 
+/* What was typed may ask for another list, which nobody has seen yet. */
+static bool settle_list(struct ws *ws, double seconds)
+{
+	const bool has_list = ws->screen == SCREEN_LIBRARY || ws->screen == SCREEN_TRASH;
+	struct library_view *v = library_shown(ws);
+	struct err e = {0};
+	bool is_there;
+	int rc = has_list ? library_load(ws, v, v->list.height, &e) : 0;
+
+	is_there = background_settle(ws->reader, ws, seconds);
+	if (!rc && has_list)
+		rc = library_load(ws, v, v->list.height, &e);
+	if (rc)
+		ws_fail(ws, &e);
+	return is_there && !rc;
+}
+
 void ws_settle(struct ws *ws)
 {
-	background_settle(ws->writer, ws, SETTLE_S);
-	background_settle(ws->reader, ws, SETTLE_S);
+	/* Once is enough for a writer that another program keeps waiting. */
+	ws->is_writer_late = !background_settle(ws->writer, ws, ws->is_writer_late ? 0 : SETTLE_S);
+	settle_list(ws, SETTLE_S);
+}
+
+size_t ws_targets(struct ws *ws, struct arena *a, const int64_t **ret)
+{
+	*ret = NULL;
+	if (!views[ws->screen]->targets)
+		return 0;
+	/* Never those of a list that is not seen any more. */
+	if (!settle_list(ws, READ_S)) {
+		ws_complain(ws, "the list is still being read; try again");
+		return 0;
+	}
+	return views[ws->screen]->targets(ws, a, ret);
 }
 
 struct edit {

@@ -77,10 +77,13 @@ static void do_saved_filter(struct ws *ws, const char *args)
 
 /* ---- what the list is of ------------------------------------------------ */
 
-/* The next order; by name, the same twice is the other way round where there is one. */
+/* The same order again is the other way round; without a name, the next one. */
 static void do_sort(struct ws *ws, const char *args)
 {
 	static const char *const names[] = {"newest", "oldest", "rating", "length", "loudest"};
+	static const char *const said[][2] = {{"newest first", "oldest first"},
+		{"oldest first", "newest first"}, {"best first", "worst first"},
+		{"longest first", "shortest first"}, {"loudest first", "softest first"}};
 	struct library_view *v = library_shown(ws);
 	int n = sizeof(names) / sizeof(*names), to = -1;
 
@@ -91,8 +94,11 @@ static void do_sort(struct ws *ws, const char *args)
 		ws_complain(ws, "lists are sorted by newest, oldest, rating, length or loudest");
 		return;
 	}
-	v->order = (enum takes_order)(to < 0 ? ((int)v->order + 1) % n : to);
-	ws_say(ws, "sorted by %s", names[v->order]);
+	if (to < 0)
+		to = ((int)v->order + 1) % n;
+	v->is_reversed = to == (int)v->order && !v->is_reversed;
+	v->order = (enum takes_order)to;
+	ws_say(ws, "%s", said[to][v->is_reversed]);
 	ws_moved(ws);
 }
 
@@ -202,8 +208,8 @@ static const struct command commands[] = {
 	{"saved-filter", "[NAME]", "a filter that was saved", do_saved_filter, false},
 	{"save-filter", "NAME", "save the filter that is set", do_save_filter, true},
 	{"forget-filter", "NAME", "forget a filter that was saved", do_forget_filter, true},
-	{"sort", "[ORDER]", "newest, oldest, rating, length, loudest; the next one", do_sort,
-		false},
+	{"sort", "[ORDER]", "newest, oldest, rating, length, loudest; again: the other way",
+		do_sort, false},
 	{"flat", "", "takes one by one, or under their prompts", do_flat, false},
 	{"open", "", "unfold or fold the prompt, play the take", do_open, false},
 	{"unfold", "", "show the takes of the prompt", do_unfold, false},
@@ -219,7 +225,12 @@ static const struct binding bindings[] = {
 	{1 << SCREEN_LIBRARY, "<Enter>", "open"},
 	{LISTS, "/", "filter"},
 	{1 << SCREEN_LIBRARY, "F", "saved-filter"},
-	{LISTS, "S", "sort"},
+	{LISTS, "Sn", "sort newest"},
+	{LISTS, "So", "sort oldest"},
+	{LISTS, "Sr", "sort rating"},
+	{LISTS, "Sl", "sort length"},
+	{LISTS, "Su", "sort loudest"},
+	{LISTS, "SS", "sort"},
 	{LISTS, "l", "unfold"},
 	{LISTS, "<Right>", "unfold"},
 	{LISTS, "h", "fold"},

@@ -34,7 +34,7 @@ struct finding {
 	struct takes_prompts *prompts; /* the reader's */
 	struct str filter;
 	enum takes_order order;
-	bool is_flat, is_trash, stays; /* the cursor, on what it is on */
+	bool is_reversed, is_flat, is_trash, stays; /* the cursor, on what it is on */
 	struct takes_found found;
 	struct tree tree;
 	int64_t total;
@@ -43,6 +43,11 @@ struct finding {
 		size_t n, cap;
 	} jobs;
 };
+
+static bool is_oldest_first(const struct finding *f)
+{
+	return (f->order == TAKES_OLDEST) != f->is_reversed;
+}
 
 /* Those that failed lately stand where they would have become takes. */
 static int find_failed(struct db *db, struct finding *f, struct err *e)
@@ -59,9 +64,9 @@ static int find_failed(struct db *db, struct finding *f, struct err *e)
 	for (size_t i = 0; i < n && !rc; i++) {
 		struct tree_job *j = VEC_PUSH(&f->jobs);
 
-		j->id = jobs[f->order == TAKES_OLDEST ? n - 1 - i : i].id;
+		j->id = jobs[is_oldest_first(f) ? n - 1 - i : i].id;
 		rc = takes_last_before(
-			db, jobs[f->order == TAKES_OLDEST ? n - 1 - i : i].ended, &j->after, e);
+			db, jobs[is_oldest_first(f) ? n - 1 - i : i].ended, &j->after, e);
 	}
 	arena_done(&a);
 	return rc;
@@ -71,8 +76,8 @@ static int find(struct db *db, struct task *t, struct err *e)
 {
 	struct finding *f = (struct finding *)t;
 	struct str filter = {0};
-	const struct takes_query q = {.order = f->order, .now_ms = clock_unix_ms()};
-	struct takes_query wanted = q;
+	struct takes_query wanted = {
+		.order = f->order, .reversed = f->is_reversed, .now_ms = clock_unix_ms()};
 	int64_t kept = 0, trashed = 0;
 	int rc;
 
@@ -89,7 +94,7 @@ static int find(struct db *db, struct task *t, struct err *e)
 	f->total = f->is_trash ? trashed : kept;
 	if (!rc)
 		tree_build(&f->tree, &f->found, f->is_flat, f->jobs.at, f->jobs.n,
-			f->order != TAKES_OLDEST);
+			!is_oldest_first(f));
 	return rc;
 }
 
@@ -185,6 +190,7 @@ static void ask(struct ws *ws, struct library_view *v, bool stays)
 	f->view = v;
 	f->prompts = &ws->prompts;
 	f->order = v->order;
+	f->is_reversed = v->is_reversed;
 	f->is_flat = v->is_flat;
 	f->is_trash = v->is_trash;
 	f->stays = stays;
@@ -212,7 +218,8 @@ static int ask_if_other(struct ws *ws, struct library_view *v, struct err *e)
 	bool is_other, has_narrowed;
 	int rc = 0;
 
-	str_printf(&wanted, "%d %d %s", (int)v->order, v->is_flat, str_get(&v->filter.text));
+	str_printf(&wanted, "%d %d %d %s", (int)v->order, v->is_reversed, v->is_flat,
+		str_get(&v->filter.text));
 	is_other = strcmp(str_get(&wanted), str_get(&v->asked)) != 0;
 	has_narrowed = is_other && v->filter.text.n;
 	if (v->is_changed || is_other)

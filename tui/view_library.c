@@ -209,7 +209,7 @@ static void draw_title(const struct library_view *v, int y, int width)
 		str_printf(&right, "%lld of %lld  ", n_shown, total);
 	else if (v->has_found)
 		str_printf(&right, "%lld take%s  ", n_shown, n_shown == 1 ? "" : "s");
-	str_printf(&right, "%s ", order_name(v->order));
+	str_printf(&right, "%s%s ", v->is_reversed ? "not " : "", order_name(v->order));
 	n = (int)right.n < width ? (int)right.n : width;
 	paint(y, 0, width, ROLE_TITLE, "");
 	if (v->filter.text.n) {

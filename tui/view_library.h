@@ -31,7 +31,7 @@ struct library_view {
 	struct list list;
 	struct line_edit filter;
 	enum takes_order order;
-	bool is_flat, is_trash;
+	bool is_reversed, is_flat, is_trash;
 
 	struct tree tree;
 	struct ids open;  /* prompts */

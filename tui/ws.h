@@ -78,6 +78,7 @@ struct ws {
 	struct arena arena;
 	struct background *reader, *writer, *chores, *looks; /* lists; changes; exports; waves */
 	int ready_fd;                                        /* that counts what these have ended */
+	bool is_writer_late;                                 /* ws_settle() waited for it in vain */
 	struct exports {
 		size_t n, n_done, n_failed; /* takes of the exports that are not all done */
 		uint64_t bytes;

@@ -152,13 +152,23 @@ check 'alone' lacks 'slow piano'
 escape
 check 'all again' sees ' 6 takes'
 
+# All at once: what is thrown away is what the filter leaves.
+keys / c h o r d Enter D
+check 'keys are not ahead of the list' sees 'moved 1 take to the trash'
+escape
+check 'it is the right one' lacks 'a b 日本'
+keys u
+check 'and back' sees 'a b 日本'
+
 # ---- sorting ------------------------------------------------------------------------
 
-command_line 'sort rating'
+keys S r
 check 'the best first' sees ' rating'
 keys g g
 check 'is under the cursor' sees '─ fast drums'
-command_line 'sort newest'
+keys S r
+check 'again: the worst' sees 'worst first'
+keys S n
 check 'newest first' sees ' newest'
 
 # ---- the trash --------------------------------------------------------------------
