@@ -33,6 +33,7 @@ struct kept {
 struct db {
 	sqlite3 *sql;
 	char *library, *path; /* owned */
+	int patience_ms;
 	struct kept kept[KEPT_MAX];
 	size_t n_kept;
 };
@@ -51,8 +52,11 @@ static int fail(const struct db *db, int rc, struct err *e)
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return err_set(e, ERR_BUSY,
-			"another program has been writing to '%s' for %d s; try again", db->path,
-			BUSY_MS / 1000);
+			"another program has been writing to '%s' for %g s; try again", db->path,
+			db->patience_ms / 1e3);
+	case SQLITE_INTERRUPT:
+		return err_set(
+			e, ERR_CANCELLED, "what the library was asked is not wanted any more");
 	case SQLITE_FULL:
 		return err_set(e, ERR_IO, "no room left for '%s'; free some space and try again",
 			db->path);
@@ -235,6 +239,25 @@ int64_t db_changes(const struct db *db)
 	return sqlite3_changes64(db->sql);
 }
 
+void db_patience(struct db *db, int ms)
+{
+	db->patience_ms = ms;
+	sqlite3_busy_timeout(db->sql, ms);
+}
+
+void db_cache(struct db *db, int kb)
+{
+	char sql[64];
+
+	snprintf(sql, sizeof(sql), "PRAGMA cache_size = %d", -kb);
+	sqlite3_exec(db->sql, sql, NULL, NULL, NULL);
+}
+
+void db_interrupt(struct db *db)
+{
+	sqlite3_interrupt(db->sql);
+}
+
 /* ---- transactions ------------------------------------------------------- */
 
 int db_begin(struct db *db, struct err *e)
@@ -405,7 +428,7 @@ static int open_file(struct db *db, struct err *e)
 
 	if (rc)
 		return rc;
-	sqlite3_busy_timeout(db->sql, BUSY_MS); /* before journal_mode, which may have to wait */
+	db_patience(db, BUSY_MS); /* before journal_mode, which may have to wait */
 	sqlite3_extended_result_codes(db->sql, 1);
 	/* The schema stays trusted: our triggers write to an FTS5 table.  No function
 	 * of ours, and none that reaches outside, is there for a hostile one to call. */

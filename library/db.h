@@ -37,8 +37,17 @@ int db_open(const char *library, struct db **ret, struct err *e);
 void db_close(struct db *db);                /* NULL-safe; rolls back what is open */
 const char *db_library(const struct db *db); /* the folder */
 
-/* Everything between is one change, or none.  begin waits for other writers, up
- * to half a minute.  A commit that fails has rolled back. */
+/* How long a writer waits for another one, before ERR_BUSY: half a minute unless it
+ * is told here. */
+void db_patience(struct db *db, int ms);
+/* How much of the database it keeps in memory: 16 MB unless it is told here. */
+void db_cache(struct db *db, int kb);
+/* What is being asked, on another thread, fails with ERR_CANCELLED; the only call
+ * that may come from there.  Nothing is being asked: does nothing. */
+void db_interrupt(struct db *db);
+
+/* Everything between is one change, or none.  begin waits for other writers
+ * (db_patience()).  A commit that fails has rolled back. */
 int db_begin(struct db *db, struct err *e);
 int db_commit(struct db *db, struct err *e);
 void db_rollback(struct db *db); /* nothing to do: does nothing */

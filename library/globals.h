@@ -20,6 +20,7 @@ struct environment {
 	const char *xdg_config_home; /* XDG_CONFIG_HOME; so do these */
 	const char *xdg_state_home;  /* XDG_STATE_HOME */
 	const char *xdg_runtime_dir; /* XDG_RUNTIME_DIR */
+	const char *xdg_music_dir;   /* XDG_MUSIC_DIR; where the workstation exports to */
 	const char *shell;           /* SHELL */
 	const char *locale;          /* LC_ALL, LC_CTYPE or LANG, the first that is set */
 	const char *program;         /* folder of the running program, globals_program() */

@@ -65,6 +65,20 @@ int jobs_get(struct db *db, int64_t id, struct arena *a, struct job *ret, struct
 int jobs_list(struct db *db, const char *state, struct arena *a, struct job **ret, size_t *ret_n,
 	struct err *e);
 
+/* What a screen of jobs shows: those at work, those that wait, in their order; then
+ * those that ended after since_ms, newest first; at most `max` of each kind. */
+int jobs_list_recent(struct db *db, int64_t since_ms, size_t max, struct arena *a, struct job **ret,
+	size_t *ret_n, struct err *e);
+/* Of these, those that failed, newest first. */
+int jobs_list_failed(struct db *db, int64_t since_ms, size_t max, struct arena *a, struct job **ret,
+	size_t *ret_n, struct err *e);
+/* Another number whenever jobs_list_failed() may give others. */
+int jobs_failed_stamp(struct db *db, uint64_t *ret, struct err *e);
+
+/* Jobs that ended before this are not to be shown any more; 0: all are. */
+int queue_hide_ended(struct db *db, int64_t before_ms, struct err *e);
+int queue_hidden(struct db *db, int64_t *ret, struct err *e);
+
 /* How many a worker would take, or has: not those on hold. */
 int jobs_waiting(struct db *db, int64_t *ret, struct err *e);
 
@@ -110,6 +124,18 @@ int workers_ask_unload(struct db *db, int64_t *ret_n, struct err *e);
 int workers_recover(struct db *db, int64_t now_ms, size_t *ret_n, struct err *e);
 /* How many are alive. */
 int workers_count(struct db *db, int64_t *ret, struct err *e);
+
+struct worker_row {
+	int64_t id, pid;
+	const char *model, *device; /* NULL: not told yet */
+	uint64_t bytes;
+	int64_t heartbeat, started; /* ms since 1970 */
+};
+
+/* Those that are entered, dead ones with them until somebody recovers their jobs
+ * (workers_count() tells how many live). */
+int workers_list(
+	struct db *db, struct arena *a, struct worker_row **ret, size_t *ret_n, struct err *e);
 
 /* ---- a worker's own ----------------------------------------------------- */
 

@@ -180,69 +180,60 @@ static void select_ids(const struct filter *f, const char *what, bool needs_take
 		f->match.n ? "words MATCH ?1" : "1", str_get(&f->where));
 }
 
-static void order_by(enum takes_order order, const char *id, struct str *sql)
+static void order_by(const struct takes_query *q, const char *id, struct str *sql)
 {
-	switch (order) {
-	case TAKES_OLDEST:
-		str_printf(sql, " ORDER BY %s", id);
-		break;
-	case TAKES_RATING:
-		str_add(sql, " ORDER BY t.rating DESC, t.id DESC");
-		break;
-	case TAKES_LENGTH:
-		str_add(sql, " ORDER BY t.frames * 1.0 / t.rate DESC, t.id DESC");
-		break;
-	case TAKES_LOUDEST: /* those without a measure are last */
-		str_add(sql, " ORDER BY t.lufs DESC, t.id DESC");
-		break;
-	default:
-		str_printf(sql, " ORDER BY %s DESC", id);
-	}
+	/* Those without a measure are last either way. */
+	static const char *const keys[] = {[TAKES_RATING] = "t.rating",
+		[TAKES_LENGTH] = "t.frames * 1.0 / t.rate",
+		[TAKES_LOUDEST] = "t.lufs"};
+	const char *down = q->reversed ? "" : " DESC";
+
+	if (q->order == TAKES_OLDEST)
+		down = q->reversed ? " DESC" : "";
+	str_add(sql, " ORDER BY ");
+	if (q->order > TAKES_OLDEST)
+		str_printf(sql, "%s%s%s, ", keys[q->order], down,
+			q->order == TAKES_LOUDEST && q->reversed ? " NULLS LAST" : "");
+	str_printf(sql, "%s%s", id, down);
 }
 
-struct ids {
-	int64_t *at;
-	size_t n, cap;
-};
-
-static int find_ids(struct db *db, const struct takes_query *wanted, const struct filter *f,
-	struct ids *ret, struct err *e)
+int takes_ids(struct db *db, const struct takes_query *wanted, struct takes_ids *ret, struct err *e)
 {
-	const char *id = f->match.n ? "words.rowid" : "t.id";
 	struct str sql = {0};
+	struct filter f;
 	struct query q;
+	const char *id;
+	int rc = filter_parse(wanted->filter ? wanted->filter : "", wanted->now_ms, &f, e);
 
-	select_ids(f, id, wanted->order > TAKES_OLDEST, &sql);
-	order_by(wanted->order, id, &sql);
+	if (rc)
+		return rc;
+	id = f.match.n ? "words.rowid" : "t.id";
+	select_ids(&f, id, wanted->order > TAKES_OLDEST, &sql);
+	order_by(wanted, id, &sql);
 	str_printf(&sql, " LIMIT %lld OFFSET %lld", wanted->limit ? (long long)wanted->limit : -1,
 		(long long)wanted->offset);
 	q = db_prepare(db, sql.s);
-	filter_bind(f, &q);
+	filter_bind(&f, &q);
 	while (query_next(&q))
 		*VEC_PUSH(ret) = query_int(&q, 0);
 	str_done(&sql);
+	filter_done(&f);
 	return query_done(&q, e);
 }
 
 int takes_list(struct db *db, const struct takes_query *wanted, struct arena *a, struct take **ret,
 	size_t *ret_n, struct err *e)
 {
-	struct ids ids = {0};
-	struct filter f;
-	int rc = filter_parse(wanted->filter ? wanted->filter : "", wanted->now_ms, &f, e);
+	struct takes_ids ids = {0};
+	int rc = takes_ids(db, wanted, &ids, e);
 
-	*ret = NULL;
-	*ret_n = 0;
-	if (rc)
-		return rc;
-	rc = find_ids(db, wanted, &f, &ids, e);
 	*ret = ARENA_ARRAY(a, struct take, ids.n + 1);
+	*ret_n = 0;
 	for (size_t i = 0; i < ids.n && !rc; i++) {
 		rc = takes_get(db, ids.at[i], a, &(*ret)[i], e);
 		*ret_n += !rc;
 	}
 	VEC_DONE(&ids);
-	filter_done(&f);
 	return rc;
 }
 

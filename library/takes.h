@@ -46,6 +46,9 @@ struct take {
 int prompts_add(struct db *db, const char *text, const char *negative, int64_t parent,
 	const char *changed, int64_t now_ms, int64_t *ret_id, struct err *e);
 
+/* Whether a take of it that is not in the trash is a favourite. */
+int prompts_has_favourite(struct db *db, int64_t id, bool *ret, struct err *e);
+
 /* ---- takes -------------------------------------------------------------- */
 
 /* Adds a row; prompt_id, model, seed, frames, rate, channels, file, created are
@@ -61,6 +64,7 @@ enum takes_order { TAKES_NEWEST, TAKES_OLDEST, TAKES_RATING, TAKES_LENGTH, TAKES
 struct takes_query {
 	const char *filter; /* filter.h; NULL: all that is not in the trash */
 	enum takes_order order;
+	bool reversed; /* the other way round */
 	int64_t limit; /* 0: no limit */
 	int64_t offset;
 	int64_t now_ms;
@@ -70,6 +74,47 @@ struct takes_query {
 int takes_list(struct db *db, const struct takes_query *q, struct arena *a, struct take **ret,
 	size_t *ret_n, struct err *e);
 int takes_count(struct db *db, const struct takes_query *q, int64_t *ret, struct err *e);
+
+/* Their ids alone, to be freed by VEC_DONE(), whatever comes. */
+struct takes_ids {
+	int64_t *at;
+	size_t n, cap;
+};
+int takes_ids(struct db *db, const struct takes_query *q, struct takes_ids *ret, struct err *e);
+
+/* The prompt of every take, those in the trash as well, by their numbers.  Neither ever
+ * becomes another one, so it is read once and kept.  Zero-initialised is empty. */
+struct takes_prompts {
+	int64_t *ids, *prompts; /* ids ascending; owned */
+	size_t n, cap;
+};
+/* Adds those that are new; reads all where some are gone. */
+int takes_prompts_update(struct db *db, struct takes_prompts *p, struct err *e);
+void takes_prompts_done(struct takes_prompts *p);
+
+/* All that is wanted, by number: in the order of *q, from its offset on up to its
+ * limit; `all` is up to date.  Quick enough for 100 000 takes while one types. */
+struct takes_found {
+	int64_t *ids, *prompts; /* owned */
+	size_t n;
+};
+int takes_find(struct db *db, const struct takes_query *q, const struct takes_prompts *all,
+	struct takes_found *ret, struct err *e);
+void takes_found_done(struct takes_found *f);
+
+/* Another number whenever lists of takes may have changed: a take is new or gone, or
+ * a user, or takes_sweep(), changed one. */
+int takes_stamp(struct db *db, uint64_t *ret, struct err *e);
+
+/* Which take of its prompt it is, from 1; those in the trash count: it stays the same
+ * until one is purged. */
+int takes_number(struct db *db, int64_t id, int64_t *ret, struct err *e);
+
+/* The last take that was made by then; 0: none. */
+int takes_last_before(struct db *db, int64_t unix_ms, int64_t *ret, struct err *e);
+
+/* Takes that are not in the trash, and those that are. */
+int takes_totals(struct db *db, int64_t *ret_kept, int64_t *ret_trashed, struct err *e);
 
 /* ---- changes ------------------------------------------------------------ */
 

@@ -6,8 +6,9 @@
 #include "library/base/clock.h"
 #include "tui/ws.h"
 
-static const struct command_table *const tables[] = {&commands_general, &commands_takes,
-	&commands_sound, &commands_jobs, &commands_setup, &commands_system};
+static const struct command_table *const tables[] = {&commands_general, &commands_library,
+	&commands_marks, &commands_export, &commands_lineage, &commands_takes, &commands_sound,
+	&commands_jobs, &commands_setup, &commands_system};
 
 enum { N_TABLES = sizeof(tables) / sizeof(*tables) };
 
@@ -52,6 +53,7 @@ void commands_run(struct ws *ws, const char *text)
 		return;
 	c = commands_find(text, n);
 	args = text + n + strspn(text + n, " ");
+	ws_settle(ws);
 	if (c && !(c->needs_args && !*args))
 		c->run(ws, args);
 	else if (c)

@@ -1,9 +1,11 @@
 /* What holds on every screen: moving, screens, the `:` line, undo. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "library/base/clock.h"
 #include "library/db.h"
+#include "tui/background.h"
 #include "tui/ws.h"
 
 static void do_move(struct ws *ws, const char *args)
@@ -66,6 +68,8 @@ static void do_close(struct ws *ws, const char *args)
 	if (ws->screen == SCREEN_HELP) {
 		ws_show(ws, ws->help.base);
 		ws->screen = ws->help.of;
+	} else if (ws->screen == SCREEN_LOG) {
+		ws_show(ws, ws->log_of);
 	} else if (ws->screen != SCREEN_LIBRARY) {
 		ws_show(ws, SCREEN_LIBRARY);
 	} else if (ws->settings.confirm_quit && ws->n_waiting && !ws->is_paused) {
@@ -113,41 +117,70 @@ static void do_command(struct ws *ws, const char *args)
 	ws_input(ws, INPUT_COMMAND, args);
 }
 
+/* The range, else the marks, else the filter. */
 static void do_clear(struct ws *ws, const char *args)
 {
+	struct library_view *v = library_shown(ws);
+
 	ws_say(ws, "%s", "");
-	if (ws->screen != SCREEN_LIBRARY || !ws->takes.filter.text.n)
+	if (ws->screen != SCREEN_LIBRARY && ws->screen != SCREEN_TRASH)
 		return;
-	line_edit_set(&ws->takes.filter, "");
+	if (v->anchor)
+		v->anchor = 0;
+	else if (v->marks.n)
+		library_unmark(v);
+	else
+		line_edit_set(&v->filter, "");
 	ws_moved(ws);
 }
 
-static void undo(struct ws *ws,
-	int (*change)(struct db *, struct arena *, const char **, struct err *), const char *what,
-	const char *none)
-{
-	struct arena a = {0};
-	struct err e = {0};
+struct undoing {
+	struct task task;
+	bool again;
+	struct arena arena; /* of the label */
 	const char *label;
+};
 
-	if (change(ws->db, &a, &label, &e))
-		ws_fail(ws, &e);
-	else if (label)
-		ws_say(ws, "%s: %s", what, label);
+static int undo(struct db *db, struct task *t, struct err *e)
+{
+	struct undoing *u = (struct undoing *)t;
+
+	return (u->again ? takes_redo : takes_undo)(db, &u->arena, &u->label, e);
+}
+
+static void end_undo(struct ws *ws, struct task *t, int rc, struct err *e)
+{
+	struct undoing *u = (struct undoing *)t;
+
+	if (rc)
+		ws_fail(ws, e);
+	else if (u->label)
+		ws_say(ws, "%s: %s", u->again ? "done again" : "taken back", u->label);
 	else
-		ws_say(ws, "%s", none);
-	arena_done(&a);
+		ws_say(ws, "there is nothing to %s", u->again ? "do again" : "take back");
+	arena_done(&u->arena);
+	free(u);
 	ws_changed(ws);
+}
+
+static void begin_undo(struct ws *ws, bool again)
+{
+	struct undoing *u = xcalloc(1, sizeof(*u));
+
+	u->task.run = undo;
+	u->task.end = end_undo;
+	u->again = again;
+	background_do(ws->writer, &u->task);
 }
 
 static void do_undo(struct ws *ws, const char *args)
 {
-	undo(ws, takes_undo, "taken back", "there is nothing to take back");
+	begin_undo(ws, false);
 }
 
 static void do_redo(struct ws *ws, const char *args)
 {
-	undo(ws, takes_redo, "done again", "there is nothing to do again");
+	begin_undo(ws, true);
 }
 
 static void do_redraw(struct ws *ws, const char *args)
@@ -168,7 +201,7 @@ static const struct command commands[] = {
 	{"close", "", "leave this screen; on the library, leave woodshed", do_close, false},
 	{"quit", "", "leave woodshed; jobs go on", do_quit, false},
 	{"command", "[TEXT]", "type a command", do_command, false},
-	{"clear", "", "clear message and filter", do_clear, false},
+	{"clear", "", "drop the range, else the marks, else the filter", do_clear, false},
 	{"undo", "", "take the last change back", do_undo, false},
 	{"redo", "", "do it again", do_redo, false},
 	{"redraw", "", "draw the screen anew", do_redraw, false},

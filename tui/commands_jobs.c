@@ -1,82 +1,222 @@
-/* What is done with jobs. */
+/* What is done with jobs: on the writer's thread, all of it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "library/base/clock.h"
 #include "library/db.h"
+#include "tui/background.h"
 #include "tui/ws.h"
 
-static void job_ended(struct ws *ws, int rc, struct err *e, const char *text)
+struct job_change {
+	struct task task;
+	enum { CANCEL, RETRY, HOLD, PRIORITY, MOVE, PAUSE, HIDE } what;
+	int64_t id, value;
+	bool at_work;
+	const char *said; /* when it is done */
+};
+
+static int change(struct db *db, struct task *t, struct err *e)
 {
+	struct job_change *c = (struct job_change *)t;
+
+	switch (c->what) {
+	case CANCEL:
+		return jobs_cancel(db, c->id, clock_unix_ms(), &c->at_work, e);
+	case RETRY:
+		return jobs_retry(db, c->id, e);
+	case HOLD:
+		return jobs_hold(db, c->id, c->value != 0, e);
+	case PRIORITY:
+		return jobs_set_priority(db, c->id, c->value, e);
+	case MOVE:
+		return jobs_move(db, c->id, (enum job_move)c->value, e);
+	case PAUSE:
+		return queue_pause(db, c->value != 0, e);
+	default:
+		return queue_hide_ended(db, c->value, e);
+	}
+}
+
+static void end_change(struct ws *ws, struct task *t, int rc, struct err *e)
+{
+	struct job_change *c = (struct job_change *)t;
+
 	if (rc)
 		ws_fail(ws, e);
 	else
-		ws_say(ws, "%s", text);
+		ws_say(ws, "%s", c->at_work ? "stopping" : c->said);
+	free(c);
 	ws_changed(ws);
+}
+
+static void begin(struct ws *ws, struct job_change wanted)
+{
+	struct job_change *c = xcalloc(1, sizeof(*c));
+
+	*c = wanted;
+	c->task.run = change;
+	c->task.end = end_change;
+	background_do(ws->writer, &c->task);
+}
+
+/* The job under the cursor, of the library's list one that failed; NULL: none, which is
+ * said. */
+static const struct job *selected(struct ws *ws)
+{
+	const struct library_row *r = library_row_at(&ws->takes, ws->takes.list.cursor);
+	const struct job *j = ws->screen == SCREEN_QUEUE ? view_queue_selected(ws)
+			      : ws->screen == SCREEN_LIBRARY && r && r->job.id ? &r->job
+									       : NULL;
+
+	if (!j)
+		ws_say(ws, "there is no job here; 3 shows the queue");
+	return j;
 }
 
 static void do_cancel(struct ws *ws, const char *args)
 {
-	const struct job *j = view_queue_selected(ws);
-	struct err e = {0};
-	bool at_work = false;
-	int rc;
+	const struct job *j = selected(ws);
 
-	if (!j)
-		return;
-	rc = jobs_cancel(ws->db, j->id, clock_unix_ms(), &at_work, &e);
-	job_ended(ws, rc, &e, at_work ? "stopping" : "cancelled · R queues it again");
+	if (j)
+		begin(ws, (struct job_change){.what = CANCEL,
+				  .id = j->id,
+				  .said = "cancelled \u00b7 R queues it again"});
 }
 
 static void do_retry(struct ws *ws, const char *args)
 {
-	const struct job *j = view_queue_selected(ws);
-	struct err e = {0};
+	const struct job *j = selected(ws);
 
 	if (j)
-		job_ended(ws, jobs_retry(ws->db, j->id, &e), &e, "queued again");
+		begin(ws, (struct job_change){.what = RETRY, .id = j->id, .said = "queued again"});
+}
+
+static void do_hold(struct ws *ws, const char *args)
+{
+	const struct job *j = selected(ws);
+
+	if (j)
+		begin(ws, (struct job_change){.what = HOLD,
+				  .id = j->id,
+				  .value = !j->held,
+				  .said = j->held ? "released" : "held: not begun until H"});
+}
+
+static void do_priority(struct ws *ws, const char *args)
+{
+	const struct job *j = selected(ws);
+	int64_t priority;
+
+	if (j && commands_number(ws, args, -1000, 1000, &priority))
+		begin(ws, (struct job_change){.what = PRIORITY,
+				  .id = j->id,
+				  .value = priority,
+				  .said = "higher ones are done first"});
+}
+
+static void move_job(struct ws *ws, enum job_move move)
+{
+	const struct job *j = selected(ws);
+
+	if (j)
+		begin(ws,
+			(struct job_change){.what = MOVE, .id = j->id, .value = move, .said = ""});
 }
 
 static void do_raise(struct ws *ws, const char *args)
 {
-	const struct job *j = view_queue_selected(ws);
-	struct err e = {0};
-
-	if (j)
-		job_ended(ws, jobs_move(ws->db, j->id, JOB_UP, &e), &e, "");
-	list_move(&ws->queue.list, -1);
+	move_job(ws, JOB_UP);
 }
 
 static void do_lower(struct ws *ws, const char *args)
 {
-	const struct job *j = view_queue_selected(ws);
-	struct err e = {0};
+	move_job(ws, JOB_DOWN);
+}
 
-	if (j)
-		job_ended(ws, jobs_move(ws->db, j->id, JOB_DOWN, &e), &e, "");
-	list_move(&ws->queue.list, 1);
+static void do_job_first(struct ws *ws, const char *args)
+{
+	move_job(ws, JOB_FIRST);
+}
+
+static void do_job_last(struct ws *ws, const char *args)
+{
+	move_job(ws, JOB_LAST);
 }
 
 static void do_pause(struct ws *ws, const char *args)
 {
-	struct err e = {0};
-	bool to = !ws->is_paused;
+	begin(ws, (struct job_change){.what = PAUSE,
+			  .value = !ws->is_paused,
+			  .said = ws->is_paused ? "the queue goes on"
+						: "paused: nothing is begun until p"});
+}
 
-	job_ended(ws, queue_pause(ws->db, to, &e), &e,
-		to ? "paused: nothing is begun until p" : "the queue goes on");
+static void do_hide_ended(struct ws *ws, const char *args)
+{
+	begin(ws, (struct job_change){.what = HIDE,
+			  .value = clock_unix_ms(),
+			  .said = "those that have ended are hidden; :show-ended shows them"});
+}
+
+static void do_show_ended(struct ws *ws, const char *args)
+{
+	begin(ws, (struct job_change){.what = HIDE, .said = "all that have ended are shown"});
+}
+
+static void do_log(struct ws *ws, const char *args)
+{
+	const struct job *j = selected(ws);
+
+	if (!j)
+		return;
+	ws->log = (struct log_view){.job = j->id, .arena = ws->log.arena};
+	ws->log_of = ws->screen;
+	ws_show(ws, SCREEN_LOG);
+}
+
+/* The take of a job that is done, in the library, and heard; of others the log. */
+static void do_open_job(struct ws *ws, const char *args)
+{
+	const struct job *j = selected(ws);
+
+	if (j && !j->take)
+		do_log(ws, "");
+	else if (j && library_show_take(ws, j->take))
+		commands_run(ws, "play-take");
 }
 
 static const struct command commands[] = {
 	{"cancel", "", "cancel the job", do_cancel, false},
 	{"retry", "", "queue the job again", do_retry, false},
+	{"hold", "", "the job waits until it is released, or is", do_hold, false},
+	{"priority", "NUMBER", "jobs of a higher one are done first; 0 is usual", do_priority,
+		true},
 	{"raise", "", "the job goes before the one above", do_raise, false},
 	{"lower", "", "the job goes after the one below", do_lower, false},
+	{"job-first", "", "the job goes before all others", do_job_first, false},
+	{"job-last", "", "the job goes behind all others", do_job_last, false},
 	{"pause", "", "pause the queue, or let it go on", do_pause, false},
+	{"hide-ended", "", "hide jobs that have ended", do_hide_ended, false},
+	{"show-ended", "", "show them again", do_show_ended, false},
+	{"log", "", "what is known of the job, and the worker's log", do_log, false},
+	{"open-job", "", "play the take that it made; else its log", do_open_job, false},
 };
 
+enum { JOBS = 1 << SCREEN_QUEUE };
+
 static const struct binding bindings[] = {
-	{1 << SCREEN_QUEUE, "x", "cancel"},
-	{1 << SCREEN_QUEUE, "R", "retry"},
-	{1 << SCREEN_QUEUE, "K", "raise"},
-	{1 << SCREEN_QUEUE, "J", "lower"},
-	{1 << SCREEN_QUEUE, "p", "pause"},
+	{JOBS, "<Enter>", "open-job"},
+	{JOBS, "x", "cancel"},
+	{JOBS | 1 << SCREEN_LIBRARY, "R", "retry"},
+	{JOBS, "K", "raise"},
+	{JOBS, "J", "lower"},
+	{JOBS, "gK", "job-first"},
+	{JOBS, "gJ", "job-last"},
+	{JOBS, "H", "hold"},
+	{JOBS, "p", "pause"},
+	{JOBS, "C", "hide-ended"},
+	{JOBS, "L", "log"},
 };
 
 const struct command_table commands_jobs = COMMAND_TABLE(commands, bindings);

@@ -29,7 +29,7 @@ static void do_play(struct ws *ws, const char *args)
 	struct listen_view v;
 
 	listen_read(ws->listen, &v);
-	if (ws->screen == SCREEN_LIBRARY && t && t->id != v.take)
+	if ((ws->screen == SCREEN_LIBRARY || ws->screen == SCREEN_TRASH) && t && t->id != v.take)
 		play_selected(ws);
 	else
 		listen_pause(ws->listen);
@@ -81,7 +81,6 @@ static const struct command commands[] = {
 
 static const struct binding bindings[] = {
 	{ON_ANY, "<Space>", "play"},
-	{1 << SCREEN_LIBRARY, "<Enter>", "play-take"},
 	{ON_ANY, "s", "stop"},
 	{ON_ANY, ",", "seek -5"},
 	{ON_ANY, ".", "seek 5"},

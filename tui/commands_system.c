@@ -172,6 +172,7 @@ static void do_screendump(struct ws *ws, const char *args)
 {
 	struct err e = {0};
 
+	ws_settle(ws);
 	frame_draw(ws);
 	if (screendump_write(args, &e))
 		ws_fail(ws, &e);

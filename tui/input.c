@@ -74,9 +74,11 @@ void input_end(struct ws *ws, bool accept)
 	if (accept)
 		finish(ws, kind, str_get(&line.text));
 	else if (kind == INPUT_FILTER) {
-		line_edit_set(&ws->takes.filter, str_get(&ws->before));
-		ws_changed(ws);
+		line_edit_set(&library_shown(ws)->filter, str_get(&ws->before));
+		ws_moved(ws);
 	}
+	else if (kind == INPUT_ASK)
+		ws_say(ws, "left as it is");
 	line_edit_done(&line);
 }
 
@@ -233,9 +235,8 @@ static bool command_key(struct ws *ws, uint32_t key)
 static void filter_as_typed(struct ws *ws)
 {
 	ws_say(ws, "%s", "");
-	line_edit_set(&ws->takes.filter, str_get(&ws->line.text));
-	list_go(&ws->takes.list, 0);
-	ws->takes.is_stale = true;
+	line_edit_set(&library_shown(ws)->filter, str_get(&ws->line.text));
+	ws_moved(ws);
 	ws->dirty |= DIRTY_BODY;
 }
 

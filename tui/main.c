@@ -69,6 +69,7 @@ static struct environment read_environment(void)
 		.xdg_state_home = getenv("XDG_STATE_HOME"),
 		.xdg_runtime_dir = getenv("XDG_RUNTIME_DIR"),
 		.shell = getenv("SHELL"),
+		.xdg_music_dir = getenv("XDG_MUSIC_DIR"),
 		.hf_home = getenv("HF_HOME"),
 		.hf_endpoint = getenv("HF_ENDPOINT"),
 		.hf_token = getenv("HF_TOKEN"),

@@ -216,6 +216,24 @@ void terminal_wipe(void)
 	werase(stdscr);
 }
 
+bool terminal_send(const char *bytes, size_t n)
+{
+	static const char *const without[] = {"linux", "vt100", "vt102", "vt220", "dumb"};
+
+	for (size_t i = 0; i < sizeof(without) / sizeof(*without); i++)
+		if (!strcmp(termname(), without[i]))
+			return false;
+	while (n) { /* refresh() has flushed what came before */
+		const ssize_t sent = write(STDOUT_FILENO, bytes, n);
+
+		if (sent <= 0)
+			return false;
+		bytes += sent;
+		n -= (size_t)sent;
+	}
+	return true;
+}
+
 /* ---- keys --------------------------------------------------------------- */
 
 static uint32_t function_key(wint_t c)

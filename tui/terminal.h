@@ -7,6 +7,7 @@
 #define WOODSHED_TUI_TERMINAL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct colors_env;
@@ -48,6 +49,10 @@ enum {
 	TERMINAL_GONE,  /* nobody is there any more: end */
 };
 uint32_t terminal_key(void);
+
+/* Sends a control sequence that changes nothing on the screen; false: the terminal is
+ * one that would show it. */
+bool terminal_send(const char *bytes, size_t n);
 
 struct mouse {
 	int x, y; /* cells */

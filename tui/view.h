@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct arena;
 struct err;
 struct list;
 struct mouse;
@@ -39,6 +40,8 @@ struct view {
 	bool (*mouse)(struct ws *ws, const struct mouse *m);
 	/* Where one types in it; false: nowhere. */
 	bool (*cursor)(struct ws *ws, int *ret_y, int *ret_x);
+	/* ws_targets() while this screen is shown.  NULL: no takes. */
+	size_t (*targets)(struct ws *ws, struct arena *a, const int64_t **ret);
 };
 
 struct command {
@@ -72,7 +75,8 @@ struct command_table {
 			sizeof(bindings) / sizeof(*(bindings))                                     \
 	}
 
-extern const struct command_table commands_general, commands_takes, commands_sound, commands_jobs;
-extern const struct command_table commands_setup, commands_system;
+extern const struct command_table commands_general, commands_library, commands_marks,
+	commands_export, commands_lineage, commands_takes, commands_sound, commands_jobs,
+	commands_setup, commands_system;
 
 #endif

@@ -1,54 +1,53 @@
-/* The library: takes, one a row, and what is in the one under the cursor. */
+/* The library: prompts and their takes, and what is in the one under the cursor. */
+#include <langinfo.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "library/base/clock.h"
+#include "tui/listen.h"
 #include "tui/paint.h"
+#include "tui/text.h"
 #include "tui/ws.h"
 
-enum { DETAIL_LINES = 4, DETAIL_FROM = 14 }; /* no details in a body lower than that */
+/* No details in a body lower than that; more of them in one as high. */
+enum { DETAIL_LINES = 5, DETAIL_FROM = 14, MORE_LINES = 9, MORE_FROM = 32 };
 
 const struct take *view_library_selected(const struct ws *ws)
 {
-	int64_t i = ws->takes.list.cursor - ws->takes.first;
+	const struct library_view *v = ws->screen == SCREEN_TRASH ? &ws->trash : &ws->takes;
+	const struct library_row *r = library_row_at(v, v->list.cursor);
 
-	return i >= 0 && i < (int64_t)ws->takes.n ? &ws->takes.takes[i] : NULL;
+	return r && r->take.id ? &r->take : NULL;
 }
 
-static int64_t list_lines(int64_t height)
+int64_t view_library_neighbour(const struct ws *ws, int64_t take, int by)
 {
-	int64_t lines = height - 2; /* title and heads */
-
-	return height >= DETAIL_FROM ? lines - DETAIL_LINES : lines < 0 ? 0 : lines;
+	return tree_neighbour(&ws->takes.tree, take, by);
 }
 
-static int load(struct ws *ws, int height, struct err *e)
+static int detail_lines(int height)
 {
-	struct library_view *v = &ws->takes;
-	struct takes_query q = {
-		.filter = str_get(&v->filter.text), .order = v->order, .now_ms = clock_unix_ms()};
-	int64_t n = 0;
-	int rc;
-
-	if (!v->is_stale)
-		return 0;
-	rc = takes_count(ws->db, &q, &n, e);
-	if (rc)
-		return rc;
-	list_set_count(&v->list, n);
-	list_resize(&v->list, list_lines(height));
-	arena_done(&v->page);
-	v->page = (struct arena){0};
-	v->n = 0;
-	v->first = q.offset = v->list.top;
-	q.limit = v->list.height ? v->list.height : 1;
-	v->is_stale = false;
-	return takes_list(ws->db, &q, &v->page, &v->takes, &v->n, e);
+	return height >= MORE_FROM ? MORE_LINES : height >= DETAIL_FROM ? DETAIL_LINES : 0;
 }
 
-/* "today 10:42", "yesterday", "24 Nov", "2025-11-24", in the local time zone. */
+static int64_t list_lines(int height)
+{
+	const int lines = height - 2 - detail_lines(height); /* title and heads */
+
+	return lines < 0 ? 0 : lines;
+}
+
+/* ---- words -------------------------------------------------------------- */
+
+/* A sign, or what stands for it where it is no character. */
+static const char *sign(const char *utf8, const char *ascii)
+{
+	return strcmp(nl_langinfo(CODESET), "UTF-8") ? ascii : utf8;
+}
+
+/* "today 10:42", "24 Nov 10:42", "2025-11-24", in the local time zone. */
 static const char *when(int64_t unix_ms, char out[16])
 {
 	time_t now = (time_t)(clock_unix_ms() / 1000), then = (time_t)(unix_ms / 1000);
@@ -73,120 +72,357 @@ static const char *length(double seconds, char out[16])
 	return out;
 }
 
-/* Columns from the right, those that matter least first to go. */
-static void draw_row(const struct take *t, int y, int width, enum theme_role role)
+/* ---- rows --------------------------------------------------------------- */
+
+/* What stands before a row's text: whether it is played or marked; what it is. */
+static void draw_signs(
+	const struct library_view *v, int64_t row, bool is_played, int y, enum theme_role role)
+{
+	const struct tree_row *r = &v->tree.rows[row];
+	const struct tree_group *g = &v->tree.groups[r->group];
+	const char *what = r->kind == TREE_JOB                    ? sign("\u2717", "x")
+			   : r->kind == TREE_TAKE                 ? sign("\u2502", "|")
+			   : r->kind == TREE_PROMPT && g->is_open ? sign("\u25be", "-")
+			   : r->kind == TREE_PROMPT               ? sign("\u25b8", "+")
+								  : "";
+
+	paint(y, 0, 1, role,
+		library_is_marked(v, row) ? "*"
+		: is_played               ? sign("\u25b6", ">")
+					  : "");
+	paint(y, 1, 2, role, what);
+}
+
+static void row_text(const struct library_view *v, int64_t row, struct str *out)
+{
+	const struct tree_row *r = &v->tree.rows[row];
+	const struct library_row *data = library_row_at(v, row);
+
+	if (r->kind == TREE_JOB)
+		str_printf(out, "%s  [failed: %s]", data->job.prompt ? data->job.prompt : "",
+			data->job.error ? data->job.error : "");
+	else if (!data->take.id)
+		str_add(out, "gone");
+	else if (r->kind == TREE_TAKE)
+		str_printf(out, "take %lld  seed %llu", (long long)data->number,
+			(unsigned long long)data->take.seed);
+	else
+		str_add(out, data->take.prompt);
+}
+
+/* What stands behind the text, however long that is. */
+static void row_tail(const struct library_view *v, int64_t row, struct str *out)
+{
+	const struct tree_row *r = &v->tree.rows[row];
+	const struct library_row *data = library_row_at(v, row);
+
+	if (r->kind == TREE_PROMPT)
+		str_printf(out, " (%u)", v->tree.groups[r->group].n);
+	else if (data->take.id && *data->take.tags)
+		str_printf(out, "  #%s", data->take.tags);
+}
+
+/* Columns from the right, those that matter least first to go; returns where they
+ * begin.  t: NULL: their heads. */
+static int draw_columns(
+	const struct take *t, bool favourite, int y, int width, enum theme_role role)
 {
 	char text[32];
 	int right = width;
 
-	paint(y, 0, width, role, "");
+	if (width >= 40) {
+		right -= 4;
+		snprintf(text, sizeof(text), "%c%c", favourite ? '*' : ' ',
+			t && t->rating ? '0' + t->rating : ' ');
+		paint(y, right, 4, role, t ? text : "Fav");
+	}
 	if (width >= 60) {
 		right -= 13;
 		paint(y, right, 12, role, t ? when(t->created, text) : "Created");
 	}
 	if (width >= 40) {
-		right -= 7;
-		paint(y, right, 6, role, t ? length(t->seconds, text) : "Length");
+		right -= 6;
+		paint(y, right, 6, role, t ? length(t->seconds, text) : "Len");
 	}
 	if (width >= 70) {
-		right -= 17;
-		paint(y, right, 16, role, t ? t->model : "Model");
+		right -= 15;
+		paint(y, right, 14, role, t ? t->model : "Model");
 	}
-	if (!t) {
-		paint(y, 4, right - 5, role, "Prompt");
-		return;
-	}
-	snprintf(text, sizeof(text), "%c%c", t->favourite ? '*' : ' ',
-		t->rating ? '0' + t->rating : ' ');
-	paint(y, 1, 2, role, text);
-	paint(y, 4, right - 5, role, t->prompt);
+	return right;
 }
 
-static void draw_title(const struct ws *ws, int y, int width)
+static void draw_row(
+	const struct ws *ws, const struct library_view *v, int64_t row, int y, int width)
 {
-	const struct library_view *v = &ws->takes;
-	char count[64];
+	const struct library_row *data = library_row_at(v, row);
+	const struct take *t = data && data->take.id ? &data->take : NULL;
+	struct listen_view playing;
+	struct str text = {0}, tail = {0};
+	enum theme_role role;
+	int right = width, n, n_tail;
+
+	listen_read(ws->listen, &playing);
+	if (!data)
+		return;
+	const bool is_played = t && playing.take == t->id && v->tree.rows[row].kind != TREE_PROMPT;
+	role = row == v->list.cursor                               ? ROLE_ROW_SELECTED
+	       : library_is_marked(v, row)                         ? ROLE_ROW_MARKED
+	       : is_played                                         ? ROLE_ROW_PLAYING
+	       : data->job.id || (t && t->missing && !v->is_trash) ? ROLE_ROW_FAILED
+								   : ROLE_TEXT;
+	paint(y, 0, width, role, "");
+	draw_signs(v, row, is_played, y, role);
+	if (t)
+		right = draw_columns(t, data->favourite, y, width, role);
+	row_text(v, row, &text);
+	row_tail(v, row, &tail);
+	n = (int)text_cells(str_get(&text));
+	n_tail = (int)text_cells(str_get(&tail));
+	n_tail = n_tail < (right - 4) / 2 ? n_tail : (right - 4) / 2;
+	n = n < right - 4 - n_tail ? n : right - 4 - n_tail;
+	paint(y, 3, n, role, str_get(&text));
+	paint(y, 3 + n, n_tail, role == ROLE_TEXT ? ROLE_DIM : role, str_get(&tail));
+	str_done(&tail);
+	str_done(&text);
+}
+
+/* ---- around them -------------------------------------------------------- */
+
+static const char *order_name(enum takes_order order)
+{
+	static const char *const names[] = {"newest", "oldest", "rating", "length", "loudest"};
+
+	return names[order];
+}
+
+static void draw_title(const struct library_view *v, int y, int width)
+{
+	const long long n_shown = (long long)v->tree.n_ids, total = (long long)v->total;
+	struct str right = {0};
 	int n;
 
-	n = snprintf(count, sizeof(count), "%lld take%s ", (long long)v->list.n,
-		v->list.n == 1 ? "" : "s");
+	if (v->anchor)
+		str_add(&right, "range  ");
+	if (v->marks.n)
+		str_printf(&right, "%zu marked  ", v->marks.n);
+	if (v->filter.text.n)
+		str_printf(&right, "%lld of %lld  ", n_shown, total);
+	else if (v->has_found)
+		str_printf(&right, "%lld take%s  ", n_shown, n_shown == 1 ? "" : "s");
+	str_printf(&right, "%s%s ", v->is_reversed ? "not " : "", order_name(v->order));
+	n = (int)right.n < width ? (int)right.n : width;
 	paint(y, 0, width, ROLE_TITLE, "");
 	if (v->filter.text.n) {
 		paint(y, 0, 2, ROLE_PROMPT, " /");
 		paint(y, 2, width - n - 3, ROLE_PROMPT, str_get(&v->filter.text));
 	} else {
-		paint(y, 0, width - n, ROLE_TITLE, " Library");
+		paint(y, 0, width - n, ROLE_TITLE, v->is_trash ? " Trash" : " Library");
 	}
-	paint(y, width - n, n, ROLE_DIM, count);
+	paint(y, width - n, n, ROLE_DIM, str_get(&right));
+	str_done(&right);
 }
 
-static void draw_details(const struct take *t, int y, int width)
+static void draw_rule(const struct library_view *v, const struct take *t, int y, int width)
+{
+	const struct tree_row *r = &v->tree.rows[v->list.cursor];
+	const struct library_row *data = library_row_at(v, v->list.cursor);
+	struct str title = {0};
+	int n;
+
+	paint_rule(y, width);
+	if (r->kind == TREE_TAKE)
+		str_printf(&title, " %s \u00b7 take %lld ", t->prompt, (long long)data->number);
+	else if (r->kind == TREE_PROMPT)
+		str_printf(&title, " %s \u00b7 %u takes ", t->prompt, v->tree.groups[r->group].n);
+	else
+		str_printf(&title, " %s ", t->prompt);
+	n = (int)text_cells(title.s);
+	paint(y, 1, n < width - 2 ? n : width - 2, ROLE_TITLE, title.s);
+	str_done(&title);
+}
+
+static void draw_failed(const struct job *j, int y, int width)
 {
 	struct str line = {0};
 
-	paint_rule(y, width);
-	for (int i = 1; i < DETAIL_LINES; i++)
-		paint(y + i, 0, width, ROLE_TEXT, "");
-	if (!t)
-		return;
-	paint(y + 1, 1, width - 2, ROLE_TEXT, t->prompt);
-	str_printf(&line, "%s  seed %llu  %.2f s  %d Hz %s", t->model, (unsigned long long)t->seed,
-		t->seconds, t->rate, t->channels == 2 ? "stereo" : "mono");
-	if (!isnan(t->lufs))
-		str_printf(&line, "  %.1f LUFS", t->lufs);
+	str_printf(&line, "%s  seed %llu  job %lld", j->model, (unsigned long long)j->seed,
+		(long long)j->id);
+	paint(y + 1, 1, width - 2, ROLE_TEXT, j->prompt);
 	paint(y + 2, 1, width - 2, ROLE_DIM, str_get(&line));
-	str_clear(&line);
-	str_printf(&line, "%s%s%s", t->missing ? "the file is missing: " : "", t->file,
-		*t->tags ? "  #" : "");
-	str_add(&line, t->tags);
-	paint(y + 3, 1, width - 2, t->missing ? ROLE_ERROR : ROLE_DIM, str_get(&line));
+	paint(y + 3, 1, width - 2, ROLE_ERROR, j->error ? j->error : "");
+	paint(y + 4, 1, width - 2, ROLE_DIM,
+		"R queues it again  Enter shows the log  C on the queue hides it");
 	str_done(&line);
 }
 
-static void draw_empty(const struct ws *ws, int y, int width)
+static void engine_line(const struct take *t, struct str *out)
+{
+	str_printf(out, "%s  seed %llu  %.2f s  %d Hz %s", t->model, (unsigned long long)t->seed,
+		t->seconds, t->rate, t->channels == 2 ? "stereo" : "mono");
+	if (!isnan(t->guidance))
+		str_printf(out, "  cfg %g", t->guidance);
+	if (!isnan(t->lufs))
+		str_printf(out, "  %.1f LUFS", t->lufs);
+	if (!isnan(t->peak))
+		str_printf(out, "  peak %.1f", t->peak);
+	if (!isnan(t->score))
+		str_printf(out, "  score %.2f", t->score);
+	if (t->parent)
+		str_printf(out, "  goes on from take %lld", (long long)t->parent);
+}
+
+static void file_line(const struct take *t, struct str *out)
+{
+	str_printf(out, "%s%s%s%s%s%s", t->missing ? "the file is missing: " : "", t->file,
+		*t->tags ? "  #" : "", t->tags, *t->verdict ? "  " : "", t->verdict);
+}
+
+static void draw_wave(struct ws *ws, const struct take *t, int y, int width)
+{
+	const struct wave *w =
+		t->missing || strcmp(nl_langinfo(CODESET), "UTF-8") ? NULL : wave_of(ws, t);
+	struct str text = {0};
+
+	if (w)
+		wave_text(w, width - 2, &text);
+	paint(y, 1, width - 2, ROLE_PROGRESS, str_get(&text));
+	str_done(&text);
+}
+
+/* The prompt has what the others leave. */
+static void draw_prompt(const struct take *t, int y, int n_lines, int width)
+{
+	struct str broken = {0};
+	char *line, *rest;
+
+	text_wrap(&broken, t->prompt, width > 0 ? (size_t)width : 1);
+	rest = broken.s;
+	for (int i = 0; i < n_lines && (line = strsep(&rest, "\n")); i++) {
+		if (i == n_lines - 1 && rest) /* too long, which is seen */
+			rest[-1] = ' ';
+		paint(y + i, 1, width, ROLE_TEXT, line);
+	}
+	str_done(&broken);
+}
+
+static void draw_details(struct ws *ws, const struct library_view *v, int y, int height, int width)
+{
+	const struct library_row *row = library_row_at(v, v->list.cursor);
+	const struct take *t = row && row->take.id ? &row->take : NULL;
+	struct str engine = {0}, file = {0};
+	int under = 3;
+
+	for (int i = 1; i < height; i++)
+		paint(y + i, 0, width, ROLE_TEXT, "");
+	if (!t) {
+		paint_rule(y, width);
+		if (row && row->job.id)
+			draw_failed(&row->job, y, width);
+		return;
+	}
+	draw_rule(v, t, y, width);
+	engine_line(t, &engine);
+	file_line(t, &file);
+	/* From below: waveform, note or file, engine; then what is left. */
+	draw_wave(ws, t, y + height - 1, width);
+	if (height > DETAIL_LINES && *t->note)
+		paint(y + height - 1 - under++, 1, width - 2, ROLE_TEXT, t->note);
+	if (height > DETAIL_LINES && t->negative)
+		paint(y + height - 1 - under++, 1, width - 2, ROLE_DIM, t->negative);
+	paint(y + height - 3, 1, width - 2, ROLE_DIM, str_get(&engine));
+	if (height <= DETAIL_LINES && *t->note && !t->missing)
+		paint(y + height - 2, 1, width - 2, ROLE_TEXT, t->note);
+	else
+		paint(y + height - 2, 1, width - 2, t->missing ? ROLE_ERROR : ROLE_DIM,
+			str_get(&file));
+	draw_prompt(t, y + 1, height - 1 - under, width - 2);
+	str_done(&file);
+	str_done(&engine);
+}
+
+static void draw_empty(const struct library_view *v, int y, int width)
 {
 	const char *text =
-		ws->takes.filter.text.n
-			? "Nothing matches. Esc clears the filter."
-			: "No takes yet. Press i, type what you want to hear, and Enter.";
+		!v->has_found      ? ""
+		: v->filter.text.n ? "Nothing matches. Esc clears the filter."
+		: v->is_trash      ? "The trash is empty. 1 goes back to the library."
+			      : "No takes yet. Press i, type what you want to hear, and Enter.";
 
 	paint(y, 2, width - 2, ROLE_DIM, text);
 }
 
-static void draw(struct ws *ws, int height, int width)
+static void draw_list(struct ws *ws, const struct library_view *v, int height, int width)
 {
-	const struct library_view *v = &ws->takes;
-	bool has_details = height >= DETAIL_FROM;
-
-	draw_title(ws, 0, width);
-	if (height > 1)
-		draw_row(NULL, 1, width, ROLE_DIM);
+	draw_title(v, 0, width);
+	if (height > 1) {
+		paint(1, 0, width, ROLE_DIM, "");
+		paint(1, 3, draw_columns(NULL, false, 1, width, ROLE_DIM) - 4, ROLE_DIM, "Title");
+	}
 	for (int i = 0; i < v->list.height; i++) {
-		int64_t row = list_at(&v->list, i), at = row - v->first;
+		int64_t row = list_at(&v->list, i);
 
 		paint(2 + i, 0, width, ROLE_TEXT, "");
-		if (row >= 0 && at >= 0 && at < (int64_t)v->n)
-			draw_row(&v->takes[at], 2 + i, width,
-				row == v->list.cursor  ? ROLE_ROW_SELECTED
-				: v->takes[at].missing ? ROLE_ROW_FAILED
-						       : ROLE_TEXT);
+		if (row >= 0)
+			draw_row(ws, v, row, 2 + i, width);
 	}
 	if (!v->list.n && v->list.height > 1)
-		draw_empty(ws, 3, width);
-	if (has_details)
-		draw_details(view_library_selected(ws), height - DETAIL_LINES, width);
+		draw_empty(v, 3, width);
+	if (detail_lines(height))
+		draw_details(ws, v, height - detail_lines(height), detail_lines(height), width);
 }
 
-static struct list *list_of(struct ws *ws)
+/* ---- the two of them ---------------------------------------------------- */
+
+static int load_library(struct ws *ws, int height, struct err *e)
+{
+	return library_load(ws, &ws->takes, list_lines(height), e);
+}
+
+static void draw_library(struct ws *ws, int height, int width)
+{
+	draw_list(ws, &ws->takes, height, width);
+}
+
+static struct list *list_of_library(struct ws *ws)
 {
 	return &ws->takes.list;
 }
 
+static int load_trash(struct ws *ws, int height, struct err *e)
+{
+	return library_load(ws, &ws->trash, list_lines(height), e);
+}
+
+static void draw_trash(struct ws *ws, int height, int width)
+{
+	draw_list(ws, &ws->trash, height, width);
+}
+
+static struct list *list_of_trash(struct ws *ws)
+{
+	return &ws->trash.list;
+}
+
+static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
+{
+	return library_targets(library_shown(ws), a, ret);
+}
+
 const struct view view_library = {.name = "library",
 	.tab = "1 Library",
-	.hints = "i new  Space play  / filter  r again  f favourite  D trash  u undo  ? keys",
-	.load = load,
-	.draw = draw,
-	.list = list_of,
+	.hints = "Enter open  Space play  / filter  v m mark  i new  D trash  u undo  ? keys",
+	.load = load_library,
+	.draw = draw_library,
+	.list = list_of_library,
+	.targets = targets,
 	.heads = 2,
 	.has_column = true};
+
+const struct view view_trash = {.name = "trash",
+	.tab = "",
+	.hints = "Enter restore  ! delete for good  Space play  v m mark  u undo  q back  ? keys",
+	.load = load_trash,
+	.draw = draw_trash,
+	.list = list_of_trash,
+	.targets = targets,
+	.heads = 2};

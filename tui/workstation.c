@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -36,10 +37,11 @@
 #include "tui/ws.h"
 
 enum {
-	OWN_FDS = 5, /* of poll(), before those of the socket */
+	OWN_FDS = 6, /* of poll(), before those of the socket */
 	PLAYING_MS = 125,
 	LOOK_MS = 50,
-	MENU_MS = 400,   /* how long a chord is waited for before its menu is shown */
+	MENU_MS = 400, /* how long a chord is waited for before its menu is shown */
+	MMAP_BYTES = 256 << 10,
 	RETRY_MS = 1000, /* how often somebody is looked for who does the work */
 };
 
@@ -48,7 +50,10 @@ static const double LOOK_S = 1; /* a commit takes no longer to reach the disk */
 /* ---- what the parts call ------------------------------------------------ */
 
 const struct view *const views[N_SCREENS] = {[SCREEN_LIBRARY] = &view_library,
+	[SCREEN_TRASH] = &view_trash,
 	[SCREEN_QUEUE] = &view_queue,
+	[SCREEN_LOG] = &view_log,
+	[SCREEN_LINEAGE] = &view_lineage,
 	[SCREEN_SETUP] = &view_setup,
 	[SCREEN_HELP] = &view_help};
 
@@ -96,7 +101,7 @@ void ws_show(struct ws *ws, enum ws_screen screen)
 		line_edit_set(&ws->help.filter, "");
 	}
 	ws->screen = ws->base = screen;
-	ws->takes.is_stale = true;
+	ws->takes.is_stale = ws->trash.is_stale = true;
 	ws->dirty = DIRTY_ALL;
 }
 
@@ -125,14 +130,14 @@ void ws_interrupt(struct ws *ws)
 
 void ws_changed(struct ws *ws)
 {
-	ws->is_stale = ws->takes.is_stale = ws->queue.is_stale = true;
+	ws->is_stale = ws->takes.is_changed = ws->trash.is_changed = ws->queue.is_stale = true;
 	ws->employ_at = 0;
 	ws->dirty |= DIRTY_BODY | DIRTY_TABS;
 }
 
 void ws_moved(struct ws *ws)
 {
-	ws->takes.is_stale = true;
+	ws->takes.is_stale = ws->trash.is_stale = true;
 	ws->dirty |= DIRTY_BODY;
 }
 
@@ -161,7 +166,7 @@ static void employ(struct ws *ws)
 		rc = workers_recover(ws->db, clock_unix_ms(), &n, &e);
 	if (!rc && !alive)
 		rc = worker_process_start(&ws->worker, now, &e);
-	if (rc)
+	if (rc && rc != ERR_BUSY)
 		ws_fail(ws, &e);
 }
 
@@ -202,7 +207,7 @@ static void take_event(struct ws *ws, uint32_t key)
 	struct mouse m;
 
 	if (key == TERMINAL_RESIZED) {
-		ws->takes.is_stale = true;
+		ws_moved(ws);
 		ws->dirty = DIRTY_ALL;
 		terminal_wipe();
 	} else if (key == TERMINAL_MOUSE) {
@@ -257,7 +262,7 @@ static int patience(const struct ws *ws, bool is_playing)
 		return LOOK_MS;
 	if (menu)
 		return menu;
-	return is_playing ? PLAYING_MS : lacks_worker(ws) ? RETRY_MS : -1;
+	return is_playing ? PLAYING_MS : lacks_worker(ws) || queue_view_moves(ws) ? RETRY_MS : -1;
 }
 
 static void open_menu(struct ws *ws)
@@ -305,7 +310,8 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 	listen_fds(ws->listen, sound);
 	struct pollfd fds[OWN_FDS + CONTROL_FDS] = {{.fd = STDIN_FILENO, .events = POLLIN},
 		{.fd = w->watch, .events = POLLIN}, {.fd = w->signals, .events = POLLIN},
-		{.fd = sound[0], .events = POLLIN}, {.fd = sound[1], .events = POLLIN}};
+		{.fd = sound[0], .events = POLLIN}, {.fd = sound[1], .events = POLLIN},
+		{.fd = ws->ready_fd, .events = POLLIN}};
 
 	control_fds(ws->control, fds + OWN_FDS);
 	if (poll(fds, OWN_FDS + CONTROL_FDS, patience(ws, v.is_playing)) < 0)
@@ -322,6 +328,12 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 		drain(w->signals);
 	if (v.is_playing || v.is_loading || fds[3].revents || fds[4].revents)
 		go_on_listening(ws);
+	if (fds[5].revents) {
+		drain(ws->ready_fd);
+		changes_work(ws);
+	}
+	if (queue_view_moves(ws))
+		ws->dirty |= DIRTY_BODY;
 	if (clock_now() < ws->look_until)
 		look(ws);
 	open_menu(ws);
@@ -419,6 +431,9 @@ static int open_all(struct ws *ws, struct err *e)
 		.program = arena_printf(&ws->arena, "%s/woodshed-engine", folder ? folder : "."),
 		.library = ws->library,
 		.log_fd = open_log(ws->library, &ws->arena)};
+	rc = changes_open(ws, e);
+	if (rc)
+		return rc;
 	ws_changed(ws);
 	ws->dirty = DIRTY_ALL;
 	open_places(ws);
@@ -429,13 +444,17 @@ static int open_all(struct ws *ws, struct err *e)
 static void close_all(struct ws *ws)
 {
 	listen_close(ws->listen);
+	changes_close(ws);
 	if (ws->worker.log_fd > 0)
 		close(ws->worker.log_fd);
 	str_done(&ws->title);
 	db_close(ws->db);
-	arena_done(&ws->takes.page);
-	arena_done(&ws->queue.page);
-	line_edit_done(&ws->takes.filter);
+	library_view_done(&ws->takes);
+	library_view_done(&ws->trash);
+	takes_prompts_done(&ws->prompts);
+	queue_view_done(&ws->queue);
+	arena_done(&ws->log.arena);
+	arena_done(&ws->lineage.arena);
 	line_edit_done(&ws->help.filter);
 	line_edit_done(&ws->line);
 	input_close(ws);
@@ -497,6 +516,9 @@ int workstation_run(const struct globals *g, const struct environment *env)
 	struct err e = {0};
 	int rc;
 
+	/* Lists and sounds come and go on several threads: what is freed goes back. */
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
 	setlocale(LC_CTYPE, ""); /* what is a character; numbers stay as they are */
 	rc = open_all(&ws, &e);
 

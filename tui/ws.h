@@ -29,8 +29,12 @@
 #include "tui/settings.h"
 #include "tui/theme.h"
 #include "tui/view.h"
+#include "tui/view_library.h"
+#include "tui/view_queue.h"
+#include "tui/wave.h"
 #include "tui/worker_process.h"
 
+struct background;
 struct colors;
 struct control;
 struct db;
@@ -39,7 +43,16 @@ struct listen;
 struct globals;
 struct mouse;
 
-enum ws_screen { SCREEN_LIBRARY, SCREEN_QUEUE, SCREEN_SETUP, SCREEN_HELP, N_SCREENS };
+enum ws_screen {
+	SCREEN_LIBRARY,
+	SCREEN_TRASH,
+	SCREEN_QUEUE,
+	SCREEN_LOG,
+	SCREEN_LINEAGE,
+	SCREEN_SETUP,
+	SCREEN_HELP,
+	N_SCREENS
+};
 
 /* What is to be drawn again. */
 enum {
@@ -55,23 +68,14 @@ enum { WS_DEPTH_MAX = 8 };
 /* A line that is typed at the foot of the screen. */
 enum input_kind { INPUT_NONE, INPUT_COMMAND, INPUT_FILTER, INPUT_PROMPT, INPUT_ASK };
 
-struct library_view {
+/* Prompts that came from one another. */
+struct lineage_view {
 	struct list list;
-	struct line_edit filter;
-	enum takes_order order;
-	struct arena page; /* of takes */
-	struct take *takes;
+	int64_t prompt;
+	struct arena arena;
+	struct lineage_row *rows;
 	size_t n;
-	int64_t first; /* the list's row that takes[0] is */
-	bool is_stale; /* the page does not show what the database holds */
-};
-
-struct queue_view {
-	struct list list;
-	struct arena page;
-	struct job *jobs; /* those that have not ended, then the newest that have */
-	size_t n;
-	bool is_stale;
+	bool is_stale, is_new; /* new: the cursor goes to the prompt */
 };
 
 struct help_view {
@@ -84,8 +88,17 @@ struct ws {
 	const struct globals *globals;
 	const struct environment *env;
 	const char *library, *model; /* folder; the default model's name, NULL: none */
-	struct db *db;
+	struct db *db;               /* for what is shown; who writes gives it to the writer */
 	struct arena arena;
+	struct background *reader, *writer, *chores, *looks; /* lists; changes; exports; waves */
+	int ready_fd;                                        /* that counts what these have ended */
+	bool is_writer_late;                                 /* ws_settle() waited for it in vain */
+	struct exports {
+		size_t n, n_done, n_failed; /* takes of the exports that are not all done */
+		uint64_t bytes;
+		bool no_commercial;
+		char why[256]; /* the first failed */
+	} exports;
 
 	enum ws_screen screen; /* that keys go to */
 	enum ws_screen base;   /* at the left, where there are two columns; else as `screen` */
@@ -109,8 +122,13 @@ struct ws {
 		int y, x;
 	} click; /* the last */
 
-	struct library_view takes;
+	struct library_view takes, trash;
+	struct takes_prompts prompts; /* the reader's, while it runs */
 	struct queue_view queue;
+	struct log_view log;
+	enum ws_screen log_of; /* the screen it was asked for on */
+	struct lineage_view lineage;
+	struct waves waves;
 	struct help_view help;
 	struct list setup; /* of settings */
 
@@ -160,6 +178,26 @@ void ws_changed(struct ws *ws);
 /* The cursor, or what the library's list is of, changed. */
 void ws_moved(struct ws *ws);
 
+/* The takes that an action is for, as the screen has it (struct view.targets): on the
+ * library those that are marked, else those under the cursor.  Their number, *ret in
+ * the arena; 0: none. */
+size_t ws_targets(struct ws *ws, struct arena *a, const int64_t **ret);
+
+/* ---- changes.c ---------------------------------------------------------- */
+
+int changes_open(struct ws *ws, struct err *e);
+void changes_close(struct ws *ws); /* waits for what is being written */
+void changes_work(struct ws *ws);  /* goes on with what a thread has done */
+
+/* Waits, a moment at most, until lists and changes that were asked for are there: what
+ * a key does is done to what its user sees. */
+void ws_settle(struct ws *ws);
+
+/* takes_edit() on the writer; `label`, and how to take it back, is said when it is
+ * done. */
+void ws_edit(struct ws *ws, const int64_t *ids, size_t n, const char *field, const char *value,
+	const char *label);
+
 /* ---- commands.c --------------------------------------------------------- */
 
 void commands_key(struct ws *ws, uint32_t key);
@@ -201,9 +239,14 @@ void menu_draw(struct ws *ws);
 
 /* ---- views -------------------------------------------------------------- */
 
-extern const struct view view_library, view_queue, view_setup, view_help;
+extern const struct view view_library, view_trash, view_queue, view_log, view_lineage, view_setup,
+	view_help;
 
-const struct take *view_library_selected(const struct ws *ws); /* or NULL */
-const struct job *view_queue_selected(const struct ws *ws);    /* or NULL */
+/* The take under the cursor of the list that is shown, of a prompt the first; or NULL. */
+const struct take *view_library_selected(const struct ws *ws);
+/* The take `by` places after (before) another in the library's list; 0: none. */
+int64_t view_library_neighbour(const struct ws *ws, int64_t take, int by);
+const struct job *view_queue_selected(const struct ws *ws); /* or NULL */
+int queue_load(struct ws *ws, struct err *e);
 
 #endif

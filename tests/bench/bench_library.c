@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "library/base/arena.h"
@@ -146,6 +147,38 @@ static void type(struct db *db, const char *text, double *worst)
 	*worst = most > *worst ? most : *worst;
 }
 
+/* All that is found, as numbers: what the workstation asks for after each key. */
+static void find(
+	struct db *db, const char *filter, enum takes_order order, const struct takes_prompts *all)
+{
+	const struct takes_query q = {.filter = filter, .order = order, .now_ms = NOW};
+	const clock_t began = clock();
+	struct takes_found found;
+
+	must(takes_find(db, &q, all, &found, &e));
+	printf("all of \"%s\", order %d: %.1f ms of a processor, %zu takes\n", filter, (int)order,
+		(double)(clock() - began) * 1e3 / CLOCKS_PER_SEC, found.n);
+	takes_found_done(&found);
+}
+
+static void find_all(struct db *db)
+{
+	static const char *const filters[] = {
+		"", "s", "-drums", "piano", "dur>25", "fav", "#keep dark"};
+	struct takes_prompts all = {0};
+	const clock_t began = clock();
+
+	must(takes_prompts_update(db, &all, &e));
+	printf("prompts of all: %.1f ms of a processor\n",
+		(double)(clock() - began) * 1e3 / CLOCKS_PER_SEC);
+	for (size_t i = 0; i < sizeof(filters) / sizeof(*filters); i++)
+		find(db, filters[i], TAKES_NEWEST, &all);
+	for (int order = TAKES_OLDEST; order <= TAKES_LOUDEST; order++)
+		find(db, "", (enum takes_order)order, &all);
+	find(db, "s", TAKES_LOUDEST, &all);
+	takes_prompts_done(&all);
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const typed[] = {"piano", "lofi rain night", "-drums", "fav",
@@ -178,6 +211,7 @@ int main(int argc, char **argv)
 	for (int order = TAKES_OLDEST; order <= TAKES_LOUDEST; order++)
 		printf("order %d: %.1f ms\n", order,
 			page(db, NULL, (enum takes_order)order, &count));
+	find_all(db);
 	db_close(db);
 	if (!stat(path, &st))
 		printf("database: %.1f MB\n", (double)st.st_size / 1e6);

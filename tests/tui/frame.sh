@@ -87,7 +87,7 @@ printf 'map any <F9> screen help\n\377\n' >"$scratch/more"
 start 80 24 xterm-256color
 check 'a wrong line is told by file and number' sees 'woodshedrc:5 (the first of 3 wrong lines): a line begins with'
 keys X
-check 'a mapped key' sees 'Queue (paused)'
+check 'a mapped key' sees '[paused]'
 keys 1
 sees '60 takes' && keys '?'
 sees 'Keys and commands' && typed 'screen'
@@ -172,7 +172,7 @@ keys Tab
 check 'completion of a command' sees ':sort'
 typed 'rating'
 keys Enter
-check 'and the command is done' sees 'sorted by rating'
+check 'and the command is done' sees 'takes  rating'
 keys :
 typed 'set mo'
 keys Tab
@@ -198,7 +198,7 @@ keys C-c
 # ---- clicks ----------------------------------------------------------------------
 
 click 0 16 1
-check 'a tab' sees 'Queue (paused)'
+check 'a tab' sees '[paused]'
 click 0 3 1
 is_back && click 0 10 8
 remote screendump "$scratch/dump"
@@ -236,7 +236,7 @@ check 'q asks while jobs are left' sees 'without this; leave? (y or n)'
 keys n
 check 'no' is_back
 t resize-window -t t -x 160 -y 48
-check 'two columns' sees 'takes x'
+check 'two columns' sees 'newest x'
 keys Tab
 answers status
 check 'Tab moves the focus' grep -q '"screen": "queue"' "$scratch/out"

@@ -40,8 +40,8 @@ check 'with its prompt and model' sees 'slow piano'
 check 'and what it is' sees '32000 Hz mono'
 check 'and in the library' test "$("$woodshed" takes --json | wc -l)" = 1
 keys f
-check 'a favourite' sees ' *  slow'
-check 'said so' sees 'favourite · u takes it back'
+check 'a favourite' sees '  *'
+check 'said so' sees 'favourite: 1 take · u takes it back'
 keys u
 check 'taken back' sees 'taken back: favourite'
 keys D
@@ -63,7 +63,7 @@ check 'two takes' sees ' 2 takes'
 
 keys /
 typed piano
-check 'narrows while one types' sees ' 1 take'
+check 'narrows while one types' sees ' 1 of 2 '
 keys Escape
 check 'as it was, after Esc' sees ' 2 takes'
 keys /

@@ -493,11 +493,77 @@ static void many_workers(void **state)
 	OK(db_verify(db, &e));
 }
 
+/* ids of what a screen shows, in its order. */
+static const char *recent(int64_t since, size_t max)
+{
+	static char out[256];
+	struct job *jobs;
+	size_t n;
+
+	OK(jobs_list_recent(db, since, max, &arena, &jobs, &n, &e));
+	out[0] = 0;
+	for (size_t i = 0; i < n; i++)
+		snprintf(out + strlen(out), sizeof(out) - strlen(out), "%s%lld%c", i ? " " : "",
+			(long long)jobs[i].id, *jobs[i].state);
+	return out;
+}
+
+static void what_is_shown(void **state)
+{
+	struct worker_row *rows;
+	int64_t before = now, since;
+	uint64_t seen, stamp;
+	struct worker *w;
+	struct job *jobs;
+	bool at_work;
+	size_t n;
+
+	assert_string_equal(recent(0, 9), "");
+	for (int i = 0; i < 5; i++)
+		add("p", "m", (uint64_t)i);
+	OK(jobs_move(db, 5, JOB_FIRST, &e));
+	OK(jobs_failed_stamp(db, &seen, &e));
+	w = worker();
+	OK(worker_tell(w, "m", "cpu", 7, now, &e));
+	OK(workers_list(db, &arena, &rows, &n, &e));
+	assert_int_equal(n, 1);
+	assert_int_equal(rows[0].pid, getpid());
+	assert_string_equal(rows[0].device, "cpu");
+	assert_int_equal(rows[0].bytes, 7);
+	assert_int_equal(claim(w, NULL), 5);
+	assert_int_equal(claim(w, NULL), 1);
+	now += 1000;
+	OK(jobs_failed(w, 5, "no", now, &e));
+	now += 1000;
+	OK(jobs_cancel(db, 3, now, &at_work, &e));
+	assert_string_equal(recent(0, 9), "1c 2q 4q 3c 5f");
+	assert_string_equal(recent(before + 1000, 9), "1c 2q 4q 3c");
+	assert_string_equal(recent(0, 1), "1c 2q 3c");
+	OK(jobs_list_failed(db, 0, 9, &arena, &jobs, &n, &e));
+	assert_int_equal(n, 1);
+	assert_string_equal(jobs[0].error, "no");
+	OK(jobs_failed_stamp(db, &stamp, &e));
+	assert_true(stamp != seen);
+	OK(queue_hidden(db, &since, &e));
+	assert_int_equal(since, 0);
+	OK(queue_hide_ended(db, now, &e));
+	OK(queue_hidden(db, &since, &e));
+	assert_int_equal(since, now);
+	OK(jobs_failed_stamp(db, &seen, &e));
+	assert_true(stamp != seen);
+	OK(queue_hide_ended(db, 0, &e));
+	OK(queue_hidden(db, &since, &e));
+	assert_int_equal(since, 0);
+	worker_close(w);
+	now = before;
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_library, close_library)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(what_is_shown),
 		TEST(from_queued_to_done),
 		TEST(cancelling),
 		TEST(the_order),

@@ -108,6 +108,104 @@ static void five(void)
 	add("rainy caf\xc3\xa9", "musicgen-small", 1, 60, NOW, "takes/5.wav");
 }
 
+/* takes_find() gives what takes_list() gives, and the prompts; all of it in every
+ * order, both ways. */
+static void finds_the_same(const char *filter, struct takes_prompts *all)
+{
+	OK(takes_prompts_update(db, all, &e));
+	for (int i = 0; i < 2 * (TAKES_LOUDEST + 1); i++) {
+		const struct takes_query q = {.filter = filter,
+			.order = (enum takes_order)(i / 2),
+			.reversed = i % 2,
+			.now_ms = NOW};
+		struct takes_found found;
+		struct take *takes;
+		size_t n;
+
+		OK(takes_list(db, &q, &arena, &takes, &n, &e));
+		OK(takes_find(db, &q, all, &found, &e));
+		assert_int_equal(found.n, n);
+		for (size_t k = 0; k < n; k++) {
+			assert_int_equal(found.ids[k], takes[k].id);
+			assert_int_equal(found.prompts[k], takes[k].prompt_id);
+		}
+		takes_found_done(&found);
+	}
+}
+
+static uint64_t stamp(void)
+{
+	uint64_t s;
+
+	OK(takes_stamp(db, &s, &e));
+	return s;
+}
+
+static void lists_by_number(void **state)
+{
+	struct takes_prompts all = {0};
+	int64_t id, kept, trashed;
+	uint64_t seen, bytes;
+	struct arena a = {0};
+	const char *label;
+
+	finds_the_same("", &all);
+	five();
+	add("rainy caf\xc3\xa9", "starter", 2, 3, NOW, "takes/6.wav");
+	finds_the_same("", &all);
+	finds_the_same("rain", &all);
+	finds_the_same("dur>20 -drone", &all);
+	OK(takes_number(db, 6, &id, &e));
+	assert_int_equal(id, 2);
+	OK(takes_number(db, 5, &id, &e));
+	assert_int_equal(id, 1);
+	OK(takes_last_before(db, NOW - 1, &id, &e));
+	assert_int_equal(id, 4);
+	OK(takes_last_before(db, NOW - 90 * DAY, &id, &e));
+	assert_int_equal(id, 0);
+
+	/* Each change gives another stamp, nothing gives the same. */
+	seen = stamp();
+	assert_true(stamp() == seen);
+	edit(3, "trashed", "5");
+	assert_true(stamp() != seen);
+	finds_the_same("", &all);
+	finds_the_same("trash", &all);
+	OK(takes_totals(db, &kept, &trashed, &e));
+	assert_true(kept == 5 && trashed == 1);
+	seen = stamp();
+	edit(2, "rating", "3");
+	assert_true(stamp() != seen);
+	seen = stamp();
+	OK(takes_undo(db, &a, &label, &e));
+	assert_true(stamp() != seen);
+	arena_done(&a);
+	seen = stamp();
+	id = 3;
+	OK(takes_purge(db, &id, 1, &bytes, &e));
+	assert_true(stamp() != seen);
+	finds_the_same("", &all);
+	assert_int_equal(all.n, 5);
+	takes_prompts_done(&all);
+}
+
+static void favourites_of_prompts(void **state)
+{
+	struct take t;
+	bool is;
+
+	five();
+	OK(takes_get(db, 2, &arena, &t, &e));
+	OK(prompts_has_favourite(db, t.prompt_id, &is, &e));
+	assert_false(is);
+	edit(2, "favourite", "1");
+	OK(prompts_has_favourite(db, t.prompt_id, &is, &e));
+	assert_true(is);
+	edit(2, "trashed", "5");
+	OK(prompts_has_favourite(db, t.prompt_id, &is, &e));
+	assert_false(is);
+}
+
 static void filters(void **state)
 {
 	five();
@@ -405,6 +503,8 @@ static void purging(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(lists_by_number),
+		TEST(favourites_of_prompts),
 		TEST(filters),
 		TEST(marks),
 		TEST(wrong_filters),

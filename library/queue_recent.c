@@ -1,0 +1,152 @@
+/* Jobs and workers as a screen shows them: those that matter now, however many there
+ * have been. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "library/base/arena.h"
+#include "library/base/err.h"
+#include "library/base/str.h"
+#include "library/base/vec.h"
+#include "library/db.h"
+#include "library/queue.h"
+
+/* No index holds jobs by how they ended.  Their numbers rise with time, so those that
+ * ended lately are among the last. */
+#define LAST "id > (SELECT coalesce(max(id), 0) FROM jobs) - 2000"
+
+struct numbers {
+	int64_t *at;
+	size_t n, cap;
+};
+
+/* Their first columns; an error may be found at the end only. */
+static int add_numbers(struct query q, struct numbers *ids, struct err *e)
+{
+	while (query_next(&q))
+		*VEC_PUSH(ids) = query_int(&q, 0);
+	return query_done(&q, e);
+}
+
+static int read_jobs(struct db *db, struct numbers *ids, struct arena *a, struct job **ret,
+	size_t *ret_n, struct err *e)
+{
+	int rc = 0;
+
+	*ret = ARENA_ARRAY(a, struct job, ids->n + 1);
+	*ret_n = 0;
+	for (size_t i = 0; i < ids->n && !rc; i++) {
+		rc = jobs_get(db, ids->at[i], a, &(*ret)[i], e);
+		*ret_n += !rc;
+	}
+	VEC_DONE(ids);
+	return rc;
+}
+
+int jobs_list_recent(struct db *db, int64_t since_ms, size_t max, struct arena *a, struct job **ret,
+	size_t *ret_n, struct err *e)
+{
+	struct numbers ids = {0};
+	int rc = add_numbers(db_query(db,
+				     "SELECT id FROM jobs WHERE state IN ('claimed', 'rendering')"
+				     " ORDER BY id LIMIT ?1",
+				     "i", (int64_t)max),
+		&ids, e);
+
+	*ret_n = 0;
+	if (!rc)
+		rc = add_numbers(db_query(db,
+					 "SELECT id FROM jobs WHERE state = 'queued'"
+					 " ORDER BY priority DESC, place, id LIMIT ?1",
+					 "i", (int64_t)max),
+			&ids, e);
+	if (!rc)
+		rc = add_numbers(db_query(db,
+					 "SELECT id FROM jobs WHERE " LAST " AND ended > ?1"
+					 " ORDER BY ended DESC, id DESC LIMIT ?2",
+					 "ii", since_ms, (int64_t)max),
+			&ids, e);
+	return rc ? rc : read_jobs(db, &ids, a, ret, ret_n, e);
+}
+
+int jobs_list_failed(struct db *db, int64_t since_ms, size_t max, struct arena *a, struct job **ret,
+	size_t *ret_n, struct err *e)
+{
+	struct numbers ids = {0};
+	int rc = add_numbers(db_query(db,
+				     "SELECT id FROM jobs WHERE " LAST " AND state = 'failed'"
+				     " AND ended > ?1 ORDER BY ended DESC, id DESC LIMIT ?2",
+				     "ii", since_ms, (int64_t)max),
+		&ids, e);
+
+	*ret_n = 0;
+	return rc ? rc : read_jobs(db, &ids, a, ret, ret_n, e);
+}
+
+int jobs_failed_stamp(struct db *db, uint64_t *ret, struct err *e)
+{
+	struct query q = db_query(db,
+		"SELECT count(*), max(ended), (SELECT value FROM settings WHERE name = ?1)"
+		" FROM jobs WHERE " LAST " AND state = 'failed'",
+		"t", "queue.hidden");
+
+	*ret = 0;
+	if (query_next(&q))
+		*ret = (uint64_t)query_int(&q, 0) * 0x9e3779b97f4a7c15u +
+		       (uint64_t)query_int(&q, 1) * 31 + (uint64_t)query_int(&q, 2);
+	return query_done(&q, e);
+}
+
+int queue_hide_ended(struct db *db, int64_t before_ms, struct err *e)
+{
+	struct str text = {0};
+	int rc;
+
+	str_printf(&text, "%lld", (long long)before_ms);
+	rc = db_set_setting(db, "queue.hidden", before_ms ? text.s : NULL, e);
+	str_done(&text);
+	return rc;
+}
+
+int queue_hidden(struct db *db, int64_t *ret, struct err *e)
+{
+	struct arena a = {0};
+	const char *value;
+	int rc = db_setting(db, "queue.hidden", &a, &value, e);
+
+	*ret = 0;
+	if (!rc && value && !parse_i64(value, ret))
+		*ret = 0;
+	arena_done(&a);
+	return rc;
+}
+
+int workers_list(
+	struct db *db, struct arena *a, struct worker_row **ret, size_t *ret_n, struct err *e)
+{
+	struct {
+		struct worker_row *at;
+		size_t n, cap;
+	} rows = {0};
+	struct query q = db_query(db,
+		"SELECT id, pid, model, device, bytes, heartbeat, started FROM workers ORDER BY id",
+		"");
+	int rc;
+
+	while (query_next(&q))
+		*VEC_PUSH(&rows) = (struct worker_row){
+			.id = query_int(&q, 0),
+			.pid = query_int(&q, 1),
+			.model = query_dup(&q, 2, a),
+			.device = query_dup(&q, 3, a),
+			.bytes = (uint64_t)query_int(&q, 4),
+			.heartbeat = query_int(&q, 5),
+			.started = query_int(&q, 6),
+		};
+	rc = query_done(&q, e);
+	*ret = ARENA_ARRAY(a, struct worker_row, rows.n + 1);
+	if (rows.n)
+		memcpy(*ret, rows.at, rows.n * sizeof(**ret));
+	*ret_n = rc ? 0 : rows.n;
+	VEC_DONE(&rows);
+	return rc;
+}

@@ -1,0 +1,233 @@
+#!/bin/sh
+# The library's screen: prompts and takes, marks, notes, the trash, lineage, exports.
+#	library.sh WOODSHED FIXTURES
+# shellcheck disable=SC2317,SC2086 # functions are called by check
+# shellcheck source=tests/faults/common.sh
+. "$(dirname "$0")/../faults/common.sh"
+command -v tmux >/dev/null 2>&1 || skip_all 'there is no tmux'
+# shellcheck source=tests/tui/tmux.sh
+. "$(dirname "$0")/tmux.sh"
+
+export XDG_CONFIG_HOME="$scratch/config" XDG_MUSIC_DIR="$scratch/music"
+export NCURSES_GPM_TERMS=none
+status=0
+: >"$scratch/err"
+
+finish()
+{
+	end_tmux
+	rm -rf "$scratch"
+	exit "$1"
+}
+
+keys()
+{
+	t send-keys -t t "$@"
+}
+
+typed()
+{
+	t send-keys -t t -l -- "$1"
+}
+
+# command TEXT: on the `:` line
+command_line()
+{
+	keys :
+	typed "$1"
+	keys Enter
+}
+
+# Esc and a key at once are Alt and the key.
+escape()
+{
+	keys Escape
+	sleep 0.2
+}
+
+# lacks TEXT: it is not seen, or not any more
+lacks()
+{
+	i=0
+	while t capture-pane -p -t t >"$scratch/out" && grep -qF -- "$1" "$scratch/out"; do
+		i=$((i + 1))
+		[ $i -lt 200 ] || return 1
+		sleep 0.05
+	done
+}
+
+# takes_are FIELD VALUE N: so many takes have it, in what `takes --json` tells.
+takes_are()
+{
+	i=0
+	until [ "$("$woodshed" takes --json "${4:-}" | python3 -c '
+import json, sys
+print(sum(json.loads(line)[sys.argv[1]] == json.loads(sys.argv[2]) for line in sys.stdin))' \
+		"$1" "$2")" = "$3" ]; do
+		i=$((i + 1))
+		[ $i -lt 100 ] || return 1
+		sleep 0.05
+	done
+}
+
+mkdir -p "$WOODSHED_LIBRARY/models"
+cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/mono"
+"$woodshed" models --default mono >/dev/null
+"$woodshed" queue -m mono -s 0.2 --seed 70 --count 3 'slow piano' >/dev/null
+"$woodshed" queue -m mono -s 0.2 'a b 日本' >/dev/null
+"$woodshed" queue -m mono -s 0.2 --seed 90 --count 2 'fast drums' >/dev/null
+"$woodshed" worker --quiet >/dev/null 2>&1
+
+t new-session -d -x 80 -y 24 -s t "env TERM=tmux-256color $woodshed 2>$scratch/err" \
+	\; set -g status off \; set -sg escape-time 0 \; set -g set-clipboard on
+
+# ---- prompts and their takes --------------------------------------------------------
+
+check 'all takes' sees ' 6 takes'
+check 'a prompt with its takes folded' sees '▸ slow piano (3)'
+check 'a prompt with one take is that take' sees '   a b 日本'
+keys l
+check 'unfolded' sees '│ take 2  seed 91'
+check 'its sign' sees '▾ fast drums (2)'
+keys j j h
+check 'from a take to its prompt' sees '─ fast drums · 2 takes'
+keys h
+check 'which folds' lacks '│ take'
+keys z R
+check 'all unfolded' sees '│ take 3  seed 72'
+keys z M
+check 'all folded' lacks '│ take'
+keys z p
+check 'takes alone' lacks '▸'
+keys z p
+check 'and back' sees '▸ slow piano (3)'
+keys g g Enter
+check 'Enter unfolds' sees '▾ fast drums (2)'
+keys Enter
+check 'and folds' sees '▸ fast drums (2)'
+
+# ---- marks ------------------------------------------------------------------------
+
+keys m
+check 'a prompt is marked, all of it' sees ' 2 marked'
+keys m
+check 'and the next row' sees ' 3 marked'
+keys '*'
+check 'the other way round' sees ' 3 marked'
+keys f
+check 'all that is marked' sees 'favourite: 3 takes'
+check 'is done' takes_are favourite true 3
+keys u
+check 'and taken back at once' takes_are favourite false 6
+escape
+check 'no marks' lacks ' marked'
+keys g g v j
+check 'a range' sees ' range '
+command_line 'rate 4'
+check 'is acted on' sees '3 takes rated 4'
+check 'is rated' takes_are rating 4 3
+escape
+keys g g S-Down S-Down
+check 'a range by Shift' sees ' range '
+command_line 'tag good'
+check 'is tagged' sees 'tagged 6 takes'
+escape
+command_line 'untag good'
+check 'untagged' sees 'untagged 3 takes'
+check 'those under the cursor only' takes_are tags '"good"' 3
+escape
+
+# ---- notes ------------------------------------------------------------------------
+
+keys g g j n
+check 'a line for a note' sees ':note'
+typed 'the second chord is wrong'
+keys Enter
+check 'a note' sees ' the second chord is wrong'
+keys /
+typed 'chord'
+check 'is found' sees ' 1 of 6 '
+keys Enter
+check 'alone' lacks 'slow piano'
+escape
+check 'all again' sees ' 6 takes'
+
+# All at once: what is thrown away is what the filter leaves.
+keys / c h o r d Enter D
+check 'keys are not ahead of the list' sees 'moved 1 take to the trash'
+escape
+check 'it is the right one' lacks 'a b 日本'
+keys u
+check 'and back' sees 'a b 日本'
+
+# ---- sorting ------------------------------------------------------------------------
+
+keys S r
+check 'the best first' sees ' rating'
+keys g g
+check 'is under the cursor' sees '─ fast drums'
+keys S r
+check 'again: the worst' sees 'worst first'
+keys S n
+check 'newest first' sees ' newest'
+
+# ---- the trash --------------------------------------------------------------------
+
+keys g g D
+check 'into the trash' sees 'moved 2 takes to the trash'
+check 'gone' sees ' 4 takes'
+keys T
+check 'the trash' sees ' Trash'
+check 'has them' sees '▸ fast drums (2)'
+keys l j Enter
+check 'one comes back' sees '1 take back in the library'
+check 'one is left' sees ' 1 take '
+keys '!'
+check 'for good only when asked' sees 'delete 1 take and the files for good?'
+keys n
+check 'no is no' sees 'left as it is'
+keys '!' y
+check 'yes is yes' sees 'deleted 1 take for good'
+check 'the trash is empty' sees 'The trash is empty'
+keys q
+check 'five are left' sees ' 5 takes'
+check 'of files too' test "$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | wc -l)" = 5
+
+# ---- files ------------------------------------------------------------------------
+
+keys g g w
+check 'an export' sees 'exported '
+check 'is a file' test "$(find "$scratch/music/woodshed" -name 'fast drums*.wav' | wc -l)" = 1
+keys '*'
+command_line "export to $scratch/a b, as flac, at off"
+check 'of all that is marked, elsewhere' sees 'exported 5 takes'
+check 'five files' test "$(find "$scratch/a b" -name '*.flac' | wc -l)" = 5
+escape
+keys W
+check 'remembered' sees 'as flac, at off'
+escape
+keys g g y
+check 'the prompt' sees 'copied: fast drums'
+check 'is in the clipboard' test "$(t show-buffer)" = 'fast drums'
+keys Y
+check 'the path' sees "copied: $WOODSHED_LIBRARY/takes"
+first=$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | head -n 1)
+mv "$first" "$scratch/away.wav"
+"$woodshed" worker --quiet >/dev/null 2>&1
+command_line 'filter missing'
+check 'a file that is gone' sees 'the file is missing: '
+escape
+
+# ---- lineage ------------------------------------------------------------------------
+
+keys g g g l
+check 'what it came from' sees 'What it came from'
+check 'nothing else' sees 'nothing has been made of it'
+keys q
+check 'and back' sees ' newest'
+
+keys Q
+check 'nothing on stderr' test ! -s "$scratch/err"
+run "$woodshed" doctor
+check 'the library is sound' grep -q . "$scratch/out"
+done_testing

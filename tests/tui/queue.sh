@@ -1,0 +1,206 @@
+#!/bin/sh
+# The queue's screen: order, holds, pauses, failures; and what else goes on while the
+# database is another program's, or the worker stands still.
+#	queue.sh WOODSHED FIXTURES
+# shellcheck disable=SC2317,SC2086 # functions are called by check
+# shellcheck source=tests/faults/common.sh
+. "$(dirname "$0")/../faults/common.sh"
+command -v tmux >/dev/null 2>&1 || skip_all 'there is no tmux'
+# shellcheck source=tests/tui/tmux.sh
+. "$(dirname "$0")/tmux.sh"
+
+export XDG_CONFIG_HOME="$scratch/config"
+export NCURSES_GPM_TERMS=none
+# Sound to nowhere: plug-ins of ALSA that find no server keep what they have allocated.
+export ALSA_CONFIG_PATH="$scratch/asound"
+printf 'pcm.null { type null }\npcm.!default { type null }\n' >"$ALSA_CONFIG_PATH"
+status=0
+holder=''
+: >"$scratch/err"
+
+finish()
+{
+	end_tmux
+	[ -z "$holder" ] || kill "$holder" 2>/dev/null
+	rm -rf "$scratch"
+	exit "$1"
+}
+
+keys()
+{
+	t send-keys -t t "$@"
+}
+
+typed()
+{
+	t send-keys -t t -l -- "$1"
+}
+
+# row PATTERN: a line of the screen is like that, within ten seconds.
+row()
+{
+	i=0
+	until t capture-pane -p -t t >"$scratch/out" && grep -qE -- "$1" "$scratch/out"; do
+		i=$((i + 1))
+		[ $i -lt 200 ] || return 1
+		sleep 0.05
+	done
+}
+
+# state ID STATE
+state()
+{
+	row "^ *$1 $2 "
+}
+
+# order ID ID...: jobs stand below one another in this order.
+order()
+{
+	i=0
+	until t capture-pane -p -t t >"$scratch/out" &&
+		[ "$(grep -oE '^ +[0-9]+ (waiting|held)' "$scratch/out" | awk '{ print $1 }' | tr '\n' ' ')" = "$*" ]; do
+		i=$((i + 1))
+		[ $i -lt 100 ] || return 1
+		sleep 0.05
+	done
+}
+
+worker_pid()
+{
+	pgrep -f "woodshed-engine.*--library $WOODSHED_LIBRARY worker" | head -n 1
+}
+
+mkdir -p "$WOODSHED_LIBRARY/models"
+cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/mono"
+cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/gone"
+"$woodshed" models --default mono >/dev/null
+
+start()
+{
+	t new-session -d -x 80 -y 24 -s t \
+		"env TERM=tmux-256color $woodshed 2>>$scratch/err; echo ended \$?; sleep 60" \
+		\; set -g status off \; set -sg escape-time 0
+}
+
+# ---- order ------------------------------------------------------------------------
+
+start
+sees 'No takes yet'
+keys 3
+check 'nothing is queued' sees 'Nothing is queued'
+keys p
+check 'paused' sees '[paused]'
+for prompt in one two three four; do
+	"$woodshed" queue -m mono -s 0.2 "$prompt" >/dev/null
+done
+check 'four wait' sees ' Queue  4 to do'
+check 'in their order' order 1 2 3 4 ''
+keys g g J
+check 'one later' order 2 1 3 4 ''
+keys J J
+check 'and to the end' order 2 3 4 1 ''
+keys K
+check 'one earlier' order 2 3 1 4 ''
+keys g K
+check 'the first' order 1 2 3 4 ''
+keys g J
+check 'the last' order 2 3 4 1 ''
+keys H
+check 'held' state 1 held
+keys g g j
+keys :
+typed 'priority 5'
+keys Enter
+check 'a higher priority goes first' order 3 2 4 1 ''
+keys j j x
+check 'cancelled' state 4 cancelled
+check 'and said' sees 'cancelled · R queues it again'
+
+# ---- at work ------------------------------------------------------------------------
+
+keys p
+check 'those that wait are done' state 2 'done'
+check 'both' state 3 'done'
+check 'the held one is not' state 1 held
+keys g g H
+check 'until it is released' state 1 'done'
+keys :
+typed 'hide-ended'
+keys Enter
+check 'nothing is left to see' sees 'Nothing is queued'
+keys :
+typed 'show-ended'
+keys Enter
+check 'and again' state 1 'done'
+keys g g Enter
+check 'Enter: its take in the library' sees '3 takes'
+check 'is the one under the cursor' sees '─ one'
+
+# ---- what fails -----------------------------------------------------------------------
+
+keys 3 p
+check 'paused again' sees '[paused]'
+"$woodshed" queue -m gone -s 0.2 'a choir' >/dev/null
+rm -r "$WOODSHED_LIBRARY/models/gone"
+keys p
+check 'a job that fails' state 5 failed
+check 'says why' sees "no model 'gone' is installed"
+keys g g Enter
+check 'its log' sees ' Job 5'
+check 'tells all of it' sees 'R on the queue'
+keys q
+check 'back' sees ' Queue  0 to do'
+keys 1
+check 'a row in the library' sees '✗ a choir'
+keys g g
+check 'with what to do' sees 'R queues it again'
+cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/gone"
+keys R
+check 'done the second time' sees ' 4 takes'
+
+# ---- others are in the way --------------------------------------------------------------
+
+# The database is locked for three seconds: keys go on, and what they change comes.
+python3 -c '
+import sqlite3, sys, time
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+time.sleep(3)
+c.execute("ROLLBACK")
+print("free", flush=True)' "$WOODSHED_LIBRARY/library.db" >"$scratch/lock" &
+holder=$!
+until grep -q locked "$scratch/lock"; do sleep 0.05; done
+keys g g f 3 1 '?' q /
+typed choir
+check 'a filter while it is locked' sees ' 1 of 4 '
+check 'it still is' test "$(cat "$scratch/lock")" = locked
+keys Escape
+check 'the change comes' sees 'favourite: 1 take'
+wait "$holder"
+holder=''
+
+# A worker that stands still, then dies.
+"$woodshed" queue -m starter -s 20 --count 2 'a long one' >/dev/null 2>&1 ||
+	"$woodshed" queue -m mono -s 20 --count 8 'a long one' >/dev/null
+keys 3
+if row ' rendering '; then
+	pid=$(worker_pid)
+	kill -STOP "$pid"
+	keys 1 3 j k
+	check 'keys while the worker stands still' sees ' Queue  '
+	keys 1
+	check 'another screen' sees ' takes'
+	kill -KILL "$pid"
+	keys 3
+	check 'another worker goes on' row ' (rendering|claimed|done) '
+	keys g g x
+	check 'and is stopped' row ' cancelled '
+else
+	skip 'a worker that stands still' 'it was too quick'
+fi
+
+keys Q
+check 'Q leaves' sees 'ended 0'
+check 'nothing on stderr' test ! -s "$scratch/err"
+done_testing

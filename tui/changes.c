@@ -1,0 +1,143 @@
+/* What the workstation does on threads: finding lists, writing to the library. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "library/base/clock.h"
+#include "library/db.h"
+#include "tui/background.h"
+#include "tui/verbs.h"
+#include "tui/ws.h"
+
+enum {
+	PATIENCE_MS = 40, /* of what is asked while the screen waits */
+	CACHE_KB = 2000,  /* of each connection; the reader's goes through all words */
+};
+
+static const double SETTLE_S = 0.04, READ_S = 1;
+
+int changes_open(struct ws *ws, struct err *e)
+{
+	ws->ready_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (ws->ready_fd < 0)
+		return err_errno(e, errno, "cannot make an event counter");
+	db_patience(ws->db, PATIENCE_MS);
+	db_cache(ws->db, CACHE_KB);
+	ws->reader = background_open(ws->library, 4 * CACHE_KB, ws->ready_fd);
+	ws->writer = background_open(ws->library, CACHE_KB, ws->ready_fd);
+	ws->chores = background_open(ws->library, CACHE_KB, ws->ready_fd);
+	ws->looks = background_open(NULL, 0, ws->ready_fd);
+	ws->trash.is_trash = true;
+	return 0;
+}
+
+void changes_close(struct ws *ws)
+{
+	/* The terminal is the shell's again: why it takes so long is said there. */
+	if (ws->writer && !background_settle(ws->writer, ws, SETTLE_S))
+		complain("another program is writing to the library; what was changed last waits "
+			 "for it");
+	background_close(ws->reader, ws);
+	background_close(ws->writer, ws);
+	background_close(ws->chores, ws);
+	background_close(ws->looks, ws);
+	if (ws->ready_fd > 0)
+		close(ws->ready_fd);
+}
+
+/* ---- threads ------------------------------------------------------------- */
+
+void changes_work(struct ws *ws)
+{
+	background_work(ws->reader, ws);
+	background_work(ws->writer, ws);
+	background_work(ws->chores, ws);
+	background_work(ws->looks, ws);
+}
+
+/* What was typed may ask for another list, which nobody has seen yet. */
+static bool settle_list(struct ws *ws, double seconds)
+{
+	const bool has_list = ws->screen == SCREEN_LIBRARY || ws->screen == SCREEN_TRASH;
+	struct library_view *v = library_shown(ws);
+	struct err e = {0};
+	bool is_there;
+	int rc = has_list ? library_load(ws, v, v->list.height, &e) : 0;
+
+	is_there = background_settle(ws->reader, ws, seconds);
+	if (!rc && has_list)
+		rc = library_load(ws, v, v->list.height, &e);
+	if (rc)
+		ws_fail(ws, &e);
+	return is_there && !rc;
+}
+
+void ws_settle(struct ws *ws)
+{
+	/* Once is enough for a writer that another program keeps waiting. */
+	ws->is_writer_late = !background_settle(ws->writer, ws, ws->is_writer_late ? 0 : SETTLE_S);
+	settle_list(ws, SETTLE_S);
+}
+
+size_t ws_targets(struct ws *ws, struct arena *a, const int64_t **ret)
+{
+	*ret = NULL;
+	if (!views[ws->screen]->targets)
+		return 0;
+	/* Never those of a list that is not seen any more. */
+	if (!settle_list(ws, READ_S)) {
+		ws_complain(ws, "the list is still being read; try again");
+		return 0;
+	}
+	return views[ws->screen]->targets(ws, a, ret);
+}
+
+struct edit {
+	struct task task;
+	int64_t *ids;
+	size_t n;
+	char *field, *value, *label;
+};
+
+static int edit(struct db *db, struct task *t, struct err *e)
+{
+	const struct edit *x = (struct edit *)t;
+
+	return takes_edit(db, x->ids, x->n, x->field, x->value, x->label, clock_unix_ms(), e);
+}
+
+static void end_edit(struct ws *ws, struct task *t, int rc, struct err *e)
+{
+	struct edit *x = (struct edit *)t;
+
+	if (rc)
+		ws_fail(ws, e);
+	else
+		ws_say(ws, "%s \u00b7 u takes it back", x->label);
+	ws_changed(ws);
+	free(x->ids);
+	free(x->field);
+	free(x->value);
+	free(x->label);
+	free(x);
+}
+
+void ws_edit(struct ws *ws, const int64_t *ids, size_t n, const char *field, const char *value,
+	const char *label)
+{
+	struct edit *x = xcalloc(1, sizeof(*x));
+
+	x->task.run = edit;
+	x->task.end = end_edit;
+	x->ids = xcalloc(n ? n : 1, sizeof(*x->ids));
+	if (n)
+		memcpy(x->ids, ids, n * sizeof(*ids));
+	x->n = n;
+	x->field = xstrdup(field);
+	x->value = value ? xstrdup(value) : NULL;
+	x->label = xstrdup(label);
+	background_do(ws->writer, &x->task);
+}

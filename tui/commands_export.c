@@ -1,0 +1,392 @@
+/* Takes to files for others, and to the clipboard. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "library/base/clock.h"
+#include "library/db.h"
+#include "library/export.h"
+#include "library/globals.h"
+#include "library/names.h"
+#include "tui/background.h"
+#include "tui/clipboard.h"
+#include "tui/terminal.h"
+#include "tui/ws.h"
+
+/* ---- how ---------------------------------------------------------------- */
+
+/* What the line of W says: "to FOLDER, as FORMAT, at LUFS, named PATTERN".  Kept as
+ * settings of the library. */
+struct export_way {
+	const char *folder, *format, *lufs, *pattern; /* in an arena */
+};
+
+static const struct {
+	const char *word;
+	enum audio_format format;
+} formats[] = {
+	{"float", AUDIO_FLOAT},
+	{"pcm24", AUDIO_PCM24},
+	{"pcm16", AUDIO_PCM16},
+	{"flac", AUDIO_FLAC16},
+	{"flac24", AUDIO_FLAC24},
+};
+
+static const struct {
+	const char *before, *setting;
+	size_t at;
+} parts[] = {
+	{"to ", "export.folder", offsetof(struct export_way, folder)},
+	{"as ", "export.format", offsetof(struct export_way, format)},
+	{"at ", "export.lufs", offsetof(struct export_way, lufs)},
+	{"named ", "export.name", offsetof(struct export_way, pattern)},
+};
+
+enum { N_PARTS = sizeof(parts) / sizeof(*parts) };
+
+static const char **part_of(struct export_way *way, size_t i)
+{
+	return (const char **)((char *)way + parts[i].at);
+}
+
+/* A folder of ~ or the user's music. */
+static const char *usual_folder(const struct environment *env, struct arena *a)
+{
+	if (env->xdg_music_dir && *env->xdg_music_dir == '/')
+		return arena_printf(a, "%s/woodshed", env->xdg_music_dir);
+	return arena_printf(a, "%s/Music/woodshed", env->paths.home ? env->paths.home : "");
+}
+
+static int read_way(struct ws *ws, struct arena *a, struct export_way *ret, struct err *e)
+{
+	int rc = 0;
+
+	*ret = (struct export_way){0};
+	for (size_t i = 0; i < N_PARTS && !rc; i++)
+		rc = db_setting(ws->db, parts[i].setting, a, part_of(ret, i), e);
+	if (!ret->folder)
+		ret->folder = usual_folder(ws->env, a);
+	if (!ret->format)
+		ret->format = "float";
+	if (!ret->lufs)
+		ret->lufs = "off";
+	if (!ret->pattern)
+		ret->pattern = NAMES_DEFAULT;
+	return rc;
+}
+
+/* Changes what the words name; a part that is not named stays. */
+static int parse_way(const char *words, struct arena *a, struct export_way *way, struct err *e)
+{
+	char *rest = arena_strdup(a, words);
+
+	while (rest && *rest) {
+		char *end = has_prefix(rest, "named ") ? NULL : strstr(rest, ", ");
+		size_t i = 0;
+
+		if (end)
+			*end = 0;
+		while (i < N_PARTS && !has_prefix(rest, parts[i].before))
+			i++;
+		if (i == N_PARTS)
+			return err_set(e, ERR_ARG,
+				"'%.40s' is no part of an export: it is said as to FOLDER, as "
+				"FORMAT, at LUFS, named PATTERN",
+				rest);
+		*part_of(way, i) = rest + strlen(parts[i].before);
+		rest = end ? end + 2 : NULL;
+	}
+	return 0;
+}
+
+static int describe(const struct export_way *way, const struct environment *env, struct arena *a,
+	struct export_desc *ret, struct err *e)
+{
+	const size_t n = sizeof(formats) / sizeof(*formats);
+	size_t i = 0;
+
+	*ret = (struct export_desc){
+		.dir = way->folder, .pattern = way->pattern, .ceiling_dbtp = -1};
+	if (has_prefix(way->folder, "~/") && env->paths.home)
+		ret->dir = arena_printf(a, "%s%s", env->paths.home, way->folder + 1);
+	while (i < n && strcmp(formats[i].word, way->format))
+		i++;
+	if (i == n)
+		return err_set(e, ERR_ARG,
+			"'%.40s' is no format; there are float, pcm24, pcm16, flac and flac24",
+			way->format);
+	ret->format = formats[i].format;
+	if (strcmp(way->lufs, "off") && !parse_f64(way->lufs, &ret->lufs))
+		return err_set(
+			e, ERR_ARG, "'%.40s' is no loudness, such as -14, or off", way->lufs);
+	return export_check(ret, e);
+}
+
+/* ---- the thread --------------------------------------------------------- */
+
+/* One take a task, so that what is said can tell how far it is. */
+struct exporting {
+	struct task task;
+	struct arena arena; /* of all below */
+	struct export_desc desc;
+	int64_t take;
+	struct export_result result;
+};
+
+/* The folder, and those above it. */
+static int make_folder(const char *path, struct arena *a, struct err *e)
+{
+	char *copy = arena_strdup(a, path);
+
+	for (char *s = copy + 1; *s; s++)
+		if (*s == '/') {
+			*s = 0;
+			mkdir(copy, 0777);
+			*s = '/';
+		}
+	if (mkdir(copy, 0777) && errno != EEXIST)
+		return err_errno(e, errno, "cannot make the folder '%s'; W chooses another", path);
+	return 0;
+}
+
+/* What is heard of the take: its file.  Where denoising is heard, its twin belongs
+ * here. */
+static const char *source_of(struct db *db, const struct take *t, struct arena *a)
+{
+	return arena_printf(a, "%s/%s", db_library(db), t->file);
+}
+
+static int export(struct db *db, struct task *task, struct err *e)
+{
+	struct exporting *x = (struct exporting *)task;
+	struct take t;
+	int rc = takes_get(db, x->take, &x->arena, &t, e);
+
+	if (!rc)
+		rc = make_folder(x->desc.dir, &x->arena, e);
+	if (rc)
+		return rc;
+	x->desc.source = source_of(db, &t, &x->arena);
+	x->desc.take = arena_printf(&x->arena, "%lld", (long long)t.id);
+	return export_file(&x->desc, &x->arena, &x->result, e);
+}
+
+static void tell(struct ws *ws, const struct exporting *x)
+{
+	const struct exports *all = &ws->exports;
+	const char *bad = all->n_failed ? all->why : NULL;
+	char size[16];
+
+	if (all->n_done + all->n_failed < all->n)
+		ws_say(ws, "exporting %zu of %zu ...", all->n_done + all->n_failed + 1, all->n);
+	else if (bad)
+		ws_complain(ws, "exported %zu of %zu: %s", all->n_done, all->n, bad);
+	else if (all->n == 1)
+		ws_say(ws, "exported %s, %s%s", x->result.path, format_bytes(all->bytes, size),
+			all->no_commercial ? "; not for commercial use" : "");
+	else
+		ws_say(ws, "exported %zu takes to %s, %s%s", all->n, x->desc.dir,
+			format_bytes(all->bytes, size),
+			all->no_commercial ? "; some not for commercial use" : "");
+}
+
+static void end_export(struct ws *ws, struct task *task, int rc, struct err *e)
+{
+	struct exporting *x = (struct exporting *)task;
+	struct exports *all = &ws->exports;
+
+	if (!rc) {
+		all->n_done++;
+		all->bytes += x->result.n_bytes;
+		all->no_commercial |= x->result.no_commercial;
+	} else if (!all->n_failed++) {
+		snprintf(all->why, sizeof(all->why), "%.255s", e->text);
+	}
+	tell(ws, x);
+	if (all->n_done + all->n_failed == all->n)
+		*all = (struct exports){0};
+	arena_done(&x->arena);
+	free(x);
+}
+
+/* ---- commands ----------------------------------------------------------- */
+
+static void begin(struct ws *ws, const struct export_way *way, const int64_t *ids, size_t n)
+{
+	struct err e = {0};
+
+	for (size_t i = 0; i < n; i++) {
+		struct exporting *x = xcalloc(1, sizeof(*x));
+		struct export_way own = *way;
+
+		for (size_t k = 0; k < N_PARTS; k++)
+			*part_of(&own, k) = arena_strdup(&x->arena, *part_of(&own, k));
+		x->take = ids[i];
+		x->task.run = export;
+		x->task.end = end_export;
+		if (describe(&own, ws->env, &x->arena, &x->desc, &e)) {
+			ws_fail(ws, &e);
+			arena_done(&x->arena);
+			free(x);
+			return;
+		}
+		ws->exports.n++;
+		background_do(ws->chores, &x->task);
+	}
+	ws_say(ws, "exporting %zu take%s ...", n, n == 1 ? "" : "s");
+}
+
+struct keeping {
+	struct task task;
+	struct arena arena;
+	struct export_way way;
+};
+
+static int keep(struct db *db, struct task *task, struct err *e)
+{
+	struct keeping *k = (struct keeping *)task;
+	int rc = 0;
+
+	for (size_t i = 0; i < N_PARTS && !rc; i++)
+		rc = db_set_setting(db, parts[i].setting, *part_of(&k->way, i), e);
+	return rc;
+}
+
+static void end_keep(struct ws *ws, struct task *task, int rc, struct err *e)
+{
+	struct keeping *k = (struct keeping *)task;
+
+	if (rc)
+		ws_fail(ws, e);
+	arena_done(&k->arena);
+	free(k);
+}
+
+static void remember(struct ws *ws, const struct export_way *way)
+{
+	struct keeping *k = xcalloc(1, sizeof(*k));
+
+	k->task.run = keep;
+	k->task.end = end_keep;
+	for (size_t i = 0; i < N_PARTS; i++)
+		*part_of(&k->way, i) =
+			arena_strdup(&k->arena, *part_of((struct export_way *)way, i));
+	background_do(ws->writer, &k->task);
+}
+
+/* With words: in another way, which is kept. */
+static void do_export(struct ws *ws, const char *args)
+{
+	struct arena a = {0};
+	struct export_way way;
+	struct export_desc desc;
+	struct err e = {0};
+	const int64_t *ids;
+	const size_t n = ws_targets(ws, &a, &ids);
+	int rc = read_way(ws, &a, &way, &e);
+
+	if (!rc)
+		rc = parse_way(args, &a, &way, &e);
+	if (!rc)
+		rc = describe(&way, ws->env, &a, &desc, &e);
+	if (rc) {
+		ws_fail(ws, &e);
+	} else if (!n) {
+		ws_say(ws, "there is no take here");
+	} else {
+		if (*args)
+			remember(ws, &way);
+		begin(ws, &way, ids, n);
+	}
+	arena_done(&a);
+}
+
+static void do_export_options(struct ws *ws, const char *args)
+{
+	struct arena a = {0};
+	struct export_way way;
+	struct err e = {0};
+
+	if (read_way(ws, &a, &way, &e)) {
+		ws_fail(ws, &e);
+	} else {
+		ws_input(ws, INPUT_COMMAND,
+			arena_printf(&a, "export to %s, as %s, at %s, named %s", way.folder,
+				way.format, way.lufs, way.pattern));
+		ws_say(ws,
+			"float pcm24 pcm16 flac flac24 \u00b7 loudness off or -14 \u00b7 {prompt} "
+			"{model} {seed} {take} {date}");
+	}
+	arena_done(&a);
+}
+
+/* ---- the clipboard ------------------------------------------------------ */
+
+static void copy(struct ws *ws, bool paths)
+{
+	struct arena a = {0};
+	struct str text = {0}, bytes = {0};
+	struct err e = {0};
+	const int64_t *ids;
+	const size_t n = ws_targets(ws, &a, &ids);
+	int64_t last = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < n && !rc && text.n <= CLIPBOARD_BYTES_MAX; i++) {
+		struct take t;
+
+		rc = takes_get(ws->db, ids[i], &a, &t, &e);
+		if (rc || (!paths && t.prompt_id == last))
+			continue;
+		last = t.prompt_id;
+		str_add(&text, text.n ? "\n" : "");
+		if (paths)
+			str_printf(&text, "%s/%s", ws->library, t.file);
+		else
+			str_add(&text, t.prompt);
+	}
+	if (!rc)
+		rc = clipboard_sequence(
+			str_get(&text), ws->env->tmux && *ws->env->tmux, &bytes, &e);
+	if (rc)
+		ws_fail(ws, &e);
+	else if (!n)
+		ws_say(ws, "there is no take here");
+	else if (!terminal_send(bytes.s, bytes.n))
+		ws_complain(ws, "this terminal has no clipboard");
+	else
+		ws_say(ws, "copied: %.200s", str_get(&text));
+	str_done(&text);
+	str_done(&bytes);
+	arena_done(&a);
+}
+
+static void do_copy_prompt(struct ws *ws, const char *args)
+{
+	copy(ws, false);
+}
+
+static void do_copy_path(struct ws *ws, const char *args)
+{
+	copy(ws, true);
+}
+
+static const struct command commands[] = {
+	{"export", "[to FOLDER, as FORMAT, at LUFS, named PATTERN]",
+		"write the takes as files for others", do_export, false},
+	{"export-options", "", "the same, after a look at where and how", do_export_options, false},
+	{"copy-prompt", "", "the prompt to the clipboard", do_copy_prompt, false},
+	{"copy-path", "", "the path of the file to the clipboard", do_copy_path, false},
+};
+
+static const struct binding bindings[] = {
+	{1 << SCREEN_LIBRARY | 1 << SCREEN_QUEUE, "w", "export"},
+	{1 << SCREEN_LIBRARY | 1 << SCREEN_QUEUE, "W", "export-options"},
+	{1 << SCREEN_LIBRARY | 1 << SCREEN_QUEUE | 1 << SCREEN_TRASH, "y", "copy-prompt"},
+	{1 << SCREEN_LIBRARY | 1 << SCREEN_QUEUE | 1 << SCREEN_TRASH, "Y", "copy-path"},
+};
+
+const struct command_table commands_export = COMMAND_TABLE(commands, bindings);

@@ -1,0 +1,269 @@
+/* Marks, and what is done to takes: to those that are marked, else to the one under
+ * the cursor. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "library/base/clock.h"
+#include "library/db.h"
+#include "tui/background.h"
+#include "tui/ws.h"
+
+/* ---- marks -------------------------------------------------------------- */
+
+static void do_mark(struct ws *ws, const char *args)
+{
+	struct library_view *v = library_shown(ws);
+	const int64_t *ids;
+	size_t n;
+
+	if (v->anchor) {
+		library_end_range(v);
+	} else {
+		n = tree_takes(&v->tree, v->list.cursor, &ids);
+		if (library_is_marked(v, v->list.cursor))
+			ids_remove(&v->marks, ids, n);
+		else
+			ids_add(&v->marks, ids, n);
+		list_move(&v->list, 1);
+	}
+	ws_moved(ws);
+}
+
+static void do_range(struct ws *ws, const char *args)
+{
+	struct library_view *v = library_shown(ws);
+
+	if (v->anchor)
+		library_end_range(v);
+	else if (v->list.n)
+		v->anchor = v->list.cursor + 1;
+	ws_moved(ws);
+}
+
+static void do_extend(struct ws *ws, const char *args)
+{
+	struct library_view *v = library_shown(ws);
+	int64_t by;
+
+	if (!commands_number(ws, args, -1000000000, 1000000000, &by))
+		return;
+	if (!v->anchor && v->list.n)
+		v->anchor = v->list.cursor + 1;
+	list_move(&v->list, by);
+	ws_moved(ws);
+}
+
+static void do_invert(struct ws *ws, const char *args)
+{
+	struct library_view *v = library_shown(ws);
+
+	library_end_range(v);
+	ids_toggle(&v->marks, v->tree.ids, v->tree.n_ids);
+	ws_moved(ws);
+}
+
+static void do_unmark(struct ws *ws, const char *args)
+{
+	library_unmark(library_shown(ws));
+	ws_moved(ws);
+}
+
+/* ---- what is done to them ----------------------------------------------- */
+
+/* "1 take", "12 takes" */
+static const char *takes(size_t n, char out[32])
+{
+	snprintf(out, 32, "%zu take%s", n, n == 1 ? "" : "s");
+	return out;
+}
+
+/* label: with %s for how many. */
+static void edit(
+	struct ws *ws, const char *field, const char *value, const char *before, const char *after)
+{
+	struct arena a = {0};
+	const int64_t *ids;
+	const size_t n = ws_targets(ws, &a, &ids);
+	char count[32];
+
+	if (n)
+		ws_edit(ws, ids, n, field, value,
+			arena_printf(&a, "%s%s%s", before, takes(n, count), after));
+	else
+		ws_say(ws, "there is no take here");
+	arena_done(&a);
+}
+
+static void do_favourite(struct ws *ws, const char *args)
+{
+	const struct take *t = view_library_selected(ws);
+
+	if (t && t->favourite)
+		edit(ws, "favourite", "0", "", " no favourite any more");
+	else
+		edit(ws, "favourite", "1", "favourite: ", "");
+}
+
+static void do_rate(struct ws *ws, const char *args)
+{
+	int64_t stars;
+	char label[32];
+
+	if (!commands_number(ws, args, 0, 5, &stars))
+		return;
+	snprintf(label, sizeof(label), " rated %d", (int)stars);
+	edit(ws, "rating", args, "", label);
+}
+
+static void do_tag(struct ws *ws, const char *args)
+{
+	if (*args)
+		edit(ws, "tag", args + (*args == '#'), "tagged ", "");
+	else
+		ws_input(ws, INPUT_COMMAND, "tag ");
+}
+
+static void do_untag(struct ws *ws, const char *args)
+{
+	if (*args)
+		edit(ws, "untag", args + (*args == '#'), "untagged ", "");
+	else
+		ws_input(ws, INPUT_COMMAND, "untag ");
+}
+
+/* Without a text: the one there is, to be changed. */
+static void do_note(struct ws *ws, const char *args)
+{
+	const struct take *t = view_library_selected(ws);
+	struct str line = {0};
+
+	if (*args) {
+		edit(ws, "note", strcmp(args, "-") ? args : "", "noted at ", "");
+		return;
+	}
+	str_printf(&line, "note %s", t ? t->note : "");
+	ws_input(ws, INPUT_COMMAND, line.s);
+	str_done(&line);
+}
+
+/* ---- the trash ---------------------------------------------------------- */
+
+/* They leave the list, and so their marks. */
+static void move_takes(struct ws *ws, const char *trashed, const char *before, const char *after)
+{
+	edit(ws, "trashed", trashed, before, after);
+	library_unmark(library_shown(ws));
+}
+
+static void do_trash(struct ws *ws, const char *args)
+{
+	char now[32];
+
+	snprintf(now, sizeof(now), "%lld", (long long)clock_unix_ms());
+	move_takes(ws, now, "moved ", " to the trash");
+}
+
+static void do_restore(struct ws *ws, const char *args)
+{
+	move_takes(ws, NULL, "", " back in the library");
+}
+
+struct purge {
+	struct task task;
+	int64_t *ids;
+	size_t n;
+	uint64_t bytes;
+};
+
+static int purge(struct db *db, struct task *t, struct err *e)
+{
+	struct purge *p = (struct purge *)t;
+
+	return takes_purge(db, p->ids, p->n, &p->bytes, e);
+}
+
+static void end_purge(struct ws *ws, struct task *t, int rc, struct err *e)
+{
+	struct purge *p = (struct purge *)t;
+	char count[32], size[16];
+
+	if (rc)
+		ws_fail(ws, e);
+	else
+		ws_say(ws, "deleted %s for good; %s are free again", takes(p->n, count),
+			format_bytes(p->bytes, size));
+	free(p->ids);
+	free(p);
+	ws_changed(ws);
+}
+
+/* Asks first; "purge now" is the answer. */
+static void do_purge(struct ws *ws, const char *args)
+{
+	struct arena a = {0};
+	const int64_t *ids;
+	const size_t n = ws->screen == SCREEN_TRASH ? ws_targets(ws, &a, &ids) : 0;
+	char count[32];
+
+	if (!n) {
+		ws_say(ws, "only what is in the trash is deleted for good; T shows it");
+	} else if (strcmp(args, "now")) {
+		ws_ask(ws, "purge now",
+			"delete %s and the files for good? y deletes, any other key does not",
+			takes(n, count));
+	} else {
+		struct purge *p = xcalloc(1, sizeof(*p));
+
+		p->task.run = purge;
+		p->task.end = end_purge;
+		p->ids = xcalloc(n, sizeof(*p->ids));
+		memcpy(p->ids, ids, n * sizeof(*ids));
+		p->n = n;
+		background_do(ws->writer, &p->task);
+		library_unmark(library_shown(ws));
+	}
+	arena_done(&a);
+}
+
+static const struct command commands[] = {
+	{"mark", "", "mark the take, or not any more; the range becomes marks", do_mark, false},
+	{"range", "", "mark from here to where the cursor goes", do_range, false},
+	{"extend", "ROWS", "the same, and move", do_extend, true},
+	{"invert", "", "mark what is not marked, and the other way round", do_invert, false},
+	{"unmark", "", "drop all marks", do_unmark, false},
+	{"favourite", "", "favourite, or not any more", do_favourite, false},
+	{"rate", "0-5", "rate the take", do_rate, true},
+	{"tag", "WORD", "tag the take", do_tag, false},
+	{"untag", "WORD", "take a tag away", do_untag, false},
+	{"note", "[TEXT]", "write a note on the take; - removes it", do_note, false},
+	{"trash", "", "move the take to the trash", do_trash, false},
+	{"restore", "", "bring the take back from the trash", do_restore, false},
+	{"purge", "", "delete the take from the trash, for good", do_purge, false},
+};
+
+enum { LISTS = 1 << SCREEN_LIBRARY | 1 << SCREEN_TRASH };
+
+static const struct binding bindings[] = {
+	{LISTS, "m", "mark"},
+	{LISTS, "v", "range"},
+	{LISTS, "<S-Down>", "extend 1"},
+	{LISTS, "<S-Up>", "extend -1"},
+	{LISTS, "*", "invert"},
+	{1 << SCREEN_LIBRARY, "f", "favourite"},
+	{1 << SCREEN_LIBRARY, "<A-0>", "rate 0"},
+	{1 << SCREEN_LIBRARY, "<A-1>", "rate 1"},
+	{1 << SCREEN_LIBRARY, "<A-2>", "rate 2"},
+	{1 << SCREEN_LIBRARY, "<A-3>", "rate 3"},
+	{1 << SCREEN_LIBRARY, "<A-4>", "rate 4"},
+	{1 << SCREEN_LIBRARY, "<A-5>", "rate 5"},
+	{1 << SCREEN_LIBRARY, "t", "tag"},
+	{1 << SCREEN_LIBRARY, "n", "note"},
+	{1 << SCREEN_LIBRARY, "D", "trash"},
+	{1 << SCREEN_LIBRARY, "<Del>", "trash"},
+	{ON_ANY, "T", "screen trash"},
+	{1 << SCREEN_TRASH, "<Enter>", "restore"},
+	{1 << SCREEN_TRASH, "!", "purge"},
+};
+
+const struct command_table commands_marks = COMMAND_TABLE(commands, bindings);
