@@ -130,7 +130,7 @@ static const struct command commands[] = {
 	{"first", "", "go to the first row", do_first, false},
 	{"last", "", "go to the last row", do_last, false},
 	{"centre", "", "put the cursor's row in the middle", do_centre, false},
-	{"screen", "NAME", "show library, queue or help", do_screen, true},
+	{"screen", "NAME", "show library, compose, queue or help", do_screen, true},
 	{"close", "", "leave this screen; on the library, leave woodshed", do_close, false},
 	{"quit", "", "leave woodshed; jobs go on", do_quit, false},
 	{"command", "[TEXT]", "type a command", do_command, false},

@@ -86,11 +86,6 @@ static void do_sort(struct ws *ws, const char *args)
 	ws_moved(ws);
 }
 
-static void do_new(struct ws *ws, const char *args)
-{
-	ws_input(ws, INPUT_PROMPT, args);
-}
-
 static void do_edit(struct ws *ws, const char *args)
 {
 	const struct take *t = view_library_selected(ws);
@@ -196,7 +191,6 @@ static const struct command commands[] = {
 	{"forget-filter", "NAME", "forget a filter that was saved", do_forget_filter, true},
 	{"sort", "[ORDER]", "newest, oldest, rating, length, loudest; the next one", do_sort,
 		false},
-	{"new", "[TEXT]", "type a prompt and queue it", do_new, false},
 	{"edit", "", "a new prompt from this take's", do_edit, false},
 	{"queue", "PROMPT", "queue a prompt with the default model", do_queue, false},
 	{"again", "", "queue this take's prompt with a new seed", do_again, false},
@@ -210,7 +204,6 @@ static const struct binding bindings[] = {
 	{1 << SCREEN_LIBRARY, "/", "filter"},
 	{1 << SCREEN_LIBRARY, "F", "saved-filter"},
 	{1 << SCREEN_LIBRARY, "S", "sort"},
-	{ON_ANY, "i", "new"},
 	{1 << SCREEN_LIBRARY, "e", "edit"},
 	{1 << SCREEN_LIBRARY, "r", "again"},
 	{1 << SCREEN_LIBRARY, "f", "favourite"},

@@ -124,6 +124,21 @@ void terminal_close(void)
 
 /* ---- keys --------------------------------------------------------------- */
 
+/* Those for which ncurses has a number, but no name in C. */
+static uint32_t extended_key(wint_t c)
+{
+	static const struct {
+		const char *capability;
+		uint32_t key;
+	} keys[] = {{"kLFT5", KEYS_C_LEFT}, {"kRIT5", KEYS_C_RIGHT}};
+	const char *name = keyname((int)c);
+
+	for (size_t i = 0; name && i < sizeof(keys) / sizeof(*keys); i++)
+		if (!strcmp(keys[i].capability, name))
+			return keys[i].key;
+	return TERMINAL_NONE;
+}
+
 static uint32_t function_key(wint_t c)
 {
 	static const struct {
@@ -154,7 +169,7 @@ static uint32_t function_key(wint_t c)
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
 		if (keys[i].curses == c)
 			return keys[i].key;
-	return TERMINAL_NONE;
+	return c > KEY_MAX ? extended_key(c) : TERMINAL_NONE;
 }
 
 static uint32_t read_one(bool *ret_any)

@@ -28,6 +28,12 @@ struct view {
 	/* What the cursor moves in. */
 	struct list *(*list)(struct ws *ws);
 	int heads; /* lines above the list's first row */
+
+	/* For screens where one types, else NULL.  A key comes here first; false: it may
+	 * be a command.  Where the cursor stands, from the body's corner; false: nobody
+	 * types there. */
+	bool (*key)(struct ws *ws, uint32_t key);
+	bool (*cursor)(struct ws *ws, int *ret_y, int *ret_x);
 };
 
 struct command {
@@ -59,6 +65,7 @@ struct command_table {
 			sizeof(bindings) / sizeof(*(bindings))                                     \
 	}
 
-extern const struct command_table commands_general, commands_takes, commands_sound, commands_jobs;
+extern const struct command_table commands_general, commands_takes, commands_sound, commands_jobs,
+	commands_compose;
 
 #endif

@@ -145,10 +145,9 @@ static void draw_details(const struct take *t, int y, int width)
 
 static void draw_empty(const struct ws *ws, int y, int width)
 {
-	const char *text =
-		ws->takes.filter.text.n
-			? "Nothing matches. Esc clears the filter."
-			: "No takes yet. Press i, type what you want to hear, and Enter.";
+	const char *text = ws->takes.filter.text.n
+				   ? "Nothing matches. Esc clears the filter."
+				   : "No takes yet. Press i, type what you want to hear, and F5.";
 
 	paint(y, 2, width - 2, ROLE_DIM, text);
 }

@@ -31,6 +31,7 @@
 #include "tui/terminal.h"
 #include "tui/text.h"
 #include "tui/verbs.h"
+#include "tui/view_compose.h"
 #include "tui/ws.h"
 
 enum {
@@ -45,8 +46,10 @@ static const double LOOK_S = 1; /* a commit takes no longer to reach the disk */
 
 /* ---- what the parts call ------------------------------------------------ */
 
-const struct view *const views[N_SCREENS] = {
-	[SCREEN_LIBRARY] = &view_library, [SCREEN_QUEUE] = &view_queue, [SCREEN_HELP] = &view_help};
+const struct view *const views[N_SCREENS] = {[SCREEN_LIBRARY] = &view_library,
+	[SCREEN_COMPOSE] = &view_compose,
+	[SCREEN_QUEUE] = &view_queue,
+	[SCREEN_HELP] = &view_help};
 
 static void say(struct ws *ws, bool is_error, const char *fmt, va_list ap)
 {
@@ -105,6 +108,8 @@ void ws_input(struct ws *ws, enum input_kind kind, const char *text)
 void ws_changed(struct ws *ws)
 {
 	ws->is_stale = ws->takes.is_stale = ws->queue.is_stale = true;
+	if (ws->compose)
+		ws->compose->is_stale = true;
 	ws->employ_at = 0;
 	ws->dirty |= DIRTY_BODY | DIRTY_TABS;
 }
@@ -147,32 +152,6 @@ static void end_input(struct ws *ws, bool accept)
 	line_edit_done(&line);
 }
 
-static bool edit_line(struct line_edit *l, uint32_t key)
-{
-	static const struct {
-		uint32_t key;
-		enum line_edit_action action;
-	} actions[] = {
-		{KEYS_LEFT, LINE_LEFT},
-		{KEYS_RIGHT, LINE_RIGHT},
-		{KEYS_HOME, LINE_START},
-		{1, LINE_START},
-		{KEYS_END, LINE_END},
-		{5, LINE_END},
-		{KEYS_BACKSPACE, LINE_BACKSPACE},
-		{KEYS_DELETE, LINE_DELETE},
-		{4, LINE_DELETE},
-		{23, LINE_DELETE_WORD},
-		{21, LINE_DELETE_START},
-		{11, LINE_DELETE_END},
-	};
-
-	for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++)
-		if (actions[i].key == key)
-			return line_edit_do(l, actions[i].action);
-	return key < KEY_NAMED && line_edit_insert(l, key);
-}
-
 static void input_key(struct ws *ws, uint32_t key)
 {
 	if (key == '\r' || key == 27) {
@@ -183,7 +162,7 @@ static void input_key(struct ws *ws, uint32_t key)
 		end_input(ws, false);
 		return;
 	}
-	if (!edit_line(&ws->line, key))
+	if (!line_edit_key(&ws->line, key))
 		return;
 	ws->dirty |= DIRTY_FOOT;
 	if (ws->input == INPUT_FILTER) {
@@ -303,8 +282,10 @@ static void place_cursor(struct ws *ws, const struct layout *l)
 {
 	const struct view *v = views[ws->screen];
 	const struct list *list = v->list(ws);
+	const bool is_typing = !ws->input && v->cursor;
+	int y = 0, x = 0;
 
-	curs_set(ws->input ? 1 : 0);
+	curs_set(ws->input || (is_typing && v->cursor(ws, &y, &x)) ? 1 : 0);
 	if (ws->input) {
 		struct str before = {0};
 
@@ -312,6 +293,8 @@ static void place_cursor(struct ws *ws, const struct layout *l)
 		move(l->foot.y,
 			(int)strlen(input_marks[ws->input]) + (int)text_cells(str_get(&before)));
 		str_done(&before);
+	} else if (is_typing) {
+		move(l->body.y + y, l->body.x + x);
 	} else {
 		move(l->body.y + v->heads + (int)(list->cursor - list->top), l->body.x);
 	}
@@ -405,6 +388,7 @@ static void reap(struct ws *ws)
 
 static void handle_key(struct ws *ws, uint32_t key)
 {
+	const struct view *v = views[ws->screen];
 	struct mouse m;
 
 	if (key == TERMINAL_RESIZED) {
@@ -419,7 +403,8 @@ static void handle_key(struct ws *ws, uint32_t key)
 	} else {
 		if (ws->is_error)
 			ws_say(ws, "%s", "");
-		commands_key(ws, key);
+		if (ws->typed.n || !v->key || !v->key(ws, key))
+			commands_key(ws, key);
 	}
 }
 
@@ -557,7 +542,9 @@ static int open_all(struct ws *ws, struct err *e)
 	ws_changed(ws);
 	ws->dirty = DIRTY_ALL;
 	ws->percent = 100;
-	rc = db_version(ws->db, &ws->version, e);
+	rc = view_compose_open(ws, e);
+	if (!rc)
+		rc = db_version(ws->db, &ws->version, e);
 	return rc ? rc : listen_open(ws->worker.log_fd, &ws->listen, e);
 }
 
@@ -567,6 +554,7 @@ static void close_all(struct ws *ws)
 	if (ws->worker.log_fd > 0)
 		close(ws->worker.log_fd);
 	str_done(&ws->title);
+	view_compose_close(ws->compose);
 	db_close(ws->db);
 	arena_done(&ws->takes.page);
 	arena_done(&ws->queue.page);

@@ -24,12 +24,13 @@
 #include "tui/view.h"
 #include "tui/worker_process.h"
 
+struct compose_view;
 struct db;
 struct environment;
 struct listen;
 struct globals;
 
-enum ws_screen { SCREEN_LIBRARY, SCREEN_QUEUE, SCREEN_HELP, N_SCREENS };
+enum ws_screen { SCREEN_LIBRARY, SCREEN_COMPOSE, SCREEN_QUEUE, SCREEN_HELP, N_SCREENS };
 
 /* What is to be drawn again. */
 enum {
@@ -87,6 +88,7 @@ struct ws {
 	struct library_view takes;
 	struct queue_view queue;
 	struct help_view help;
+	struct compose_view *compose; /* owned */
 
 	struct listen *listen;
 	struct str title; /* of the take that is played */
@@ -137,7 +139,7 @@ void commands_queue_prompt(struct ws *ws, const char *prompt, const char *model)
 
 /* ---- views -------------------------------------------------------------- */
 
-extern const struct view view_library, view_queue, view_help;
+extern const struct view view_library, view_compose, view_queue, view_help;
 
 const struct take *view_library_selected(const struct ws *ws); /* or NULL */
 const struct job *view_queue_selected(const struct ws *ws);    /* or NULL */

@@ -1,0 +1,445 @@
+/* Compose: a prompt, a model, what its engine can be told, and what it will cost.
+ *
+ * The form is one column of lines: texts take a line of their own, short fields
+ * stand side by side as far as the width goes.  Below it, as far as the height
+ * goes: what the field is, the estimate, and what Tab would complete. */
+#include "tui/view_compose.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "library/base/err.h"
+#include "library/db.h"
+#include "library/parameters.h"
+#include "tui/paint.h"
+#include "tui/text.h"
+#include "tui/ws.h"
+
+enum {
+	LABEL = 12,       /* cells, with the mark before and the blank behind */
+	SHORT_WIDTH = 30, /* of a short field, at least, with its label */
+	PROMPT_LINES = 2, /* at least */
+	FOOT_LINES = 3,
+	FIELDS_MAX = 64,
+};
+
+/* Where a field stands in the form. */
+struct place {
+	size_t field;
+	int y, x, width, height; /* width: of the value */
+};
+
+struct form {
+	struct place places[FIELDS_MAX]; /* in the order of Tab */
+	size_t n;
+	int height;
+};
+
+/* ---- layout ------------------------------------------------------------- */
+
+static bool is_text(const struct compose *c, size_t field)
+{
+	const struct parameter *p = compose_parameter(c, field);
+
+	return field == FIELD_PROMPT || field == FIELD_MODEL ||
+	       (p && (p->kind == PARAMETER_PROMPT || p->kind == PARAMETER_TEXT ||
+			     p->kind == PARAMETER_FILE));
+}
+
+static int lines_of(const struct compose_view *v, int width)
+{
+	struct arena a = {0};
+	struct text_line *lines;
+	size_t n = text_edit_wrap(&v->c.prompt, width > 1 ? (size_t)width - 1 : 1, &a, &lines);
+
+	arena_done(&a);
+	return n > 1000 ? 1000 : (int)n;
+}
+
+static void put(struct form *f, size_t field, int y, int x, int width, int height)
+{
+	if (f->n < FIELDS_MAX)
+		f->places[f->n++] = (struct place){field, y, x + LABEL, width - LABEL - 1, height};
+}
+
+static void put_line(const struct compose_view *v, struct form *f, size_t field, int width, int max)
+{
+	int height = 1;
+
+	if (field == FIELD_PROMPT) {
+		height = lines_of(v, width - LABEL - 1);
+		height = height > max ? max : height < PROMPT_LINES ? PROMPT_LINES : height;
+	}
+	put(f, field, f->height, 0, width, height);
+	f->height += height;
+}
+
+/* Is it one that belongs to the prompt? */
+static bool is_second_prompt(const struct compose *c, size_t field)
+{
+	const struct parameter *p = compose_parameter(c, field);
+
+	return p && p->kind == PARAMETER_PROMPT;
+}
+
+static struct form form_of(const struct compose_view *v, int height, int width)
+{
+	const struct compose *c = &v->c;
+	const int columns = width < 2 * SHORT_WIDTH ? 1 : width / SHORT_WIDTH;
+	const int each = width / columns;
+	struct form f = {0};
+	int column = 0;
+
+	put_line(v, &f, FIELD_PROMPT, width, height > 12 ? height / 3 : PROMPT_LINES);
+	for (size_t i = FIELD_PARAMETERS; i < compose_fields(c); i++)
+		if (is_second_prompt(c, i))
+			put_line(v, &f, i, width, 1);
+	put_line(v, &f, FIELD_MODEL, width, 1);
+	for (size_t i = FIELD_SECONDS; i < compose_fields(c); i++) {
+		if (is_text(c, i))
+			continue;
+		put(&f, i, f.height, column * each, each, 1);
+		column = (column + 1) % columns;
+		f.height += column == 0;
+	}
+	f.height += column != 0;
+	for (size_t i = FIELD_PARAMETERS; i < compose_fields(c); i++)
+		if (is_text(c, i) && !is_second_prompt(c, i))
+			put_line(v, &f, i, width, 1);
+	return f;
+}
+
+void view_compose_go(struct compose_view *v, int by)
+{
+	const struct form f = form_of(v, 24, 80); /* the order is that of any size */
+	size_t at = 0;
+
+	for (size_t i = 0; i < f.n; i++)
+		if (f.places[i].field == v->field)
+			at = i;
+	v->field = f.places[(at + f.n + (size_t)(by + (int)f.n)) % f.n].field;
+}
+
+/* ---- the estimate ------------------------------------------------------- */
+
+static void tell_count(struct str *out, const struct compose_count *n)
+{
+	const uint64_t all = n->prompts * n->settings * n->takes;
+
+	str_printf(out, "%llu take%s", (unsigned long long)all, all == 1 ? "" : "s");
+	if (n->prompts > 1 || n->settings > 1) {
+		str_add(out, " (");
+		if (n->prompts > 1)
+			str_printf(out, "%llu prompts", (unsigned long long)n->prompts);
+		if (n->settings > 1)
+			str_printf(out, "%s%llu settings", n->prompts > 1 ? " \u00d7 " : "",
+				(unsigned long long)n->settings);
+		if (n->takes > 1)
+			str_printf(out, " \u00d7 %llu takes", (unsigned long long)n->takes);
+		str_add(out, ")");
+	}
+}
+
+static int estimate(struct ws *ws, struct err *e)
+{
+	struct compose_view *v = ws->compose;
+	struct compose_count n;
+	struct err wrong = {0};
+
+	str_clear(&v->estimate);
+	v->is_wrong = compose_count(&v->c, &n, &wrong) != 0;
+	if (v->is_wrong)
+		str_add(&v->estimate, wrong.text);
+	else
+		tell_count(&v->estimate, &n);
+	return 0;
+}
+
+static int load_parameters(struct ws *ws, const struct compose_model *m, struct err *e)
+{
+	struct compose_view *v = ws->compose;
+	int rc = 0;
+
+	arena_done(&v->page);
+	v->page = (struct arena){0};
+	v->parameters = (struct engine_parameters){0};
+	if (m && m->engine)
+		rc = parameters_read(ws->db, m->engine, &v->page, &v->parameters, e);
+	compose_set_parameters(&v->c, v->parameters.list, v->parameters.n,
+		m && !v->parameters.is_endless ? m->longest_s : 0);
+	if (v->field >= compose_fields(&v->c))
+		v->field = FIELD_PROMPT;
+	str_clear(&v->model);
+	if (m)
+		compose_model_describe(m, v->parameters.is_endless, &v->model);
+	return rc;
+}
+
+static int load(struct ws *ws, int height, struct err *e)
+{
+	struct compose_view *v = ws->compose;
+	int rc = 0;
+
+	if (!v->has_models) {
+		rc = compose_models_read(&v->models, ws, e);
+		v->has_models = true;
+	}
+	if (rc || !v->is_stale)
+		return rc;
+	v->is_stale = false;
+	rc = load_parameters(ws, compose_models_find(&v->models, v->c.model), e);
+	return rc ? rc : estimate(ws, e);
+}
+
+/* ---- drawing ------------------------------------------------------------ */
+
+static void draw_prompt(struct compose_view *v, const struct place *p, int y, bool is_here)
+{
+	struct arena a = {0};
+	struct text_line *lines;
+	struct str line = {0};
+	size_t n, at, column, first;
+
+	v->text_width = p->width > 1 ? p->width - 1 : 1;
+	n = text_edit_wrap(&v->c.prompt, (size_t)v->text_width, &a, &lines);
+	at = text_edit_cursor(&v->c.prompt, lines, n, &column);
+	first = at >= (size_t)p->height ? at + 1 - (size_t)p->height : 0;
+	for (int i = 0; i < p->height; i++) {
+		str_clear(&line);
+		if (first + (size_t)i < n)
+			str_add_n(&line,
+				text_edit_get(&v->c.prompt) + lines[first + (size_t)i].from,
+				lines[first + (size_t)i].to - lines[first + (size_t)i].from);
+		paint(y + i, p->x, p->width, ROLE_TEXT, str_get(&line));
+	}
+	if (is_here) {
+		v->cursor_y = y + (int)(at - first);
+		v->cursor_x = p->x + ((int)column < p->width ? (int)column : p->width - 1);
+	}
+	str_done(&line);
+	arena_done(&a);
+}
+
+/* A line of text of which the cursor is seen. */
+static void draw_line(
+	struct compose_view *v, const struct text_edit *t, const struct place *p, int y, bool here)
+{
+	const char *s = text_edit_get(t);
+	struct str before = {0};
+	size_t from = 0, column;
+
+	str_add_n(&before, s, t->line.at);
+	while (here && (column = text_cells(str_get(&before) + from)) >= (size_t)p->width &&
+		from < t->line.at)
+		from = line_edit_next(&t->line, from);
+	paint(y, p->x, p->width, ROLE_TEXT, s + (here ? from : 0));
+	if (here) {
+		v->cursor_y = y;
+		v->cursor_x = p->x + (int)text_cells(str_get(&before) + from);
+	}
+	str_done(&before);
+}
+
+static bool is_turned(const struct compose *c, size_t field)
+{
+	const struct parameter *p = compose_parameter(c, field);
+
+	return p && (p->kind == PARAMETER_FLAG || p->kind == PARAMETER_CHOICE);
+}
+
+static void draw_model(const struct compose_view *v, const struct place *p, int y, bool here)
+{
+	const char *name = v->c.model ? v->c.model : "none";
+	const struct compose_model *m = compose_models_find(&v->models, v->c.model);
+	int n = (int)text_cells(name);
+
+	n = n < p->width ? n : p->width;
+	paint(y, p->x, p->width, ROLE_TEXT, "");
+	paint(y, p->x, n, here ? ROLE_ROW_SELECTED : ROLE_TEXT, name);
+	if (m && m->is_installed)
+		paint(y, p->x + n + 2, p->width - n - 2, ROLE_DIM, str_get(&v->model));
+	else
+		paint(y, p->x + n + 2, p->width - n - 2, ROLE_ERROR, "is not installed");
+}
+
+static void draw_field(struct compose_view *v, const struct place *p, int y)
+{
+	const bool here = p->field == v->field && !v->is_choosing;
+	const struct text_edit *t = compose_edit(&v->c, p->field);
+	struct err wrong = {0};
+
+	paint(y, p->x - LABEL, LABEL, ROLE_TEXT, "");
+	paint(y, p->x - LABEL, 1, ROLE_PROMPT, here ? ">" : "");
+	paint(y, p->x - LABEL + 1, LABEL - 2,
+		p->field != FIELD_PROMPT && compose_check(&v->c, p->field, &wrong) ? ROLE_ERROR
+		: here                                                             ? ROLE_TITLE
+										   : ROLE_DIM,
+		compose_label(&v->c, p->field));
+	if (p->field == FIELD_PROMPT) {
+		draw_prompt(v, p, y, here);
+	} else if (!t) {
+		draw_model(v, p, y, here);
+	} else if (t->line.text.n && !is_turned(&v->c, p->field)) {
+		draw_line(v, t, p, y, here);
+	} else {
+		const char *text =
+			t->line.text.n ? text_edit_get(t) : compose_otherwise(&v->c, p->field);
+		int n = (int)text_cells(text);
+
+		paint(y, p->x, p->width, t->line.text.n ? ROLE_TEXT : ROLE_DIM, text);
+		if (here && is_turned(&v->c, p->field))
+			paint(y, p->x, n < p->width ? n : p->width, ROLE_ROW_SELECTED, text);
+	}
+	if (here && v->cursor_y < 0) {
+		v->cursor_y = y;
+		v->cursor_x = p->x;
+	}
+}
+
+static void draw_form(struct compose_view *v, int y, int height, int width)
+{
+	struct form f = form_of(v, height, width);
+	const struct place *here = f.places;
+
+	for (size_t i = 0; i < f.n; i++)
+		if (f.places[i].field == v->field)
+			here = &f.places[i];
+	if (v->top > here->y)
+		v->top = here->y;
+	if (here->y + here->height - v->top > height)
+		v->top = here->y + here->height - height;
+	if (v->top + height > f.height)
+		v->top = f.height > height ? f.height - height : 0;
+	for (int i = 0; i < height; i++)
+		paint(y + i, 0, width, ROLE_TEXT, "");
+	for (size_t i = 0; i < f.n; i++)
+		if (f.places[i].y >= v->top &&
+			f.places[i].y + f.places[i].height - v->top <= height)
+			draw_field(v, &f.places[i], y + f.places[i].y - v->top);
+}
+
+static void draw_foot(struct ws *ws, int y, int height, int width)
+{
+	const struct compose_view *v = ws->compose;
+	struct err wrong = {0};
+	bool is_wrong = v->field != FIELD_PROMPT && compose_check(&v->c, v->field, &wrong);
+
+	if (height > 1) {
+		paint(y, 0, width, ROLE_TEXT, "");
+		paint(y++, 1, width - 2, is_wrong ? ROLE_ERROR : ROLE_DIM,
+			is_wrong ? wrong.text : compose_help(&v->c, v->field));
+	}
+	if (height > 0) {
+		paint(y, 0, width, ROLE_TEXT, "");
+		paint(y, 1, width - 2,
+			v->is_short   ? ROLE_ERROR
+			: v->is_wrong ? ROLE_DIM
+				      : ROLE_TEXT,
+			str_get(&v->estimate));
+	}
+}
+
+static void draw_choice(struct compose_view *v, int height, int width)
+{
+	struct str line = {0};
+
+	list_set_count(&v->choice, (int64_t)v->models.n);
+	list_resize(&v->choice, height - 1);
+	paint(0, 0, width, ROLE_TITLE, " Models");
+	for (int i = 0; i + 1 < height; i++) {
+		int64_t row = list_at(&v->choice, i);
+		const struct compose_model *m = row < 0 ? NULL : &v->models.list[row];
+		enum theme_role role = row == v->choice.cursor ? ROLE_ROW_SELECTED : ROLE_TEXT;
+		char size[16];
+
+		paint(1 + i, 0, width, m ? role : ROLE_TEXT, "");
+		if (!m)
+			continue;
+		str_clear(&line);
+		compose_model_describe(m, false, &line);
+		str_printf(&line, ", %s%s", format_bytes(m->bytes, size),
+			m->is_installed ? "" : "; not installed");
+		paint(1 + i, 1, 28, m->is_installed || role == ROLE_ROW_SELECTED ? role : ROLE_DIM,
+			m->name);
+		paint(1 + i, 30, width - 31,
+			m->is_installed || role == ROLE_ROW_SELECTED ? role : ROLE_DIM,
+			str_get(&line));
+	}
+	v->cursor_y = 1 + (int)(v->choice.cursor - v->choice.top);
+	v->cursor_x = 0;
+	str_done(&line);
+}
+
+static void draw(struct ws *ws, int height, int width)
+{
+	struct compose_view *v = ws->compose;
+	int foot = height >= 8 ? FOOT_LINES : height >= 4 ? 1 : 0, title = height >= 6;
+
+	v->cursor_y = v->cursor_x = -1;
+	if (v->is_choosing) {
+		draw_choice(v, height, width);
+		return;
+	}
+	if (title)
+		paint(0, 0, width, ROLE_TITLE, " Compose");
+	draw_form(v, title, height - title - foot, width);
+	if (foot > 1)
+		paint_rule(height - foot, width);
+	draw_foot(ws, height - (foot > 1 ? foot - 1 : foot), foot > 1 ? foot - 1 : foot, width);
+}
+
+static bool cursor(struct ws *ws, int *ret_y, int *ret_x)
+{
+	const struct compose_view *v = ws->compose;
+
+	*ret_y = v->cursor_y < 0 ? 0 : v->cursor_y;
+	*ret_x = v->cursor_x < 0 ? 0 : v->cursor_x;
+	return v->cursor_y >= 0 && !v->is_choosing && compose_edit(&ws->compose->c, v->field) &&
+	       !is_turned(&v->c, v->field);
+}
+
+static struct list *list_of(struct ws *ws)
+{
+	return &ws->compose->list;
+}
+
+const struct view view_compose = {.name = "compose",
+	.tab = "2 Compose",
+	.hints = "F5 or Alt-Enter queue  Tab next  ^X^E editor  ^P ^N history  Esc leave  F1 keys",
+	.load = load,
+	.draw = draw,
+	.list = list_of,
+	.key = view_compose_key,
+	.cursor = cursor};
+
+/* ---- opening ------------------------------------------------------------ */
+
+int view_compose_open(struct ws *ws, struct err *e)
+{
+	ws->compose = xcalloc(1, sizeof(*ws->compose));
+	compose_init(&ws->compose->c);
+	if (ws->model)
+		compose_set_model(&ws->compose->c, ws->model);
+	ws->compose->is_stale = true;
+	return 0;
+}
+
+void view_compose_close(struct compose_view *v)
+{
+	if (!v)
+		return;
+	compose_done(&v->c);
+	compose_models_done(&v->models);
+	arena_done(&v->page);
+	str_done(&v->model);
+	str_done(&v->estimate);
+	free(v);
+}
+
+void view_compose_changed(struct ws *ws)
+{
+	ws->compose->c.is_queued = false;
+	ws->compose->is_stale = true;
+	ws->dirty |= DIRTY_BODY;
+}

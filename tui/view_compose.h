@@ -1,0 +1,82 @@
+/* view_compose.h: the Compose screen: what it shows, and what its parts call of one
+ * another.  Private to the workstation.
+ *
+ *	view_compose.c		layout and drawing
+ *	commands_compose.c	keys and commands
+ *	compose_models.c	the models there are to choose from
+ */
+#ifndef WOODSHED_TUI_VIEW_COMPOSE_H
+#define WOODSHED_TUI_VIEW_COMPOSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "library/base/arena.h"
+#include "library/base/str.h"
+#include "tui/compose.h"
+#include "tui/list.h"
+
+struct err;
+struct known_model;
+struct ws;
+
+/* A model to choose: one that is installed, or one that could be. */
+struct compose_model {
+	const char *name;
+	const char *engine;  /* NULL: none that woodshed knows */
+	const char *licence; /* NULL: not known */
+	int rate_hz, channels;
+	double longest_s; /* of what it makes in one go; 0: not known */
+	uint64_t bytes;
+	bool is_installed;
+};
+
+struct compose_models {
+	struct arena arena;
+	struct compose_model *list;
+	size_t n;
+};
+
+/* Installed ones first. */
+int compose_models_read(struct compose_models *m, struct ws *ws, struct err *e);
+void compose_models_done(struct compose_models *m);
+/* NULL: there is none of that name. */
+const struct compose_model *compose_models_find(const struct compose_models *m, const char *name);
+/* "32 kHz mono, any length, CC-BY-NC-4.0"; is_endless: takes are made of windows. */
+void compose_model_describe(const struct compose_model *m, bool is_endless, struct str *out);
+
+struct compose_view {
+	struct compose c;
+	size_t field; /* of compose.h, that has the keys */
+	int top;      /* first line of the form that is seen */
+	struct list list;
+
+	struct compose_models models;
+	bool has_models;
+	bool is_choosing; /* a model, from a list */
+	struct list choice;
+
+	bool is_stale; /* the lines below, and the parameters */
+	struct arena page;
+	struct engine_parameters parameters;
+	struct str model;    /* the model in words */
+	struct str estimate; /* what queueing it will cost, or why it cannot be queued */
+	bool is_wrong;       /* the estimate is the latter */
+	bool is_short;       /* of disk space */
+
+	int cursor_y, cursor_x; /* of the body, where one types; -1: nowhere */
+	int text_width;         /* of the prompt, in cells */
+};
+
+int view_compose_open(struct ws *ws, struct err *e);
+void view_compose_close(struct compose_view *v); /* NULL-safe */
+/* What is typed, or the model, changed. */
+void view_compose_changed(struct ws *ws);
+/* Takes the fields in the order in which they stand: field -> the next (1) or the
+ * one before (-1). */
+void view_compose_go(struct compose_view *v, int by);
+/* A key that is typed here; false: it is none of text. */
+bool view_compose_key(struct ws *ws, uint32_t key);
+
+#endif
