@@ -19,6 +19,7 @@ static const struct verb {
 	{"worker", verb_worker},
 	{"recipe", verb_recipe},
 	{"doctor", verb_doctor},
+	{"tokens", verb_tokens},
 };
 
 static struct environment read_environment(void)
@@ -61,7 +62,8 @@ static int run(int argc, char **argv, struct err *e)
 		if (!strcmp(o.argv[0], verbs[i].name))
 			return verbs[i].run(&g, &env, o.argc - 1, o.argv + 1);
 	err_set(e, ERR_ARG,
-		"woodshed-engine knows the verbs render, queue, worker, recipe and doctor; see "
+		"woodshed-engine knows the verbs render, queue, worker, recipe, doctor and tokens; "
+		"see "
 		"woodshed --help");
 	return 2;
 }
