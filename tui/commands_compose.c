@@ -5,7 +5,9 @@
 
 #include "library/base/clock.h"
 #include "library/db.h"
+#include "library/globals.h"
 #include "library/queue.h"
+#include "tui/editor.h"
 #include "tui/view_compose.h"
 #include "tui/ws.h"
 
@@ -89,6 +91,7 @@ static void turn_model(struct ws *ws, int by)
 static void go(struct ws *ws, int by)
 {
 	view_compose_go(ws->compose, by);
+	view_compose_suggest(ws);
 	ws->dirty |= DIRTY_BODY;
 }
 
@@ -125,6 +128,42 @@ static bool is_turned(const struct compose_view *v)
 	return p && (p->kind == PARAMETER_FLAG || p->kind == PARAMETER_CHOICE);
 }
 
+/* The next of the suggestions, and after the last what was typed. */
+static bool complete(struct ws *ws)
+{
+	struct compose_view *v = ws->compose;
+	struct text_edit *t = &v->c.prompt;
+	const size_t n = v->n_suggestions, at = v->suggested % (n + 1);
+	struct suggestion list[SUGGEST_MAX];
+	size_t from;
+
+	if (!n || v->field != FIELD_PROMPT)
+		return false;
+	if (!v->suggested) {
+		str_clear(&v->completed);
+		str_add_n(&v->completed, text_edit_get(t), t->line.at);
+	}
+	memcpy(list, v->suggestions, sizeof(list));
+	from = v->suggested ? list[v->suggested - 1].from : t->line.at;
+	if (at < n && list[at].from < from)
+		from = list[at].from;
+	if (at < n) {
+		struct str text = {0};
+
+		str_add_n(&text, str_get(&v->completed) + from, list[at].from - from);
+		str_add(&text, list[at].text);
+		text_edit_replace(t, from, str_get(&text));
+		str_done(&text);
+	} else {
+		text_edit_replace(t, from, str_get(&v->completed) + from);
+	}
+	view_compose_changed(ws);
+	memcpy(v->suggestions, list, sizeof(list)); /* Tab goes on among them */
+	v->n_suggestions = at < n ? n : 0; /* after the last it goes to the next field */
+	v->suggested = at < n ? at + 1 : 0;
+	return true;
+}
+
 static bool text_key(struct ws *ws, uint32_t key)
 {
 	struct compose_view *v = ws->compose;
@@ -134,6 +173,8 @@ static bool text_key(struct ws *ws, uint32_t key)
 	if (text_edit_key(t, key)) {
 		if (t->line.text.n != n)
 			view_compose_changed(ws);
+		else
+			view_compose_suggest(ws);
 		ws->dirty |= DIRTY_BODY;
 		return true;
 	}
@@ -155,8 +196,8 @@ static bool move_key(struct ws *ws, uint32_t key)
 
 	if (key != KEYS_UP && key != KEYS_DOWN && key != '\t' && key != KEYS_S_TAB && key != '\r')
 		return false;
-	if (v->field == FIELD_PROMPT && key == '\r')
-		return false;
+	if (v->field == FIELD_PROMPT && (key == '\r' || (key == '\t' && complete(ws))))
+		return key == '\t';
 	if (v->field == FIELD_PROMPT && (key == KEYS_UP || key == KEYS_DOWN) &&
 		text_edit_vertical(&v->c.prompt, (size_t)v->text_width, by))
 		ws->dirty |= DIRTY_BODY;
@@ -227,6 +268,7 @@ static void do_queue_draft(struct ws *ws, const char *args)
 		} else {
 			tell_queued(ws, ids, n);
 			v->c.is_queued = true;
+			compose_history_typed(&v->history, &v->c);
 		}
 		ws_changed(ws);
 	}
@@ -238,6 +280,7 @@ static void do_new(struct ws *ws, const char *args)
 	struct compose_view *v = ws->compose;
 
 	if (v->c.is_queued || *args) {
+		compose_history_put_aside(&v->history, &v->c);
 		compose_clear(&v->c);
 		text_edit_reset(&v->c.prompt, args);
 	}
@@ -262,9 +305,68 @@ static void do_redo_typing(struct ws *ws, const char *args)
 		view_compose_changed(ws);
 }
 
+static void do_recall(struct ws *ws, const char *args)
+{
+	struct compose_view *v = ws->compose;
+	struct err e = {0};
+	int64_t by;
+	bool moved;
+
+	if (!commands_number(ws, args, -1, 1, &by))
+		return;
+	if (compose_history_step(&v->history, ws->db, by < 0 ? -1 : 1, &v->c, &moved, &e))
+		ws_fail(ws, &e);
+	else if (!moved)
+		ws_say(ws, by < 0 ? "this is the newest" : "there is nothing older");
+	else
+		ws_say(ws, "%s", "");
+	v->field = FIELD_PROMPT;
+	v->is_stale = true;
+	view_compose_suggest(ws);
+	ws->dirty |= DIRTY_BODY;
+}
+
+static void do_edit_outside(struct ws *ws, const char *args)
+{
+	struct compose_view *v = ws->compose;
+	struct text_edit *t = compose_edit(&v->c, v->field);
+	struct str text = {0};
+	struct err e = {0};
+
+	if (!t || !t->line.has_lines) {
+		v->field = FIELD_PROMPT;
+		t = &v->c.prompt;
+	}
+	if (editor_run(ws->env->editor, ws->library, text_edit_get(t), &text, &e)) {
+		ws_fail(ws, &e);
+	} else if (strcmp(str_get(&text), text_edit_get(t))) {
+		text_edit_set(t, "");
+		if (!text_edit_paste(t, str_get(&text), text.n))
+			ws_complain(ws, "the text was cut: a prompt has at most %d bytes",
+				COMPOSE_PROMPT_BYTES_MAX);
+		view_compose_changed(ws);
+	}
+	str_done(&text);
+	ws->dirty = DIRTY_ALL;
+}
+
+void view_compose_paste(struct ws *ws, const char *text, size_t n)
+{
+	struct compose_view *v = ws->compose;
+	struct text_edit *t = compose_edit(&v->c, v->field);
+
+	if (!t || v->is_choosing || is_turned(v))
+		return;
+	if (!text_edit_paste(t, text, n))
+		ws_complain(ws, "the field is full; what came last was left out");
+	view_compose_changed(ws);
+}
+
 static const struct command commands[] = {
 	{"new", "[TEXT]", "compose a prompt", do_new, false},
 	{"queue-draft", "", "queue what is composed", do_queue_draft, false},
+	{"recall", "1|-1", "what was composed before, or after that", do_recall, true},
+	{"edit-outside", "", "the prompt in $EDITOR", do_edit_outside, false},
 	{"undo-typing", "", "take back what was typed in this field", do_undo_typing, false},
 	{"redo-typing", "", "type it again", do_redo_typing, false},
 };
@@ -274,6 +376,9 @@ static const struct binding bindings[] = {
 	{ON_ANY, "i", "new"},
 	{1 << SCREEN_COMPOSE, "<F5>", "queue-draft"},
 	{1 << SCREEN_COMPOSE, "<A-Enter>", "queue-draft"},
+	{1 << SCREEN_COMPOSE, "^P", "recall 1"},
+	{1 << SCREEN_COMPOSE, "^N", "recall -1"},
+	{1 << SCREEN_COMPOSE, "^X^E", "edit-outside"},
 	{1 << SCREEN_COMPOSE, "^_", "undo-typing"},
 	{1 << SCREEN_COMPOSE, "^R", "redo-typing"},
 	{1 << SCREEN_COMPOSE, "<Esc>", "close"},

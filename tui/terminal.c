@@ -22,24 +22,63 @@ static struct {
 	SCREEN *screen;
 	struct termios before;
 	int saved_stderr; /* -1: stderr is as it was */
+	int log_fd;
+	void (*stop)(int);        /* what ncurses does about Ctrl-Z */
+	struct sigaction acts[3]; /* of from_keys, while the terminal is lent */
 } the = {.saved_stderr = -1};
 
 /* Bracketed paste, mouse, application keys, attributes, cursor, alternate screen. */
 static const char undo[] = "\033[?2004l\033[?1006l\033[?1002l\033[?1000l\033[?1l\033>\033[0m"
 			   "\033[?25h\033[?1049l";
 
+static const int from_keys[] = {SIGINT, SIGQUIT, SIGTSTP};
+
+enum { N_KEYS = sizeof(from_keys) / sizeof(*from_keys) };
+
+static const char paste_on[] = "\033[?2004h", paste_off[] = "\033[?2004l";
+
+enum { PASTE = 0x7000, PASTE_END }; /* numbers for curses, above its own */
+
+static void tell(const char *s)
+{
+	int saved = errno;
+
+	if (write(STDOUT_FILENO, s, strlen(s)) < 0)
+		errno = saved; /* nobody is left to tell */
+}
+
+/* ---- Ctrl-Z ------------------------------------------------------------- */
+
+/* Around what ncurses does: it comes back when the program goes on. */
+static void on_stop(int number)
+{
+	tell(paste_off);
+	the.stop(number);
+	tell(paste_on);
+}
+
+static void catch_stop(void)
+{
+	struct sigaction act;
+
+	if (sigaction(SIGTSTP, NULL, &act) || act.sa_handler == SIG_DFL ||
+		act.sa_handler == SIG_IGN || act.sa_handler == on_stop)
+		return;
+	the.stop = act.sa_handler;
+	act.sa_handler = on_stop;
+	sigaction(SIGTSTP, &act, NULL);
+}
+
 /* ---- the end that nobody planned ---------------------------------------- */
 
-static const int deadly[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM, SIGHUP, SIGQUIT};
+static const int deadly[] = {
+	SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM, SIGHUP, SIGQUIT, SIGINT};
 
 enum { N_DEADLY = sizeof(deadly) / sizeof(*deadly), STACK_BYTES = 64 * 1024 };
 
 static void on_deadly(int number)
 {
-	int saved = errno;
-
-	if (write(STDOUT_FILENO, undo, sizeof(undo) - 1) < 0)
-		errno = saved; /* nobody is left to tell */
+	tell(undo);
 	tcsetattr(STDIN_FILENO, TCSANOW, &the.before);
 	signal(number, SIG_DFL);
 	raise(number);
@@ -81,6 +120,9 @@ static void set_modes(bool mouse)
 				  BUTTON5_PRESSED,
 			NULL);
 	mouseinterval(0);
+	define_key("\033[200~", PASTE);
+	define_key("\033[201~", PASTE_END);
+	tell(paste_on);
 }
 
 int terminal_open(const struct terminal_desc *d, struct err *e)
@@ -90,6 +132,7 @@ int terminal_open(const struct terminal_desc *d, struct err *e)
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &the.before))
 		return err_set(e, ERR_UNSUPPORTED,
 			"the workstation needs a terminal; the verbs (woodshed --help) need none");
+	the.log_fd = d->log_fd;
 	the.saved_stderr = stderr_divert(d->log_fd);
 	rc = colors_newterm(d->env, stdout, stdin, &the.screen, e);
 	if (rc) {
@@ -107,6 +150,7 @@ int terminal_open(const struct terminal_desc *d, struct err *e)
 	}
 	set_modes(d->mouse);
 	catch_deadly(); /* after newterm(), which sets handlers of its own */
+	catch_stop();
 	return 0;
 }
 
@@ -115,11 +159,35 @@ void terminal_close(void)
 	if (!the.screen)
 		return;
 	release_deadly();
+	tell(paste_off);
 	endwin();
 	delscreen(the.screen);
 	the.screen = NULL;
 	tcsetattr(STDIN_FILENO, TCSANOW, &the.before);
 	stderr_return(&the.saved_stderr);
+}
+
+void terminal_lend(void)
+{
+	tell(paste_off);
+	def_prog_mode();
+	endwin();
+	stderr_return(&the.saved_stderr);
+	for (int i = 0; i < N_KEYS; i++) {
+		sigaction(from_keys[i], NULL, &the.acts[i]);
+		signal(from_keys[i], from_keys[i] == SIGTSTP ? SIG_DFL : SIG_IGN);
+	}
+}
+
+void terminal_take_back(void)
+{
+	the.saved_stderr = stderr_divert(the.log_fd);
+	for (int i = 0; i < N_KEYS; i++)
+		sigaction(from_keys[i], &the.acts[i], NULL);
+	reset_prog_mode();
+	tell(paste_on);
+	clearok(curscr, true);
+	refresh();
 }
 
 /* ---- keys --------------------------------------------------------------- */
@@ -162,6 +230,8 @@ static uint32_t function_key(wint_t c)
 		{KEY_ENTER, '\r'},
 		{KEY_RESIZE, TERMINAL_RESIZED},
 		{KEY_MOUSE, TERMINAL_MOUSE},
+		{PASTE, TERMINAL_PASTE},
+		{PASTE_END, TERMINAL_PASTE_END},
 	};
 
 	if (c >= KEY_F(1) && c <= KEY_F(12))

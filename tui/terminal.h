@@ -23,12 +23,20 @@ struct terminal_desc {
 int terminal_open(const struct terminal_desc *d, struct err *e);
 void terminal_close(void); /* nothing is open: nothing is done */
 
+/* As it was before, for another program that runs in the foreground meanwhile, and
+ * taken over again.  Between the two Ctrl-C is that program's, and Ctrl-Z stops
+ * both. */
+void terminal_lend(void);
+void terminal_take_back(void);
+
 /* The next key that was typed, as keys.h names them, or one of these; never waits. */
 enum {
 	TERMINAL_NONE = 0x1ffff0, /* nothing is left */
 	TERMINAL_RESIZED,
 	TERMINAL_MOUSE, /* terminal_mouse() tells */
 	TERMINAL_GONE,  /* nobody is there any more: end */
+	TERMINAL_PASTE, /* what follows was pasted, not typed, up to ... */
+	TERMINAL_PASTE_END,
 };
 uint32_t terminal_key(void);
 

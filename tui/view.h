@@ -33,6 +33,7 @@ struct view {
 	 * be a command.  Where the cursor stands, from the body's corner; false: nobody
 	 * types there. */
 	bool (*key)(struct ws *ws, uint32_t key);
+	void (*paste)(struct ws *ws, const char *text, size_t n);
 	bool (*cursor)(struct ws *ws, int *ret_y, int *ret_x);
 };
 

@@ -8,16 +8,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "library/base/err.h"
 #include "library/db.h"
+#include "library/forecast.h"
 #include "library/parameters.h"
+#include "library/suggest.h"
+#include "tui/compose_cost.h"
+#include "tui/draft_file.h"
 #include "tui/paint.h"
 #include "tui/text.h"
+#include "tui/token_count.h"
 #include "tui/ws.h"
 
 enum {
-	LABEL = 12,       /* cells, with the mark before and the blank behind */
+	LABEL = 13,       /* cells, with the mark before and the blank behind */
 	SHORT_WIDTH = 30, /* of a short field, at least, with its label */
 	PROMPT_LINES = 2, /* at least */
 	FOOT_LINES = 3,
@@ -121,39 +127,99 @@ void view_compose_go(struct compose_view *v, int by)
 	v->field = f.places[(at + f.n + (size_t)(by + (int)f.n)) % f.n].field;
 }
 
-/* ---- the estimate ------------------------------------------------------- */
+/* ---- what is told about it ---------------------------------------------- */
 
-static void tell_count(struct str *out, const struct compose_count *n)
+static uint64_t bytes_free(const char *folder)
 {
-	const uint64_t all = n->prompts * n->settings * n->takes;
+	struct statvfs st;
 
-	str_printf(out, "%llu take%s", (unsigned long long)all, all == 1 ? "" : "s");
-	if (n->prompts > 1 || n->settings > 1) {
-		str_add(out, " (");
-		if (n->prompts > 1)
-			str_printf(out, "%llu prompts", (unsigned long long)n->prompts);
-		if (n->settings > 1)
-			str_printf(out, "%s%llu settings", n->prompts > 1 ? " \u00d7 " : "",
-				(unsigned long long)n->settings);
-		if (n->takes > 1)
-			str_printf(out, " \u00d7 %llu takes", (unsigned long long)n->takes);
-		str_add(out, ")");
-	}
+	return statvfs(folder, &st) ? UINT64_MAX : (uint64_t)st.f_bavail * st.f_frsize;
+}
+
+/* Samples are floats; what a take's length is when nobody told it was seen before. */
+static uint64_t bytes_of(const struct forecast *f, const struct compose_model *m)
+{
+	return f->bytes ? f->bytes
+	       : m ? (uint64_t)(f->seconds * m->rate_hz) * (uint64_t)m->channels * sizeof(float)
+		   : 0;
 }
 
 static int estimate(struct ws *ws, struct err *e)
 {
 	struct compose_view *v = ws->compose;
-	struct compose_count n;
-	struct err wrong = {0};
+	struct compose_cost cost = {.model = v->c.model, .is_paused = ws->is_paused};
+	struct arena a = {0};
+	const char *seconds;
+	int rc;
 
 	str_clear(&v->estimate);
-	v->is_wrong = compose_count(&v->c, &n, &wrong) != 0;
-	if (v->is_wrong)
-		str_add(&v->estimate, wrong.text);
-	else
-		tell_count(&v->estimate, &n);
-	return 0;
+	v->is_short = false;
+	v->is_wrong = compose_count(&v->c, &cost.n, e) ||
+		      compose_seconds(text_edit_get(&v->c.seconds), &a, &seconds, e);
+	if (v->is_wrong) {
+		str_add(&v->estimate, e->text);
+		err_clear(e);
+		return 0;
+	}
+	rc = forecast_take(ws->db, v->c.model, NULL, strtod(seconds, NULL), &cost.take, e);
+	if (!rc)
+		rc = forecast_ahead(ws->db, &cost.ahead, e);
+	cost.take.bytes = bytes_of(&cost.take, compose_models_find(&v->models, v->c.model));
+	cost.bytes_free = bytes_free(ws->library);
+	if (!rc)
+		v->is_short = compose_cost_tell(&cost, &v->estimate);
+	arena_done(&a);
+	return rc;
+}
+
+static int load_suggest(struct ws *ws, struct err *e)
+{
+	struct compose_view *v = ws->compose;
+	int64_t version = 0;
+	int rc = suggest_version(ws->db, &version, e);
+
+	if (rc || (v->suggest && version == v->suggest_version))
+		return rc;
+	suggest_close(v->suggest);
+	v->suggest = NULL;
+	v->n_suggestions = v->suggested = 0; /* they were its */
+	v->suggest_version = version;
+	return suggest_open(ws->db, &v->suggest, e);
+}
+
+void view_compose_suggest(struct ws *ws)
+{
+	struct compose_view *v = ws->compose;
+	const struct text_edit *t = &v->c.prompt;
+
+	v->suggested = 0;
+	v->n_suggestions =
+		v->suggest && v->field == FIELD_PROMPT
+			? suggest_find(v->suggest, text_edit_get(t), t->line.at, v->suggestions)
+			: 0;
+}
+
+int view_compose_fd(const struct compose_view *v)
+{
+	return v->tokens ? token_count_fd(v->tokens) : -1;
+}
+
+void view_compose_work(struct ws *ws)
+{
+	if (token_count_work(ws->compose->tokens))
+		ws->dirty |= DIRTY_BODY;
+}
+
+/* It also sees to it that the library holds the engines' parameters. */
+static void ask_tokens(struct ws *ws)
+{
+	struct compose_view *v = ws->compose;
+
+	if (!v->tokens)
+		v->tokens =
+			token_count_open(ws->worker.program, ws->worker.library, ws->worker.log_fd);
+	if (v->c.model)
+		token_count_ask(v->tokens, v->c.model, text_edit_get(&v->c.prompt));
 }
 
 static int load_parameters(struct ws *ws, const struct compose_model *m, struct err *e)
@@ -189,7 +255,12 @@ static int load(struct ws *ws, int height, struct err *e)
 		return rc;
 	v->is_stale = false;
 	rc = load_parameters(ws, compose_models_find(&v->models, v->c.model), e);
-	return rc ? rc : estimate(ws, e);
+	if (!rc)
+		rc = estimate(ws, e);
+	if (!rc)
+		rc = load_suggest(ws, e);
+	ask_tokens(ws);
+	return rc;
 }
 
 /* ---- drawing ------------------------------------------------------------ */
@@ -319,25 +390,62 @@ static void draw_form(struct compose_view *v, int y, int height, int width)
 			draw_field(v, &f.places[i], y + f.places[i].y - v->top);
 }
 
-static void draw_foot(struct ws *ws, int y, int height, int width)
+static void tell_suggestions(const struct compose_view *v, struct str *out)
 {
-	const struct compose_view *v = ws->compose;
+	str_add(out, "Tab completes: ");
+	for (size_t i = 0; i < v->n_suggestions; i++)
+		str_printf(out, "%s%s", i ? ", " : "", v->suggestions[i].text);
+}
+
+/* About the field that has the keys: what is wrong with it, else what could follow,
+ * else what it is. */
+static void draw_help(const struct compose_view *v, int y, int width)
+{
 	struct err wrong = {0};
+	struct str line = {0};
 	bool is_wrong = v->field != FIELD_PROMPT && compose_check(&v->c, v->field, &wrong);
 
-	if (height > 1) {
-		paint(y, 0, width, ROLE_TEXT, "");
-		paint(y++, 1, width - 2, is_wrong ? ROLE_ERROR : ROLE_DIM,
-			is_wrong ? wrong.text : compose_help(&v->c, v->field));
+	if (is_wrong)
+		str_add(&line, wrong.text);
+	else if (v->n_suggestions && v->field == FIELD_PROMPT)
+		tell_suggestions(v, &line);
+	else
+		str_add(&line, compose_help(&v->c, v->field));
+	paint(y, 0, width, ROLE_TEXT, "");
+	paint(y, 1, width - 2, is_wrong ? ROLE_ERROR : ROLE_DIM, str_get(&line));
+	str_done(&line);
+}
+
+static void draw_foot(const struct compose_view *v, int y, int height, int width)
+{
+	if (height > 1)
+		draw_help(v, y++, width);
+	if (height < 1)
+		return;
+	paint(y, 0, width, ROLE_TEXT, "");
+	paint(y, 1, width - 2,
+		v->is_short   ? ROLE_ERROR
+		: v->is_wrong ? ROLE_DIM
+			      : ROLE_TEXT,
+		str_get(&v->estimate));
+}
+
+static void draw_title(const struct compose_view *v, int width)
+{
+	char right[64] = "kept as you type ";
+	bool is_cut = false;
+	size_t n, max;
+
+	if (v->tokens && token_count_get(v->tokens, &n, &max)) {
+		is_cut = n > max;
+		snprintf(right, sizeof(right),
+			is_cut ? "%zu tokens, the model reads %zu "
+			       : "%zu of %zu tokens \u00b7 kept as you type ",
+			n, max);
 	}
-	if (height > 0) {
-		paint(y, 0, width, ROLE_TEXT, "");
-		paint(y, 1, width - 2,
-			v->is_short   ? ROLE_ERROR
-			: v->is_wrong ? ROLE_DIM
-				      : ROLE_TEXT,
-			str_get(&v->estimate));
-	}
+	paint(0, 0, width, ROLE_TITLE, " Compose");
+	if (width > 9)
+		paint_right(0, 9, width - 9, is_cut ? ROLE_ERROR : ROLE_DIM, right);
 }
 
 static void draw_choice(struct compose_view *v, int height, int width)
@@ -382,11 +490,11 @@ static void draw(struct ws *ws, int height, int width)
 		return;
 	}
 	if (title)
-		paint(0, 0, width, ROLE_TITLE, " Compose");
+		draw_title(v, width);
 	draw_form(v, title, height - title - foot, width);
 	if (foot > 1)
 		paint_rule(height - foot, width);
-	draw_foot(ws, height - (foot > 1 ? foot - 1 : foot), foot > 1 ? foot - 1 : foot, width);
+	draw_foot(v, height - (foot > 1 ? foot - 1 : foot), foot > 1 ? foot - 1 : foot, width);
 }
 
 static bool cursor(struct ws *ws, int *ret_y, int *ret_x)
@@ -411,17 +519,22 @@ const struct view view_compose = {.name = "compose",
 	.draw = draw,
 	.list = list_of,
 	.key = view_compose_key,
+	.paste = view_compose_paste,
 	.cursor = cursor};
 
 /* ---- opening ------------------------------------------------------------ */
 
 int view_compose_open(struct ws *ws, struct err *e)
 {
-	ws->compose = xcalloc(1, sizeof(*ws->compose));
-	compose_init(&ws->compose->c);
-	if (ws->model)
-		compose_set_model(&ws->compose->c, ws->model);
-	ws->compose->is_stale = true;
+	struct compose_view *v = xcalloc(1, sizeof(*v));
+
+	ws->compose = v;
+	compose_init(&v->c);
+	v->is_stale = true;
+	if (compose_history_open(&v->history, ws->library, &v->c, e))
+		ws_fail(ws, e); /* a draft less is no reason not to start */
+	if (!v->c.model && ws->model)
+		compose_set_model(&v->c, ws->model);
 	return 0;
 }
 
@@ -429,9 +542,13 @@ void view_compose_close(struct compose_view *v)
 {
 	if (!v)
 		return;
+	compose_history_close(&v->history);
+	token_count_close(v->tokens);
+	suggest_close(v->suggest);
 	compose_done(&v->c);
 	compose_models_done(&v->models);
 	arena_done(&v->page);
+	str_done(&v->completed);
 	str_done(&v->model);
 	str_done(&v->estimate);
 	free(v);
@@ -439,7 +556,14 @@ void view_compose_close(struct compose_view *v)
 
 void view_compose_changed(struct ws *ws)
 {
-	ws->compose->c.is_queued = false;
-	ws->compose->is_stale = true;
+	struct compose_view *v = ws->compose;
+	struct err e = {0};
+
+	v->c.is_queued = false;
+	v->is_stale = true;
+	compose_history_typed(&v->history, &v->c);
+	if (v->history.file && draft_file_has_failed(v->history.file, &e))
+		ws_fail(ws, &e);
+	view_compose_suggest(ws);
 	ws->dirty |= DIRTY_BODY;
 }

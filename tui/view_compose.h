@@ -14,11 +14,14 @@
 
 #include "library/base/arena.h"
 #include "library/base/str.h"
+#include "library/suggest.h"
 #include "tui/compose.h"
+#include "tui/compose_history.h"
 #include "tui/list.h"
 
 struct err;
-struct known_model;
+struct suggest;
+struct token_count;
 struct ws;
 
 /* A model to choose: one that is installed, or one that could be. */
@@ -65,6 +68,14 @@ struct compose_view {
 	bool is_wrong;       /* the estimate is the latter */
 	bool is_short;       /* of disk space */
 
+	struct compose_history history;
+	struct token_count *tokens; /* owned; NULL: not asked yet */
+	struct suggest *suggest;    /* owned; NULL: not made yet */
+	int64_t suggest_version;
+	struct suggestion suggestions[SUGGEST_MAX]; /* at the prompt's cursor */
+	size_t n_suggestions, suggested;            /* which of them was put in, from 1; 0: none */
+	struct str completed; /* what they were found for, from their `from` on */
+
 	int cursor_y, cursor_x; /* of the body, where one types; -1: nowhere */
 	int text_width;         /* of the prompt, in cells */
 };
@@ -73,10 +84,17 @@ int view_compose_open(struct ws *ws, struct err *e);
 void view_compose_close(struct compose_view *v); /* NULL-safe */
 /* What is typed, or the model, changed. */
 void view_compose_changed(struct ws *ws);
+/* The cursor of the prompt stands elsewhere: other words may follow. */
+void view_compose_suggest(struct ws *ws);
+/* The helper that counts tokens: to be polled, -1: nothing; and when it has something
+ * to say. */
+int view_compose_fd(const struct compose_view *v);
+void view_compose_work(struct ws *ws);
 /* Takes the fields in the order in which they stand: field -> the next (1) or the
  * one before (-1). */
 void view_compose_go(struct compose_view *v, int by);
 /* A key that is typed here; false: it is none of text. */
 bool view_compose_key(struct ws *ws, uint32_t key);
+void view_compose_paste(struct ws *ws, const char *text, size_t n);
 
 #endif

@@ -174,6 +174,57 @@ static void input_key(struct ws *ws, uint32_t key)
 	}
 }
 
+/* ---- what is pasted ----------------------------------------------------- */
+
+enum { PASTE_BYTES_MAX = 1 << 20 };
+
+static const double PASTE_S = 2; /* without its end, it has ended after that */
+
+static void end_paste(struct ws *ws)
+{
+	const struct view *v = views[ws->screen];
+	const char *text = str_get(&ws->paste);
+
+	ws->is_pasting = false;
+	for (size_t i = 0, k; ws->input && i < ws->paste.n; i += k) {
+		uint32_t cp;
+
+		k = utf8_decode(text + i, ws->paste.n - i, &cp);
+		input_key(ws, cp == '\n' ? ' ' : cp);
+	}
+	if (!ws->input && v->paste)
+		v->paste(ws, text, ws->paste.n);
+	else if (!ws->input)
+		ws_say(ws, "nothing is typed here, so what was pasted is left out");
+	str_clear(&ws->paste);
+}
+
+/* Text, whatever keys it looks like: a command in it is not run.  False: it is a key
+ * that was typed. */
+static bool paste_key(struct ws *ws, uint32_t key)
+{
+	char bytes[4];
+
+	if (ws->is_pasting && key != TERMINAL_PASTE_END && clock_now() - ws->pasted > PASTE_S)
+		end_paste(ws);
+	if (key == TERMINAL_PASTE || key == TERMINAL_PASTE_END) {
+		if (ws->is_pasting)
+			end_paste(ws);
+		ws->is_pasting = key == TERMINAL_PASTE;
+		ws->pasted = clock_now();
+		return true;
+	}
+	if (!ws->is_pasting || key == TERMINAL_RESIZED)
+		return false;
+	ws->pasted = clock_now();
+	if (key == '\r')
+		key = '\n';
+	if (ws->paste.n < PASTE_BYTES_MAX && (key >= ' ' || key == '\n' || key == '\t') &&
+		key < KEY_NAMED)
+		str_add_n(&ws->paste, bytes, utf8_encode(key, bytes));
+	return true;
+}
+
 /* ---- drawing ------------------------------------------------------------ */
 
 static void draw_tabs(struct ws *ws, int height, int width)
@@ -391,6 +442,8 @@ static void handle_key(struct ws *ws, uint32_t key)
 	const struct view *v = views[ws->screen];
 	struct mouse m;
 
+	if (paste_key(ws, key))
+		return;
 	if (key == TERMINAL_RESIZED) {
 		ws->takes.is_stale = true;
 		ws->dirty = DIRTY_ALL;
@@ -460,9 +513,10 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 	listen_fds(ws->listen, sound);
 	struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
 		{.fd = w->watch, .events = POLLIN}, {.fd = w->signals, .events = POLLIN},
-		{.fd = sound[0], .events = POLLIN}, {.fd = sound[1], .events = POLLIN}};
+		{.fd = sound[0], .events = POLLIN}, {.fd = sound[1], .events = POLLIN},
+		{.fd = view_compose_fd(ws->compose), .events = POLLIN}};
 
-	if (poll(fds, 5, patience(ws, v.is_playing)) < 0)
+	if (poll(fds, 6, patience(ws, v.is_playing)) < 0)
 		return; /* a signal: of a resize, say */
 	if (fds[0].revents & (POLLHUP | POLLERR))
 		ws->has_ended = true;
@@ -472,6 +526,8 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 	}
 	if (fds[2].revents)
 		drain(w->signals);
+	if (fds[5].revents)
+		view_compose_work(ws);
 	if (v.is_playing || v.is_loading || fds[3].revents || fds[4].revents)
 		go_on_listening(ws);
 	if (clock_now() < ws->look_until)
@@ -561,6 +617,7 @@ static void close_all(struct ws *ws)
 	line_edit_done(&ws->takes.filter);
 	line_edit_done(&ws->line);
 	str_done(&ws->before);
+	str_done(&ws->paste);
 	str_done(&ws->message);
 	arena_done(&ws->arena);
 }

@@ -85,6 +85,10 @@ struct ws {
 	struct line_edit line;
 	struct str before; /* the filter before it was edited */
 
+	bool is_pasting; /* what comes was not typed */
+	double pasted;   /* clock_now() of the last of it */
+	struct str paste;
+
 	struct library_view takes;
 	struct queue_view queue;
 	struct help_view help;
