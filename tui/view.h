@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct arena;
 struct err;
 struct list;
 struct ws;
@@ -28,6 +29,8 @@ struct view {
 	/* What the cursor moves in. */
 	struct list *(*list)(struct ws *ws);
 	int heads; /* lines above the list's first row */
+	/* ws_targets() while this screen is shown.  NULL: no takes. */
+	size_t (*targets)(struct ws *ws, struct arena *a, const int64_t **ret);
 
 	/* For screens where one types, else NULL.  A key comes here first; false: it may
 	 * be a command.  Where the cursor stands, from the body's corner; false: nobody
@@ -35,6 +38,7 @@ struct view {
 	bool (*key)(struct ws *ws, uint32_t key);
 	void (*paste)(struct ws *ws, const char *text, size_t n);
 	bool (*cursor)(struct ws *ws, int *ret_y, int *ret_x);
+||||||| parent of 1d93672 (workstation: ws_targets(), the takes that an action is for)
 };
 
 struct command {

@@ -176,6 +176,17 @@ static void draw(struct ws *ws, int height, int width)
 		draw_details(view_library_selected(ws), height - DETAIL_LINES, width);
 }
 
+static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
+{
+	const struct take *t = view_library_selected(ws);
+	int64_t *ids = ARENA_ARRAY(a, int64_t, 1);
+
+	*ret = ids;
+	if (t)
+		*ids = t->id;
+	return t != NULL;
+}
+
 static struct list *list_of(struct ws *ws)
 {
 	return &ws->takes.list;
@@ -187,4 +198,5 @@ const struct view view_library = {.name = "library",
 	.load = load,
 	.draw = draw,
 	.list = list_of,
+	.targets = targets,
 	.heads = 2};

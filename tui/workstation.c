@@ -120,6 +120,12 @@ void ws_moved(struct ws *ws)
 	ws->dirty |= DIRTY_BODY;
 }
 
+size_t ws_targets(struct ws *ws, struct arena *a, const int64_t **ret)
+{
+	*ret = NULL;
+	return views[ws->screen]->targets ? views[ws->screen]->targets(ws, a, ret) : 0;
+}
+
 /* ---- the line at the foot ----------------------------------------------- */
 
 static void finish_input(struct ws *ws, enum input_kind kind, const char *text)

@@ -123,6 +123,11 @@ void ws_changed(struct ws *ws);
 /* The cursor, or what the library's list is of, changed. */
 void ws_moved(struct ws *ws);
 
+/* The takes that an action is for, as the screen has it (struct view.targets): on the
+ * library those that are marked, else those under the cursor.  Their number, *ret in
+ * the arena; 0: none. */
+size_t ws_targets(struct ws *ws, struct arena *a, const int64_t **ret);
+
 /* ---- commands.c --------------------------------------------------------- */
 
 void commands_key(struct ws *ws, uint32_t key);
