@@ -159,7 +159,7 @@ static bool complete(struct ws *ws)
 	}
 	view_compose_changed(ws);
 	memcpy(v->suggestions, list, sizeof(list)); /* Tab goes on among them */
-	v->n_suggestions = at < n ? n : 0; /* after the last it goes to the next field */
+	v->n_suggestions = at < n ? n : 0;          /* after the last it goes to the next field */
 	v->suggested = at < n ? at + 1 : 0;
 	return true;
 }
@@ -226,7 +226,7 @@ bool view_compose_key(struct ws *ws, uint32_t key)
 /* ---- queueing ----------------------------------------------------------- */
 
 /* Below 2^53, so that every reader of JSON keeps it exactly. */
-static uint64_t seed_by_chance(void)
+uint64_t compose_seed_by_chance(void)
 {
 	uint64_t seed;
 
@@ -259,7 +259,7 @@ static void do_queue_draft(struct ws *ws, const char *args)
 			ws, "%s is not installed; 'woodshed pull %s' fetches it", m->name, m->name);
 		return;
 	}
-	if (compose_jobs(&v->c, seed_by_chance(), &a, &jobs, &n, &e)) {
+	if (compose_jobs(&v->c, compose_seed_by_chance(), &a, &jobs, &n, &e)) {
 		ws_fail(ws, &e);
 	} else {
 		ids = ARENA_ARRAY(&a, int64_t, n);

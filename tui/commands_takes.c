@@ -1,4 +1,4 @@
-/* What is done with takes and prompts. */
+/* What is done with takes. */
 #include <stdio.h>
 #include <string.h>
 
@@ -86,53 +86,6 @@ static void do_sort(struct ws *ws, const char *args)
 	ws_moved(ws);
 }
 
-static void do_edit(struct ws *ws, const char *args)
-{
-	const struct take *t = view_library_selected(ws);
-
-	if (t)
-		ws_input(ws, INPUT_PROMPT, t->prompt);
-	else
-		ws_say(ws, "there is no take here; i begins a new prompt");
-}
-
-/* One job more; the worker is started when the queue is looked at. */
-void commands_queue_prompt(struct ws *ws, const char *prompt, const char *model)
-{
-	struct err e = {0};
-	const struct job_new job = {.prompt = prompt,
-		.model = model,
-		.seed = (uint64_t)clock_unix_ms() & ((1ull << 53) - 1),
-		.seconds = ""};
-	int64_t id;
-
-	if (jobs_add(ws->db, &job, 1, clock_unix_ms(), &id, &e)) {
-		ws_fail(ws, &e);
-		return;
-	}
-	ws_say(ws, "queued as job %lld with %s", (long long)id, model);
-	ws_changed(ws);
-}
-
-static void do_queue(struct ws *ws, const char *args)
-{
-	if (!*args) {
-		ws_input(ws, INPUT_PROMPT, "");
-	} else if (!ws->model) {
-		ws_complain(ws, "no model is installed; woodshed pull musicgen-small fetches one");
-	} else {
-		commands_queue_prompt(ws, args, ws->model);
-	}
-}
-
-static void do_again(struct ws *ws, const char *args)
-{
-	const struct take *t = view_library_selected(ws);
-
-	if (t)
-		commands_queue_prompt(ws, t->prompt, t->model);
-}
-
 static void edit_take(struct ws *ws, const char *field, const char *value, const char *label)
 {
 	const struct take *t = view_library_selected(ws);
@@ -191,9 +144,6 @@ static const struct command commands[] = {
 	{"forget-filter", "NAME", "forget a filter that was saved", do_forget_filter, true},
 	{"sort", "[ORDER]", "newest, oldest, rating, length, loudest; the next one", do_sort,
 		false},
-	{"edit", "", "a new prompt from this take's", do_edit, false},
-	{"queue", "PROMPT", "queue a prompt with the default model", do_queue, false},
-	{"again", "", "queue this take's prompt with a new seed", do_again, false},
 	{"favourite", "", "favourite, or not any more", do_favourite, false},
 	{"rate", "0-5", "rate the take", do_rate, true},
 	{"tag", "WORD", "tag the take", do_tag, false},
@@ -204,8 +154,6 @@ static const struct binding bindings[] = {
 	{1 << SCREEN_LIBRARY, "/", "filter"},
 	{1 << SCREEN_LIBRARY, "F", "saved-filter"},
 	{1 << SCREEN_LIBRARY, "S", "sort"},
-	{1 << SCREEN_LIBRARY, "e", "edit"},
-	{1 << SCREEN_LIBRARY, "r", "again"},
 	{1 << SCREEN_LIBRARY, "f", "favourite"},
 	{1 << SCREEN_LIBRARY, "t", "tag"},
 	{1 << SCREEN_LIBRARY, "D", "trash"},

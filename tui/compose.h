@@ -104,6 +104,11 @@ int compose_count(const struct compose *c, struct compose_count *ret, struct err
 int compose_jobs(const struct compose *c, uint64_t seed, struct arena *a, struct job_new **ret,
 	size_t *ret_n, struct err *e);
 
+/* What a take was asked for (request.h), as if it had been typed; what the engine's
+ * parameters name, which are set before, and the rest as it is.  The seed is the
+ * take's, or by chance. */
+void compose_take(struct compose *c, const struct job_new *j, bool has_seed, const char *changed);
+
 /* ---- drafts ------------------------------------------------------------- */
 
 /* One JSON object, and back; ERR_FORMAT changes nothing. */

@@ -1,5 +1,6 @@
 /* From what is composed to jobs. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -265,8 +266,10 @@ static int add_settings(struct making *m, size_t i, json_t *o, struct err *e)
 		add_jobs(m, o);
 		return 0;
 	}
-	if (!*text || p->kind == PARAMETER_PROMPT)
+	if (!*text || p->kind == PARAMETER_PROMPT) {
+		json_object_del(o, p->name); /* the engine's own, whatever a take had */
 		return add_settings(m, i + 1, o, e);
+	}
 	if (is_number(p))
 		rc = numbers(p, text, m->a, &list, &n, e);
 	for (size_t k = 0; k < n && !rc; k++) {
@@ -317,4 +320,82 @@ int compose_jobs(const struct compose *c, uint64_t seed, struct arena *a, struct
 	*ret = m.jobs;
 	*ret_n = m.n;
 	return rc;
+}
+
+/* ---- back --------------------------------------------------------------- */
+
+/* The shortest text that reads back as v, as it would be typed. */
+static void write_number(double v, struct str *out)
+{
+	char text[32];
+	int digits = 6;
+	double back;
+
+	do {
+		snprintf(text, sizeof(text), "%.*g", digits, v);
+	} while (digits++ < 17 && !(parse_f64(text, &back) && back == v));
+	str_add(out, text);
+}
+
+static void value_text(const json_t *v, struct str *out)
+{
+	if (json_is_string(v))
+		str_add(out, json_string_value(v));
+	else if (json_is_integer(v))
+		str_printf(out, "%lld", (long long)json_integer_value(v));
+	else if (json_is_real(v))
+		write_number(json_real_value(v), out);
+	else
+		str_add(out, json_is_true(v) ? "yes" : "no");
+}
+
+/* What is so by itself is left empty: it would be so, too. */
+static void take_parameter(struct compose *c, const struct parameter *p, const json_t *v)
+{
+	struct str text = {0};
+
+	if (v)
+		value_text(v, &text);
+	if (!strcmp(str_get(&text), p->otherwise))
+		str_clear(&text);
+	compose_set_value(c, p->name, str_get(&text));
+	str_done(&text);
+}
+
+void compose_take(struct compose *c, const struct job_new *j, bool has_seed, const char *changed)
+{
+	json_t *o = json_loads(j->options ? j->options : "{}", 0, NULL);
+	const char *negative = j->negative && !*j->negative ? "\"\"" : j->negative;
+	struct str text = {0};
+	char *extra;
+
+	compose_clear(c);
+	expand_escape(j->prompt, &text);
+	text_edit_reset(&c->prompt, str_get(&text));
+	text_edit_reset(&c->seconds, j->seconds ? j->seconds : "");
+	text_edit_reset(&c->takes, "");
+	str_clear(&text);
+	if (has_seed)
+		str_printf(&text, "%llu", (unsigned long long)j->seed);
+	text_edit_reset(&c->seed, str_get(&text));
+	str_done(&text);
+	for (size_t i = 0; i < c->n_parameters; i++) {
+		const struct parameter *p = &c->parameters[i];
+
+		if (p->kind == PARAMETER_PROMPT)
+			compose_set_value(c, p->name, negative ? negative : "");
+		else
+			take_parameter(c, p, json_object_get(o, p->name));
+	}
+	/* Length, as it stands in its field, is not told twice. */
+	if (j->seconds && *j->seconds) {
+		json_object_del(o, "length_s");
+		json_object_del(o, "frames");
+	}
+	extra = json_is_object(o) ? json_dumps(o, JSON_COMPACT) : NULL;
+	str_add(&c->extra, extra ? extra : "");
+	free(extra);
+	json_decref(o);
+	c->parent = j->parent_prompt;
+	str_add(&c->changed, changed);
 }

@@ -38,7 +38,6 @@ struct view {
 	bool (*key)(struct ws *ws, uint32_t key);
 	void (*paste)(struct ws *ws, const char *text, size_t n);
 	bool (*cursor)(struct ws *ws, int *ret_y, int *ret_x);
-||||||| parent of 1d93672 (workstation: ws_targets(), the takes that an action is for)
 };
 
 struct command {
@@ -71,6 +70,6 @@ struct command_table {
 	}
 
 extern const struct command_table commands_general, commands_takes, commands_sound, commands_jobs,
-	commands_compose;
+	commands_compose, commands_regenerate;
 
 #endif

@@ -242,15 +242,30 @@ static int load_parameters(struct ws *ws, const struct compose_model *m, struct 
 	return rc;
 }
 
+static int load_models(struct ws *ws, struct err *e)
+{
+	struct compose_view *v = ws->compose;
+
+	if (v->has_models)
+		return 0;
+	v->has_models = true;
+	return compose_models_read(&v->models, ws, e);
+}
+
+int view_compose_use(struct ws *ws, const char *model, struct err *e)
+{
+	struct compose_view *v = ws->compose;
+	int rc = load_models(ws, e);
+
+	compose_set_model(&v->c, model);
+	return rc ? rc : load_parameters(ws, compose_models_find(&v->models, model), e);
+}
+
 static int load(struct ws *ws, int height, struct err *e)
 {
 	struct compose_view *v = ws->compose;
-	int rc = 0;
+	int rc = load_models(ws, e);
 
-	if (!v->has_models) {
-		rc = compose_models_read(&v->models, ws, e);
-		v->has_models = true;
-	}
 	if (rc || !v->is_stale)
 		return rc;
 	v->is_stale = false;

@@ -84,6 +84,8 @@ int view_compose_open(struct ws *ws, struct err *e);
 void view_compose_close(struct compose_view *v); /* NULL-safe */
 /* What is typed, or the model, changed. */
 void view_compose_changed(struct ws *ws);
+/* Chooses a model and reads what its engine can be told. */
+int view_compose_use(struct ws *ws, const char *model, struct err *e);
 /* The cursor of the prompt stands elsewhere: other words may follow. */
 void view_compose_suggest(struct ws *ws);
 /* The helper that counts tokens: to be polled, -1: nothing; and when it has something
@@ -95,6 +97,8 @@ void view_compose_work(struct ws *ws);
 void view_compose_go(struct compose_view *v, int by);
 /* A key that is typed here; false: it is none of text. */
 bool view_compose_key(struct ws *ws, uint32_t key);
+/* For COMPOSE_TAKES_MAX takes from it on. */
+uint64_t compose_seed_by_chance(void);
 void view_compose_paste(struct ws *ws, const char *text, size_t n);
 
 #endif

@@ -132,13 +132,6 @@ static void finish_input(struct ws *ws, enum input_kind kind, const char *text)
 {
 	if (kind == INPUT_COMMAND)
 		commands_run(ws, text);
-	else if (kind == INPUT_PROMPT && *text) {
-		struct str command = {0};
-
-		str_printf(&command, "queue %s", text);
-		commands_run(ws, str_get(&command));
-		str_done(&command);
-	}
 }
 
 static void end_input(struct ws *ws, bool accept)
@@ -254,7 +247,7 @@ static void draw_tabs(struct ws *ws, int height, int width)
 		paint_right(0, x, width - x, ROLE_TAB, waiting);
 }
 
-static const char *const input_marks[] = {"", ":", "/", "prompt: "};
+static const char *const input_marks[] = {"", ":", "/"};
 
 static void draw_line(const struct ws *ws, int width)
 {

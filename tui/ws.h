@@ -42,7 +42,7 @@ enum {
 };
 
 /* A line that is typed at the foot of the screen. */
-enum input_kind { INPUT_NONE, INPUT_COMMAND, INPUT_FILTER, INPUT_PROMPT };
+enum input_kind { INPUT_NONE, INPUT_COMMAND, INPUT_FILTER };
 
 struct library_view {
 	struct list list;
@@ -142,9 +142,6 @@ size_t commands_help(enum ws_screen screen, struct arena *a, const struct help_l
 /* For commands: a whole number within bounds; false, with a message, for anything
  * else. */
 bool commands_number(struct ws *ws, const char *text, int64_t low, int64_t high, int64_t *ret);
-
-/* Queues a prompt with that model and a seed by chance. */
-void commands_queue_prompt(struct ws *ws, const char *prompt, const char *model);
 
 /* ---- views -------------------------------------------------------------- */
 
