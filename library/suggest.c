@@ -66,12 +66,21 @@ static int by_text(const void *a, const void *b)
 	return strcasecmp(((const struct entry *)a)->text, ((const struct entry *)b)->text);
 }
 
+/* Of several spellings the one in small letters comes first, and stays. */
+static int by_spelling(const void *a, const void *b)
+{
+	int order = by_text(a, b);
+
+	return order ? order
+		     : strcmp(((const struct entry *)b)->text, ((const struct entry *)a)->text);
+}
+
 static void merge(struct suggest *s)
 {
 	size_t n = 0;
 
 	if (s->all.n)
-		qsort(s->all.at, s->all.n, sizeof(*s->all.at), by_text);
+		qsort(s->all.at, s->all.n, sizeof(*s->all.at), by_spelling);
 	for (size_t i = 0; i < s->all.n; i++)
 		if (n && !by_text(&s->all.at[n - 1], &s->all.at[i]))
 			s->all.at[n - 1].count += s->all.at[i].count;

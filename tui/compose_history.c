@@ -14,6 +14,7 @@
 #include "library/base/err.h"
 #include "library/base/vec.h"
 #include "library/db.h"
+#include "library/expand.h"
 #include "tui/draft_file.h"
 
 enum { FILE_BYTES_MAX = 4 << 20 };
@@ -169,16 +170,23 @@ static int library_prompt(struct compose_history *h, struct db *db, int by, stru
 				    " AND text <> ?2 ORDER BY id DESC LIMIT 1",
 			  newer[] = "SELECT id, text FROM prompts WHERE id > ?1 AND text <> ?2"
 				    " ORDER BY id LIMIT 1";
+	struct str text = {0};
 	struct query q =
 		db_query(db, by > 0 ? older : newer, "it", h->prompt, text_edit_get(&c->prompt));
+	int rc;
 
 	*ret = query_next(&q);
 	if (*ret) {
 		h->prompt = query_int(&q, 0);
-		text_edit_set(&c->prompt, query_text(&q, 1));
+		expand_escape(query_text(&q, 1), &text);
+	}
+	rc = query_done(&q, e);
+	if (!rc && *ret) {
+		text_edit_set(&c->prompt, str_get(&text));
 		c->is_queued = true; /* it is in the library */
 	}
-	return query_done(&q, e);
+	str_done(&text);
+	return rc;
 }
 
 int compose_history_step(struct compose_history *h, struct db *db, int by, struct compose *c,

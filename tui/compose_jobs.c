@@ -22,33 +22,39 @@ static bool is_digits(const char *s, size_t n)
 	return n && strspn(s, "0123456789") >= n;
 }
 
+/* 0: it is none. */
+static double length_of(const char *text, const char *colon)
+{
+	const char *rest = colon ? colon + 1 : text;
+	double minutes = 0, seconds;
+
+	if (strspn(rest, "0123456789.") != strlen(rest) || !parse_f64(rest, &seconds))
+		return 0;
+	if (colon && (!is_digits(text, (size_t)(colon - text)) ||
+			     !is_digits(rest, strcspn(rest, ".")) || seconds >= 60))
+		return 0;
+	if (colon)
+		minutes = strtod(text, NULL);
+	return 60 * minutes + seconds;
+}
+
 /* Decimal text stays decimal text: the engine counts frames on it exactly. */
 int compose_seconds(const char *text, struct arena *a, const char **ret, struct err *e)
 {
-	const char *colon = strchr(text, ':'), *rest = colon ? colon + 1 : text;
-	const size_t whole = strcspn(rest, ".");
-	double seconds = 0;
-	uint64_t minutes = 0;
+	const char *colon = strchr(text, ':');
+	const double seconds = *text ? length_of(text, colon) : 0;
 
 	*ret = "";
 	if (!*text)
 		return 0;
-	if (strspn(rest, "0123456789.") == strlen(rest) && parse_f64(rest, &seconds) &&
-		(!colon || (colon - text <= 4 && is_digits(text, (size_t)(colon - text)) &&
-				   is_digits(rest, whole) && seconds < 60))) {
-		if (colon)
-			minutes = strtoull(text, NULL, 10);
-		seconds += 60.0 * (double)minutes;
-	}
 	if (!(seconds > 0 && seconds <= SECONDS_MAX))
 		return err_set(e, ERR_ARG,
 			"'%.40s' is no length; write seconds or minutes up to 24 hours: 47, 1.5, "
 			"1:30",
 			text);
-	*ret = !colon ? arena_strdup(a, text)
-		      : arena_printf(a, "%llu%s",
-				(unsigned long long)(60 * minutes + strtoull(rest, NULL, 10)),
-				rest + whole);
+	*ret = colon ? arena_printf(a, "%llu%s", (unsigned long long)seconds,
+			       colon + 1 + strcspn(colon + 1, "."))
+		     : arena_strdup(a, text);
 	return 0;
 }
 
