@@ -122,8 +122,10 @@ int parameters_read(struct db *db, const char *engine, struct arena *a,
 	int rc;
 
 	*ret = (struct engine_parameters){.engine = arena_strdup(a, engine), .is_endless = true};
-	if (query_next(&q))
+	if (query_next(&q)) {
+		ret->is_known = true;
 		ret->is_endless = query_int(&q, 0) != 0;
+	}
 	rc = query_done(&q, e);
 	if (!rc)
 		rc = read_rows(db, engine, a, &rows, e);

@@ -38,6 +38,7 @@ struct parameter {
 
 struct engine_parameters {
 	const char *engine;
+	bool is_known;   /* this program renders it; false, too, before any engine has told */
 	bool is_endless; /* a take may be longer than what the model makes in one go */
 	const struct parameter *list;
 	size_t n;

@@ -18,14 +18,15 @@ static void choose(struct ws *ws, int64_t row)
 	struct compose_view *v = ws->compose;
 	const struct compose_model *m =
 		row >= 0 && row < (int64_t)v->models.n ? &v->models.list[row] : NULL;
+	struct arena a = {0};
 
 	if (!m)
 		return;
-	if (!m->is_installed)
-		ws_complain(
-			ws, "%s is not installed; 'woodshed pull %s' fetches it", m->name, m->name);
+	if (compose_model_hurdle(m, &a))
+		ws_complain(ws, "%s", compose_model_hurdle(m, &a));
 	compose_set_model(&v->c, m->name);
 	view_compose_changed(ws);
+	arena_done(&a);
 }
 
 static int64_t row_of_model(const struct compose_view *v)
@@ -244,34 +245,42 @@ static void tell_queued(struct ws *ws, const int64_t *ids, size_t n)
 			(long long)ids[0], (long long)ids[n - 1]);
 }
 
+static int queue_all(struct ws *ws, struct arena *a, struct err *e)
+{
+	struct compose_view *v = ws->compose;
+	struct job_new *jobs;
+	int64_t *ids;
+	size_t n;
+	int rc = compose_jobs(&v->c, compose_seed_by_chance(), a, &jobs, &n, e);
+
+	if (rc)
+		return rc;
+	ids = ARENA_ARRAY(a, int64_t, n);
+	rc = jobs_add(ws->db, jobs, n, clock_unix_ms(), ids, e);
+	if (rc)
+		return rc;
+	tell_queued(ws, ids, n);
+	v->c.is_queued = true;
+	compose_history_typed(&v->history, &v->c);
+	ws_changed(ws);
+	return 0;
+}
+
 static void do_queue_draft(struct ws *ws, const char *args)
 {
 	struct compose_view *v = ws->compose;
 	const struct compose_model *m = compose_models_find(&v->models, v->c.model);
 	struct arena a = {0};
-	struct job_new *jobs;
 	struct err e = {0};
-	size_t n = 0;
-	int64_t *ids;
 
-	if (m && !m->is_installed) {
-		ws_complain(
-			ws, "%s is not installed; 'woodshed pull %s' fetches it", m->name, m->name);
-		return;
-	}
-	if (compose_jobs(&v->c, compose_seed_by_chance(), &a, &jobs, &n, &e)) {
+	if (m && compose_model_hurdle(m, &a))
+		ws_complain(ws, "%s", compose_model_hurdle(m, &a));
+	else if (!m && v->c.model && !strchr(v->c.model, '/'))
+		ws_complain(ws,
+			"there is no model '%.80s' here; Enter on Model lists those there are",
+			v->c.model);
+	else if (queue_all(ws, &a, &e))
 		ws_fail(ws, &e);
-	} else {
-		ids = ARENA_ARRAY(&a, int64_t, n);
-		if (jobs_add(ws->db, jobs, n, clock_unix_ms(), ids, &e)) {
-			ws_fail(ws, &e);
-		} else {
-			tell_queued(ws, ids, n);
-			v->c.is_queued = true;
-			compose_history_typed(&v->history, &v->c);
-		}
-		ws_changed(ws);
-	}
 	arena_done(&a);
 }
 
@@ -340,10 +349,13 @@ static void do_edit_outside(struct ws *ws, const char *args)
 	if (editor_run(ws->env->editor, ws->library, text_edit_get(t), &text, &e)) {
 		ws_fail(ws, &e);
 	} else if (strcmp(str_get(&text), text_edit_get(t))) {
-		text_edit_set(t, "");
-		if (!text_edit_paste(t, str_get(&text), text.n))
+		struct text_edit edited = {.line = {.has_lines = true, .max = t->line.max}};
+
+		if (!text_edit_paste(&edited, str_get(&text), text.n))
 			ws_complain(ws, "the text was cut: a prompt has at most %d bytes",
 				COMPOSE_PROMPT_BYTES_MAX);
+		text_edit_set(t, text_edit_get(&edited));
+		text_edit_done(&edited);
 		view_compose_changed(ws);
 	}
 	str_done(&text);

@@ -6,6 +6,7 @@
 #include "library/catalogue.h"
 #include "library/globals.h"
 #include "library/models.h"
+#include "library/parameters.h"
 #include "tui/view_compose.h"
 #include "tui/ws.h"
 
@@ -14,36 +15,61 @@ struct entries {
 	size_t n, cap;
 };
 
-static void add_installed(struct entries *out, const struct model *m)
-{
-	const struct known_model *k = m->known;
+static const char *const selling[] = {[COMMERCIAL_NO] = "no commercial use",
+	[COMMERCIAL_LIMITED] = "commercial use under conditions",
+	[COMMERCIAL_YES] = "commercial use allowed"};
 
-	*VEC_PUSH(out) = (struct compose_model){.name = m->name,
-		.engine = m->engine,
-		.licence = k ? k->licence : NULL,
-		.rate_hz = m->rate_hz ? m->rate_hz
-			   : k        ? k->rate_hz
-				      : 0,
-		.channels = m->channels ? m->channels
-			    : k         ? k->channels
-					: 0,
-		.longest_s = k ? k->longest_s : 0,
-		.bytes = m->bytes,
-		.is_installed = true};
+static void add(
+	struct entries *out, const char *name, const char *engine, const struct known_model *k)
+{
+	struct compose_model m = {.name = name, .engine = engine};
+
+	if (k) {
+		m.licence = k->licence;
+		m.selling = selling[k->commercial];
+		m.rate_hz = k->rate_hz;
+		m.channels = k->channels;
+		m.longest_s = k->longest_s;
+		m.bytes = k->about_bytes;
+	}
+	*VEC_PUSH(out) = m;
 }
 
-static void add_known(struct entries *out, const struct known_model *k)
+static void add_installed(struct entries *out, const struct model *m)
 {
-	for (size_t i = 0; i < out->n; i++)
-		if (!strcmp(out->at[i].name, k->name))
-			return;
-	*VEC_PUSH(out) = (struct compose_model){.name = k->name,
-		.engine = k->engine,
-		.licence = k->licence,
-		.rate_hz = k->rate_hz,
-		.channels = k->channels,
-		.longest_s = k->longest_s,
-		.bytes = k->about_bytes};
+	struct compose_model *added;
+
+	add(out, m->name, m->engine, m->known);
+	added = &out->at[out->n - 1];
+	added->is_installed = true;
+	added->bytes = m->bytes;
+	if (m->rate_hz)
+		added->rate_hz = m->rate_hz;
+	if (m->channels)
+		added->channels = m->channels;
+}
+
+static bool is_there(const struct entries *all, const char *name)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (!strcmp(all->at[i].name, name))
+			return true;
+	return false;
+}
+
+/* What its engine says of it. */
+static int ask_engine(struct compose_model *m, struct db *db, struct err *e)
+{
+	struct arena a = {0};
+	struct engine_parameters p = {0};
+	int rc = m->engine ? parameters_read(db, m->engine, &a, &p, e) : 0;
+
+	m->is_rendered = p.is_known;
+	m->is_endless = p.is_known && p.is_endless;
+	if (m->is_endless)
+		m->longest_s = 0;
+	arena_done(&a);
+	return rc;
 }
 
 int compose_models_read(struct compose_models *m, struct ws *ws, struct err *e)
@@ -60,7 +86,10 @@ int compose_models_read(struct compose_models *m, struct ws *ws, struct err *e)
 	for (size_t i = 0; i < models.n; i++)
 		add_installed(&all, &models.list[i]);
 	for (const struct known_model *k = catalogue; k->name; k++)
-		add_known(&all, k);
+		if (!is_there(&all, k->name))
+			add(&all, k->name, k->engine, k);
+	for (size_t i = 0; i < all.n && !rc; i++)
+		rc = ask_engine(&all.at[i], ws->db, e);
 	compose_models_done(m);
 	m->arena = a;
 	m->n = all.n;
@@ -68,7 +97,7 @@ int compose_models_read(struct compose_models *m, struct ws *ws, struct err *e)
 	if (all.n)
 		memcpy(m->list, all.at, all.n * sizeof(*m->list));
 	VEC_DONE(&all);
-	return 0;
+	return rc;
 }
 
 void compose_models_done(struct compose_models *m)
@@ -85,23 +114,55 @@ const struct compose_model *compose_models_find(const struct compose_models *m, 
 	return NULL;
 }
 
-void compose_model_describe(const struct compose_model *m, bool is_endless, struct str *out)
+void compose_model_rate(const struct compose_model *m, struct str *out)
 {
-	const char *comma = "";
-
-	if (m->rate_hz) {
+	if (m->rate_hz)
 		str_printf(out, "%.4g kHz%s", m->rate_hz / 1e3,
 			m->channels == 2   ? " stereo"
 			: m->channels == 1 ? " mono"
 					   : "");
-		comma = ", ";
-	}
-	if (is_endless)
-		str_printf(out, "%sany length", comma);
+}
+
+void compose_model_length(const struct compose_model *m, struct str *out)
+{
+	if (m->is_endless)
+		str_add(out, "any length");
 	else if (m->longest_s > 0)
-		str_printf(out, "%sup to %.4g s", comma, m->longest_s);
-	if (is_endless || m->longest_s > 0)
-		comma = ", ";
-	if (m->licence)
-		str_printf(out, "%s%s", comma, m->licence);
+		str_printf(out, "up to %.4g s", m->longest_s);
+}
+
+static void add_part(struct str *out, const char *part)
+{
+	if (part && *part)
+		str_printf(out, "%s%s", out->n ? ", " : "", part);
+}
+
+void compose_model_describe(const struct compose_model *m, struct str *out)
+{
+	struct str part = {0};
+
+	compose_model_rate(m, &part);
+	add_part(out, str_get(&part));
+	str_clear(&part);
+	compose_model_length(m, &part);
+	add_part(out, str_get(&part));
+	add_part(out, m->licence);
+	add_part(out, m->selling);
+	str_done(&part);
+}
+
+const char *compose_model_hurdle(const struct compose_model *m, struct arena *a)
+{
+	if (!m->is_installed)
+		return arena_printf(
+			a, "%s is not installed; 'woodshed pull %s' fetches it", m->name, m->name);
+	if (!m->engine)
+		return arena_printf(a,
+			"'%s' holds no model that woodshed knows; Enter on Model lists others",
+			m->name);
+	return m->is_rendered ? NULL
+			      : arena_printf(a,
+					"this version does not render %s models; Enter on Model "
+					"lists others",
+					m->engine);
 }

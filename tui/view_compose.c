@@ -25,9 +25,13 @@
 enum {
 	LABEL = 13,       /* cells, with the mark before and the blank behind */
 	SHORT_WIDTH = 30, /* of a short field, at least, with its label */
-	PROMPT_LINES = 2, /* at least */
+	PROMPT_LINES = 2, /* at least, where there is room */
+	WIDE = 60,
 	FOOT_LINES = 3,
 	FIELDS_MAX = 64,
+	MODEL_NAME = 24, /* columns of the list of models */
+	MODEL_SIZE = 8,
+	MODEL_COLUMN = 15,
 };
 
 /* Where a field stands in the form. */
@@ -75,7 +79,8 @@ static void put_line(const struct compose_view *v, struct form *f, size_t field,
 
 	if (field == FIELD_PROMPT) {
 		height = lines_of(v, width - LABEL - 1);
-		height = height > max ? max : height < PROMPT_LINES ? PROMPT_LINES : height;
+		height = height < PROMPT_LINES ? PROMPT_LINES : height;
+		height = height < max ? height : max;
 	}
 	put(f, field, f->height, 0, width, height);
 	f->height += height;
@@ -97,7 +102,7 @@ static struct form form_of(const struct compose_view *v, int height, int width)
 	struct form f = {0};
 	int column = 0;
 
-	put_line(v, &f, FIELD_PROMPT, width, height > 12 ? height / 3 : PROMPT_LINES);
+	put_line(v, &f, FIELD_PROMPT, width, height > 8 ? height / 3 : 1);
 	for (size_t i = FIELD_PARAMETERS; i < compose_fields(c); i++)
 		if (is_second_prompt(c, i))
 			put_line(v, &f, i, width, 1);
@@ -232,21 +237,22 @@ static int load_parameters(struct ws *ws, const struct compose_model *m, struct 
 	v->parameters = (struct engine_parameters){0};
 	if (m && m->engine)
 		rc = parameters_read(ws->db, m->engine, &v->page, &v->parameters, e);
-	compose_set_parameters(&v->c, v->parameters.list, v->parameters.n,
-		m && !v->parameters.is_endless ? m->longest_s : 0);
+	compose_set_parameters(&v->c, v->parameters.list, v->parameters.n, m ? m->longest_s : 0);
 	if (v->field >= compose_fields(&v->c))
 		v->field = FIELD_PROMPT;
 	str_clear(&v->model);
 	if (m)
-		compose_model_describe(m, v->parameters.is_endless, &v->model);
+		compose_model_describe(m, &v->model);
 	return rc;
 }
 
+/* Once, and again when an engine has told what it can do. */
 static int load_models(struct ws *ws, struct err *e)
 {
 	struct compose_view *v = ws->compose;
+	const struct compose_model *m = compose_models_find(&v->models, v->c.model);
 
-	if (v->has_models)
+	if (v->has_models && (!v->is_stale || !m || m->is_rendered || !m->engine))
 		return 0;
 	v->has_models = true;
 	return compose_models_read(&v->models, ws, e);
@@ -280,6 +286,12 @@ static int load(struct ws *ws, int height, struct err *e)
 
 /* ---- drawing ------------------------------------------------------------ */
 
+/* Is that line of the body one of the form? */
+static bool is_seen(const struct compose_view *v, int y)
+{
+	return y >= v->form_y && y < v->form_y + v->form_height;
+}
+
 static void draw_prompt(struct compose_view *v, const struct place *p, int y, bool is_here)
 {
 	struct arena a = {0};
@@ -292,6 +304,8 @@ static void draw_prompt(struct compose_view *v, const struct place *p, int y, bo
 	at = text_edit_cursor(&v->c.prompt, lines, n, &column);
 	first = at >= (size_t)p->height ? at + 1 - (size_t)p->height : 0;
 	for (int i = 0; i < p->height; i++) {
+		if (!is_seen(v, y + i))
+			continue;
 		str_clear(&line);
 		if (first + (size_t)i < n)
 			str_add_n(&line,
@@ -345,14 +359,12 @@ static void draw_model(const struct compose_view *v, const struct place *p, int 
 	paint(y, p->x, n, here ? ROLE_ROW_SELECTED : ROLE_TEXT, name);
 	if (m && m->is_installed)
 		paint(y, p->x + n + 2, p->width - n - 2, ROLE_DIM, str_get(&v->model));
-	else
+	else if (v->c.model)
 		paint(y, p->x + n + 2, p->width - n - 2, ROLE_ERROR, "is not installed");
 }
 
-static void draw_field(struct compose_view *v, const struct place *p, int y)
+static void draw_label(const struct compose_view *v, const struct place *p, int y, bool here)
 {
-	const bool here = p->field == v->field && !v->is_choosing;
-	const struct text_edit *t = compose_edit(&v->c, p->field);
 	struct err wrong = {0};
 
 	paint(y, p->x - LABEL, LABEL, ROLE_TEXT, "");
@@ -362,47 +374,59 @@ static void draw_field(struct compose_view *v, const struct place *p, int y)
 		: here                                                             ? ROLE_TITLE
 										   : ROLE_DIM,
 		compose_label(&v->c, p->field));
-	if (p->field == FIELD_PROMPT) {
-		draw_prompt(v, p, y, here);
-	} else if (!t) {
-		draw_model(v, p, y, here);
-	} else if (t->line.text.n && !is_turned(&v->c, p->field)) {
-		draw_line(v, t, p, y, here);
-	} else {
-		const char *text =
-			t->line.text.n ? text_edit_get(t) : compose_otherwise(&v->c, p->field);
-		int n = (int)text_cells(text);
+}
 
-		paint(y, p->x, p->width, t->line.text.n ? ROLE_TEXT : ROLE_DIM, text);
-		if (here && is_turned(&v->c, p->field))
-			paint(y, p->x, n < p->width ? n : p->width, ROLE_ROW_SELECTED, text);
-	}
+/* What is not typed: a choice, or what holds until something is. */
+static void draw_word(struct compose_view *v, const struct place *p, int y, bool here)
+{
+	const char *typed = text_edit_get(compose_edit(&v->c, p->field)),
+		   *text = *typed ? typed : compose_otherwise(&v->c, p->field);
+	int n = (int)text_cells(text);
+
+	paint(y, p->x, p->width, *typed ? ROLE_TEXT : ROLE_DIM, text);
+	if (here && is_turned(&v->c, p->field))
+		paint(y, p->x, n < p->width ? n : p->width, ROLE_ROW_SELECTED, text);
+}
+
+static void draw_field(struct compose_view *v, const struct place *p, int y)
+{
+	const bool here = p->field == v->field;
+	const struct text_edit *t = compose_edit(&v->c, p->field);
+
+	if (is_seen(v, y))
+		draw_label(v, p, y, here);
+	if (p->field == FIELD_PROMPT)
+		draw_prompt(v, p, y, here);
+	else if (!t)
+		draw_model(v, p, y, here);
+	else if (t->line.text.n && !is_turned(&v->c, p->field))
+		draw_line(v, t, p, y, here);
+	else
+		draw_word(v, p, y, here);
 	if (here && v->cursor_y < 0) {
 		v->cursor_y = y;
 		v->cursor_x = p->x;
 	}
 }
 
-static void draw_form(struct compose_view *v, int y, int height, int width)
+static void draw_form(struct compose_view *v, const struct form *f, int width)
 {
-	struct form f = form_of(v, height, width);
-	const struct place *here = f.places;
+	const int height = v->form_height;
+	const struct place *here = f->places;
 
-	for (size_t i = 0; i < f.n; i++)
-		if (f.places[i].field == v->field)
-			here = &f.places[i];
+	for (size_t i = 0; i < f->n; i++)
+		if (f->places[i].field == v->field)
+			here = &f->places[i];
 	if (v->top > here->y)
 		v->top = here->y;
 	if (here->y + here->height - v->top > height)
 		v->top = here->y + here->height - height;
-	if (v->top + height > f.height)
-		v->top = f.height > height ? f.height - height : 0;
-	for (int i = 0; i < height; i++)
-		paint(y + i, 0, width, ROLE_TEXT, "");
-	for (size_t i = 0; i < f.n; i++)
-		if (f.places[i].y >= v->top &&
-			f.places[i].y + f.places[i].height - v->top <= height)
-			draw_field(v, &f.places[i], y + f.places[i].y - v->top);
+	if (v->top + height > f->height)
+		v->top = f->height > height ? f->height - height : 0;
+	for (size_t i = 0; i < f->n; i++)
+		if (f->places[i].y + f->places[i].height > v->top &&
+			f->places[i].y - v->top < height)
+			draw_field(v, &f->places[i], v->form_y + f->places[i].y - v->top);
 }
 
 static void tell_suggestions(const struct compose_view *v, struct str *out)
@@ -426,18 +450,20 @@ static void draw_help(const struct compose_view *v, int y, int width)
 		tell_suggestions(v, &line);
 	else
 		str_add(&line, compose_help(&v->c, v->field));
-	paint(y, 0, width, ROLE_TEXT, "");
 	paint(y, 1, width - 2, is_wrong ? ROLE_ERROR : ROLE_DIM, str_get(&line));
 	str_done(&line);
 }
 
 static void draw_foot(const struct compose_view *v, int y, int height, int width)
 {
+	struct err wrong = {0};
+
 	if (height > 1)
 		draw_help(v, y++, width);
 	if (height < 1)
 		return;
-	paint(y, 0, width, ROLE_TEXT, "");
+	if (height > 1 && v->field != FIELD_PROMPT && compose_check(&v->c, v->field, &wrong))
+		return; /* that is what hinders, and it was said */
 	paint(y, 1, width - 2,
 		v->is_short   ? ROLE_ERROR
 		: v->is_wrong ? ROLE_DIM
@@ -447,69 +473,109 @@ static void draw_foot(const struct compose_view *v, int y, int height, int width
 
 static void draw_title(const struct compose_view *v, int width)
 {
-	char right[64] = "kept as you type ";
+	struct str right = {0};
 	bool is_cut = false;
 	size_t n, max;
 
 	if (v->tokens && token_count_get(v->tokens, &n, &max)) {
 		is_cut = n > max;
-		snprintf(right, sizeof(right),
-			is_cut ? "%zu tokens, the model reads %zu "
-			       : "%zu of %zu tokens \u00b7 kept as you type ",
-			n, max);
+		str_printf(&right,
+			is_cut ? "%zu tokens, the model reads %zu " : "%zu of %zu tokens ", n, max);
 	}
+	if (!is_cut && width >= WIDE)
+		str_printf(&right, "%skept as you type ", right.n ? "\u00b7 " : "");
 	paint(0, 0, width, ROLE_TITLE, " Compose");
 	if (width > 9)
-		paint_right(0, 9, width - 9, is_cut ? ROLE_ERROR : ROLE_DIM, right);
+		paint_right(0, 9, width - 9, is_cut ? ROLE_ERROR : ROLE_DIM, str_get(&right));
+	str_done(&right);
+}
+
+/* Columns from the right, those that matter least first to go. */
+static void draw_model_row(const struct compose_model *m, int y, int width, enum theme_role role)
+{
+	struct str text = {0};
+	int x = 1 + MODEL_NAME;
+	char size[16];
+
+	paint(y, 0, width, role, "");
+	paint(y, 1, x - 1 < width - 2 ? x - 1 : width - 2, role, m->name);
+	if (width < x + 2 * MODEL_COLUMN)
+		return;
+	paint_right(y, x, MODEL_SIZE, role, format_bytes(m->bytes, size));
+	x += MODEL_SIZE + 2;
+	compose_model_rate(m, &text);
+	paint(y, x, MODEL_COLUMN, role, str_get(&text));
+	x += MODEL_COLUMN + 1;
+	str_clear(&text);
+	compose_model_length(m, &text);
+	paint(y, x, MODEL_COLUMN - 1, role, str_get(&text));
+	x += MODEL_COLUMN;
+	paint(y, x, width - x - 1, role, m->licence ? m->licence : "");
+	str_done(&text);
 }
 
 static void draw_choice(struct compose_view *v, int height, int width)
 {
+	const int rows = height > 4 ? height - 3 : height - 1;
+	const struct compose_model *here;
+	struct arena a = {0};
 	struct str line = {0};
 
 	list_set_count(&v->choice, (int64_t)v->models.n);
-	list_resize(&v->choice, height - 1);
-	paint(0, 0, width, ROLE_TITLE, " Models");
-	for (int i = 0; i + 1 < height; i++) {
+	list_resize(&v->choice, rows);
+	paint(0, 0, width, ROLE_TITLE, " Models: Enter takes one, Esc leaves it as it was");
+	for (int i = 0; i < rows; i++) {
 		int64_t row = list_at(&v->choice, i);
-		const struct compose_model *m = row < 0 ? NULL : &v->models.list[row];
-		enum theme_role role = row == v->choice.cursor ? ROLE_ROW_SELECTED : ROLE_TEXT;
-		char size[16];
 
-		paint(1 + i, 0, width, m ? role : ROLE_TEXT, "");
-		if (!m)
-			continue;
-		str_clear(&line);
-		compose_model_describe(m, false, &line);
-		str_printf(&line, ", %s%s", format_bytes(m->bytes, size),
-			m->is_installed ? "" : "; not installed");
-		paint(1 + i, 1, 28, m->is_installed || role == ROLE_ROW_SELECTED ? role : ROLE_DIM,
-			m->name);
-		paint(1 + i, 30, width - 31,
-			m->is_installed || role == ROLE_ROW_SELECTED ? role : ROLE_DIM,
-			str_get(&line));
+		paint(1 + i, 0, width, ROLE_TEXT, "");
+		if (row >= 0)
+			draw_model_row(&v->models.list[row], 1 + i, width,
+				row == v->choice.cursor            ? ROLE_ROW_SELECTED
+				: v->models.list[row].is_installed ? ROLE_TEXT
+								   : ROLE_DIM);
 	}
 	v->cursor_y = 1 + (int)(v->choice.cursor - v->choice.top);
 	v->cursor_x = 0;
+	if (rows == height - 3 && v->models.n) {
+		here = &v->models.list[v->choice.cursor];
+		paint_rule(height - 2, width);
+		if (compose_model_hurdle(here, &a))
+			str_printf(&line, "%s; %s%s%s", compose_model_hurdle(here, &a),
+				here->licence ? here->licence : "", here->licence ? ", " : "",
+				here->selling ? here->selling : "");
+		else
+			compose_model_describe(here, &line);
+		paint(height - 1, 0, width, ROLE_TEXT, "");
+		paint(height - 1, 1, width - 2, ROLE_DIM, str_get(&line));
+	}
 	str_done(&line);
+	arena_done(&a);
 }
 
+/* The foot stands below the form, and at the bottom where the form is higher. */
 static void draw(struct ws *ws, int height, int width)
 {
 	struct compose_view *v = ws->compose;
-	int foot = height >= 8 ? FOOT_LINES : height >= 4 ? 1 : 0, title = height >= 6;
+	const int foot = height >= 8 ? FOOT_LINES : height >= 4 ? 1 : 0, title = height >= 6;
+	const struct form f = form_of(v, height - title - foot, width);
+	int y;
 
 	v->cursor_y = v->cursor_x = -1;
 	if (v->is_choosing) {
 		draw_choice(v, height, width);
 		return;
 	}
+	for (y = 0; y < height; y++)
+		paint(y, 0, width, ROLE_TEXT, "");
 	if (title)
 		draw_title(v, width);
-	draw_form(v, title, height - title - foot, width);
+	v->form_y = title;
+	v->form_height = height - title - foot < f.height ? height - title - foot : f.height;
+	draw_form(v, &f, width);
+	y = title + v->form_height;
 	if (foot > 1)
-		paint_rule(height - foot, width);
-	draw_foot(v, height - (foot > 1 ? foot - 1 : foot), foot > 1 ? foot - 1 : foot, width);
+		paint_rule(y++, width);
+	draw_foot(v, y, foot > 1 ? foot - 1 : foot, width);
 }
 
 static bool cursor(struct ws *ws, int *ret_y, int *ret_x)

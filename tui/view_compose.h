@@ -29,8 +29,11 @@ struct compose_model {
 	const char *name;
 	const char *engine;  /* NULL: none that woodshed knows */
 	const char *licence; /* NULL: not known */
+	const char *selling; /* what it makes: what the licence says, in words */
 	int rate_hz, channels;
-	double longest_s; /* of what it makes in one go; 0: not known */
+	double longest_s; /* of a take; 0: any length, or not known */
+	bool is_endless;  /* any length */
+	bool is_rendered; /* by this program */
 	uint64_t bytes;
 	bool is_installed;
 };
@@ -46,13 +49,19 @@ int compose_models_read(struct compose_models *m, struct ws *ws, struct err *e);
 void compose_models_done(struct compose_models *m);
 /* NULL: there is none of that name. */
 const struct compose_model *compose_models_find(const struct compose_models *m, const char *name);
-/* "32 kHz mono, any length, CC-BY-NC-4.0"; is_endless: takes are made of windows. */
-void compose_model_describe(const struct compose_model *m, bool is_endless, struct str *out);
+/* "32 kHz stereo", and "any length" or "up to 47.5 s"; "" when it is not known. */
+void compose_model_rate(const struct compose_model *m, struct str *out);
+void compose_model_length(const struct compose_model *m, struct str *out);
+/* "32 kHz mono, any length, CC-BY-NC-4.0, no commercial use" */
+void compose_model_describe(const struct compose_model *m, struct str *out);
+/* Why it cannot be rendered with, and what to do; NULL: it can. */
+const char *compose_model_hurdle(const struct compose_model *m, struct arena *a);
 
 struct compose_view {
 	struct compose c;
-	size_t field; /* of compose.h, that has the keys */
-	int top;      /* first line of the form that is seen */
+	size_t field;            /* of compose.h, that has the keys */
+	int top;                 /* first line of the form that is seen */
+	int form_y, form_height; /* where, in the body */
 	struct list list;
 
 	struct compose_models models;

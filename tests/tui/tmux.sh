@@ -1,6 +1,6 @@
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2154,SC2086
 # What the tests of screens share: a tmux of their own, in $scratch, with one
-# window `t`, and waiting for what is seen in it.
+# window `t`; the workstation in it, its keys, what is seen of it, and how it ends.
 export LC_ALL=C.UTF-8 TMUX_TMPDIR="$scratch"
 unset TMUX NO_COLOR COLORTERM TERMINFO TERMINFO_DIRS
 
@@ -28,4 +28,50 @@ sees()
 		[ $i -lt 200 ] && [ ! -e "$scratch/status" ] || return 1
 		sleep 0.05
 	done
+}
+
+keys()
+{
+	t send-keys -t t "$@"
+}
+
+typed()
+{
+	t send-keys -t t -l -- "$1"
+}
+
+# start COLUMNS ROWS [TERM]: a shell, and in it the workstation.
+start()
+{
+	end_tmux
+	t new-session -d -x "$1" -y "$2" -s t "env PS1='\$ ' TERM=${3:-tmux-256color} bash --norc" \
+		\; set -g status off \; set -sg escape-time 0
+	sees '$' && typed "$woodshed 2>$scratch/err" && keys Enter
+}
+
+# The shell is back, and tells the status when it is asked.
+has_left()
+{
+	i=0
+	until [ "$(t display -p -t t '#{pane_current_command}')" = bash ]; do
+		i=$((i + 1))
+		[ $i -lt 200 ] || return 1
+		sleep 0.05
+	done
+	# shellcheck disable=SC2016 # for the other shell
+	typed 'echo "left $?"' && keys Enter && sees "left $1"
+}
+
+# What the terminal is left with: the shell's screen, a cursor, no mouse.
+is_restored()
+{
+	has_left "$1" || return 1
+	modes=$(t display -p -t t '#{alternate_on} #{cursor_flag} #{keypad_flag} #{mouse_any_flag}')
+	[ "$modes" = '0 1 0 0' ]
+}
+
+# Of this window: other tests have theirs at the same time.
+workstation_pid()
+{
+	pgrep -P "$(t display -p -t t '#{pane_pid}')" | head -n 1
 }

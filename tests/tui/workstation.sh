@@ -22,51 +22,6 @@ finish()
 	exit "$1"
 }
 
-keys()
-{
-	t send-keys -t t "$@"
-}
-
-typed()
-{
-	t send-keys -t t -l -- "$1"
-}
-
-# start COLUMNS ROWS [TERM]: a shell, and in it the workstation.
-start()
-{
-	end_tmux
-	t new-session -d -x "$1" -y "$2" -s t "env PS1='\$ ' TERM=${3:-tmux-256color} bash --norc" \
-		\; set -g status off \; set -sg escape-time 0
-	sees '$' && typed "$woodshed 2>$scratch/err" && keys Enter
-}
-
-# The shell is back, and tells the status when it is asked.
-has_left()
-{
-	i=0
-	until [ "$(t display -p -t t '#{pane_current_command}')" = bash ]; do
-		i=$((i + 1))
-		[ $i -lt 200 ] || return 1
-		sleep 0.05
-	done
-	# shellcheck disable=SC2016 # for the other shell
-	typed 'echo "left $?"' && keys Enter && sees "left $1"
-}
-
-# What the terminal is left with: the shell's screen, a cursor, no mouse.
-is_restored()
-{
-	has_left "$1" || return 1
-	modes=$(t display -p -t t '#{alternate_on} #{cursor_flag} #{keypad_flag} #{mouse_any_flag}')
-	[ "$modes" = '0 1 0 0' ]
-}
-
-workstation_pid()
-{
-	pgrep -f "^$woodshed" | head -n 1
-}
-
 mkdir -p "$WOODSHED_LIBRARY/models"
 cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/mono"
 "$woodshed" models --default mono >/dev/null
@@ -78,7 +33,7 @@ check 'an empty library says what to do' sees 'No takes yet. Press i'
 keys i
 check 'a form to type into' sees '>Prompt'
 typed 'slow piano'
-check 'what is typed is seen' sees '>Prompt     slow piano'
+check 'what is typed is seen' sees '>Prompt      slow piano'
 keys F5
 check 'it is queued' sees 'queued as job 1'
 keys Escape

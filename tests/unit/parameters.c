@@ -43,7 +43,7 @@ static void kept(void **state)
 		{"sampler", "Sampler", "", PARAMETER_CHOICE, 0, 0, "a", "a|b", ""},
 	};
 	const struct engine_parameters engines[] = {
-		{"one", true, list, 2}, {"two", false, list + 1, 1}};
+		{"one", true, true, list, 2}, {"two", true, false, list + 1, 1}};
 	struct db *db = open_library(state);
 	struct engine_parameters p;
 	struct arena a = {0};
@@ -65,7 +65,9 @@ static void kept(void **state)
 	assert_int_equal(parameters_read(db, "two", &a, &p, &e), 0);
 	assert_false(p.is_endless);
 	assert_int_equal(p.n, 1);
+	assert_true(p.is_known);
 	assert_int_equal(parameters_read(db, "three", &a, &p, &e), 0);
+	assert_false(p.is_known);
 	assert_int_equal(p.n, 0);
 	arena_done(&a);
 	db_close(db);
@@ -74,7 +76,7 @@ static void kept(void **state)
 static void a_kind_of_tomorrow(void **state)
 {
 	static const struct parameter list[] = {{"x", "X", "", PARAMETER_FLAG, 0, 0, "", "", ""}};
-	const struct engine_parameters engine = {"one", true, list, 1};
+	const struct engine_parameters engine = {"one", true, true, list, 1};
 	struct db *db = open_library(state);
 	struct engine_parameters p;
 	struct arena a = {0};
