@@ -62,6 +62,8 @@ static bool choice_key(struct ws *ws, uint32_t key)
 		list_move(&v->choice, -1);
 	else if (key == KEYS_PGDN || key == KEYS_PGUP)
 		list_page(&v->choice, key == KEYS_PGDN ? 1 : -1);
+	else if (key == KEYS_HOME || key == KEYS_END)
+		list_go(&v->choice, key == KEYS_HOME ? 0 : -1);
 	else if (key == '\r' || key == 27 || key == 'q')
 		v->is_choosing = false;
 	else

@@ -144,9 +144,12 @@ void text_edit_done(struct text_edit *t)
 
 static size_t cells_of(const struct text_edit *t, size_t from, size_t to)
 {
+	const char first = text_edit_get(t)[from];
 	struct str part = {0};
 	size_t n;
 
+	if (to - from == 1 && first >= ' ' && first <= '~')
+		return 1; /* nearly all of any text */
 	str_add_n(&part, text_edit_get(t) + from, to - from);
 	n = text_cells(str_get(&part));
 	str_done(&part);

@@ -212,8 +212,8 @@ keys Down
 sees '>Model' && keys Enter
 check 'the models there are' sees 'musicgen-small'
 check 'with licence' sees 'CC-BY-NC-4.0'
-keys j j
-check 'and how they are fetched' sees "not installed; 'woodshed pull musicgen-small'"
+keys End k
+check 'and how they are fetched' sees "not installed; 'woodshed pull audioldm2'"
 sees 'Models' && keys Enter
 check 'how one is fetched' sees 'woodshed pull '
 keys F5
@@ -254,7 +254,7 @@ check 'and its settings' sees 'Guidance    5'
 check 'to be edited' sees '>Prompt      slow'
 keys Home
 typed 'very '
-keys F5
+keys M-Enter
 check 'queued' sees 'queued as job 9'
 escape
 check 'rendered' sees ' 9 takes'
