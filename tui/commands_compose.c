@@ -341,6 +341,7 @@ static void do_edit_outside(struct ws *ws, const char *args)
 {
 	struct compose_view *v = ws->compose;
 	struct text_edit *t = compose_edit(&v->c, v->field);
+	struct arena a = {0};
 	struct str text = {0};
 	struct err e = {0};
 
@@ -348,7 +349,8 @@ static void do_edit_outside(struct ws *ws, const char *args)
 		v->field = FIELD_PROMPT;
 		t = &v->c.prompt;
 	}
-	if (editor_run(ws->env->editor, ws->library, text_edit_get(t), &text, &e)) {
+	if (editor_run(ws->env->editor, arena_printf(&a, "%s/drafts", ws->library),
+		    text_edit_get(t), &text, &e)) {
 		ws_fail(ws, &e);
 	} else if (strcmp(str_get(&text), text_edit_get(t))) {
 		struct text_edit edited = {.line = {.has_lines = true, .max = t->line.max}};
@@ -361,6 +363,7 @@ static void do_edit_outside(struct ws *ws, const char *args)
 		view_compose_changed(ws);
 	}
 	str_done(&text);
+	arena_done(&a);
 	ws->dirty = DIRTY_ALL;
 }
 

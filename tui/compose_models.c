@@ -5,6 +5,7 @@
 #include "library/base/vec.h"
 #include "library/catalogue.h"
 #include "library/globals.h"
+#include "library/licence.h"
 #include "library/models.h"
 #include "library/parameters.h"
 #include "tui/view_compose.h"
@@ -19,10 +20,11 @@ static const char *const selling[] = {[COMMERCIAL_NO] = "no commercial use",
 	[COMMERCIAL_LIMITED] = "commercial use under conditions",
 	[COMMERCIAL_YES] = "commercial use allowed"};
 
-static void add(
-	struct entries *out, const char *name, const char *engine, const struct known_model *k)
+static void add(struct entries *out, const char *name, const char *engine,
+	const struct known_model *k, struct arena *a)
 {
 	struct compose_model m = {.name = name, .engine = engine};
+	struct licence licence;
 
 	if (k) {
 		m.licence = k->licence;
@@ -31,15 +33,18 @@ static void add(
 		m.channels = k->channels;
 		m.longest_s = k->longest_s;
 		m.bytes = k->about_bytes;
+	} else if (licence_of(name, a, &licence)) { /* by its name, as of a copy */
+		m.licence = licence.text;
+		m.selling = licence.no_commercial ? selling[COMMERCIAL_NO] : NULL;
 	}
 	*VEC_PUSH(out) = m;
 }
 
-static void add_installed(struct entries *out, const struct model *m)
+static void add_installed(struct entries *out, const struct model *m, struct arena *a)
 {
 	struct compose_model *added;
 
-	add(out, m->name, m->engine, m->known);
+	add(out, m->name, m->engine, m->known, a);
 	added = &out->at[out->n - 1];
 	added->is_installed = true;
 	added->bytes = m->bytes;
@@ -84,10 +89,10 @@ int compose_models_read(struct compose_models *m, struct ws *ws, struct err *e)
 		return rc;
 	}
 	for (size_t i = 0; i < models.n; i++)
-		add_installed(&all, &models.list[i]);
+		add_installed(&all, &models.list[i], &a);
 	for (const struct known_model *k = catalogue; k->name; k++)
 		if (!is_there(&all, k->name))
-			add(&all, k->name, k->engine, k);
+			add(&all, k->name, k->engine, k, &a);
 	for (size_t i = 0; i < all.n && !rc; i++)
 		rc = ask_engine(&all.at[i], ws->db, e);
 	compose_models_done(m);

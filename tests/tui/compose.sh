@@ -79,6 +79,19 @@ mkdir -p "$WOODSHED_LIBRARY/models"
 cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/mono"
 "$woodshed" models --default mono >/dev/null
 
+# ---- who counts tokens --------------------------------------------------------------
+
+engine=$(dirname "$woodshed")/woodshed-engine
+printf 'mono\tslow piano\nmono\t\nnone\tx\njunk\n\n\\377\t\377\n' >"$scratch/questions"
+"$engine" tokens <"$scratch/questions" >"$scratch/out"
+check 'it answers every line' test "$(wc -l <"$scratch/out")" = 6
+check 'with tokens and how many are read' grep -Eqx '[2-9] 2048' "$scratch/out"
+check 'the end counts' grep -qx '1 2048' "$scratch/out"
+check 'or why it cannot tell' grep -qx "\- there is no model 'none'" "$scratch/out"
+check 'also of what is no question' grep -qx -- '- a line is MODEL, a tab, and the text' "$scratch/out"
+run "$engine" tokens more
+check 'it takes no words' status_is 2
+
 # ---- typing -----------------------------------------------------------------------
 
 start 80 24
