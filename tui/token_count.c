@@ -21,6 +21,7 @@ struct token_count {
 	pid_t pid;           /* 0: it is gone */
 	int fd;              /* its stdin and stdout */
 	struct str question; /* what of it is not sent yet */
+	struct str asked;    /* the last question */
 	struct str next;     /* the question after it; "": none */
 	bool is_waiting;     /* for an answer */
 	struct str answer;   /* as far as it came */
@@ -116,14 +117,21 @@ static void send_next(struct token_count *t)
 
 void token_count_ask(struct token_count *t, const char *model, const char *text)
 {
-	str_clear(&t->next);
-	str_add(&t->next, model);
-	str_add_char(&t->next, '\t');
+	struct str question = {0};
+
+	str_printf(&question, "%s\t", model);
 	for (; *text; text++)
-		str_add_char(&t->next, *text == '\n' ? ' ' : *text);
-	str_add_char(&t->next, '\n');
-	if (!t->is_waiting)
-		send_next(t);
+		str_add_char(&question, *text == '\n' ? ' ' : *text);
+	str_add_char(&question, '\n');
+	if (strcmp(str_get(&question), str_get(&t->asked))) {
+		str_clear(&t->asked);
+		str_add(&t->asked, str_get(&question));
+		str_clear(&t->next);
+		str_add(&t->next, str_get(&question));
+		if (!t->is_waiting)
+			send_next(t);
+	}
+	str_done(&question);
 }
 
 static void take_answer(struct token_count *t)
@@ -178,6 +186,7 @@ void token_count_close(struct token_count *t)
 	}
 	str_done(&t->question);
 	str_done(&t->next);
+	str_done(&t->asked);
 	str_done(&t->answer);
 	free(t);
 }

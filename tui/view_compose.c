@@ -250,9 +250,11 @@ static int load_parameters(struct ws *ws, const struct compose_model *m, struct 
 static int load_models(struct ws *ws, struct err *e)
 {
 	struct compose_view *v = ws->compose;
-	const struct compose_model *m = compose_models_find(&v->models, v->c.model);
+	bool has_told = false;
 
-	if (v->has_models && (!v->is_stale || !m || m->is_rendered || !m->engine))
+	for (size_t i = 0; i < v->models.n; i++)
+		has_told |= v->models.list[i].is_rendered;
+	if (v->has_models && (!v->is_stale || has_told))
 		return 0;
 	v->has_models = true;
 	return compose_models_read(&v->models, ws, e);

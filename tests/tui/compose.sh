@@ -11,7 +11,7 @@ command -v tmux >/dev/null 2>&1 || skip_all 'there is no tmux'
 . "$(dirname "$0")/tmux.sh"
 
 export XDG_CONFIG_HOME="$scratch/config" XDG_CACHE_HOME="$scratch/cache"
-export VISUAL= EDITOR="$scratch/editor --wait"
+export VISUAL='' EDITOR="$scratch/editor --wait"
 status=0
 : >"$scratch/err"
 
