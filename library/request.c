@@ -1,69 +1,30 @@
 /* What a take was asked for. */
 #include "library/request.h"
 
-#include <math.h>
-#include <string.h>
-
 #include "library/base/arena.h"
 #include "library/base/err.h"
-#include "library/base/jsonw.h"
 #include "library/base/str.h"
 #include "library/db.h"
 #include "library/queue.h"
 #include "library/recipe.h"
 #include "library/takes.h"
 
-/* What the queue would hold, had it made the take.  Where it ran is left out: it may
- * run elsewhere. */
-static void write_options(const struct recipe *r, struct str *out)
-{
-	jsonw_begin(out);
-	if (!isnan(r->guidance))
-		jsonw_num(out, "cfg", r->guidance);
-	if (r->steps)
-		jsonw_u64(out, "steps", r->steps);
-	if (r->sampler)
-		jsonw_text(out, "sampler", r->sampler);
-	if (r->greedy)
-		jsonw_bool(out, "greedy", true);
-	jsonw_num(out, "temperature", r->temperature);
-	jsonw_u64(out, "top_k", r->top_k);
-	jsonw_num(out, "top_p", r->top_p);
-	if (r->precision)
-		jsonw_text(out, "precision", r->precision);
-	jsonw_end(out);
-}
-
-/* The shortest decimal that reads back as v. */
-static const char *decimal(double v, struct arena *a)
-{
-	const char *text;
-	double back;
-	int digits = 6;
-
-	do {
-		text = arena_printf(a, "%.*g", digits, v);
-	} while (digits++ < 17 && !(parse_f64(text, &back) && back == v));
-	return text;
-}
-
 static int from_recipe(const struct take *t, struct arena *a, struct job_new *ret, struct err *e)
 {
 	struct str options = {0};
+	char seconds[32];
 	struct recipe r;
 	int rc = recipe_parse(t->recipe, a, &r, e);
 
-	if (rc)
-		return err_wrap(e, rc, "the recipe of take %lld", (long long)t->id);
-	if (r.continued)
-		return err_set(e, ERR_UNSUPPORTED,
-			"take %lld continues '%.80s', and where that lies is not known; name it "
-			"with woodshed queue --recipe ... --continue",
-			(long long)t->id, r.continued);
-	write_options(&r, &options);
+	if (!rc)
+		rc = recipe_options(&r, &options, e);
+	if (rc) {
+		str_done(&options);
+		return err_wrap(e, rc, "take %lld", (long long)t->id);
+	}
 	ret->options = arena_strdup(a, str_get(&options));
 	ret->model = t->model;
-	ret->seconds = decimal(r.seconds > 0 ? r.seconds : t->seconds, a);
+	ret->seconds = arena_strdup(a, format_f64(r.seconds > 0 ? r.seconds : t->seconds, seconds));
 	str_done(&options);
 	return 0;
 }

@@ -12,7 +12,7 @@ struct job_new;
 /* The job that makes this take once more: as its own job had it, all options
  * included; where that is gone, as the recipe in its file has it.  The prompt is the
  * take's own, not a child of it (prompts_add()).  Strings are in the arena.
- * ERR_UNSUPPORTED for a take that continues audio of which only the name is known. */
+ * As recipe_options() has it, that is not always possible. */
 int request_of_take(
 	struct db *db, int64_t take, struct arena *a, struct job_new *ret, struct err *e);
 

@@ -1,6 +1,5 @@
 /* From what is composed to jobs. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -330,27 +329,16 @@ int compose_jobs(const struct compose *c, uint64_t seed, struct arena *a, struct
 
 /* ---- back --------------------------------------------------------------- */
 
-/* The shortest text that reads back as v, as it would be typed. */
-static void write_number(double v, struct str *out)
-{
-	char text[32];
-	int digits = 6;
-	double back;
-
-	do {
-		snprintf(text, sizeof(text), "%.*g", digits, v);
-	} while (digits++ < 17 && !(parse_f64(text, &back) && back == v));
-	str_add(out, text);
-}
-
 static void value_text(const json_t *v, struct str *out)
 {
+	char number[32];
+
 	if (json_is_string(v))
 		str_add(out, json_string_value(v));
 	else if (json_is_integer(v))
 		str_printf(out, "%lld", (long long)json_integer_value(v));
 	else if (json_is_real(v))
-		write_number(json_real_value(v), out);
+		str_add(out, format_f64(json_real_value(v), number));
 	else
 		str_add(out, json_is_true(v) ? "yes" : "no");
 }

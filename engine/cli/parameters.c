@@ -110,15 +110,25 @@ static struct engine_parameters parameters_of(const char *engine, struct arena *
 	return ret;
 }
 
+/* One engine may have several entries: layouts of its checkpoints. */
+static bool is_listed(const struct engine_parameters *list, size_t n, const char *engine)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(list[i].engine, engine))
+			return true;
+	return false;
+}
+
 size_t parameters_list(struct arena *a, struct engine_parameters **ret)
 {
-	size_t n = 0;
+	size_t max = 0, n = 0;
 
-	while (engine_name(n))
-		n++;
-	*ret = ARENA_ARRAY(a, struct engine_parameters, n);
-	for (size_t i = 0; i < n; i++)
-		(*ret)[i] = parameters_of(engine_name(i), a);
+	while (engine_name(max))
+		max++;
+	*ret = ARENA_ARRAY(a, struct engine_parameters, max);
+	for (size_t i = 0; i < max; i++)
+		if (!is_listed(*ret, n, engine_name(i)))
+			(*ret)[n++] = parameters_of(engine_name(i), a);
 	return n;
 }
 

@@ -93,8 +93,9 @@ static void from_its_recipe(void **state)
 		fail_msg("%s", e.text);
 	assert_string_equal(j.model, "m");
 	assert_string_equal(j.seconds, "1.1");
-	assert_string_equal(j.options, "{\"cfg\": 2.5, \"temperature\": 1, \"top_k\": 50, "
-				       "\"top_p\": 0, \"precision\": \"f32\"}");
+	assert_string_equal(j.options,
+		"{\"cfg\": 2.5, \"greedy\": false, \"temperature\": 1, \"top_k\": 50, "
+		"\"top_p\": 0, \"precision\": \"f32\"}");
 	arena_done(&a);
 	db_close(db);
 }
