@@ -326,3 +326,50 @@ int engine_frames(
 	*ret_frames = (int64_t)((n + d - 1) / d);
 	return 0;
 }
+
+/* ---- texts -------------------------------------------------------------- */
+
+struct engine_text {
+	const struct engine_ops *ops;
+	void *own;
+};
+
+const char *engine_name(size_t i)
+{
+	return i < sizeof(engines) / sizeof(*engines) ? engines[i]->name : NULL;
+}
+
+int engine_text_open(const char *engine, const char *dir, struct engine_text **ret, struct err *e)
+{
+	const struct engine_ops *ops = NULL;
+	void *own = NULL;
+	int rc;
+
+	*ret = NULL;
+	for (size_t i = 0; i < sizeof(engines) / sizeof(*engines); i++)
+		if (!strcmp(engines[i]->name, engine))
+			ops = engines[i];
+	if (!ops || !ops->text_open)
+		return err_set(e, ERR_UNSUPPORTED,
+			"the engine %s does not count the tokens of a text", engine);
+	rc = ops->text_open(dir, &own, e);
+	if (rc)
+		return rc;
+	*ret = xcalloc(1, sizeof(**ret));
+	**ret = (struct engine_text){ops, own};
+	return 0;
+}
+
+int engine_text_count(
+	struct engine_text *t, const char *text, size_t *ret_n, size_t *ret_max, struct err *e)
+{
+	return t->ops->text_count(t->own, text, ret_n, ret_max, e);
+}
+
+void engine_text_close(struct engine_text *t)
+{
+	if (!t)
+		return;
+	t->ops->text_close(t->own);
+	free(t);
+}

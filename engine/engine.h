@@ -124,4 +124,19 @@ int engine_render(struct engine *en, const struct engine_request *r,
 int engine_frames(
 	const struct engine_info *info, const char *seconds, int64_t *ret_frames, struct err *e);
 
+/* "musicgen", ...: the engines that there are; NULL behind the last. */
+const char *engine_name(size_t i);
+
+/* The texts of a model without its weights: for whoever tells how much of a prompt
+ * is read while it is typed. */
+struct engine_text;
+
+/* engine: its name; dir: the model's folder.  ERR_UNSUPPORTED when the engine does
+ * not count. */
+int engine_text_open(const char *engine, const char *dir, struct engine_text **ret, struct err *e);
+/* Tokens of the text, those around it included, and how many of them are read. */
+int engine_text_count(
+	struct engine_text *t, const char *text, size_t *ret_n, size_t *ret_max, struct err *e);
+void engine_text_close(struct engine_text *t); /* NULL-safe */
+
 #endif

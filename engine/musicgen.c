@@ -419,6 +419,30 @@ static int tokenize(struct render *rd, int32_t **ret, size_t *ret_n)
 	return 0;
 }
 
+static int text_open(const char *dir, void **ret, struct err *e)
+{
+	struct unigram *words = NULL;
+	int rc = unigram_open(dir, &words, e);
+
+	*ret = words;
+	return rc;
+}
+
+static int text_count(void *text, const char *s, size_t *ret_n, size_t *ret_max, struct err *e)
+{
+	int32_t *tokens = NULL;
+	int rc = unigram_encode(text, s, strlen(s), &tokens, ret_n, e);
+
+	*ret_max = MAX_TOKENS;
+	free(tokens);
+	return rc;
+}
+
+static void text_close(void *text)
+{
+	unigram_close(text);
+}
+
 static int encode_text(struct render *rd, struct gpu_tensor **ret)
 {
 	int32_t *tokens = NULL;
@@ -912,4 +936,7 @@ const struct engine_ops musicgen_ops = {
 	.open = musicgen_open,
 	.render = musicgen_render,
 	.close = musicgen_close,
+	.text_open = text_open,
+	.text_count = text_count,
+	.text_close = text_close,
 };

@@ -27,6 +27,10 @@ struct engine_ops {
 	int (*render)(struct engine *en, const struct engine_request *r,
 		const struct engine_watch *watch, const struct engine_sink *sink, struct err *e);
 	void (*close)(struct engine *en); /* after a failed open(), too */
+	/* engine_text_*(), on the engine's own; NULL: it does not count. */
+	int (*text_open)(const char *dir, void **ret, struct err *e);
+	int (*text_count)(void *text, const char *s, size_t *ret_n, size_t *ret_max, struct err *e);
+	void (*text_close)(void *text); /* NULL-safe */
 };
 
 struct engine {

@@ -272,3 +272,12 @@ int expand_numbers(const char *text, struct arena *a, double **ret, size_t *ret_
 	*ret_n = rc ? 0 : all.n;
 	return rc;
 }
+
+void expand_escape(const char *text, struct str *out)
+{
+	for (; *text; text++) {
+		if (strchr("{|}\\", *text))
+			str_add_char(out, '\\');
+		str_add_char(out, *text);
+	}
+}

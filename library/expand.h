@@ -14,6 +14,7 @@
 
 struct arena;
 struct err;
+struct str;
 
 enum { EXPAND_MAX = 10000 };
 
@@ -22,6 +23,9 @@ int expand_count(const char *text, uint64_t *ret, struct err *e);
 
 /* All of them, the last alternative changing fastest, at most EXPAND_MAX. */
 int expand_all(const char *text, struct arena *a, const char ***ret, size_t *ret_n, struct err *e);
+
+/* The text that stands for nothing but this one. */
+void expand_escape(const char *text, struct str *out);
 
 /* One of them, drawn by `seed`: the same seed draws the same. */
 int expand_pick(const char *text, uint64_t seed, struct arena *a, const char **ret, struct err *e);

@@ -89,3 +89,29 @@ int forecast_take(struct db *db, const char *model, const char *device, double s
 	ret->load_s = median(load, n_loads);
 	return 0;
 }
+
+int forecast_ahead(struct db *db, struct forecast_ahead *ret, struct err *e)
+{
+	/* Jobs of one model and length cost the same; of one at work a part is done. */
+	struct query q = db_query(db,
+		"SELECT model, seconds, count(*),"
+		" sum(CASE WHEN state = 'rendering' AND total > 0"
+		"  THEN 1 - min(1.0 * done / total, 1) ELSE 1 END)"
+		" FROM jobs WHERE state IN ('queued', 'claimed', 'rendering') AND NOT held"
+		" GROUP BY model, seconds",
+		"");
+	int rc = 0, why;
+
+	*ret = (struct forecast_ahead){0};
+	while (!rc && query_next(&q)) {
+		const char *seconds = query_text(&q, 1);
+		struct forecast f;
+
+		rc = forecast_take(
+			db, query_text(&q, 0), NULL, seconds ? strtod(seconds, NULL) : 0, &f, e);
+		ret->jobs += query_int(&q, 2);
+		ret->wall_s += rc ? 0 : f.wall_s * query_num(&q, 3);
+	}
+	why = query_done(&q, e);
+	return rc ? rc : why;
+}

@@ -35,4 +35,12 @@ struct forecast {
 int forecast_take(struct db *db, const char *model, const char *device, double seconds,
 	struct forecast *ret, struct err *e);
 
+/* What is before a job that is queued now. */
+struct forecast_ahead {
+	int64_t jobs;  /* that wait or are at work; not those on hold */
+	double wall_s; /* what is left of them; NaN: some model never rendered */
+};
+
+int forecast_ahead(struct db *db, struct forecast_ahead *ret, struct err *e);
+
 #endif

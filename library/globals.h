@@ -26,6 +26,7 @@ struct environment {
 	const char *program;         /* folder of the running program, globals_program() */
 	const char *xdg_cache_home;  /* XDG_CACHE_HOME */
 	const char *hf_home;         /* HF_HOME */
+	const char *editor;          /* VISUAL, or EDITOR; only the workstation edits */
 	const char *hf_endpoint;     /* HF_ENDPOINT; only woodshed pulls */
 	const char *hf_token;        /* HF_TOKEN */
 };

@@ -32,6 +32,7 @@ enum {
 	REQUIRED = 1,
 	ALWAYS = 2,   /* a whole number that is written also when it is 0 */
 	SAMPLING = 4, /* means something unless greedy, and is then always written */
+	ASKED = 8,    /* an option of the job, by the same name */
 };
 
 /* In the order in which they are written. */
@@ -56,16 +57,16 @@ static const struct field {
 	{"frames", WHOLE, 0, FIELD(frames), 1, (double)DAY_S *AUDIO_RATE_MAX},
 	{"rate", WHOLE, 0, FIELD(rate_hz), AUDIO_RATE_MIN, AUDIO_RATE_MAX},
 	{"channels", WHOLE, 0, FIELD(channels), 1, AUDIO_CHANNELS_MAX},
-	{"cfg", NUMBER, 0, FIELD(guidance), 0, 1000},
-	{"steps", WHOLE, 0, FIELD(steps), 1, 10000},
-	{"sampler", TEXT, 0, FIELD(sampler), 0, WORD_BYTES},
-	{"greedy", FLAG, 0, FIELD(greedy), 0, 0},
-	{"temperature", NUMBER, SAMPLING, FIELD(temperature), 0.001, 1000},
-	{"top_k", WHOLE, SAMPLING, FIELD(top_k), 0, 1000000},
-	{"top_p", NUMBER, SAMPLING, FIELD(top_p), 0, 1},
-	{"continue", NAME, 0, FIELD(continued), 0, NAME_BYTES},
+	{"cfg", NUMBER, ASKED, FIELD(guidance), 0, 1000},
+	{"steps", WHOLE, ASKED, FIELD(steps), 1, 10000},
+	{"sampler", TEXT, ASKED, FIELD(sampler), 0, WORD_BYTES},
+	{"greedy", FLAG, ASKED, FIELD(greedy), 0, 0},
+	{"temperature", NUMBER, SAMPLING | ASKED, FIELD(temperature), 0.001, 1000},
+	{"top_k", WHOLE, SAMPLING | ASKED, FIELD(top_k), 0, 1000000},
+	{"top_p", NUMBER, SAMPLING | ASKED, FIELD(top_p), 0, 1},
+	{"continue", NAME, ASKED, FIELD(continued), 0, NAME_BYTES},
 	{"continue_sha256", HASH, 0, FIELD(continued_sha256), 0, HASH_BYTES},
-	{"precision", TEXT, 0, FIELD(precision), 0, WORD_BYTES},
+	{"precision", TEXT, ASKED, FIELD(precision), 0, WORD_BYTES},
 	{"device", TEXT, 0, FIELD(device), 0, WORD_BYTES},
 	{"export", TEXT, 0, FIELD(exported), 0, 1000},
 #undef FIELD
@@ -300,13 +301,35 @@ static void write_field(const struct field *f, const struct recipe *r, struct st
 	}
 }
 
-void recipe_json(const struct recipe *r, struct str *out)
+static void write_fields(const struct recipe *r, int flags, struct str *out)
 {
 	jsonw_begin(out);
 	for (size_t i = 0; i < N_FIELDS; i++)
-		if (!(fields[i].flags & SAMPLING) || !r->greedy)
+		if ((fields[i].flags & flags) == flags &&
+			(!(fields[i].flags & SAMPLING) || !r->greedy))
 			write_field(&fields[i], r, out);
 	jsonw_end(out);
+}
+
+void recipe_json(const struct recipe *r, struct str *out)
+{
+	write_fields(r, 0, out);
+}
+
+int recipe_options(const struct recipe *r, struct str *out, struct err *e)
+{
+	for (size_t i = 0; i < N_FIELDS; i++) {
+		const struct field *f = &fields[i];
+		const void *at = (const char *)r + f->offset;
+
+		if (f->kind == NAME && f->flags & ASKED && *(const char *const *)at)
+			return err_set(e, ERR_UNSUPPORTED,
+				"it was made of '%.80s', and where that lies is not known; name it "
+				"with woodshed queue --recipe ... --%s",
+				*(const char *const *)at, f->key);
+	}
+	write_fields(r, ASKED, out);
+	return 0;
 }
 
 void recipe_comment(const struct recipe *r, struct str *out)

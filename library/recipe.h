@@ -53,6 +53,10 @@ int recipe_read(const char *path, struct arena *a, struct recipe *ret, const cha
 /* The JSON, as recipe_parse() reads it.  What is not told is left out. */
 void recipe_json(const struct recipe *r, struct str *out);
 
+/* The options of a job that asks for the same once more (queue.h): all but where it
+ * ran.  ERR_UNSUPPORTED for what was made of a file of which only the name is known. */
+int recipe_options(const struct recipe *r, struct str *out, struct err *e);
+
 /* One line for players that show a comment; at most AUDIO_COMMENT_MAX bytes. */
 void recipe_comment(const struct recipe *r, struct str *out);
 

@@ -180,4 +180,27 @@ static const char first[] =
 	"CREATE INDEX undo_action ON undo(action);"
 	"CREATE INDEX undo_take ON undo(take);";
 
-const char *const schema_steps[DB_SCHEMA] = {first};
+/* What each engine can be told: woodshed-engine writes it, forms are drawn from it
+ * (parameters.h). */
+static const char second[] =
+	"CREATE TABLE engines ("
+	" name TEXT PRIMARY KEY,"
+	" is_endless INTEGER NOT NULL CHECK (is_endless IN (0, 1))"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE TABLE parameters ("
+	" engine TEXT NOT NULL REFERENCES engines(name) DEFERRABLE INITIALLY DEFERRED,"
+	" place INTEGER NOT NULL,"
+	" name TEXT NOT NULL,"
+	" label TEXT NOT NULL,"
+	" unit TEXT NOT NULL DEFAULT '',"
+	" kind TEXT NOT NULL,"
+	" low REAL,"
+	" high REAL,"
+	" otherwise TEXT NOT NULL DEFAULT '',"
+	" choices TEXT NOT NULL DEFAULT '',"
+	" help TEXT NOT NULL DEFAULT '',"
+	" PRIMARY KEY (engine, place),"
+	" UNIQUE (engine, name)"
+	") STRICT, WITHOUT ROWID;";
+
+const char *const schema_steps[DB_SCHEMA] = {first, second};

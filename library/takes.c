@@ -30,7 +30,7 @@ int prompts_add(struct db *db, const char *text, const char *negative, int64_t p
 {
 	struct query q = db_query(db,
 		"SELECT id FROM prompts WHERE text = ?1 AND negative IS ?2"
-		" AND coalesce(parent, 0) = ?3 ORDER BY id DESC LIMIT 1",
+		" AND (coalesce(parent, 0) = ?3 OR id = ?3) ORDER BY id = ?3 DESC, id DESC LIMIT 1",
 		"tti", text, negative, parent);
 	int rc;
 

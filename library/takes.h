@@ -42,7 +42,8 @@ struct take {
 /* ---- prompts ------------------------------------------------------------ */
 
 /* The row of this text and negative text (NULL: none) and parent (0: none),
- * made when there is none.  changed: what makes it differ from its parent. */
+ * made when there is none; a parent that says the very same is it.  changed: what makes it differ
+ * from its parent. */
 int prompts_add(struct db *db, const char *text, const char *negative, int64_t parent,
 	const char *changed, int64_t now_ms, int64_t *ret_id, struct err *e);
 

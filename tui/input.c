@@ -52,8 +52,6 @@ static void finish(struct ws *ws, enum input_kind kind, const char *text)
 	if (kind == INPUT_COMMAND) {
 		history_add(&ws->typing.history, text);
 		str_add(&command, text);
-	} else if (kind == INPUT_PROMPT && *text) {
-		str_printf(&command, "queue %s", text);
 	} else if (kind == INPUT_ASK) {
 		str_add(&command, str_get(&ws->typing.command));
 	}
@@ -192,32 +190,6 @@ static void recall(struct ws *ws, int by)
 
 /* ---- keys --------------------------------------------------------------- */
 
-bool input_edit(struct line_edit *l, uint32_t key)
-{
-	static const struct {
-		uint32_t key;
-		enum line_edit_action action;
-	} actions[] = {
-		{KEYS_LEFT, LINE_LEFT},
-		{KEYS_RIGHT, LINE_RIGHT},
-		{KEYS_HOME, LINE_START},
-		{1, LINE_START},
-		{KEYS_END, LINE_END},
-		{5, LINE_END},
-		{KEYS_BACKSPACE, LINE_BACKSPACE},
-		{KEYS_DELETE, LINE_DELETE},
-		{4, LINE_DELETE},
-		{23, LINE_DELETE_WORD},
-		{21, LINE_DELETE_START},
-		{11, LINE_DELETE_END},
-	};
-
-	for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++)
-		if (actions[i].key == key)
-			return line_edit_do(l, actions[i].action);
-	return key < KEY_NAMED && line_edit_insert(l, key);
-}
-
 /* Keys of the `:` line alone. */
 static bool command_key(struct ws *ws, uint32_t key)
 {
@@ -250,7 +222,7 @@ void input_key(struct ws *ws, uint32_t key)
 		input_end(ws, key == '\r');
 		return;
 	}
-	if (command_key(ws, key) || !input_edit(&ws->line, key))
+	if (command_key(ws, key) || !line_edit_key(&ws->line, key))
 		return;
 	if (ws->typing.words.n) {
 		forget_words(&ws->typing);
@@ -267,7 +239,7 @@ void input_key(struct ws *ws, uint32_t key)
 const char *input_mark(const struct ws *ws)
 {
 	static const char *const marks[] = {
-		[INPUT_COMMAND] = ":", [INPUT_FILTER] = "/", [INPUT_PROMPT] = "prompt: "};
+		[INPUT_COMMAND] = ":", [INPUT_FILTER] = "/"};
 
 	if (ws->input == INPUT_NONE)
 		return NULL;

@@ -35,8 +35,6 @@ int input_cursor(const struct ws *ws);
 void input_key(struct ws *ws, uint32_t key);
 /* Takes it as if by Enter, or leaves all as it was. */
 void input_end(struct ws *ws, bool accept);
-/* True when the key changed the line, or its cursor. */
-bool input_edit(struct line_edit *l, uint32_t key);
 
 void input_close(struct ws *ws);
 

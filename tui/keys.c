@@ -22,6 +22,8 @@ static const struct {
 	{"Right", KEYS_RIGHT},
 	{"S-Up", KEYS_S_UP},
 	{"S-Down", KEYS_S_DOWN},
+	{"C-Left", KEYS_C_LEFT},
+	{"C-Right", KEYS_C_RIGHT},
 	{"Home", KEYS_HOME},
 	{"End", KEYS_END},
 	{"PgUp", KEYS_PGUP},
@@ -86,7 +88,7 @@ static size_t read_key(const char *s, size_t n, uint32_t *ret)
 		return end && in_brackets(s + 1, (size_t)(end - s - 1), ret) ? (size_t)(end - s + 1)
 									     : 0;
 	if (s[0] == '^' && n > 1) {
-		if (s[1] != '^' && (s[1] < 'A' || s[1] > 'Z'))
+		if (s[1] != '^' && s[1] != '_' && (s[1] < 'A' || s[1] > 'Z'))
 			return 0;
 		*ret = s[1] == '^' ? '^' : (uint32_t)(s[1] - 'A' + 1);
 		return 2;
@@ -147,7 +149,7 @@ static void format_key(uint32_t key, struct str *out)
 		str_printf(out, "<%s%s>", alt, name);
 		return;
 	}
-	if (plain < 27) {
+	if (plain < ' ') {
 		str_printf(out, "^%c", (int)(plain + 'A' - 1));
 		return;
 	}

@@ -1,7 +1,7 @@
 /* keys.h: keys and chords of them: what a terminal sends, and how users write it.
  *
  *	j  G  $  ?          characters, one after the other for a chord: gg zs
- *	^D  ^X              with Ctrl
+ *	^D  ^X  ^_          with Ctrl
  *	<Space> <Enter> <Esc> <Tab> <S-Tab> <Del> <Up> <PgDn> <Home> <F5> ...
  *	<A-Enter> <A-x>     with Alt
  *	<lt>                the character <;  ^^ the character ^
@@ -27,6 +27,8 @@ enum {
 	KEYS_RIGHT,
 	KEYS_S_UP,
 	KEYS_S_DOWN,
+	KEYS_C_LEFT,
+	KEYS_C_RIGHT,
 	KEYS_HOME,
 	KEYS_END,
 	KEYS_PGUP,

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "tui/keys.h"
+
 /* ---- code points -------------------------------------------------------- */
 
 static bool combines(uint32_t cp)
@@ -11,7 +13,7 @@ static bool combines(uint32_t cp)
 	return cp == 0x200d || (cp >= 0xfe00 && cp <= 0xfe0f) || wcwidth((wchar_t)cp) == 0;
 }
 
-static size_t next(const struct line_edit *l, size_t at)
+size_t line_edit_next(const struct line_edit *l, size_t at)
 {
 	const char *s = str_get(&l->text);
 	uint32_t cp;
@@ -34,7 +36,7 @@ static size_t previous(const struct line_edit *l, size_t at)
 {
 	size_t before = 0;
 
-	for (size_t i = 0; i < at; i = next(l, i))
+	for (size_t i = 0; i < at; i = line_edit_next(l, i))
 		before = i;
 	return before;
 }
@@ -79,10 +81,11 @@ bool line_edit_insert(struct line_edit *l, uint32_t code_point)
 	char bytes[4];
 	size_t n;
 
-	if (code_point < 0x20 || (code_point >= 0x7f && code_point < 0xa0))
+	if ((code_point < 0x20 && !(code_point == '\n' && l->has_lines)) ||
+		(code_point >= 0x7f && code_point < 0xa0))
 		return false;
 	n = utf8_encode(code_point, bytes);
-	if (l->text.n + n > LINE_EDIT_BYTES_MAX)
+	if (l->text.n + n > (l->max ? l->max : LINE_EDIT_BYTES_MAX))
 		return false;
 	str_add(&rest, str_get(&l->text) + l->at);
 	l->text.n = l->at;
@@ -93,16 +96,48 @@ bool line_edit_insert(struct line_edit *l, uint32_t code_point)
 	return true;
 }
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\n';
+}
+
 static size_t word_start(const struct line_edit *l)
 {
 	const char *s = str_get(&l->text);
 	size_t at = l->at;
 
-	while (at && s[at - 1] == ' ')
+	while (at && is_blank(s[at - 1]))
 		at--;
-	while (at && s[at - 1] != ' ')
+	while (at && !is_blank(s[at - 1]))
 		at--;
 	return at;
+}
+
+static size_t word_end(const struct line_edit *l)
+{
+	const char *s = str_get(&l->text);
+	size_t at = l->at;
+
+	while (at < l->text.n && is_blank(s[at]))
+		at++;
+	while (at < l->text.n && !is_blank(s[at]))
+		at++;
+	return at;
+}
+
+static size_t line_start(const struct line_edit *l)
+{
+	const char *s = str_get(&l->text);
+	size_t at = l->at;
+
+	while (at && s[at - 1] != '\n')
+		at--;
+	return at;
+}
+
+static size_t line_end(const struct line_edit *l)
+{
+	return l->at + strcspn(str_get(&l->text) + l->at, "\n");
 }
 
 bool line_edit_do(struct line_edit *l, enum line_edit_action action)
@@ -111,23 +146,55 @@ bool line_edit_do(struct line_edit *l, enum line_edit_action action)
 	case LINE_LEFT:
 		return go(l, previous(l, l->at));
 	case LINE_RIGHT:
-		return go(l, next(l, l->at));
+		return go(l, line_edit_next(l, l->at));
 	case LINE_START:
-		return go(l, 0);
+		return go(l, line_start(l));
 	case LINE_END:
-		return go(l, l->text.n);
+		return go(l, line_end(l));
+	case LINE_WORD_LEFT:
+		return go(l, word_start(l));
+	case LINE_WORD_RIGHT:
+		return go(l, word_end(l));
 	case LINE_BACKSPACE:
 		return cut(l, previous(l, l->at), l->at);
 	case LINE_DELETE:
-		return cut(l, l->at, next(l, l->at));
+		return cut(l, l->at, line_edit_next(l, l->at));
 	case LINE_DELETE_WORD:
 		return cut(l, word_start(l), l->at);
 	case LINE_DELETE_START:
-		return cut(l, 0, l->at);
+		return cut(l, line_start(l), l->at);
 	case LINE_DELETE_END:
-		return cut(l, l->at, l->text.n);
+		return cut(l, l->at, line_end(l));
 	}
 	return false;
+}
+
+bool line_edit_key(struct line_edit *l, uint32_t key)
+{
+	static const struct {
+		uint32_t key;
+		enum line_edit_action action;
+	} actions[] = {
+		{KEYS_LEFT, LINE_LEFT},
+		{KEYS_RIGHT, LINE_RIGHT},
+		{KEYS_C_LEFT, LINE_WORD_LEFT},
+		{KEYS_C_RIGHT, LINE_WORD_RIGHT},
+		{KEYS_HOME, LINE_START},
+		{1, LINE_START},
+		{KEYS_END, LINE_END},
+		{5, LINE_END},
+		{KEYS_BACKSPACE, LINE_BACKSPACE},
+		{KEYS_DELETE, LINE_DELETE},
+		{4, LINE_DELETE},
+		{23, LINE_DELETE_WORD},
+		{21, LINE_DELETE_START},
+		{11, LINE_DELETE_END},
+	};
+
+	for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++)
+		if (actions[i].key == key)
+			return line_edit_do(l, actions[i].action);
+	return key < KEY_NAMED && line_edit_insert(l, key);
 }
 
 void line_edit_done(struct line_edit *l)

@@ -76,9 +76,12 @@ static struct environment read_environment(void)
 		.colorterm = getenv("COLORTERM"),
 		.terminfo_dirs = getenv("TERMINFO_DIRS"),
 		.tmux = getenv("TMUX"),
+		.editor = getenv("VISUAL"),
 	};
 	static const char *const locales[] = {"LC_ALL", "LC_CTYPE", "LANG"};
 
+	if (!env.editor || !*env.editor)
+		env.editor = getenv("EDITOR");
 	/* The first that is set and not empty, as the C library has it. */
 	for (size_t i = 0; i < 3 && !(env.locale && *env.locale); i++)
 		env.locale = getenv(locales[i]);

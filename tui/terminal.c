@@ -24,25 +24,63 @@ static struct {
 	int saved_stderr; /* -1: stderr is as it was */
 	int log_fd;
 	FILE *nowhere; /* what is drawn on in place of a terminal, or NULL */
+	void (*stop)(int);        /* what ncurses does about Ctrl-Z */
+	struct sigaction acts[3]; /* of from_keys, while the terminal is lent */
 } the = {.saved_stderr = -1};
 
 /* Bracketed paste, mouse, application keys, attributes, cursor, alternate screen. */
 static const char undo[] = "\033[?2004l\033[?1006l\033[?1002l\033[?1000l\033[?1l\033>\033[0m"
 			   "\033[?25h\033[?1049l";
 
+static const int from_keys[] = {SIGINT, SIGQUIT, SIGTSTP};
+
+enum { N_KEYS = sizeof(from_keys) / sizeof(*from_keys) };
+
+static const char paste_on[] = "\033[?2004h", paste_off[] = "\033[?2004l";
+
+enum { PASTE = 0x7000, PASTE_END }; /* numbers for curses, above its own */
+
+static void tell(const char *s)
+{
+	int saved = errno;
+
+	if (write(STDOUT_FILENO, s, strlen(s)) < 0)
+		errno = saved; /* nobody is left to tell */
+}
+
+/* ---- Ctrl-Z ------------------------------------------------------------- */
+
+/* Around what ncurses does: it comes back when the program goes on. */
+static void on_stop(int number)
+{
+	tell(paste_off);
+	the.stop(number);
+	tell(paste_on);
+}
+
+static void catch_stop(void)
+{
+	struct sigaction act;
+
+	if (sigaction(SIGTSTP, NULL, &act) || act.sa_handler == SIG_DFL ||
+		act.sa_handler == SIG_IGN || act.sa_handler == on_stop)
+		return;
+	the.stop = act.sa_handler;
+	act.sa_handler = on_stop;
+	sigaction(SIGTSTP, &act, NULL);
+}
+
 /* ---- the end that nobody planned ---------------------------------------- */
 
-static const int deadly[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM, SIGHUP, SIGQUIT};
+static const int deadly[] = {
+	SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM, SIGHUP, SIGQUIT, SIGINT};
 
 enum { N_DEADLY = sizeof(deadly) / sizeof(*deadly), STACK_BYTES = 64 * 1024 };
 
 static void on_deadly(int number)
 {
-	int saved = errno;
-
 	tcflow(STDOUT_FILENO, TCOON); /* ^S must not keep it alive */
-	if (write(STDOUT_FILENO, undo, sizeof(undo) - 1) < 0)
-		errno = saved; /* nobody is left to tell */
+	tell(undo);
 	tcsetattr(STDIN_FILENO, TCSANOW, &the.before);
 	signal(number, SIG_DFL);
 	raise(number);
@@ -107,6 +145,9 @@ static void set_modes(void)
 	set_escdelay(25);
 	curs_set(0);
 	mouseinterval(0);
+	define_key("\033[200~", PASTE);
+	define_key("\033[201~", PASTE_END);
+	tell(paste_on);
 	take_signals();
 }
 
@@ -158,6 +199,7 @@ int terminal_open(const struct terminal_desc *d, struct err *e)
 	}
 	set_modes();
 	catch_deadly(); /* after newterm(), which sets handlers of its own */
+	catch_stop();
 	return 0;
 }
 
@@ -165,8 +207,10 @@ void terminal_close(void)
 {
 	if (!the.screen)
 		return;
-	if (!the.nowhere)
+	if (!the.nowhere) {
 		release_deadly();
+		tell(paste_off);
+	}
 	endwin();
 	delscreen(the.screen);
 	the.screen = NULL;
@@ -181,10 +225,15 @@ void terminal_lend(void)
 {
 	if (!the.screen)
 		return;
+	tell(paste_off);
 	def_prog_mode();
 	endwin();
 	tcsetattr(STDIN_FILENO, TCSADRAIN, &the.before);
 	stderr_return(&the.saved_stderr);
+	for (int i = 0; i < N_KEYS; i++) {
+		sigaction(from_keys[i], NULL, &the.acts[i]);
+		signal(from_keys[i], from_keys[i] == SIGTSTP ? SIG_DFL : SIG_IGN);
+	}
 }
 
 void terminal_resume(void)
@@ -192,7 +241,10 @@ void terminal_resume(void)
 	if (!the.screen)
 		return;
 	the.saved_stderr = stderr_divert(the.log_fd);
+	for (int i = 0; i < N_KEYS; i++)
+		sigaction(from_keys[i], &the.acts[i], NULL);
 	reset_prog_mode();
+	tell(paste_on);
 	clearok(curscr, true);
 	refresh();
 }
@@ -236,6 +288,21 @@ bool terminal_send(const char *bytes, size_t n)
 
 /* ---- keys --------------------------------------------------------------- */
 
+/* Those for which ncurses has a number, but no name in C. */
+static uint32_t extended_key(wint_t c)
+{
+	static const struct {
+		const char *capability;
+		uint32_t key;
+	} keys[] = {{"kLFT5", KEYS_C_LEFT}, {"kRIT5", KEYS_C_RIGHT}};
+	const char *name = keyname((int)c);
+
+	for (size_t i = 0; name && i < sizeof(keys) / sizeof(*keys); i++)
+		if (!strcmp(keys[i].capability, name))
+			return keys[i].key;
+	return TERMINAL_NONE;
+}
+
 static uint32_t function_key(wint_t c)
 {
 	static const struct {
@@ -259,6 +326,8 @@ static uint32_t function_key(wint_t c)
 		{KEY_ENTER, '\r'},
 		{KEY_RESIZE, TERMINAL_RESIZED},
 		{KEY_MOUSE, TERMINAL_MOUSE},
+		{PASTE, TERMINAL_PASTE},
+		{PASTE_END, TERMINAL_PASTE_END},
 	};
 
 	if (c >= KEY_F(1) && c <= KEY_F(12))
@@ -266,7 +335,7 @@ static uint32_t function_key(wint_t c)
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
 		if (keys[i].curses == c)
 			return keys[i].key;
-	return TERMINAL_NONE;
+	return c > KEY_MAX ? extended_key(c) : TERMINAL_NONE;
 }
 
 static uint32_t read_one(bool *ret_any)

@@ -26,8 +26,9 @@ int terminal_open(const struct terminal_desc *d, struct err *e);
 bool terminal_is_blind(void);
 void terminal_close(void); /* nothing is open: nothing is done */
 
-/* The terminal is as it was before, for a program that is run in it, stderr too; until
- * terminal_resume(), which draws the screen again. */
+/* As it was before, stderr too, for another program that runs in the foreground meanwhile;
+ * until terminal_resume(), which draws the screen again.  Between the two Ctrl-C is that
+ * program's, and Ctrl-Z stops both. */
 void terminal_lend(void);
 void terminal_resume(void);
 /* ^Z: stops this program until the shell lets it go on; the terminal is the shell's
@@ -47,6 +48,8 @@ enum {
 	TERMINAL_RESIZED,
 	TERMINAL_MOUSE, /* terminal_mouse() tells */
 	TERMINAL_GONE,  /* nobody is there any more: end */
+	TERMINAL_PASTE, /* what follows was pasted, not typed, up to ... */
+	TERMINAL_PASTE_END,
 };
 uint32_t terminal_key(void);
 

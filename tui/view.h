@@ -36,6 +36,8 @@ struct view {
 	bool has_column; /* others stand beside it where there is room */
 	/* A key, before any binding; true: taken. */
 	bool (*key)(struct ws *ws, uint32_t key);
+	/* What was pasted, which is never a key.  NULL: nothing is typed there. */
+	void (*paste)(struct ws *ws, const char *text, size_t n);
 	/* A click, its cell counted as draw() does; true: taken. */
 	bool (*mouse)(struct ws *ws, const struct mouse *m);
 	/* Where one types in it; false: nowhere. */
@@ -76,7 +78,7 @@ struct command_table {
 	}
 
 extern const struct command_table commands_general, commands_library, commands_marks,
-	commands_export, commands_lineage, commands_takes, commands_sound, commands_jobs,
-	commands_setup, commands_system;
+	commands_export, commands_lineage, commands_regenerate, commands_compose, commands_sound,
+	commands_jobs, commands_setup, commands_system;
 
 #endif

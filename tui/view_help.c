@@ -119,7 +119,7 @@ static bool key(struct ws *ws, uint32_t k)
 		ws_say(ws, "type to narrow");
 	} else if (k == KEYS_BACKSPACE ||
 		   (is_text && (filter->text.n || !strchr("q:?Q", (int)k)))) {
-		input_edit(filter, k);
+		line_edit_key(filter, k);
 		list_go(&ws->help.list, 0);
 		ws->dirty |= DIRTY_BODY;
 	} else {

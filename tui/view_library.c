@@ -346,7 +346,7 @@ static void draw_empty(const struct library_view *v, int y, int width)
 		!v->has_found      ? ""
 		: v->filter.text.n ? "Nothing matches. Esc clears the filter."
 		: v->is_trash      ? "The trash is empty. 1 goes back to the library."
-			      : "No takes yet. Press i, type what you want to hear, and Enter.";
+			      : "No takes yet. Press i, type what you want to hear, and F5.";
 
 	paint(y, 2, width - 2, ROLE_DIM, text);
 }

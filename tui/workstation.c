@@ -34,10 +34,11 @@
 #include "tui/paint.h"
 #include "tui/terminal.h"
 #include "tui/verbs.h"
+#include "tui/view_compose.h"
 #include "tui/ws.h"
 
 enum {
-	OWN_FDS = 6, /* of poll(), before those of the socket */
+	OWN_FDS = 7, /* of poll(), before those of the socket */
 	PLAYING_MS = 125,
 	LOOK_MS = 50,
 	MENU_MS = 400, /* how long a chord is waited for before its menu is shown */
@@ -51,6 +52,7 @@ static const double LOOK_S = 1; /* a commit takes no longer to reach the disk */
 
 const struct view *const views[N_SCREENS] = {[SCREEN_LIBRARY] = &view_library,
 	[SCREEN_TRASH] = &view_trash,
+	[SCREEN_COMPOSE] = &view_compose,
 	[SCREEN_QUEUE] = &view_queue,
 	[SCREEN_LOG] = &view_log,
 	[SCREEN_LINEAGE] = &view_lineage,
@@ -131,6 +133,8 @@ void ws_interrupt(struct ws *ws)
 void ws_changed(struct ws *ws)
 {
 	ws->is_stale = ws->takes.is_changed = ws->trash.is_changed = ws->queue.is_stale = true;
+	if (ws->compose)
+		ws->compose->is_stale = true;
 	ws->employ_at = 0;
 	ws->dirty |= DIRTY_BODY | DIRTY_TABS;
 }
@@ -213,7 +217,7 @@ static void take_event(struct ws *ws, uint32_t key)
 	} else if (key == TERMINAL_MOUSE) {
 		if (terminal_mouse(&m))
 			mouse_do(ws, &m);
-	} else {
+	} else if (!paste_key(ws, key)) {
 		ws_key(ws, key);
 	}
 }
@@ -311,7 +315,8 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 	struct pollfd fds[OWN_FDS + CONTROL_FDS] = {{.fd = STDIN_FILENO, .events = POLLIN},
 		{.fd = w->watch, .events = POLLIN}, {.fd = w->signals, .events = POLLIN},
 		{.fd = sound[0], .events = POLLIN}, {.fd = sound[1], .events = POLLIN},
-		{.fd = ws->ready_fd, .events = POLLIN}};
+		{.fd = ws->ready_fd, .events = POLLIN},
+		{.fd = view_compose_fd(ws->compose), .events = POLLIN}};
 
 	control_fds(ws->control, fds + OWN_FDS);
 	if (poll(fds, OWN_FDS + CONTROL_FDS, patience(ws, v.is_playing)) < 0)
@@ -326,6 +331,8 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 	}
 	if (fds[2].revents)
 		drain(w->signals);
+	if (fds[6].revents)
+		view_compose_work(ws);
 	if (v.is_playing || v.is_loading || fds[3].revents || fds[4].revents)
 		go_on_listening(ws);
 	if (fds[5].revents) {
@@ -437,7 +444,9 @@ static int open_all(struct ws *ws, struct err *e)
 	ws_changed(ws);
 	ws->dirty = DIRTY_ALL;
 	open_places(ws);
-	rc = db_version(ws->db, &ws->version, e);
+	rc = view_compose_open(ws, e);
+	if (!rc)
+		rc = db_version(ws->db, &ws->version, e);
 	return rc ? rc : listen_open(ws->worker.log_fd, &ws->listen, e);
 }
 
@@ -448,6 +457,7 @@ static void close_all(struct ws *ws)
 	if (ws->worker.log_fd > 0)
 		close(ws->worker.log_fd);
 	str_done(&ws->title);
+	view_compose_close(ws->compose);
 	db_close(ws->db);
 	library_view_done(&ws->takes);
 	library_view_done(&ws->trash);
@@ -460,6 +470,7 @@ static void close_all(struct ws *ws)
 	input_close(ws);
 	keymap_close(&ws->keymap);
 	str_done(&ws->before);
+	str_done(&ws->paste);
 	str_done(&ws->message);
 	arena_done(&ws->arena);
 }

@@ -37,6 +37,7 @@
 struct background;
 struct colors;
 struct control;
+struct compose_view;
 struct db;
 struct environment;
 struct listen;
@@ -46,6 +47,7 @@ struct mouse;
 enum ws_screen {
 	SCREEN_LIBRARY,
 	SCREEN_TRASH,
+	SCREEN_COMPOSE,
 	SCREEN_QUEUE,
 	SCREEN_LOG,
 	SCREEN_LINEAGE,
@@ -66,7 +68,7 @@ enum {
 enum { WS_DEPTH_MAX = 8 };
 
 /* A line that is typed at the foot of the screen. */
-enum input_kind { INPUT_NONE, INPUT_COMMAND, INPUT_FILTER, INPUT_PROMPT, INPUT_ASK };
+enum input_kind { INPUT_NONE, INPUT_COMMAND, INPUT_FILTER, INPUT_ASK };
 
 /* Prompts that came from one another. */
 struct lineage_view {
@@ -122,6 +124,10 @@ struct ws {
 		int y, x;
 	} click; /* the last */
 
+	bool is_pasting; /* what comes was not typed */
+	double pasted;   /* clock_now() of the last of it */
+	struct str paste;
+
 	struct library_view takes, trash;
 	struct takes_prompts prompts; /* the reader's, while it runs */
 	struct queue_view queue;
@@ -131,6 +137,7 @@ struct ws {
 	struct waves waves;
 	struct help_view help;
 	struct list setup; /* of settings */
+	struct compose_view *compose; /* owned */
 
 	struct settings settings;
 	const char *config; /* woodshedrc, which need not be there; NULL: nowhere */
@@ -221,15 +228,17 @@ const struct binding *commands_binding_at(size_t i);
  * else. */
 bool commands_number(struct ws *ws, const char *text, int64_t low, int64_t high, int64_t *ret);
 
-/* Queues a prompt with that model and a seed by chance. */
-void commands_queue_prompt(struct ws *ws, const char *prompt, const char *model);
-
 /* ---- commands_setup.c --------------------------------------------------- */
 
 /* What follows from a setting that was set; NULL: from all of them. */
 void settings_apply(struct ws *ws, const char *name);
 /* Keys and settings are as they were initially, and then as woodshedrc says. */
 void settings_reload(struct ws *ws);
+
+/* ---- paste.c ------------------------------------------------------------ */
+
+/* A key that is part of what is pasted; false: it was typed. */
+bool paste_key(struct ws *ws, uint32_t key);
 
 /* ---- mouse.c, menu.c ---------------------------------------------------- */
 
@@ -239,7 +248,7 @@ void menu_draw(struct ws *ws);
 
 /* ---- views -------------------------------------------------------------- */
 
-extern const struct view view_library, view_trash, view_queue, view_log, view_lineage, view_setup,
+extern const struct view view_library, view_trash, view_compose, view_queue, view_log, view_lineage, view_setup,
 	view_help;
 
 /* The take under the cursor of the list that is shown, of a prompt the first; or NULL. */

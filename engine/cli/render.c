@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "engine/cli/output.h"
+#include "engine/cli/parameters.h"
 #include "engine/cli/print.h"
 #include "engine/cli/session.h"
 #include "engine/cli/stop.h"
@@ -230,6 +231,8 @@ static int enter(struct render *r, struct file *t, struct err *e)
 	struct take row;
 	int rc = r->db ? 0 : db_open(r->library, &r->db, e);
 
+	if (!rc)
+		rc = parameters_publish(r->db, e);
 	if (rc)
 		return rc;
 	session_take(&r->s, t->seed, t->path + strlen(r->library) + 1, t->meter, &r->s.arena, &row);

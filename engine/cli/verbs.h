@@ -12,6 +12,7 @@ int verb_queue(struct globals *g, const struct environment *env, int argc, char 
 int verb_worker(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_recipe(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_denoise(struct globals *g, const struct environment *env, int argc, char **argv);
+int verb_tokens(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_doctor(struct globals *g, const struct environment *env, int argc, char **argv);
 
 #endif

@@ -27,6 +27,7 @@
 
 #include "engine/cli/job_options.h"
 #include "engine/cli/output.h"
+#include "engine/cli/parameters.h"
 #include "engine/cli/print.h"
 #include "engine/cli/session.h"
 #include "engine/cli/stop.h"
@@ -625,6 +626,8 @@ static int start(struct work *w, struct err *e)
 		rc = db_open(w->library, &w->db, e);
 	if (!rc)
 		w->library = db_library(w->db);
+	if (!rc)
+		rc = parameters_publish(w->db, e);
 	if (!rc)
 		rc = workers_count(w->db, &alive, e);
 	if (!rc)

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "library/base/str.h"
@@ -70,17 +69,9 @@ void jsonw_u64(struct str *b, const char *key, uint64_t v)
 void jsonw_num(struct str *b, const char *key, double v)
 {
 	char text[32];
-	int digits = 15;
 
 	add_key(b, key);
-	if (!isfinite(v)) {
-		str_add(b, "null");
-		return;
-	}
-	do {
-		snprintf(text, sizeof(text), "%.*g", digits, v);
-	} while (digits++ < 17 && strtod(text, NULL) != v);
-	str_add(b, text);
+	str_add(b, isfinite(v) ? format_f64(v, text) : "null");
 }
 
 void jsonw_bool(struct str *b, const char *key, bool v)

@@ -237,6 +237,17 @@ bool parse_f64(const char *s, double *ret)
 	return true;
 }
 
+const char *format_f64(double v, char out[32])
+{
+	int digits = 15;
+	double back;
+
+	do {
+		snprintf(out, 32, "%.*g", digits, v);
+	} while (digits++ < 17 && !(parse_f64(out, &back) && back == v));
+	return out;
+}
+
 const char *format_bytes(uint64_t bytes, char out[16])
 {
 	static const char *const units[] = {"kB", "MB", "GB", "TB", "PB", "EB"};

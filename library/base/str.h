@@ -40,6 +40,9 @@ bool parse_u64(const char *s, uint64_t *ret);
 bool parse_i64(const char *s, int64_t *ret);
 bool parse_f64(const char *s, double *ret); /* finite, '.' whatever the locale */
 
+/* The shortest decimal that reads back as v, which is finite. */
+const char *format_f64(double v, char out[32]);
+
 /* "13.7 GB", "512 MB", "3.1 kB": decimal units, three digits. */
 const char *format_bytes(uint64_t bytes, char out[16]);
 

@@ -1,6 +1,6 @@
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2154,SC2086
 # What the tests of screens share: a tmux of their own, in $scratch, with one
-# window `t`, and waiting for what is seen in it.
+# window `t`; the workstation in it, its keys, what is seen of it, and how it ends.
 export LC_ALL=C.UTF-8 TMUX_TMPDIR="$scratch"
 unset TMUX NO_COLOR COLORTERM TERMINFO TERMINFO_DIRS
 
@@ -70,7 +70,8 @@ is_restored()
 	[ "$modes" = '0 1 0 0' ]
 }
 
+# Of this window: other tests have theirs at the same time.
 workstation_pid()
 {
-	pgrep -f "^$woodshed" | head -n 1
+	pgrep -P "$(t display -p -t t '#{pane_pid}')" | head -n 1
 }

@@ -31,10 +31,12 @@ cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/mono"
 start 80 24
 check 'an empty library says what to do' sees 'No takes yet. Press i'
 keys i
-check 'a line to type on' sees 'prompt:'
+check 'a form to type into' sees '>Prompt'
 typed 'slow piano'
-check 'what is typed is seen' sees 'prompt: slow piano'
-keys Enter
+check 'what is typed is seen' sees '>Prompt      slow piano'
+keys F5
+check 'it is queued' sees 'queued as job 1'
+keys Escape
 check 'the take is there' sees ' 1 take'
 check 'with its prompt and model' sees 'slow piano'
 check 'and what it is' sees '32000 Hz mono'
@@ -55,7 +57,8 @@ check 'the keys of the queue' sees 'cancel the job'
 keys q q
 keys 1 i
 typed 'a b 日本'
-keys Enter
+keys F5
+sees 'queued as job 2' && keys Escape
 check 'wide text' sees 'a b 日本'
 check 'two takes' sees ' 2 takes'
 

@@ -17,6 +17,7 @@
 #include "library/base/arena.h"
 #include "library/base/err.h"
 #include "library/db.h"
+#include "library/schema.h"
 
 /* The linker puts this in the place of the program's fcntl() (meson.build), not of
  * SQLite's: a file system without locks, as some mounted from a network are. */
@@ -119,6 +120,43 @@ static void one_without_locks(void **state)
 	has_no_locks = false;
 	assert_error(e, ERR_IO, "has no locks");
 	assert_int_equal(scratch_count(*state), 0); /* nothing was made */
+	db_close(must_open(state));
+}
+
+/* As the first version left it, with a prompt, a job and a take. */
+static void make_first(void **state)
+{
+	raw(state, schema_steps[0]);
+	raw(state, "PRAGMA user_version = 1; PRAGMA application_id = 0x77736864;"
+		   "INSERT INTO prompts(id, text, created) VALUES (1, 'slow piano', 5);"
+		   "INSERT INTO models(id, name, hash) VALUES (1, 'm', 'h');"
+		   "INSERT INTO takes(id, prompt, model, created, seed, frames, rate, channels)"
+		   " VALUES (7, 1, 1, 6, -3, 32000, 32000, 1);"
+		   "INSERT INTO files(take, name, recipe) VALUES (7, 'takes/7.wav', '{}');"
+		   "INSERT INTO tags(take, tag) VALUES (7, 'rain');"
+		   "INSERT INTO jobs(batch, prompt, model, seed, place, created)"
+		   " VALUES (1, 1, 'm', 9, 1, 5);"
+		   "INSERT INTO settings(name, value) VALUES ('paused', '1')");
+}
+
+static void one_from_the_past(void **state)
+{
+	struct err e = {0};
+	struct db *db;
+	struct stat st;
+
+	make_first(state);
+	db = must_open(state);
+	assert_int_equal(count(db, "PRAGMA user_version"), DB_SCHEMA);
+	assert_int_equal(db_verify(db, &e), 0);
+	assert_int_equal(count(db, "SELECT seed FROM takes WHERE id = 7"), -3);
+	assert_int_equal(count(db, "SELECT rowid FROM words WHERE words MATCH 'rain'"), 7);
+	assert_int_equal(count(db, "SELECT seed FROM jobs WHERE state = 'queued'"), 9);
+	assert_int_equal(count(db, "SELECT count(*) FROM settings"), 1);
+	assert_int_equal(count(db, "SELECT count(*) FROM parameters"), 0);
+	db_close(db);
+	/* what it was is kept */
+	assert_int_equal(stat(scratch_path(state, "library.db.v1"), &st), 0);
 	db_close(must_open(state));
 }
 
@@ -306,6 +344,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_new_one),
 		TEST(one_without_locks),
+		TEST(one_from_the_past),
 		TEST(one_from_the_future),
 		TEST(one_of_another_program),
 		TEST(one_that_is_none),

@@ -7,6 +7,7 @@
 
 #include "library/base/arena.h"
 #include "library/base/err.h"
+#include "library/base/str.h"
 #include "library/expand.h"
 
 /* All expansions, with '/' between them. */
@@ -42,6 +43,19 @@ static void expansions(void **state)
 	assert_string_equal(all("\\{a\\|b\\} \\\\ {c|\\}}"), "{a|b} \\ c/{a|b} \\ }");
 	assert_string_equal(all("a|b"), "a|b");
 	assert_string_equal(all("end\\"), "end\\");
+}
+
+static void escaped(void **state)
+{
+	static const char *const texts[] = {"slow", "a {b|c} \\ d", "\\{", "}{|", ""};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		struct str out = {0};
+
+		expand_escape(texts[i], &out);
+		assert_string_equal(all(str_get(&out)), texts[i]);
+		str_done(&out);
+	}
 }
 
 static void wrong(const char *text, const char *words)
@@ -137,6 +151,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(expansions),
+		cmocka_unit_test(escaped),
 		cmocka_unit_test(wrong_braces),
 		cmocka_unit_test(counts_do_not_overflow),
 		cmocka_unit_test(picks),

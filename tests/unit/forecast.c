@@ -2,12 +2,14 @@
 #include "tests/unit/scratch.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "library/base/err.h"
 #include "library/db.h"
 #include "library/forecast.h"
+#include "library/queue.h"
 
 static struct db *open_library(void **state)
 {
@@ -90,6 +92,60 @@ static void lengths(void **state)
 	db_close(db);
 }
 
+static void add_jobs(struct db *db, const char *model, const char *seconds, int n)
+{
+	struct err e = {0};
+
+	for (int i = 0; i < n; i++)
+		assert_int_equal(jobs_add(db,
+					 &(struct job_new){
+						 .prompt = "p", .model = model, .seconds = seconds},
+					 1, 1, NULL, &e),
+			0);
+}
+
+static void what_is_ahead(void **state)
+{
+	struct db *db = open_library(state);
+	struct forecast_ahead a;
+	struct err e = {0};
+
+	assert_int_equal(forecast_ahead(db, &a, &e), 0);
+	assert_int_equal(a.jobs, 0);
+	assert_true(a.wall_s == 0);
+	add(db, "m", 10, 1, 0, 5);
+	add_jobs(db, "m", "10", 2);
+	add_jobs(db, "m", "", 1); /* as long as the last */
+	add_jobs(db, "m", "20", 1);
+	assert_int_equal(forecast_ahead(db, &a, &e), 0);
+	assert_int_equal(a.jobs, 4);
+	assert_true(fabs(a.wall_s - (5 + 5 + 5 + 10)) < 1e-9);
+	/* those on hold, and those that ended, are not before anything */
+	assert_int_equal(jobs_hold(db, 4, true, &e), 0);
+	assert_int_equal(jobs_cancel(db, 3, 2, &(bool){false}, &e), 0);
+	assert_int_equal(forecast_ahead(db, &a, &e), 0);
+	assert_int_equal(a.jobs, 2);
+	assert_true(fabs(a.wall_s - 10) < 1e-9);
+	/* half of one is done */
+	assert_int_equal(db_run(db, &e,
+				 "INSERT INTO workers(id, lock, pid, host, heartbeat, started)"
+				 " VALUES (1, 'x', 1, 'h', 1, 1)",
+				 ""),
+		0);
+	assert_int_equal(db_run(db, &e,
+				 "UPDATE jobs SET state = 'rendering', worker = 1, done = 3,"
+				 " total = 6 WHERE id = 1",
+				 ""),
+		0);
+	assert_int_equal(forecast_ahead(db, &a, &e), 0);
+	assert_true(fabs(a.wall_s - 7.5) < 1e-9);
+	add_jobs(db, "other", "10", 1);
+	assert_int_equal(forecast_ahead(db, &a, &e), 0);
+	assert_int_equal(a.jobs, 3);
+	assert_true(isnan(a.wall_s));
+	db_close(db);
+}
+
 static void old_ones_go(void **state)
 {
 	struct db *db = open_library(state);
@@ -112,6 +168,7 @@ int main(void)
 		TEST(nothing_known),
 		TEST(from_history),
 		TEST(lengths),
+		TEST(what_is_ahead),
 		TEST(old_ones_go),
 	};
 	return RUN_TAP(tests);

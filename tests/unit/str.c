@@ -225,6 +225,23 @@ static void sha256_padding(void **state)
 		hex, "44b97b835618c1268bc68d5501529dfb9c5a6618fed11e3b0bf027bb7c00d789");
 }
 
+static void shortest_decimals(void **state)
+{
+	static const struct {
+		double v;
+		const char *text;
+	} all[] = {{0, "0"}, {0.1, "0.1"}, {1.1, "1.1"}, {-2.5, "-2.5"}, {123456789, "123456789"},
+		{0.1 + 0.2, "0.30000000000000004"}, {1e300, "1e+300"}};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		char out[32];
+		double back;
+
+		assert_string_equal(format_f64(all[i].v, out), all[i].text);
+		assert_true(parse_f64(out, &back) && back == all[i].v);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +252,7 @@ int main(void)
 		cmocka_unit_test(control_characters_are_replaced),
 		cmocka_unit_test(integers),
 		cmocka_unit_test(decimals),
+		cmocka_unit_test(shortest_decimals),
 		cmocka_unit_test(sizes_in_words),
 		cmocka_unit_test(sha1_vectors),
 		cmocka_unit_test(sha256_vectors),

@@ -1,0 +1,305 @@
+#!/bin/sh
+# Compose as somebody uses it, inside tmux: typing, pasting, completing, an editor of
+# one's own, what is wrong and what it costs, drafts that outlive a kill, and takes
+# made again with all their settings.
+#	compose.sh WOODSHED FIXTURES
+# shellcheck disable=SC2317,SC2086 # functions are called by check
+# shellcheck source=tests/faults/common.sh
+. "$(dirname "$0")/../faults/common.sh"
+command -v tmux >/dev/null 2>&1 || skip_all 'there is no tmux'
+# shellcheck source=tests/tui/tmux.sh
+. "$(dirname "$0")/tmux.sh"
+
+export XDG_CONFIG_HOME="$scratch/config" XDG_CACHE_HOME="$scratch/cache"
+export VISUAL='' EDITOR="$scratch/editor --wait"
+status=0
+: >"$scratch/err"
+
+finish()
+{
+	end_tmux
+	rm -rf "$scratch"
+	exit "$1"
+}
+
+# Gone, not there any more.
+sees_no()
+{
+	i=0
+	while t capture-pane -p -t t >"$scratch/out" && grep -qF -- "$1" "$scratch/out"; do
+		i=$((i + 1))
+		[ $i -lt 200 ] || return 1
+		sleep 0.05
+	done
+}
+
+# escape: Esc, and nothing at once with it, which would be Alt.
+escape()
+{
+	keys Escape
+	sleep 0.2
+}
+
+# clear: whatever is typed in the field.
+clear()
+{
+	keys C-e C-u
+}
+
+# paste TEXT, as a terminal does it when the program has asked for it.
+paste()
+{
+	t set-buffer -b pasted -- "$1"
+	t paste-buffer -p -b pasted -t t
+}
+
+# jobs FIELD: that field of every job, oldest first.
+jobs()
+{
+	"$woodshed" jobs --json | python3 -c '
+import json, sys
+print(*(json.loads(line).get(sys.argv[1]) for line in sys.stdin), sep="|")' "$1"
+}
+
+# has_jobs FIELD VALUES: those are they, in the end.
+has_jobs()
+{
+	i=0
+	until [ "$(jobs "$1")" = "$2" ]; do
+		i=$((i + 1))
+		if [ $i -ge 200 ]; then
+			echo "# $(jobs "$1")"
+			return 1
+		fi
+		sleep 0.05
+	done
+}
+
+mkdir -p "$WOODSHED_LIBRARY/models"
+cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/mono"
+"$woodshed" models --default mono >/dev/null
+
+# ---- who counts tokens --------------------------------------------------------------
+
+engine=$(dirname "$woodshed")/woodshed-engine
+printf 'mono\tslow piano\nmono\t\nnone\tx\njunk\n\n\\377\t\377\n' >"$scratch/questions"
+"$engine" tokens <"$scratch/questions" >"$scratch/out"
+check 'it answers every line' test "$(wc -l <"$scratch/out")" = 6
+check 'with tokens and how many are read' grep -Eqx '[2-9] 2048' "$scratch/out"
+check 'the end counts' grep -qx '1 2048' "$scratch/out"
+check 'or why it cannot tell' grep -qx "\- there is no model 'none'" "$scratch/out"
+check 'also of what is no question' grep -qx -- '- a line is MODEL, a tab, and the text' "$scratch/out"
+run "$engine" tokens more
+check 'it takes no words' status_is 2
+
+# ---- typing -----------------------------------------------------------------------
+
+start 80 24
+sees 'No takes yet' && keys 2
+check 'the form' sees '>Prompt'
+check 'the model, and what is known of it' sees 'mono  32 kHz mono, any length'
+check 'what the engine can be told, once it has said so' sees 'Temperature 1'
+typed '2 slow q pianos: 3'
+check 'digits, q and : are text here' sees '>Prompt      2 slow q pianos: 3'
+check 'tokens are counted' sees ' of 2048 tokens'
+check 'time is not known yet' sees 'time not known until mono has rendered here once'
+keys C-w C-w
+check '^W takes words' sees '>Prompt      2 slow q'
+keys C-u
+sees_no 'slow q'
+keys C-_ C-_
+check '^_ brings them back' sees '2 slow q pianos:'
+keys C-r
+check '^R takes them again' sees_no 'pianos:'
+clear
+typed 'slow {piano|guitar}'
+check 'wildcards are counted' sees '2 takes (2 prompts)'
+keys Enter
+typed 'rain on the window, and a line that is much too long for eighty cells'
+check 'long lines wrap' sees '             cells'
+keys Down
+check 'Down leaves the prompt at its end' sees '>Model'
+keys Down
+check 'and the model' sees '>Length'
+typed '1:75'
+check 'what is no length' sees "'1:75' is no length"
+keys F5
+check 'is not queued' sees "1:75' is no length"
+check 'not one' test "$("$woodshed" jobs --json | wc -l)" = 0
+clear
+typed '0.2'
+keys Tab
+check 'Tab goes on' sees '>Takes'
+typed 2
+check 'takes are counted' sees '4 takes (2 prompts × 2 takes)'
+keys Tab
+typed 41
+keys Tab
+typed '1..2:0.5'
+check 'a sweep is counted' sees '12 takes (2 prompts × 3 settings × 2 takes)'
+clear
+typed 5
+keys BTab
+check 'Shift-Tab goes back' sees '>Seed'
+keys Down Down Down Down Down
+check 'flags are turned' sees '>Greedy'
+keys Space
+check 'by Space' sees 'Greedy      yes'
+keys F5
+check 'queued' sees 'queued 4 takes as jobs 1 to 4'
+escape
+check 'they are there' sees ' 4 takes'
+check 'with their seeds' has_jobs seed '41|42|41|42'
+check 'and prompts' has_jobs prompt "$(python3 -c '
+rest = " rain on the window, and a line that is much too long for eighty cells"
+print(*["slow " + i + rest for i in ("piano", "piano", "guitar", "guitar")], sep="|")')"
+check 'and settings' sees 'seed 42'
+keys 2
+check 'what it costs is known now' sees 'starts at once'
+check 'in seconds' sees '4 × '
+
+# ---- history and completion ---------------------------------------------------------
+
+escape
+keys i
+check 'what was queued makes room' sees_no 'much too long'
+typed 'slow pi'
+check 'what could follow' sees 'Tab completes: slow piano'
+keys Tab
+check 'Tab puts it in' sees '>Prompt      slow piano'
+clear
+typed 'mine'
+keys C-p
+check '^P: what was composed before' sees '>Prompt      slow guitar'
+keys C-p
+check 'and before that' sees '>Prompt      slow piano'
+keys C-p
+check 'to the end' sees 'there is nothing older'
+keys C-n C-n
+check '^N: and back' sees '>Prompt      mine'
+
+# ---- an editor, and what is pasted ---------------------------------------------------
+
+keys C-x C-e
+check 'an editor that is not there' sees "cannot start the editor '$scratch/editor'"
+printf '#!/bin/sh\n[ "$1" = --wait ] && grep -q mine "$2" && printf "%%s\\n" "from; the" "editor" >"$2"\n' \
+	>"$scratch/editor"
+chmod +x "$scratch/editor"
+keys C-x C-e
+check '^X^E: the prompt in an editor' sees '>Prompt      from; the'
+check 'of two lines' sees '             editor'
+check 'the file is gone' test -z "$(find "$WOODSHED_LIBRARY" -name 'prompt-*')"
+keys C-x C-e
+check 'an editor that fails' sees 'the editor ended with an error; the text is as it was'
+keys C-_
+check 'and what it did is taken back' sees '>Prompt      mine'
+clear
+paste 'a
+q	b'
+check 'pasted lines are text' sees '             q b'
+check 'in full' sees '>Prompt      a'
+escape
+sees 'Library' && paste 'qQ'
+check 'where nothing is typed nothing is pasted' sees 'what was pasted is left out'
+
+# ---- drafts -----------------------------------------------------------------------
+
+keys 2
+clear
+keys C-k C-u
+typed 'not to be lost'
+sleep 1
+kill -9 "$(workstation_pid)"
+has_left 137
+start 80 24
+sees 'takes' && keys 2
+check 'a draft outlives a kill' sees 'not to be lost'
+check 'its settings too' sees 'Greedy      yes'
+pkill -STOP -P "$(workstation_pid)" woodshed-engine
+typed ', ever'
+check 'typing waits for no helper' sees 'not to be lost, ever'
+
+# ---- models -------------------------------------------------------------------------
+
+keys Down
+sees '>Model' && keys Enter
+check 'the models there are' sees 'musicgen-small'
+check 'with licence' sees 'CC-BY-NC-4.0'
+keys End k
+check 'and how they are fetched' sees "not installed; 'woodshed pull audioldm2'"
+sees 'Models' && keys Enter
+check 'how one is fetched' sees 'woodshed pull '
+keys F5
+check 'and nothing is queued with it' sees 'is not installed'
+keys Left Right
+check 'back to one that is' sees '>Model       mono'
+
+# ---- once more --------------------------------------------------------------------
+
+escape
+keys Q
+has_left 0
+check 'nothing on stderr' test ! -s "$scratch/err"
+rm -rf "$WOODSHED_LIBRARY/drafts"
+start 80 24
+sees ' 4 takes' && keys g g r
+check 'r: once more' sees 'queued as job 5'
+check 'rendered' sees ' 5 takes'
+keys R
+check 'R: the very same' sees 'queued as job 6'
+check 'rendered as well' sees ' 6 takes'
+keys :
+typed 'more 2'
+keys Enter
+check 'more: so many' sees 'queued 2 takes as jobs 7 to 8'
+check 'all there' sees ' 8 takes'
+python3 - "$WOODSHED_LIBRARY/library.db" >"$scratch/settings" <<'END'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+print(len(set(db.execute("SELECT options, seconds FROM jobs"))),
+      *db.execute("SELECT count(*), count(DISTINCT seed) FROM jobs WHERE id > 4").fetchone())
+END
+# 5, 6 (whose seed is that of the take it was made from) and two new ones
+check 'with the same settings, and new seeds' grep -Eqx '1 4 (3|4)' "$scratch/settings"
+keys e
+check 'e: its prompt, its length' sees 'Length      0.2'
+check 'and its settings' sees 'Guidance    5'
+check 'to be edited' sees '>Prompt      slow'
+keys Home
+typed 'very '
+keys M-Enter
+check 'queued' sees 'queued as job 9'
+escape
+check 'rendered' sees ' 9 takes'
+python3 - "$WOODSHED_LIBRARY/library.db" >"$scratch/lineage" <<'END'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+print(*db.execute("SELECT p.changed, q.text LIKE 'slow %' FROM jobs j JOIN prompts p ON p.id = j.prompt"
+                  " JOIN prompts q ON q.id = p.parent WHERE j.id = 9").fetchone())
+END
+check 'what it came from is known' grep -qx 'edited 1' "$scratch/lineage"
+keys g g o
+check 'o: a new one from it' sees 'Seed        random'
+escape
+
+# ---- sizes and ends -----------------------------------------------------------------
+
+keys 2
+for size in '160 48' '40 10' '20 3' '5 2' '1 1' '3 30' '250 5' '80 24'; do
+	t resize-window -t t -x "${size% *}" -y "${size#* }"
+	keys Down Down Down Up BTab
+	typed 'x'
+	sleep 0.1
+done
+check 'after all sizes' sees 'Compose'
+escape
+keys Q
+check 'and the end' is_restored 0
+typed 'cat -v'
+keys Enter
+paste 'pasted'
+check 'which asks for no more pastes' sees 'pasted'
+check 'as they were told apart' sees_no '200~'
+check 'nothing on stderr' test ! -s "$scratch/err"
+
+done_testing

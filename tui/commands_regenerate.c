@@ -1,0 +1,156 @@
+/* Takes once more: as they were asked for (request.h), or nearly so. */
+#include <stdio.h>
+#include <string.h>
+
+#include "library/base/clock.h"
+#include "library/base/vec.h"
+#include "library/db.h"
+#include "library/request.h"
+#include "tui/view_compose.h"
+#include "tui/ws.h"
+
+enum { TAKES_MAX = 1000 };
+
+struct jobs {
+	struct job_new *at;
+	size_t n, cap;
+};
+
+static void queue(struct ws *ws, const struct jobs *jobs, struct err *e)
+{
+	int64_t first = 0;
+	struct arena a = {0};
+	int64_t *ids = ARENA_ARRAY(&a, int64_t, jobs->n);
+
+	if (jobs_add(ws->db, jobs->at, jobs->n, clock_unix_ms(), ids, e)) {
+		ws_fail(ws, e);
+	} else {
+		first = ids[0];
+		if (jobs->n == 1)
+			ws_say(ws, "queued as job %lld \u00b7 3 shows it", (long long)first);
+		else
+			ws_say(ws, "queued %zu takes as jobs %lld to %lld \u00b7 3 shows them",
+				jobs->n, (long long)first, (long long)ids[jobs->n - 1]);
+	}
+	arena_done(&a);
+	ws_changed(ws);
+}
+
+/* Each of the takes n times with new seeds; n 0: once with its own. */
+static void regenerate(struct ws *ws, int64_t n)
+{
+	struct arena a = {0};
+	const int64_t *takes;
+	const size_t n_takes = ws_targets(ws, &a, &takes);
+	struct jobs jobs = {0};
+	struct err e = {0};
+	int rc = 0;
+
+	if (n_takes > TAKES_MAX)
+		rc = err_set(&e, ERR_ARG, "at most %d takes are made again at once", TAKES_MAX);
+	for (size_t i = 0; i < n_takes && !rc; i++) {
+		const uint64_t seed = compose_seed_by_chance();
+		struct job_new j;
+
+		rc = request_of_take(ws->db, takes[i], &a, &j, &e);
+		for (int64_t k = 0; k < (n ? n : 1) && !rc; k++) {
+			if (n)
+				j.seed = seed + (uint64_t)k;
+			*VEC_PUSH(&jobs) = j;
+		}
+	}
+	if (rc)
+		ws_fail(ws, &e);
+	else if (jobs.n)
+		queue(ws, &jobs, &e);
+	else
+		ws_say(ws, "there is no take here; i composes a prompt");
+	VEC_DONE(&jobs);
+	arena_done(&a);
+}
+
+static void do_again(struct ws *ws, const char *args)
+{
+	regenerate(ws, 1);
+}
+
+static void do_same(struct ws *ws, const char *args)
+{
+	regenerate(ws, 0);
+}
+
+static void do_more(struct ws *ws, const char *args)
+{
+	int64_t n;
+
+	if (commands_number(ws, args, 1, COMPOSE_TAKES_MAX, &n))
+		regenerate(ws, n);
+}
+
+/* The take's prompt and all its settings, in Compose. */
+static void compose_from(struct ws *ws, bool has_seed, const char *changed)
+{
+	struct compose_view *v = ws->compose;
+	struct arena a = {0};
+	const int64_t *takes;
+	struct job_new j;
+	struct err e = {0};
+
+	if (!ws_targets(ws, &a, &takes)) {
+		ws_say(ws, "there is no take here; i composes a prompt");
+	} else if (request_of_take(ws->db, takes[0], &a, &j, &e)) {
+		ws_fail(ws, &e);
+	} else {
+		compose_history_put_aside(&v->history, &v->c);
+		if (view_compose_use(ws, j.model, &e))
+			ws_fail(ws, &e);
+		compose_take(&v->c, &j, has_seed, changed);
+		v->field = FIELD_PROMPT;
+		view_compose_changed(ws);
+		ws_show(ws, SCREEN_COMPOSE);
+	}
+	arena_done(&a);
+}
+
+static void do_edit(struct ws *ws, const char *args)
+{
+	compose_from(ws, true, "edited");
+}
+
+static void do_from(struct ws *ws, const char *args)
+{
+	compose_from(ws, false, "made from it");
+}
+
+static void do_queue(struct ws *ws, const char *args)
+{
+	struct jobs jobs = {0};
+	struct err e = {0};
+
+	if (!ws->model) {
+		ws_complain(ws, "no model is chosen; 2 and Enter on Model lists them");
+		return;
+	}
+	*VEC_PUSH(&jobs) = (struct job_new){
+		.prompt = args, .model = ws->model, .seed = compose_seed_by_chance()};
+	queue(ws, &jobs, &e);
+	VEC_DONE(&jobs);
+}
+
+static const struct command commands[] = {
+	{"again", "", "the take with a new seed and all its settings", do_again, false},
+	{"same", "", "the very same once more, as when its file is missing", do_same, false},
+	{"more", "N", "N more like it, with new seeds", do_more, true},
+	{"edit", "", "the take's prompt and settings in Compose, its seed kept", do_edit, false},
+	{"from", "", "the same with a seed by chance: a new one from it", do_from, false},
+	{"queue", "PROMPT", "queue a prompt with the default model", do_queue, true},
+};
+
+static const struct binding bindings[] = {
+	{1 << SCREEN_LIBRARY, "r", "again"},
+	{1 << SCREEN_LIBRARY, "R", "same"},
+	{1 << SCREEN_LIBRARY, "e", "edit"},
+	{1 << SCREEN_LIBRARY, "o", "from"},
+};
+
+const struct command_table commands_regenerate = COMMAND_TABLE(commands, bindings);
