@@ -6,7 +6,7 @@
 #include "tui/ws.h"
 
 static const struct command_table *const tables[] = {
-	&commands_general, &commands_takes, &commands_sound, &commands_jobs};
+	&commands_general, &commands_takes, &commands_sound, &commands_jobs, &commands_listen};
 
 enum { N_TABLES = sizeof(tables) / sizeof(*tables) };
 

@@ -130,7 +130,7 @@ static const struct command commands[] = {
 	{"first", "", "go to the first row", do_first, false},
 	{"last", "", "go to the last row", do_last, false},
 	{"centre", "", "put the cursor's row in the middle", do_centre, false},
-	{"screen", "NAME", "show library, queue or help", do_screen, true},
+	{"screen", "NAME", "show library, queue, listen or help", do_screen, true},
 	{"close", "", "leave this screen; on the library, leave woodshed", do_close, false},
 	{"quit", "", "leave woodshed; jobs go on", do_quit, false},
 	{"command", "[TEXT]", "type a command", do_command, false},
@@ -143,6 +143,7 @@ static const struct command commands[] = {
 static const struct binding bindings[] = {
 	{ON_ANY, "1", "screen library"},
 	{ON_ANY, "3", "screen queue"},
+	{ON_ANY, "4", "screen listen"},
 	{ON_ANY, "j", "move 1"},
 	{ON_ANY, "<Down>", "move 1"},
 	{ON_ANY, "k", "move -1"},

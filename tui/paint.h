@@ -3,6 +3,10 @@
 #ifndef WOODSHED_TUI_PAINT_H
 #define WOODSHED_TUI_PAINT_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "library/colormap.h"
 #include "tui/theme.h"
 
 struct colors;
@@ -25,5 +29,11 @@ void paint_right(int y, int x, int width, enum theme_role role, const char *text
 void paint_rule(int y, int width);
 /* A bar of `width` cells, `share` (0 to 1) of it done. */
 void paint_bar(int y, int x, int width, double share);
+
+/* Whether the terminal shows more than ASCII; set by the locale. */
+bool paint_is_utf8(void);
+/* A cell of a picture, two levels above each other: a half block in the colours of
+ * a map, or, with fewer than 256 colours, the character for the greater one. */
+void paint_levels(int y, int x, enum colormap map, uint8_t upper, uint8_t lower);
 
 #endif

@@ -25,6 +25,12 @@ struct view {
 	int (*load)(struct ws *ws, int height, struct err *e);
 	/* Paints every cell of that rectangle, by paint.h, from line 0, column 0. */
 	void (*draw)(struct ws *ws, int height, int width);
+	/* Paints only what moves while something is played, for DIRTY_MOVE.  NULL: nothing
+	 * does. */
+	void (*move)(struct ws *ws, int height, int width);
+	/* To set what is dirty: a moment of playing has gone by, or (is_awake) somebody wrote
+	 * to wake_fd.  NULL: neither matters. */
+	void (*tick)(struct ws *ws, bool is_awake);
 	/* What the cursor moves in. */
 	struct list *(*list)(struct ws *ws);
 	int heads; /* lines above the list's first row */
@@ -59,6 +65,7 @@ struct command_table {
 			sizeof(bindings) / sizeof(*(bindings))                                     \
 	}
 
-extern const struct command_table commands_general, commands_takes, commands_sound, commands_jobs;
+extern const struct command_table commands_general, commands_takes, commands_sound, commands_jobs,
+	commands_listen;
 
 #endif

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -45,8 +46,10 @@ static const double LOOK_S = 1; /* a commit takes no longer to reach the disk */
 
 /* ---- what the parts call ------------------------------------------------ */
 
-const struct view *const views[N_SCREENS] = {
-	[SCREEN_LIBRARY] = &view_library, [SCREEN_QUEUE] = &view_queue, [SCREEN_HELP] = &view_help};
+const struct view *const views[N_SCREENS] = {[SCREEN_LIBRARY] = &view_library,
+	[SCREEN_QUEUE] = &view_queue,
+	[SCREEN_LISTEN] = &view_listen,
+	[SCREEN_HELP] = &view_help};
 
 static void say(struct ws *ws, bool is_error, const char *fmt, va_list ap)
 {
@@ -353,6 +356,8 @@ static void draw(struct ws *ws)
 		load(ws, l.body.height);
 	draw_part(ws, DIRTY_TABS, &l.tabs, draw_tabs);
 	draw_part(ws, DIRTY_BODY, &l.body, views[ws->screen]->draw);
+	if (views[ws->screen]->move && !(ws->dirty & DIRTY_BODY))
+		draw_part(ws, DIRTY_MOVE, &l.body, views[ws->screen]->move);
 	draw_part(ws, DIRTY_NOW, &l.now, draw_now);
 	draw_part(ws, DIRTY_FOOT, &l.foot, draw_foot);
 	ws->dirty = 0;
@@ -475,9 +480,10 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 	listen_fds(ws->listen, sound);
 	struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
 		{.fd = w->watch, .events = POLLIN}, {.fd = w->signals, .events = POLLIN},
-		{.fd = sound[0], .events = POLLIN}, {.fd = sound[1], .events = POLLIN}};
+		{.fd = sound[0], .events = POLLIN}, {.fd = sound[1], .events = POLLIN},
+		{.fd = ws->wake_fd, .events = POLLIN}};
 
-	if (poll(fds, 5, patience(ws, v.is_playing)) < 0)
+	if (poll(fds, 6, patience(ws, v.is_playing)) < 0)
 		return; /* a signal: of a resize, say */
 	if (fds[0].revents & (POLLHUP | POLLERR))
 		ws->has_ended = true;
@@ -489,6 +495,10 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 		drain(w->signals);
 	if (v.is_playing || v.is_loading || fds[3].revents || fds[4].revents)
 		go_on_listening(ws);
+	if (views[ws->screen]->tick && (v.is_playing || fds[5].revents))
+		views[ws->screen]->tick(ws, fds[5].revents != 0);
+	if (fds[5].revents)
+		drain(ws->wake_fd);
 	if (clock_now() < ws->look_until)
 		look(ws);
 	reap(ws);
@@ -557,13 +567,20 @@ static int open_all(struct ws *ws, struct err *e)
 	ws_changed(ws);
 	ws->dirty = DIRTY_ALL;
 	ws->percent = 100;
+	listening_open(&ws->listening);
+	ws->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (ws->wake_fd < 0)
+		return err_errno(e, errno, "cannot make an event counter");
 	rc = db_version(ws->db, &ws->version, e);
 	return rc ? rc : listen_open(ws->worker.log_fd, &ws->listen, e);
 }
 
 static void close_all(struct ws *ws)
 {
+	listening_close(&ws->listening);
 	listen_close(ws->listen);
+	if (ws->wake_fd >= 0)
+		close(ws->wake_fd);
 	if (ws->worker.log_fd > 0)
 		close(ws->worker.log_fd);
 	str_done(&ws->title);
@@ -609,7 +626,7 @@ static int show(struct ws *ws, struct err *e)
 
 int workstation_run(const struct globals *g, const struct environment *env)
 {
-	struct ws ws = {.globals = g, .env = env};
+	struct ws ws = {.globals = g, .env = env, .wake_fd = -1};
 	struct err e = {0};
 	int rc;
 

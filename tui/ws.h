@@ -22,6 +22,7 @@
 #include "tui/line_edit.h"
 #include "tui/list.h"
 #include "tui/view.h"
+#include "tui/view_listen.h"
 #include "tui/worker_process.h"
 
 struct db;
@@ -29,14 +30,15 @@ struct environment;
 struct listen;
 struct globals;
 
-enum ws_screen { SCREEN_LIBRARY, SCREEN_QUEUE, SCREEN_HELP, N_SCREENS };
+enum ws_screen { SCREEN_LIBRARY, SCREEN_QUEUE, SCREEN_LISTEN, SCREEN_HELP, N_SCREENS };
 
 /* What is to be drawn again. */
 enum {
 	DIRTY_TABS = 1,
 	DIRTY_BODY = 2,
-	DIRTY_FOOT = 4, /* message or line, hints */
-	DIRTY_NOW = 8,  /* what is played */
+	DIRTY_FOOT = 4,  /* message or line, hints */
+	DIRTY_NOW = 8,   /* what is played */
+	DIRTY_MOVE = 16, /* what moves in the body while something is played */
 	DIRTY_ALL = 15,
 };
 
@@ -87,7 +89,9 @@ struct ws {
 	struct library_view takes;
 	struct queue_view queue;
 	struct help_view help;
+	struct listening listening;
 
+	int wake_fd; /* eventfd: a thread of some view has something to show */
 	struct listen *listen;
 	struct str title; /* of the take that is played */
 	int percent;      /* volume */
@@ -137,7 +141,7 @@ void commands_queue_prompt(struct ws *ws, const char *prompt, const char *model)
 
 /* ---- views -------------------------------------------------------------- */
 
-extern const struct view view_library, view_queue, view_help;
+extern const struct view view_library, view_queue, view_listen, view_help;
 
 const struct take *view_library_selected(const struct ws *ws); /* or NULL */
 const struct job *view_queue_selected(const struct ws *ws);    /* or NULL */
