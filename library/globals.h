@@ -17,6 +17,7 @@ struct environment {
 	const char *colorterm;      /* COLORTERM; only woodshed draws, so it alone reads these */
 	const char *terminfo_dirs;  /* TERMINFO_DIRS */
 	const char *tmux;           /* TMUX */
+	const char *ssh_connection; /* SSH_CONNECTION: every byte travels */
 	const char *locale;         /* LC_ALL, LC_CTYPE or LANG, the first that is set */
 	const char *program;        /* folder of the running program, globals_program() */
 	const char *xdg_cache_home; /* XDG_CACHE_HOME */

@@ -205,8 +205,9 @@ struct ids {
 	size_t n, cap;
 };
 
-static int find_ids(struct db *db, const struct takes_query *wanted, const struct filter *f,
-	struct ids *ret, struct err *e)
+/* The ids in their order. */
+static struct query query_ids(struct db *db, const struct takes_query *wanted,
+	const struct filter *f, int64_t limit, int64_t offset)
 {
 	const char *id = f->match.n ? "words.rowid" : "t.id";
 	struct str sql = {0};
@@ -214,13 +215,21 @@ static int find_ids(struct db *db, const struct takes_query *wanted, const struc
 
 	select_ids(f, id, wanted->order > TAKES_OLDEST, &sql);
 	order_by(wanted->order, id, &sql);
-	str_printf(&sql, " LIMIT %lld OFFSET %lld", wanted->limit ? (long long)wanted->limit : -1,
-		(long long)wanted->offset);
+	str_printf(
+		&sql, " LIMIT %lld OFFSET %lld", limit ? (long long)limit : -1, (long long)offset);
 	q = db_prepare(db, sql.s);
 	filter_bind(f, &q);
+	str_done(&sql);
+	return q;
+}
+
+static int find_ids(struct db *db, const struct takes_query *wanted, const struct filter *f,
+	struct ids *ret, struct err *e)
+{
+	struct query q = query_ids(db, wanted, f, wanted->limit, wanted->offset);
+
 	while (query_next(&q))
 		*VEC_PUSH(ret) = query_int(&q, 0);
-	str_done(&sql);
 	return query_done(&q, e);
 }
 
@@ -243,6 +252,29 @@ int takes_list(struct db *db, const struct takes_query *wanted, struct arena *a,
 	}
 	VEC_DONE(&ids);
 	filter_done(&f);
+	return rc;
+}
+
+int takes_neighbour(struct db *db, const struct takes_query *wanted, int64_t id, bool is_next,
+	int64_t *ret, struct err *e)
+{
+	int64_t before = 0, found = 0;
+	struct filter f;
+	struct query q;
+	bool more;
+	int rc = filter_parse(wanted->filter ? wanted->filter : "", wanted->now_ms, &f, e);
+
+	*ret = 0;
+	if (rc)
+		return rc;
+	q = query_ids(db, wanted, &f, 0, 0);
+	while ((more = query_next(&q)) && query_int(&q, 0) != id)
+		before = query_int(&q, 0);
+	if (more)
+		found = !is_next ? before : query_next(&q) ? query_int(&q, 0) : 0;
+	rc = query_done(&q, e);
+	filter_done(&f);
+	*ret = rc ? 0 : found;
 	return rc;
 }
 

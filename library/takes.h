@@ -70,6 +70,10 @@ struct takes_query {
 int takes_list(struct db *db, const struct takes_query *q, struct arena *a, struct take **ret,
 	size_t *ret_n, struct err *e);
 int takes_count(struct db *db, const struct takes_query *q, int64_t *ret, struct err *e);
+/* The take that comes after another in that list (limit and offset do not matter), or
+ * before it; 0 when there is none, or the other is not in the list. */
+int takes_neighbour(struct db *db, const struct takes_query *q, int64_t id, bool is_next,
+	int64_t *ret, struct err *e);
 
 /* ---- changes ------------------------------------------------------------ */
 

@@ -400,6 +400,37 @@ static void purging(void **state)
 	OK(db_verify(db, &e));
 }
 
+static int64_t beside(const char *filter, enum takes_order order, int64_t id, bool is_next)
+{
+	const struct takes_query q = {
+		.filter = filter, .order = order, .now_ms = NOW, .limit = 1, .offset = 4};
+	int64_t ret;
+
+	OK(takes_neighbour(db, &q, id, is_next, &ret, &e));
+	return ret;
+}
+
+static void neighbours(void **state)
+{
+	struct err why = {0};
+	int64_t ret = 1;
+
+	five();
+	assert_int_equal(beside(NULL, TAKES_NEWEST, 4, true), 3);
+	assert_int_equal(beside(NULL, TAKES_NEWEST, 4, false), 5);
+	assert_int_equal(beside(NULL, TAKES_NEWEST, 5, false), 0);
+	assert_int_equal(beside(NULL, TAKES_NEWEST, 1, true), 0);
+	assert_int_equal(beside(NULL, TAKES_OLDEST, 4, true), 5);
+	assert_int_equal(beside(NULL, TAKES_LENGTH, 5, true), 2);
+	assert_int_equal(beside("piano", TAKES_NEWEST, 2, true), 1);
+	assert_int_equal(beside("piano", TAKES_NEWEST, 3, true), 0); /* not in there */
+	assert_int_equal(beside(NULL, TAKES_NEWEST, 99, false), 0);
+	assert_int_equal(takes_neighbour(db, &(struct takes_query){.filter = "nonsense:3"}, 1, true,
+				 &ret, &why),
+		ERR_ARG);
+	assert_int_equal(ret, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_library, close_library)
 
 int main(void)
@@ -412,6 +443,7 @@ int main(void)
 		TEST(wrong_edits_change_nothing),
 		TEST(prompts_have_lineage),
 		TEST(orders),
+		TEST(neighbours),
 		TEST(sweeping),
 		TEST(purging),
 	};
