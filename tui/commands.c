@@ -5,8 +5,8 @@
 
 #include "tui/ws.h"
 
-static const struct command_table *const tables[] = {
-	&commands_general, &commands_takes, &commands_sound, &commands_jobs, &commands_listen};
+static const struct command_table *const tables[] = {&commands_general, &commands_takes,
+	&commands_sound, &commands_jobs, &commands_listen, &commands_denoise};
 
 enum { N_TABLES = sizeof(tables) / sizeof(*tables) };
 

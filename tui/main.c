@@ -69,6 +69,7 @@ static struct environment read_environment(void)
 		.colorterm = getenv("COLORTERM"),
 		.terminfo_dirs = getenv("TERMINFO_DIRS"),
 		.tmux = getenv("TMUX"),
+		.ssh_connection = getenv("SSH_CONNECTION"),
 	};
 	static const char *const locales[] = {"LC_ALL", "LC_CTYPE", "LANG"};
 

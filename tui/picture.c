@@ -31,6 +31,7 @@ enum {
 };
 
 static const double PUBLISH_S = 0.04; /* how often what has come is told */
+static const double TINY_S = 1e-4;    /* spans are of whole frames */
 static const char file_magic[8] = "WSHDPIC";
 
 /* What a picture of a whole take is on the disk; the byte order of the machine. */
@@ -46,7 +47,7 @@ struct wish {
 	char *path; /* owned; NULL: nothing */
 	enum spectrum_scale scale;
 	int fft;
-	struct span span;
+	struct interval span;
 };
 
 struct picture {
@@ -83,22 +84,6 @@ static bool is_outdated(const struct picture *p)
 	return atomic_load(&p->n_asked) != p->number;
 }
 
-/* Takes over columns from..n of what a spectrum has. */
-static void publish(struct picture *p, struct picture_matrix *m, const struct spectrum *s)
-{
-	size_t coarse = spectrum_coarse(s), done = spectrum_done(s);
-	bool is_first = coarse > m->n_coarse;
-	size_t from = is_first ? 0 : m->n_done;
-
-	pthread_mutex_lock(&p->lock);
-	spectrum_read(s, from, (is_first ? coarse : done) - from, m->levels + from * PICTURE_ROWS);
-	m->n_coarse = coarse;
-	m->n_done = done;
-	pthread_mutex_unlock(&p->lock);
-	p->published = clock_now();
-	wake(p);
-}
-
 /* ---- making ------------------------------------------------------------- */
 
 static struct spectrum_desc desc_of(const struct wish *w, int rate_hz, size_t n_frames)
@@ -116,53 +101,106 @@ static struct spectrum_desc desc_of(const struct wish *w, int rate_hz, size_t n_
 	};
 }
 
-/* The greatest magnitude of each column. */
-static void make_wave(const struct audio *a, size_t begin, size_t end, uint8_t *ret)
-{
-	const size_t channels = (size_t)a->channels;
+/* Frames of a take, as `columns` of a matrix. */
+struct stretch {
+	size_t begin, end;
+	int columns;
+};
 
-	for (size_t i = 0; i < PICTURE_COLUMNS; i++) {
-		size_t from = begin + (end - begin) * i / PICTURE_COLUMNS,
-		       to = begin + (end - begin) * (i + 1) / PICTURE_COLUMNS;
+/* The greatest magnitude of each column. */
+static void make_wave(const struct audio *a, const struct stretch *x, uint8_t *ret)
+{
+	const size_t channels = (size_t)a->channels, n = (size_t)x->columns,
+		     all = x->end - x->begin;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t from = x->begin + all * i / n, to = x->begin + all * (i + 1) / n;
 		float peak = 0;
 
 		to = to > from ? to : from + 1;
-		for (size_t k = from * channels; k < to * channels && k < a->n_frames * channels;
-			k++)
-			peak = fmaxf(peak, fabsf(a->samples[k]));
+		to = to < a->n_frames ? to : a->n_frames;
+		for (size_t k = from * channels; k < to * channels; k++) {
+			float magnitude = fabsf(a->samples[k]);
+
+			peak = magnitude > peak ? magnitude : peak;
+		}
 		ret[i] = (uint8_t)lrintf(255 * fminf(peak, 1));
 	}
 }
 
-/* Fills a matrix with frames begin..end; nothing is in it that is of something else. */
-static int make(
-	struct picture *p, struct picture_matrix *m, size_t begin, size_t end, struct err *e)
+/* The lock is held.  From now on the matrix is of that stretch, and empty. */
+static void empty(const struct picture *p, struct picture_matrix *m, const struct stretch *x)
+{
+	const double rate = p->audio.rate_hz;
+
+	m->span = (struct interval){(double)x->begin / rate, (double)x->end / rate};
+	m->columns = x->columns;
+	m->n_coarse = m->n_done = 0;
+	memset(m->wave, 0, sizeof(m->wave));
+}
+
+/* The lock is held.  Takes over what a spectrum has and the matrix has not. */
+static void take_over(struct picture_matrix *m, const struct spectrum *s)
+{
+	size_t coarse = spectrum_coarse(s), done = spectrum_done(s);
+	bool is_first = coarse > m->n_coarse;
+	size_t from = is_first ? 0 : m->n_done;
+
+	spectrum_read(s, from, (is_first ? coarse : done) - from, m->levels + from * PICTURE_ROWS);
+	m->n_coarse = coarse;
+	m->n_done = done;
+}
+
+/* Works, and tells what comes: the coarse pass as a whole, then columns. */
+static void work_visibly(
+	struct picture *p, struct picture_matrix *m, struct spectrum *s, const struct stretch *x)
+{
+	pthread_mutex_lock(&p->lock);
+	empty(p, m, x);
+	pthread_mutex_unlock(&p->lock);
+	while (!is_outdated(p) && spectrum_work(s, SLICE)) {
+		if (spectrum_coarse(s) < (size_t)x->columns ||
+			(m->n_coarse && clock_now() - p->published < PUBLISH_S))
+			continue;
+		pthread_mutex_lock(&p->lock);
+		take_over(m, s);
+		pthread_mutex_unlock(&p->lock);
+		p->published = clock_now();
+		wake(p);
+	}
+}
+
+/* Fills a matrix.  is_late: what it holds is good until all is there. */
+static int make(struct picture *p, struct picture_matrix *m, const struct stretch *x, bool is_late,
+	struct err *e)
 {
 	struct spectrum_desc d = desc_of(&p->now, p->audio.rate_hz, p->audio.n_frames);
-	uint8_t wave[PICTURE_COLUMNS];
+	uint8_t wave[PICTURE_COLUMNS] = {0};
 	struct spectrum *s;
 	int rc;
 
 	d.samples = p->audio.samples;
 	d.channels = p->audio.channels;
-	d.begin = begin;
-	d.end = end;
+	d.begin = x->begin;
+	d.end = x->end;
+	d.columns = x->columns;
 	rc = spectrum_open(&d, &s, e);
 	if (rc)
 		return rc;
-	make_wave(&p->audio, begin, end, wave);
-	pthread_mutex_lock(&p->lock);
-	m->span = (struct span){(double)begin / d.rate_hz, (double)end / d.rate_hz};
-	m->n_coarse = m->n_done = 0;
-	memcpy(m->wave, wave, sizeof(wave));
-	pthread_mutex_unlock(&p->lock);
-	/* The coarse pass is told as a whole, what follows as it comes. */
+	if (!is_late)
+		work_visibly(p, m, s, x);
 	while (!is_outdated(p) && spectrum_work(s, SLICE))
-		if (spectrum_coarse(s) == PICTURE_COLUMNS &&
-			(!m->n_coarse || clock_now() - p->published > PUBLISH_S))
-			publish(p, m, s);
-	if (spectrum_done(s) == PICTURE_COLUMNS)
-		publish(p, m, s);
+		;
+	if (spectrum_done(s) == (size_t)x->columns) {
+		make_wave(&p->audio, x, wave);
+		pthread_mutex_lock(&p->lock);
+		if (is_late)
+			empty(p, m, x);
+		take_over(m, s);
+		memcpy(m->wave, wave, sizeof(wave));
+		pthread_mutex_unlock(&p->lock);
+		wake(p);
+	}
 	spectrum_close(s);
 	return 0;
 }
@@ -244,7 +282,8 @@ static bool read_cached(struct picture *p)
 	if (ok) {
 		cache_dir_touch(name);
 		pthread_mutex_lock(&p->lock);
-		p->whole.span = (struct span){0, f->length_s};
+		p->whole.span = (struct interval){0, f->length_s};
+		p->whole.columns = PICTURE_COLUMNS;
 		memcpy(p->whole.wave, f->wave, sizeof(f->wave));
 		memcpy(p->whole.levels, f->levels, sizeof(f->levels));
 		p->whole.n_coarse = p->whole.n_done = PICTURE_COLUMNS;
@@ -306,7 +345,8 @@ static int make_whole(struct picture *p, struct err *e)
 			rc = tell_length(p, p->audio.rate_hz,
 				(double)p->audio.n_frames / p->audio.rate_hz, e);
 		if (!rc)
-			rc = make(p, &p->whole, 0, p->audio.n_frames, e);
+			rc = make(p, &p->whole,
+				&(struct stretch){0, p->audio.n_frames, PICTURE_COLUMNS}, false, e);
 		if (rc || is_outdated(p))
 			return rc;
 		write_cached(p);
@@ -315,10 +355,22 @@ static int make_whole(struct picture *p, struct err *e)
 	return 0;
 }
 
+/* The part that is shown, and the next as long, half of the columns each.  Columns
+ * are as wide when there is less behind. */
+static struct stretch part_of(const struct picture *p, const struct interval *s)
+{
+	const double rate = p->audio.rate_hz, begin = fmax(0, round(s->begin * rate)),
+		     width = round((s->end - s->begin) * rate);
+	const double end = fmin(begin + 2 * width, (double)p->audio.n_frames);
+
+	return (struct stretch){(size_t)begin, (size_t)end,
+		(int)fmin(PICTURE_COLUMNS, ceil(PICTURE_COLUMNS * (end - begin) / (2 * width)))};
+}
+
 static int make_part(struct picture *p, struct err *e)
 {
-	const struct span s = p->now.span;
-	double begin, end;
+	const struct interval s = p->now.span;
+	struct stretch x;
 	int rc;
 
 	if (!(s.end > s.begin) || s.end - s.begin >= p->view.length_s || is_outdated(p))
@@ -326,9 +378,9 @@ static int make_part(struct picture *p, struct err *e)
 	rc = read_audio(p, e);
 	if (rc)
 		return rc;
-	begin = fmax(0, floor(s.begin * p->audio.rate_hz));
-	end = fmin(ceil(s.end * p->audio.rate_hz), (double)p->audio.n_frames);
-	return end > begin ? make(p, &p->part, (size_t)begin, (size_t)end, e) : 0;
+	x = part_of(p, &s);
+	/* Where there was a part, it or the whole is shown until the new one is ready. */
+	return x.end > x.begin ? make(p, &p->part, &x, p->part.span.end > 0, e) : 0;
 }
 
 /* Takes the wish; the lock is held. */
@@ -344,8 +396,7 @@ static void begin(struct picture *p)
 	if (is_other_file)
 		audio_done(&p->audio);
 	if (!is_same_picture(&p->now, &p->made))
-		p->whole.span = (struct span){0};
-	p->part.span = (struct span){0};
+		p->whole.span = p->part.span = (struct interval){0};
 	if (is_other_file)
 		p->view.length_s = 0;
 }
@@ -460,4 +511,20 @@ const struct picture_view *picture_look(struct picture *p)
 void picture_leave(struct picture *p)
 {
 	pthread_mutex_unlock(&p->lock);
+}
+
+static bool covers(const struct picture_matrix *m, const struct interval *s)
+{
+	return m->span.end > 0 && m->n_done == (size_t)m->columns &&
+	       m->span.begin <= s->begin + TINY_S && m->span.end >= s->end - TINY_S;
+}
+
+bool picture_covers(struct picture *p, const struct interval *s)
+{
+	bool is_there;
+
+	pthread_mutex_lock(&p->lock);
+	is_there = covers(&p->part, s) || !p->view.is_working;
+	pthread_mutex_unlock(&p->lock);
+	return is_there;
 }

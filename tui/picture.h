@@ -8,8 +8,9 @@
  *
  * A picture is a matrix of PICTURE_COLUMNS by PICTURE_ROWS levels, whatever the
  * size of the pane: another size, other colours and another range in dB need no
- * new one.  There is one of the whole take, and one of the part that is shown
- * where that is not the whole.  Several panes have several pictures.
+ * new one.  There is one of the whole take, and, where a part is shown, one of that
+ * part and of the next as long: who turns the page finds it there, and the columns
+ * of the page are the same before and after.  Several panes have several pictures.
  *
  * Threads.  All functions belong to one thread, the UI's, and none waits for
  * work: between picture_look() and picture_leave() the picture's own thread may
@@ -22,7 +23,7 @@
 #include <stdint.h>
 
 #include "library/spectrum.h"
-#include "tui/span.h"
+#include "tui/interval.h"
 
 struct err;
 struct picture;
@@ -37,12 +38,13 @@ struct picture_desc {
 	const char *path; /* NULL: none any more */
 	enum spectrum_scale scale;
 	int fft;
-	struct span span; /* the part that is shown; begin == end: all of it */
+	struct interval span; /* the part that is shown; begin == end: all of it */
 };
 
 /* One matrix.  Columns from the first on are there coarsely, then finally. */
 struct picture_matrix {
-	struct span span; /* begin == end: nothing is there */
+	struct interval span; /* begin == end: nothing is there */
+	int columns;          /* at most PICTURE_COLUMNS */
 	size_t n_coarse, n_done;
 	uint8_t levels[PICTURE_COLUMNS * PICTURE_ROWS]; /* a column at a time, low ones first */
 	uint8_t wave[PICTURE_COLUMNS];                  /* greatest magnitude, 255 is 1 */
@@ -71,5 +73,7 @@ void picture_ask(struct picture *p, const struct picture_desc *d);
 /* What is there, until picture_leave(). */
 const struct picture_view *picture_look(struct picture *p);
 void picture_leave(struct picture *p);
+/* Whether that part is there in its final form, or will not come. */
+bool picture_covers(struct picture *p, const struct interval *s);
 
 #endif

@@ -19,6 +19,8 @@ enum {
 	LINES_A_LABEL = 2,
 };
 
+static const double TINY_S = 1e-6; /* less is a matter of rounding */
+
 struct picture_layout picture_pane_layout(int height, int width)
 {
 	struct picture_layout l = {0};
@@ -49,7 +51,7 @@ struct drawing {
 static bool has(const struct picture_matrix *m, double at)
 {
 	return m->span.end > m->span.begin && at >= m->span.begin && at <= m->span.end &&
-	       span_column(m->span, at, PICTURE_COLUMNS) < (int)m->n_coarse;
+	       interval_column(m->span, at, m->columns) < (int)m->n_coarse;
 }
 
 /* The columns of a matrix that make column c of the pane; the part, where it has
@@ -57,16 +59,16 @@ static bool has(const struct picture_matrix *m, double at)
 static const struct picture_matrix *columns_of(
 	const struct drawing *d, int c, int *ret_from, int *ret_to)
 {
-	double begin = span_time(d->p->span, c, d->l.columns),
-	       end = span_time(d->p->span, c + 1, d->l.columns), middle = (begin + end) / 2;
+	double begin = interval_time(d->p->span, c, d->l.columns),
+	       end = interval_time(d->p->span, c + 1, d->l.columns), middle = (begin + end) / 2;
 	const struct picture_matrix *m = has(d->v->part, middle)    ? d->v->part
 					 : has(d->v->whole, middle) ? d->v->whole
 								    : NULL;
 
 	if (!m)
 		return NULL;
-	*ret_from = span_column(m->span, fmax(begin, m->span.begin), PICTURE_COLUMNS);
-	*ret_to = span_column(m->span, fmin(end, m->span.end) - 1e-9, PICTURE_COLUMNS) + 1;
+	*ret_from = interval_column(m->span, fmax(begin, m->span.begin) + TINY_S, m->columns);
+	*ret_to = interval_column(m->span, fmin(end, m->span.end) - TINY_S, m->columns) + 1;
 	if (*ret_to > (int)m->n_coarse)
 		*ret_to = (int)m->n_coarse;
 	if (*ret_to <= *ret_from)
@@ -150,9 +152,9 @@ static void draw_picture(
 /* The axis of time: the loop's ends as letters, what is between them in its role. */
 static void draw_axis_cell(const struct drawing *d, int c, int x)
 {
-	const struct span loop = d->p->loop;
-	int a = span_column(d->p->span, loop.begin, d->l.columns),
-	    b = span_column(d->p->span, fmin(loop.end, 1e9), d->l.columns);
+	const struct interval loop = d->p->loop;
+	int a = interval_column(d->p->span, loop.begin, d->l.columns),
+	    b = interval_column(d->p->span, fmin(loop.end, 1e9), d->l.columns);
 	bool has_begun = loop.end > loop.begin, is_closed = has_begun && isfinite(loop.end);
 	bool is_within = is_closed && c >= a && c <= b, is_utf8 = paint_is_utf8();
 	const char *text = c == d->head && is_within ? (is_utf8 ? "\u256a" : "+")
@@ -214,18 +216,16 @@ static void draw_frequencies(const struct drawing *d)
 
 static void draw_times(const struct drawing *d)
 {
-	struct span_tick t[SPAN_TICKS_MAX];
-	size_t n = span_ticks(d->p->span, (size_t)(d->l.columns / COLUMNS_A_TIME) + 1, t);
+	struct interval_tick t[INTERVAL_TICKS_MAX];
+	size_t n = interval_ticks(d->p->span, (size_t)(d->l.columns / COLUMNS_A_TIME) + 1, t);
 	int end = 0; /* of what is written */
 
 	paint(d->y + d->l.times, d->x, d->l.x + d->l.columns, ROLE_DIM, "");
 	for (size_t i = 0; i < n; i++) {
 		int width = (int)strlen(t[i].text),
-		    at = span_column(d->p->span, t[i].at, d->l.columns);
+		    at = interval_column(d->p->span, t[i].at, d->l.columns);
 
-		if (at + width > d->l.columns)
-			at = d->l.columns - width;
-		if (at < end + (i > 0))
+		if (at + width > d->l.columns || at < end + (i > 0))
 			continue;
 		paint(d->y + d->l.times, d->x + d->l.x + at, width, ROLE_DIM, t[i].text);
 		end = at + width;
@@ -259,7 +259,7 @@ static struct drawing begin(const struct picture_pane *p, const struct rect *r)
 		.l = l,
 		.y = r->y,
 		.x = r->x,
-		.head = head < 0 ? -1 : span_column(p->span, head, l.columns)};
+		.head = head < 0 ? -1 : interval_column(p->span, head, l.columns)};
 }
 
 static void draw_failure(const struct drawing *d)
@@ -283,7 +283,7 @@ void picture_pane_draw(const struct picture_pane *p, const struct rect *r)
 void picture_pane_move(const struct picture_pane *p, double was, const struct rect *r)
 {
 	struct drawing d = begin(p, r);
-	int old = was < 0 ? -1 : span_column(p->span, was, d.l.columns);
+	int old = was < 0 ? -1 : interval_column(p->span, was, d.l.columns);
 
 	/* Those in between change as well: what has been heard is in another role. */
 	for (int c = old < d.head ? old : d.head; c <= (old > d.head ? old : d.head); c++)
@@ -298,6 +298,6 @@ bool picture_pane_time(
 
 	if (y < 0 || y >= r->height || x < l.x || x >= r->width || !(p->span.end > p->span.begin))
 		return false;
-	*ret_s = span_time(p->span, x - l.x, l.columns);
+	*ret_s = interval_time(p->span, x - l.x, l.columns);
 	return true;
 }

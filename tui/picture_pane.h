@@ -14,17 +14,17 @@
 
 #include "library/colormap.h"
 #include "tui/paint.h"
-#include "tui/span.h"
+#include "tui/interval.h"
 
 struct picture;
 
 struct picture_pane {
 	struct picture *picture;
-	struct span span; /* that is shown */
+	struct interval span; /* that is shown */
 	enum colormap map;
 	double low_db, high_db; /* darkest and lightest */
 	double playhead;        /* s; negative: none */
-	struct span loop;       /* begin == end: none; end INFINITY: has begun */
+	struct interval loop;   /* begin == end: none; end INFINITY: has begun */
 	bool is_looping;        /* it is on */
 };
 

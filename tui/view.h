@@ -14,6 +14,7 @@
 
 struct err;
 struct list;
+struct mouse;
 struct ws;
 
 struct view {
@@ -31,9 +32,14 @@ struct view {
 	/* To set what is dirty: a moment of playing has gone by, or (is_awake) somebody wrote
 	 * to wake_fd.  NULL: neither matters. */
 	void (*tick)(struct ws *ws, bool is_awake);
+	/* How often it wants that while something is played.  NULL: as often as the line of
+	 * what is played needs it. */
+	int (*frame_ms)(const struct ws *ws);
 	/* What the cursor moves in. */
 	struct list *(*list)(struct ws *ws);
 	int heads; /* lines above the list's first row */
+	/* A click, its cell counted as draw() does; true: taken.  May be missing. */
+	bool (*mouse)(struct ws *ws, const struct mouse *m);
 };
 
 struct command {
@@ -66,6 +72,6 @@ struct command_table {
 	}
 
 extern const struct command_table commands_general, commands_takes, commands_sound, commands_jobs,
-	commands_listen;
+	commands_listen, commands_denoise;
 
 #endif

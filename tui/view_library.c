@@ -65,14 +65,6 @@ static const char *when(int64_t unix_ms, char out[16])
 	return out;
 }
 
-static const char *length(double seconds, char out[16])
-{
-	unsigned s = seconds < 1e6 ? (unsigned)lround(seconds) : 999999;
-
-	snprintf(out, 16, "%u:%02u", s / 60, s % 60);
-	return out;
-}
-
 /* Columns from the right, those that matter least first to go. */
 static void draw_row(const struct take *t, int y, int width, enum theme_role role)
 {
@@ -86,7 +78,7 @@ static void draw_row(const struct take *t, int y, int width, enum theme_role rol
 	}
 	if (width >= 40) {
 		right -= 7;
-		paint(y, right, 6, role, t ? length(t->seconds, text) : "Length");
+		paint(y, right, 6, role, t ? format_duration(t->seconds + 0.5, text) : "Length");
 	}
 	if (width >= 70) {
 		right -= 17;

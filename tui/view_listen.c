@@ -3,13 +3,30 @@
 #include "tui/view_listen.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "library/base/clock.h"
+#include "library/globals.h"
+#include "library/loudness.h"
 #include "tui/listen.h"
 #include "tui/paint.h"
 #include "tui/picture.h"
 #include "tui/picture_pane.h"
+#include "tui/terminal.h"
 #include "tui/ws.h"
+
+enum {
+	METERS_FROM = 14, /* no meters in a body lower than that */
+	REMOTE_FPS = 8,
+	LOCAL_FPS = 20,
+	PAINTED_BYTES = 20,  /* of a cell, when all of them are painted */
+	REMOTE_BYTES = 4000, /* a second, for pages that are turned while something is played */
+	LOCAL_BYTES = 30000,
+	LEVELS = 16, /* cells of a level and a peak */
+};
+
+static const double METER_DB = 60; /* what a bar spans */
 
 static const char *const scale_names[] = {"log", "mel", "linear"};
 
@@ -48,23 +65,29 @@ double listening_position(const struct ws *ws)
 	return v.take == ws->listening.take && !v.is_loading ? v.position_s : 0;
 }
 
-static struct span shown(const struct ws *ws)
+static struct interval shown(const struct ws *ws)
 {
-	const struct span s = ws->listening.span;
+	const struct interval s = ws->listening.span;
 
-	return s.end > s.begin ? s : (struct span){0, listening_length(ws)};
+	return s.end > s.begin ? s : (struct interval){0, listening_length(ws)};
 }
 
-void listening_ask(struct ws *ws)
+static void ask(struct ws *ws, struct interval span)
 {
 	struct listening *l = &ws->listening;
 	const struct picture_desc d = {.path = l->take ? str_get(&l->path) : NULL,
 		.scale = l->scale,
 		.fft = l->fft,
-		.span = l->span};
+		.span = span};
 
 	if (l->picture)
 		picture_ask(l->picture, &d);
+}
+
+void listening_ask(struct ws *ws)
+{
+	ws->listening.coming = (struct interval){0};
+	ask(ws, ws->listening.span);
 	ws->dirty |= DIRTY_BODY;
 }
 
@@ -87,11 +110,11 @@ static int change_take(struct ws *ws, int64_t id, struct err *e)
 	str_clear(&l->path);
 	str_clear(&l->title);
 	l->take = rc ? 0 : id;
-	l->span = (struct span){0};
+	l->span = (struct interval){0};
+	l->held[0] = l->held[1] = 0;
 	if (l->take) {
 		str_printf(&l->path, "%s/%s", ws->library, t.file);
 		str_add(&l->title, t.prompt);
-		l->bpm = span_bpm(t.prompt);
 	}
 	listening_ask(ws);
 	arena_done(&a);
@@ -120,10 +143,11 @@ static void draw_title(const struct ws *ws, int width)
 {
 	const struct listening *l = &ws->listening;
 	struct str right = {0};
+	char denoised[32];
 	int n;
 
-	str_printf(&right, "  %s  %s  %d  %.0f..0 dB ", colormap_name(l->map),
-		scale_names[l->scale], l->fft, l->low_db);
+	str_printf(&right, "  %s  %s  %d  %.0f..0 dB  dn %s ", colormap_name(l->map),
+		scale_names[l->scale], l->fft, l->low_db, sound_denoise_text(ws, denoised));
 	n = width >= 60 ? (int)right.n : 0;
 	paint(0, 0, 1, ROLE_TITLE, "");
 	paint(0, 1, width - n - 1, ROLE_TITLE, str_get(&l->title));
@@ -139,7 +163,66 @@ static struct picture_pane pane_of(const struct ws *ws, double playhead)
 		.span = shown(ws),
 		.map = l->map,
 		.low_db = l->low_db,
-		.playhead = playhead};
+		.playhead = playhead,
+		.loop = ws->sound.take == l->take ? ws->sound.loop : (struct interval){0},
+		.is_looping = ws->sound.is_looping};
+}
+
+/* ---- meters ------------------------------------------------------------- */
+
+/* A level of -60 to 0 dB as a share of the bar. */
+static double share_of(float level)
+{
+	return fmax(0, fmin(1 + loudness_db((double)level) / METER_DB, 1));
+}
+
+/* "-9.1", or a dash for silence. */
+static const char *db_text(double db, char out[16])
+{
+	if (db > -100)
+		snprintf(out, 16, "%5.1f", db);
+	else
+		snprintf(out, 16, "%5s", "-");
+	return out;
+}
+
+/* A side: bar of its level, level, greatest peak; beside them what there is to know
+ * of loudness and device. */
+static void draw_meter(const struct ws *ws, int side, int y, int width)
+{
+	const struct listening *l = &ws->listening;
+	char levels[48], rest[64], a[16], b[16];
+	int bar = width / 2 - 4, x = bar + 2;
+	struct listen_view v;
+
+	listen_read(ws->listen, &v);
+	snprintf(levels, sizeof(levels), " %s  pk %s",
+		db_text(loudness_db((double)l->meters.rms[side]), a),
+		db_text(loudness_db((double)l->held[side]), b));
+	if (side == 0)
+		snprintf(rest, sizeof(rest), "  %s LUFS", db_text(l->meters.lufs, a));
+	else
+		snprintf(
+			rest, sizeof(rest), "  under-runs %llu", (unsigned long long)v.n_underruns);
+	paint(y, 0, 2, ROLE_DIM, side ? "R" : "L");
+	paint_bar(y, 2, bar, share_of(l->meters.rms[side]));
+	paint(y, x, LEVELS, l->held[side] > 1 ? ROLE_ERROR : ROLE_TEXT, levels);
+	paint(y, x + LEVELS, width - x - LEVELS, ROLE_DIM, rest);
+}
+
+static void draw_meters(const struct ws *ws, int height, int width)
+{
+	for (int side = 0; side < 2 && height >= METERS_FROM; side++)
+		draw_meter(ws, side, height - 2 + side, width);
+}
+
+static void measure(struct ws *ws)
+{
+	struct listening *l = &ws->listening;
+
+	listen_meters(ws->listen, &l->meters);
+	for (int c = 0; c < 2; c++)
+		l->held[c] = fmaxf(l->held[c], l->meters.peak[c]);
 }
 
 static void draw_nothing(int height, int width)
@@ -155,12 +238,14 @@ static void draw(struct ws *ws, int height, int width)
 	struct listening *l = &ws->listening;
 	struct picture_pane p;
 
-	l->pane = (struct rect){1, 0, height - 1, width};
+	l->pane = (struct rect){1, 0, height - 1 - (height >= METERS_FROM ? 2 : 0), width};
 	if (!l->take || !l->picture) {
 		draw_nothing(height, width);
 		return;
 	}
 	draw_title(ws, width);
+	measure(ws);
+	draw_meters(ws, height, width);
 	l->drawn = listening_position(ws);
 	p = pane_of(ws, l->drawn);
 	if (l->pane.height > 0)
@@ -178,22 +263,85 @@ static void move_playhead(struct ws *ws, int height, int width)
 	l->drawn = listening_position(ws);
 	p = pane_of(ws, l->drawn);
 	picture_pane_move(&p, was, &l->pane);
+	measure(ws);
+	draw_meters(ws, height, width);
 }
 
-/* Follows what is played. */
-static void tick(struct ws *ws, bool is_awake)
+/* Whether enough time has gone by for all of the picture to be sent again. */
+static bool may_turn(const struct ws *ws)
+{
+	const struct listening *l = &ws->listening;
+	double bytes = (double)l->pane.height * l->pane.width * PAINTED_BYTES;
+
+	return clock_now() >
+	       l->turned + bytes / (ws->env->ssh_connection ? REMOTE_BYTES : LOCAL_BYTES);
+}
+
+/* Turns the page that has been made. */
+static void turn(struct ws *ws)
 {
 	struct listening *l = &ws->listening;
-	const struct span before = l->span;
 
-	ws->dirty |= DIRTY_MOVE;
-	if (is_awake || wanted_take(ws) != l->take)
-		ws->dirty |= DIRTY_BODY;
-	if (!(before.end > before.begin))
+	if (!(l->coming.end > l->coming.begin) || !picture_covers(l->picture, &l->coming))
 		return;
-	l->span = span_follow(before, listening_position(ws), listening_length(ws));
-	if (l->span.begin != before.begin)
-		listening_ask(ws);
+	l->span = l->coming;
+	l->coming = (struct interval){0};
+	l->turned = clock_now();
+	ws->dirty |= DIRTY_BODY;
+}
+
+void listening_follow(struct ws *ws, bool at_once)
+{
+	struct listening *l = &ws->listening;
+	double at = listening_position(ws);
+	struct interval next;
+
+	if (!l->picture || !(l->span.end > l->span.begin))
+		return;
+	next = interval_follow(l->span, at, listening_length(ws));
+	if (next.begin != l->span.begin && !(at >= l->coming.begin && at < l->coming.end) &&
+		(at_once || may_turn(ws))) {
+		l->coming = next;
+		ask(ws, next);
+	}
+	turn(ws);
+}
+
+static void tick(struct ws *ws, bool is_awake)
+{
+	ws->dirty |= DIRTY_MOVE;
+	if (is_awake || wanted_take(ws) != ws->listening.take)
+		ws->dirty |= DIRTY_BODY;
+	listening_follow(ws, false);
+}
+
+static int frame_ms(const struct ws *ws)
+{
+	const struct listening *l = &ws->listening;
+	struct picture_layout at = picture_pane_layout(l->pane.height, l->pane.width);
+
+	return interval_frame_ms(shown(ws), at.columns, at.n_picture + at.n_wave,
+		ws->env->ssh_connection ? REMOTE_FPS : LOCAL_FPS);
+}
+
+/* A press seeks, the wheel zooms. */
+static bool on_mouse(struct ws *ws, const struct mouse *m)
+{
+	struct listening *l = &ws->listening;
+	struct picture_pane p = pane_of(ws, -1);
+	double at;
+
+	if (!l->take || !l->picture ||
+		!picture_pane_time(&p, &l->pane, m->y - l->pane.y, m->x - l->pane.x, &at))
+		return false;
+	if (m->what == MOUSE_WHEEL_UP)
+		commands_run(ws, "zoom 2");
+	else if (m->what == MOUSE_WHEEL_DOWN)
+		commands_run(ws, "zoom 0.5");
+	else
+		listen_seek_to(ws->listen, at);
+	ws->dirty |= DIRTY_NOW | DIRTY_MOVE;
+	return true;
 }
 
 static struct list *list_of(struct ws *ws)
@@ -208,4 +356,6 @@ const struct view view_listen = {.name = "listen",
 	.draw = draw,
 	.move = move_playhead,
 	.tick = tick,
+	.frame_ms = frame_ms,
+	.mouse = on_mouse,
 	.list = list_of};

@@ -38,6 +38,7 @@ enum {
 	FOOT_LINES = 2, /* message or line; hints */
 	LINES_FOR_HINTS = 5,
 	PLAYING_MS = 125,
+	SETTLE_MS = 20,
 	LOOK_MS = 50,
 	RETRY_MS = 1000, /* how often somebody is looked for who does the work */
 };
@@ -250,6 +251,7 @@ static void draw_foot(struct ws *ws, int height, int width)
 static void draw_now(struct ws *ws, int height, int width)
 {
 	struct str left = {0}, right = {0};
+	char position[16], length[16];
 	struct listen_view v;
 	int bar;
 
@@ -261,9 +263,10 @@ static void draw_now(struct ws *ws, int height, int width)
 			: v.is_loading ? "\u2026"
 				       : "\u2016",
 			str_get(&ws->title));
-		str_printf(&right, " %u:%02u / %u:%02u  vol %d%s%s", (unsigned)v.position_s / 60,
-			(unsigned)v.position_s % 60, (unsigned)v.length_s / 60,
-			(unsigned)v.length_s % 60, ws->percent, v.n_underruns ? "  underruns" : "",
+		str_printf(&right, " %s / %s  %s %d%s%s%s", format_duration(v.position_s, position),
+			format_duration(v.length_s, length), v.is_muted ? "mute" : "vol",
+			ws->percent, v.mode != MIXER_DRY ? "  dn" : "",
+			v.n_underruns ? "  underruns" : "",
 			v.no_device ? "  (no sound device)" : "");
 	}
 	bar = width - 32 - (int)right.n;
@@ -417,7 +420,12 @@ static void handle_key(struct ws *ws, uint32_t key)
 		ws->dirty = DIRTY_ALL;
 		erase();
 	} else if (key == TERMINAL_MOUSE) {
-		if (terminal_mouse(&m) && (m.what == MOUSE_WHEEL_UP || m.what == MOUSE_WHEEL_DOWN))
+		if (!terminal_mouse(&m))
+			return;
+		m.y -= layout_of(LINES, COLS).body.y;
+		if (views[ws->screen]->mouse && views[ws->screen]->mouse(ws, &m))
+			return;
+		if (m.what == MOUSE_WHEEL_UP || m.what == MOUSE_WHEEL_DOWN)
 			commands_run(ws, m.what == MOUSE_WHEEL_UP ? "move -3" : "move 3");
 	} else if (ws->input) {
 		input_key(ws, key);
@@ -446,6 +454,7 @@ static void go_on_listening(struct ws *ws)
 
 	if (listen_work(ws->listen, &e))
 		ws_fail(ws, &e);
+	sound_follow(ws);
 	ws->dirty |= DIRTY_NOW;
 }
 
@@ -464,11 +473,15 @@ static void look(struct ws *ws)
 	ws->version = version;
 }
 
-static int patience(const struct ws *ws, bool is_playing)
+static int patience(const struct ws *ws, const struct listen_view *v)
 {
 	if (clock_now() < ws->look_until)
 		return LOOK_MS;
-	return is_playing ? PLAYING_MS : lacks_worker(ws) ? RETRY_MS : -1;
+	if (v->is_settling)
+		return SETTLE_MS;
+	if (v->is_playing && views[ws->screen]->frame_ms)
+		return views[ws->screen]->frame_ms(ws);
+	return v->is_playing ? PLAYING_MS : lacks_worker(ws) ? RETRY_MS : -1;
 }
 
 static void wait_for_work(struct ws *ws, const struct waits *w)
@@ -483,7 +496,7 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 		{.fd = sound[0], .events = POLLIN}, {.fd = sound[1], .events = POLLIN},
 		{.fd = ws->wake_fd, .events = POLLIN}};
 
-	if (poll(fds, 6, patience(ws, v.is_playing)) < 0)
+	if (poll(fds, 6, patience(ws, &v)) < 0)
 		return; /* a signal: of a resize, say */
 	if (fds[0].revents & (POLLHUP | POLLERR))
 		ws->has_ended = true;
@@ -493,12 +506,14 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 	}
 	if (fds[2].revents)
 		drain(w->signals);
-	if (v.is_playing || v.is_loading || fds[3].revents || fds[4].revents)
+	if (v.is_playing || v.is_loading || v.is_settling || fds[3].revents || fds[4].revents)
 		go_on_listening(ws);
-	if (views[ws->screen]->tick && (v.is_playing || fds[5].revents))
+	if (views[ws->screen]->tick && (v.is_playing || v.is_settling || fds[5].revents))
 		views[ws->screen]->tick(ws, fds[5].revents != 0);
-	if (fds[5].revents)
+	if (fds[5].revents) {
 		drain(ws->wake_fd);
+		sound_arrived(ws);
+	}
 	if (clock_now() < ws->look_until)
 		look(ws);
 	reap(ws);
@@ -572,12 +587,15 @@ static int open_all(struct ws *ws, struct err *e)
 	if (ws->wake_fd < 0)
 		return err_errno(e, errno, "cannot make an event counter");
 	rc = db_version(ws->db, &ws->version, e);
-	return rc ? rc : listen_open(ws->worker.log_fd, &ws->listen, e);
+	if (!rc)
+		rc = listen_open(ws->worker.log_fd, &ws->listen, e);
+	return rc ? rc : sound_open(ws, e);
 }
 
 static void close_all(struct ws *ws)
 {
 	listening_close(&ws->listening);
+	sound_close(ws);
 	listen_close(ws->listen);
 	if (ws->wake_fd >= 0)
 		close(ws->wake_fd);

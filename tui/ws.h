@@ -21,6 +21,7 @@
 #include "tui/keys.h"
 #include "tui/line_edit.h"
 #include "tui/list.h"
+#include "tui/sound.h"
 #include "tui/view.h"
 #include "tui/view_listen.h"
 #include "tui/worker_process.h"
@@ -93,6 +94,7 @@ struct ws {
 
 	int wake_fd; /* eventfd: a thread of some view has something to show */
 	struct listen *listen;
+	struct sound sound;
 	struct str title; /* of the take that is played */
 	int percent;      /* volume */
 

@@ -1,5 +1,5 @@
 /* The part of a take that is shown. */
-#include "tui/span.h"
+#include "tui/interval.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -10,28 +10,30 @@
 
 #include "library/base/str.h"
 
+enum { BYTES_MAX = 6000 }; /* a second, for the playhead */
+
 /* Moved to where it fits. */
-static struct span within(double begin, double width, double length_s)
+static struct interval within(double begin, double width, double length_s)
 {
 	if (width >= length_s)
-		return (struct span){0, length_s};
+		return (struct interval){0, length_s};
 	begin = fmax(0, fmin(begin, length_s - width));
-	return (struct span){begin, begin + width};
+	return (struct interval){begin, begin + width};
 }
 
-struct span span_zoom(struct span s, double factor, double at, double length_s)
+struct interval interval_zoom(struct interval s, double factor, double at, double length_s)
 {
-	double old = s.end - s.begin, width = fmax(old * factor, fmin(SPAN_MIN_S, length_s));
+	double old = s.end - s.begin, width = fmax(old * factor, fmin(INTERVAL_MIN_S, length_s));
 	double share;
 
 	if (!(old > 0))
-		return (struct span){0, length_s};
+		return (struct interval){0, length_s};
 	at = fmax(s.begin, fmin(at, s.end));
 	share = (at - s.begin) / old;
 	return within(at - share * width, width, length_s);
 }
 
-struct span span_follow(struct span s, double at, double length_s)
+struct interval interval_follow(struct interval s, double at, double length_s)
 {
 	double width = s.end - s.begin;
 
@@ -44,7 +46,7 @@ struct span span_follow(struct span s, double at, double length_s)
 	return within(at - width / 4, width, length_s);
 }
 
-int span_column(struct span s, double at, int columns)
+int interval_column(struct interval s, double at, int columns)
 {
 	double width = s.end - s.begin;
 
@@ -56,9 +58,26 @@ int span_column(struct span s, double at, int columns)
 	return at < columns ? (int)at : columns - 1;
 }
 
-double span_time(struct span s, int column, int columns)
+double interval_time(struct interval s, int column, int columns)
 {
 	return columns > 0 ? s.begin + (s.end - s.begin) * column / columns : s.begin;
+}
+
+/* What is sent when the playhead enters another column, `jump` columns on: to restore
+ * the cell where it was, to paint it, and whatever is between, because a terminal's
+ * cursor is moved by sending those cells again while they are few. */
+static double bytes_of(double jump)
+{
+	return 45 + 22 * fmin(fmax(jump - 1, 0), 3);
+}
+
+int interval_frame_ms(struct interval s, int columns, int lines, int fps)
+{
+	double width = s.end - s.begin, moves = width > 0 ? columns / width : 0;
+
+	while (fps > 1 && fmin(moves, fps) * lines * bytes_of(moves / fps) > BYTES_MAX)
+		fps--;
+	return 1000 / fps;
 }
 
 /* ---- axis --------------------------------------------------------------- */
@@ -83,13 +102,13 @@ static void write_moment(double at, double step, char out[16])
 		snprintf(out, 16, "%s", clock);
 }
 
-size_t span_ticks(struct span s, size_t most, struct span_tick ret[SPAN_TICKS_MAX])
+size_t interval_ticks(struct interval s, size_t most, struct interval_tick ret[INTERVAL_TICKS_MAX])
 {
 	double width = s.end - s.begin;
 	size_t n = 0;
 	int i = 0;
 
-	most = most < SPAN_TICKS_MAX ? most : SPAN_TICKS_MAX;
+	most = most < INTERVAL_TICKS_MAX ? most : INTERVAL_TICKS_MAX;
 	if (!(width > 0) || !most)
 		return 0;
 	while (i < N_STEPS && width / steps[i] + 1 > (double)most)
@@ -132,7 +151,7 @@ static double number_before(const char *text, const char *end)
 	return parse_f64(digits, &x) ? x : 0;
 }
 
-double span_bpm(const char *text)
+double interval_bpm(const char *text)
 {
 	for (const char *at = text; (at = strcasestr(at, "bpm")); at += 3) {
 		double bpm = number_before(text, at);
