@@ -351,7 +351,7 @@ static struct list *list_of(struct ws *ws)
 
 const struct view view_listen = {.name = "listen",
 	.tab = "4 Listen",
-	.hints = "h/l \302\2611 s  ,/. \302\2615 s  { } loop  L loop  d denoise  z view  ? keys",
+	.hints = "Space play  h/l \302\2611 s  { } L loop  d denoise  z view  ( ) takes  ? keys",
 	.load = load,
 	.draw = draw,
 	.move = move_playhead,

@@ -144,6 +144,18 @@ static void a_device_rests(void **state)
 	assert_moves();
 }
 
+/* One that was lost and is there again needs nobody to say so, while something plays. */
+static void a_lost_device_comes_back(void **state)
+{
+	pid_t server = (pid_t)atoi(getenv("SERVER_PID"));
+
+	kill(server, SIGSTOP);
+	wait_for_device(PLAYER_LOST, "", 8);
+	kill(server, SIGCONT);
+	wait_for_device(PLAYER_READY, "default", 20);
+	assert_moves();
+}
+
 /* A server that does not answer: the device is lost, time goes on, no function
  * waits, and when the server is back so is the device. */
 static void a_stopped_server(void **state)
@@ -193,6 +205,7 @@ int main(void)
 		cmocka_unit_test(a_wrong_choice_keeps_the_device),
 		cmocka_unit_test(rescan_reopens),
 		cmocka_unit_test(a_device_rests),
+		cmocka_unit_test(a_lost_device_comes_back),
 		cmocka_unit_test(a_stopped_server),
 		cmocka_unit_test(a_killed_server),
 	};
