@@ -191,7 +191,7 @@ static const char *db_text(double db, char out[16])
 static void draw_meter(const struct ws *ws, int side, int y, int width)
 {
 	const struct listening *l = &ws->listening;
-	char levels[48], rest[64], a[16], b[16];
+	char levels[48], rest[96], a[16], b[16];
 	int bar = width / 2 - 4, x = bar + 2;
 	struct listen_view v;
 
@@ -202,8 +202,8 @@ static void draw_meter(const struct ws *ws, int side, int y, int width)
 	if (side == 0)
 		snprintf(rest, sizeof(rest), "  %s LUFS", db_text(l->meters.lufs, a));
 	else
-		snprintf(
-			rest, sizeof(rest), "  under-runs %llu", (unsigned long long)v.n_underruns);
+		snprintf(rest, sizeof(rest), "  under-runs %llu%s%.24s",
+			(unsigned long long)v.n_underruns, *v.device ? "  out: " : "", v.device);
 	paint(y, 0, 2, ROLE_DIM, side ? "R" : "L");
 	paint_bar(y, 2, bar, share_of(l->meters.rms[side]));
 	paint(y, x, LEVELS, l->held[side] > 1 ? ROLE_ERROR : ROLE_TEXT, levels);
