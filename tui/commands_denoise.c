@@ -38,11 +38,13 @@ static void hear(struct ws *ws, int64_t take, enum mixer_mode mode)
 	if (path) {
 		wet = denoiser_find(s->denoiser, path, s->method, &a);
 		s->wanted = mode;
-		if (!wet)
-			denoiser_begin(s->denoiser, path, s->method, take);
-		else if (listen_twin(ws->listen, wet, mode, &e))
-			ws_fail(ws, &e);
 		ws_say(ws, "%s", wet ? "" : "denoising; d leaves it");
+		if (!wet) {
+			listen_drop_twin(ws->listen); /* that of another method */
+			denoiser_begin(s->denoiser, path, s->method, take);
+		} else if (listen_twin(ws->listen, wet, mode, &e)) {
+			ws_fail(ws, &e);
+		}
 	}
 	arena_done(&a);
 	ws->dirty |= DIRTY_BODY | DIRTY_NOW;

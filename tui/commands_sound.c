@@ -91,11 +91,11 @@ void sound_follow(struct ws *ws)
 	struct listen_view v;
 
 	listen_read(ws->listen, &v);
-	if (v.take != s->take || v.mode != s->mode)
+	if (v.take != s->take || v.n_changes != s->n_changes)
 		ws->dirty |= DIRTY_BODY | DIRTY_NOW;
 	if (v.take != s->take)
 		take_title(ws, v.take);
-	s->mode = v.mode;
+	s->n_changes = v.n_changes;
 	/* What was removed, of a take without a twin, is silence: nothing follows. */
 	if (s->stops || s->is_looping || !v.is_playing || v.is_loading || v.has_next ||
 		v.mode == MIXER_REMOVED || s->before == v.take ||

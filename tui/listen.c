@@ -53,6 +53,7 @@ struct listen {
 	bool is_twin_stale; /* of `now` */
 	enum mixer_mode mode, twin_mode;
 	double mix;
+	unsigned n_changes;
 	int percent;
 	bool is_muted;
 	struct listen_meters meters; /* the greatest since they were asked for */
@@ -118,6 +119,7 @@ static int begin_load(struct listen *l, struct err *e)
 static void set_mode(struct listen *l, enum mixer_mode mode)
 {
 	l->mode = mode;
+	l->n_changes++;
 	mixer_set_mode(mixer_of(l), mode);
 }
 
@@ -266,6 +268,7 @@ static int take_loaded(struct listen *l, struct err *e)
 		l->is_unwanted || (l->loading_what == TWIN && l->loaded.take != l->now.take);
 
 	l->loading = NULL;
+	l->n_changes++;
 	if (rc)
 		return rc;
 	if (is_unwanted)
@@ -482,6 +485,7 @@ void listen_read(struct listen *l, struct listen_view *ret)
 	ret->has_twin = has_twin(l);
 	ret->reads_twin = l->wishes[TWIN].path || (l->loading && l->loading_what == TWIN);
 	ret->mode = l->mode;
+	ret->n_changes = l->n_changes;
 	if (l->status.rate_hz > 0) {
 		ret->position_s = (double)v.position / l->status.rate_hz;
 		ret->length_s = (double)v.length / l->status.rate_hz;

@@ -70,7 +70,8 @@ struct listen_view {
 	bool reads_twin; /* listen_twin() has not come to an end */
 	enum mixer_mode mode;
 	double position_s, length_s;
-	double latency_s; /* what is heard is that far behind */
+	double latency_s;   /* what is heard is that far behind */
+	unsigned n_changes; /* files that were read, changes of mode */
 	uint64_t n_underruns;
 	const char *device;    /* that plays, or ""; until the next call, as below */
 	const char *no_device; /* why nothing is heard, or NULL */

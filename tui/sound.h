@@ -14,10 +14,10 @@ struct err;
 struct ws;
 
 struct sound {
-	int64_t take;         /* that ws->title and the loop are of; 0: none */
-	bool stops;           /* at the end of a take, instead of going on with the next */
-	enum mixer_mode mode; /* as it was last */
-	int64_t before;       /* the take whose successor was looked for last */
+	int64_t take;       /* that ws->title and the loop are of; 0: none */
+	bool stops;         /* at the end of a take, instead of going on with the next */
+	unsigned n_changes; /* of struct listen_view, as it was last */
+	int64_t before;     /* the take whose successor was looked for last */
 
 	struct interval loop; /* begin == end: none; end INFINITY: has begun */
 	bool is_looping;

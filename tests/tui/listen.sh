@@ -164,7 +164,11 @@ touch "$scratch/broken"
 run_command 'denoise-method ss'
 check 'a failure is a sentence' sees 'no luck today; try again'
 rm "$scratch/broken"
-check 'one twin is kept' [ "$(find "$WOODSHED_LIBRARY/cache/denoised" -name '*.wav' | wc -l)" = 1 ]
+keys d
+check 'by the other method' sees 'dn ss'
+run_command 'denoise-method wiener'
+check 'and back, from what is kept' sees 'dn wiener'
+check 'two twins are kept' [ "$(find "$WOODSHED_LIBRARY/cache/denoised" -name '*.wav' | wc -l)" = 2 ]
 
 # ---- sizes and terminals ----------------------------------------------------------
 
