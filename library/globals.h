@@ -17,6 +17,7 @@ struct environment {
 	const char *colorterm;       /* COLORTERM; only woodshed draws, so it alone reads these */
 	const char *terminfo_dirs;   /* TERMINFO_DIRS */
 	const char *tmux;            /* TMUX */
+	const char *ssh_connection;  /* SSH_CONNECTION: every byte travels */
 	const char *xdg_config_home; /* XDG_CONFIG_HOME; so do these */
 	const char *xdg_state_home;  /* XDG_STATE_HOME */
 	const char *xdg_runtime_dir; /* XDG_RUNTIME_DIR */

@@ -92,6 +92,22 @@ void loudness_meter_close(struct loudness_meter *m)
 	free(m);
 }
 
+int loudness_momentary(const float *samples, size_t n_frames, int channels, int rate_hz,
+	double *ret, struct err *e)
+{
+	ebur128_state *s = ebur128_init((unsigned)channels, (unsigned long)rate_hz, EBUR128_MODE_M);
+	int rc;
+
+	*ret = -INFINITY;
+	if (!s)
+		return fail(e);
+	rc = ebur128_add_frames_float(s, samples, n_frames);
+	if (!rc)
+		rc = ebur128_loudness_momentary(s, ret);
+	ebur128_destroy(&s);
+	return rc ? fail(e) : 0;
+}
+
 int loudness_measure(const float *samples, size_t n_frames, int channels, int rate_hz,
 	struct loudness *ret, struct err *e)
 {

@@ -22,6 +22,12 @@ struct loudness {
 int loudness_measure(const float *samples, size_t n_frames, int channels, int rate_hz,
 	struct loudness *ret, struct err *e);
 
+/* Momentary loudness, LUFS: of the 0.4 s that the last of these frames end, or of
+ * what there is; -INFINITY for silence.  What comes before those 0.4 s only sets the
+ * filters: 0.1 s of it is enough.  Errors as above. */
+int loudness_momentary(const float *samples, size_t n_frames, int channels, int rate_hz,
+	double *ret, struct err *e);
+
 /* The same for audio that comes in pieces; read once, at the end. */
 struct loudness_meter;
 int loudness_meter_open(int channels, int rate_hz, struct loudness_meter **ret, struct err *e);

@@ -67,7 +67,7 @@ void clip_free(const struct mixer_clip *clip)
 
 struct clip_loading {
 	pthread_t thread;
-	char *path; /* owned */
+	char *path, *wet_path; /* owned */
 	int rate_hz, event_fd;
 	const struct mixer_clip *clip;
 	int rc;
@@ -79,21 +79,29 @@ static void *run_loading(void *ud)
 {
 	struct clip_loading *l = ud;
 
-	l->rc = clip_load(l->path, NULL, l->rate_hz, &l->clip, &l->e);
+	l->rc = clip_load(l->path, l->wet_path, l->rate_hz, &l->clip, &l->e);
 	atomic_store(&l->is_done, true);
 	if (l->event_fd >= 0)
 		eventfd_write(l->event_fd, 1);
 	return NULL;
 }
 
-int clip_loading_begin(
-	const char *path, int rate_hz, int event_fd, struct clip_loading **ret, struct err *e)
+static void free_loading(struct clip_loading *l)
+{
+	free(l->path);
+	free(l->wet_path);
+	free(l);
+}
+
+int clip_loading_begin(const char *path, const char *wet_path, int rate_hz, int event_fd,
+	struct clip_loading **ret, struct err *e)
 {
 	struct clip_loading *l = xcalloc(1, sizeof(*l));
 	sigset_t all, old;
 	int why;
 
 	l->path = xstrdup(path);
+	l->wet_path = wet_path ? xstrdup(wet_path) : NULL;
 	l->rate_hz = rate_hz;
 	l->event_fd = event_fd;
 	sigfillset(&all); /* signals are the main thread's */
@@ -104,8 +112,7 @@ int clip_loading_begin(
 		*ret = l;
 		return 0;
 	}
-	free(l->path);
-	free(l);
+	free_loading(l);
 	return err_errno(e, why, "cannot start a thread");
 }
 
@@ -121,7 +128,6 @@ int clip_loading_end(struct clip_loading *l, const struct mixer_clip **ret, stru
 	pthread_join(l->thread, NULL);
 	*ret = l->clip;
 	rc = l->rc ? err_set(e, l->rc, "%s", l->e.text) : 0;
-	free(l->path);
-	free(l);
+	free_loading(l);
 	return rc;
 }

@@ -210,6 +210,7 @@ static const struct command commands[] = {
 static const struct binding bindings[] = {
 	{ON_ANY, "1", "screen library"},
 	{ON_ANY, "3", "screen queue"},
+	{ON_ANY, "4", "screen listen"},
 	{ON_ANY, "gt", "tab 1"},
 	{ON_ANY, "gT", "tab -1"},
 	{ON_ANY, "<Tab>", "pane 1"},

@@ -1,26 +1,137 @@
-/* Listening. */
+/* Listening: playing, what follows, where in the take, how loud, on which device. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "library/base/clock.h"
+#include "library/db.h"
+#include "tui/denoiser.h"
 #include "tui/listen.h"
+#include "tui/player.h"
 #include "tui/ws.h"
 
-static void play_selected(struct ws *ws)
-{
-	const struct take *t = view_library_selected(ws);
-	struct str path = {0};
-	struct err e = {0};
+/* How long before the end of a take the next one is read. */
+static const double AHEAD_S = 8;
+static const double LAST_S = 1; /* the end: so much is left to hear */
 
-	if (!t)
-		return;
-	str_printf(&path, "%s/%s", ws->library, t->file);
-	str_clear(&ws->title);
-	str_add(&ws->title, t->prompt);
-	if (listen_play(ws->listen, str_get(&path), t->id, &e))
+static void play(struct ws *ws, int64_t take)
+{
+	struct arena a = {0};
+	struct err e = {0};
+	struct take t;
+	int rc = takes_get(ws->db, take, &a, &t, &e);
+
+	if (!rc)
+		rc = listen_play(ws->listen,
+			&(struct listen_source){
+				t.id, arena_printf(&a, "%s/%s", ws->library, t.file), NULL},
+			&e);
+	if (rc)
 		ws_fail(ws, &e);
-	ws->dirty |= DIRTY_NOW;
-	str_done(&path);
+	arena_done(&a);
+	sound_follow(ws);
+	ws->dirty |= DIRTY_NOW | DIRTY_BODY;
 }
+
+/* ---- what follows ------------------------------------------------------- */
+
+/* Denoised, where this one is and the next one's twin is there. */
+static void queue_next(struct ws *ws, const struct listen_view *v)
+{
+	int64_t take = view_library_neighbour(ws, v->take, 1);
+	struct arena a = {0};
+	struct err e = {0};
+	struct take t;
+
+	if (take && !takes_get(ws->db, take, &a, &t, &e)) {
+		const char *path = arena_printf(&a, "%s/%s", ws->library, t.file);
+		const struct listen_source s = {t.id, path,
+			v->mode == MIXER_WET
+				? denoiser_find(ws->sound.denoiser, path, ws->sound.method, &a)
+				: NULL};
+
+		listen_next(ws->listen, &s, &e);
+	}
+	if (e.code)
+		ws_fail(ws, &e);
+	arena_done(&a);
+}
+
+static void take_title(struct ws *ws, int64_t take)
+{
+	struct arena a = {0};
+	struct take t = {.prompt = ""};
+
+	ws->sound.take = take;
+	ws->sound.loop = (struct interval){0};
+	ws->sound.is_looping = false;
+	if (take)
+		takes_get(ws->db, take, &a, &t, NULL);
+	str_clear(&ws->title);
+	str_add(&ws->title, t.prompt ? t.prompt : "");
+	ws->sound.bpm = interval_bpm(str_get(&ws->title));
+	arena_done(&a);
+}
+
+void sound_follow(struct ws *ws)
+{
+	struct sound *s = &ws->sound;
+	struct listen_view v;
+
+	listen_read(ws->listen, &v);
+	if (v.take != s->take || v.n_changes != s->n_changes)
+		ws->dirty |= DIRTY_BODY | DIRTY_NOW;
+	if (v.take != s->take)
+		take_title(ws, v.take);
+	s->n_changes = v.n_changes;
+	/* What was removed, of a take without a twin, is silence: nothing follows. */
+	if (s->stops || s->is_looping || !v.is_playing || v.is_loading || v.has_next ||
+		v.mode == MIXER_REMOVED || s->before == v.take ||
+		v.length_s - v.position_s > AHEAD_S)
+		return;
+	s->before = v.take;
+	queue_next(ws, &v);
+}
+
+static void go_to_neighbour(struct ws *ws, bool is_next)
+{
+	const struct take *selected = view_library_selected(ws);
+	struct listen_view v;
+	int64_t from, to;
+
+	listen_read(ws->listen, &v);
+	from = v.take ? v.take : selected ? selected->id : 0;
+	to = view_library_neighbour(ws, from, is_next ? 1 : -1);
+	ws->sound.before = 0;
+	if (to)
+		play(ws, to);
+	else
+		ws_say(ws, is_next ? "this is the last one" : "this is the first one");
+}
+
+static void do_next(struct ws *ws, const char *args)
+{
+	go_to_neighbour(ws, true);
+}
+
+static void do_previous(struct ws *ws, const char *args)
+{
+	go_to_neighbour(ws, false);
+}
+
+static void do_continue(struct ws *ws, const char *args)
+{
+	if (strcmp(args, "on") != 0 && strcmp(args, "off") != 0) {
+		ws_complain(ws, "continue on, or continue off");
+		return;
+	}
+	ws->sound.stops = !strcmp(args, "off");
+	ws->sound.before = 0;
+	ws_say(ws, ws->sound.stops ? "playing stops at the end of a take"
+				   : "after a take follows the next one");
+}
+
+/* ---- playing ------------------------------------------------------------ */
 
 /* Another take under the cursor is played; the same one is paused, or goes on. */
 static void do_play(struct ws *ws, const char *args)
@@ -29,8 +140,11 @@ static void do_play(struct ws *ws, const char *args)
 	struct listen_view v;
 
 	listen_read(ws->listen, &v);
-	if ((ws->screen == SCREEN_LIBRARY || ws->screen == SCREEN_TRASH) && t && t->id != v.take)
-		play_selected(ws);
+	const bool is_list = ws->screen == SCREEN_LIBRARY || ws->screen == SCREEN_TRASH;
+
+	ws->sound.before = 0;
+	if (t && (v.take ? is_list && t->id != v.take : is_list || ws->screen == SCREEN_LISTEN))
+		play(ws, t->id);
 	else
 		listen_pause(ws->listen);
 	ws->dirty |= DIRTY_NOW;
@@ -38,14 +152,20 @@ static void do_play(struct ws *ws, const char *args)
 
 static void do_play_take(struct ws *ws, const char *args)
 {
-	play_selected(ws);
+	const struct take *t = view_library_selected(ws);
+
+	ws->sound.before = 0;
+	if (t)
+		play(ws, t->id);
 }
 
 static void do_stop(struct ws *ws, const char *args)
 {
 	listen_stop(ws->listen);
-	ws->dirty |= DIRTY_NOW;
+	ws->dirty |= DIRTY_NOW | DIRTY_MOVE;
 }
+
+/* ---- where -------------------------------------------------------------- */
 
 static void do_seek(struct ws *ws, const char *args)
 {
@@ -56,8 +176,29 @@ static void do_seek(struct ws *ws, const char *args)
 		return;
 	}
 	listen_seek(ws->listen, by);
-	ws->dirty |= DIRTY_NOW;
+	listening_follow(ws, true);
+	ws->dirty |= DIRTY_NOW | DIRTY_MOVE;
 }
+
+static void do_seek_to(struct ws *ws, const char *args)
+{
+	struct listen_view v;
+	double to = 0;
+
+	listen_read(ws->listen, &v);
+	if (!strcmp(args, "end")) {
+		to = v.length_s - LAST_S;
+	} else if (!parse_f64(args, &to) || !(to >= 0 && to < 1e6)) {
+		ws_complain(
+			ws, "'%.40s' is no number of seconds, such as 12.5, and not 'end'", args);
+		return;
+	}
+	listen_seek_to(ws->listen, to);
+	listening_follow(ws, true);
+	ws->dirty |= DIRTY_NOW | DIRTY_MOVE;
+}
+
+/* ---- how loud, on what -------------------------------------------------- */
 
 static void do_volume(struct ws *ws, const char *args)
 {
@@ -71,12 +212,64 @@ static void do_volume(struct ws *ws, const char *args)
 	ws->dirty |= DIRTY_NOW;
 }
 
+static void do_mute(struct ws *ws, const char *args)
+{
+	struct listen_view v;
+
+	listen_read(ws->listen, &v);
+	listen_mute(ws->listen, !v.is_muted);
+	ws->dirty |= DIRTY_NOW;
+}
+
+/* Without a name: which there are, and a line to name one. */
+static void list_devices(struct ws *ws)
+{
+	struct player_device *devices;
+	struct arena a = {0};
+	struct str names = {0};
+	struct err e = {0};
+	size_t n;
+
+	if (listen_wake(ws->listen, &e))
+		ws_fail(ws, &e);
+	listen_devices(ws->listen, &a, &devices, &n);
+	for (size_t i = 0; i < n; i++)
+		str_printf(&names, "%s%s%s", i ? ", " : " ", devices[i].name,
+			devices[i].is_default ? " (default)" : "");
+	ws_input(ws, INPUT_COMMAND, "device ");
+	ws_say(ws, "devices:%s", n ? str_get(&names) : " none was found yet");
+	str_done(&names);
+	arena_done(&a);
+}
+
+static void do_device(struct ws *ws, const char *args)
+{
+	bool is_default = !strcmp(args, "default");
+	struct err e = {0};
+
+	if (!*args) {
+		list_devices(ws);
+		return;
+	}
+	listen_device(ws->listen, is_default ? NULL : args);
+	if (db_set_setting(ws->db, "device", is_default ? "" : args, &e))
+		ws_fail(ws, &e);
+	ws->dirty |= DIRTY_NOW;
+}
+
 static const struct command commands[] = {
 	{"play", "", "play this take; the one that is played: pause, go on", do_play, false},
 	{"play-take", "", "play this take from its beginning", do_play_take, false},
 	{"stop", "", "stop", do_stop, false},
+	{"next", "", "play the next take of the list", do_next, false},
+	{"previous", "", "play the take before", do_previous, false},
+	{"continue", "on|off", "whether the next take follows when one ends", do_continue, true},
 	{"seek", "SECONDS", "go forward, or back by a negative number", do_seek, true},
+	{"seek-to", "SECONDS|end", "go to a moment of the take", do_seek_to, true},
 	{"volume", "PERCENT", "louder, or softer by a negative number", do_volume, true},
+	{"mute", "", "silence, or sound again", do_mute, false},
+	{"device", "[NAME]", "play on another device; default is the default one", do_device,
+		false},
 };
 
 static const struct binding bindings[] = {
@@ -86,6 +279,17 @@ static const struct binding bindings[] = {
 	{ON_ANY, ".", "seek 5"},
 	{ON_ANY, "<lt>", "seek -30"},
 	{ON_ANY, ">", "seek 30"},
+	{1 << SCREEN_LISTEN, "h", "seek -1"},
+	{1 << SCREEN_LISTEN, "l", "seek 1"},
+	{1 << SCREEN_LISTEN, "<Left>", "seek -1"},
+	{1 << SCREEN_LISTEN, "<Right>", "seek 1"},
+	{1 << SCREEN_LISTEN, "0", "seek-to 0"},
+	{1 << SCREEN_LISTEN, "<Home>", "seek-to 0"},
+	{1 << SCREEN_LISTEN, "$", "seek-to end"},
+	{1 << SCREEN_LISTEN, "<End>", "seek-to end"},
+	{ON_ANY, "(", "previous"},
+	{ON_ANY, ")", "next"},
+	{ON_ANY, "M", "mute"},
 	{ON_ANY, "+", "volume 5"},
 	{ON_ANY, "=", "volume 5"},
 	{ON_ANY, "-", "volume -5"},

@@ -12,9 +12,9 @@
 #include "tui/ws.h"
 
 /* What stands beside a screen where there are two columns, from the top. */
-static const enum ws_screen beside[] = {SCREEN_QUEUE};
+static const enum ws_screen beside[] = {SCREEN_LISTEN, SCREEN_QUEUE};
 
-enum { N_BESIDE = sizeof(beside) / sizeof(*beside), TITLE_WIDTH = 32, BAR_MIN = 8 };
+enum { N_BESIDE = sizeof(beside) / sizeof(*beside), TITLE_WIDTH = 32, BAR_MIN = 8, NOW_MS = 125 };
 
 int frame_panes(const struct ws *ws, int shown[LAYOUT_PANES_MAX])
 {
@@ -190,14 +190,14 @@ static void draw_hints(struct ws *ws, int height, int width)
 static void now_text(
 	struct ws *ws, const struct listen_view *v, struct str *left, struct str *right)
 {
+	char position[16], length[16];
 	const char *state = v->is_playing ? "\u25b6" : v->is_loading ? "\u2026" : "\u2016";
 
 	if (ws->globals->plain)
 		state = v->is_playing ? "playing:" : v->is_loading ? "reading:" : "paused:";
 	str_printf(left, " %s %s", state, str_get(&ws->title));
-	str_printf(right, " %u:%02u / %u:%02u ", (unsigned)v->position_s / 60,
-		(unsigned)v->position_s % 60, (unsigned)v->length_s / 60,
-		(unsigned)v->length_s % 60);
+	str_printf(right, " %s / %s ", format_duration(v->position_s, position),
+		format_duration(v->length_s, length));
 }
 
 static void draw_now(struct ws *ws, int height, int width)
@@ -214,10 +214,10 @@ static void draw_now(struct ws *ws, int height, int width)
 		return;
 	now_text(ws, &v, &left, &right);
 	volume_at = (int)right.n;
-	str_printf(&right, " vol %d ", ws->percent);
+	str_printf(&right, " %s %d ", v.is_muted ? "mute" : "vol", ws->percent);
 	f->volume = (struct span){volume_at, (int)right.n};
-	str_printf(&right, "%s%s", v.n_underruns ? " underruns " : "",
-		v.no_device ? " (no sound device) " : "");
+	str_printf(&right, "%s%s%s", v.mode != MIXER_DRY ? " dn " : "",
+		v.n_underruns ? " underruns " : "", v.no_device ? " (no sound device) " : "");
 	bar = width - TITLE_WIDTH - (int)right.n - 1;
 	if (bar > BAR_MIN && !ws->globals->plain) {
 		paint_bar(0, TITLE_WIDTH + 1, bar, v.length_s > 0 ? v.position_s / v.length_s : 0);
@@ -277,21 +277,24 @@ static void draw_rules(struct ws *ws)
 	}
 }
 
-static void draw_panes(struct ws *ws)
+/* Paints all of the panes, or only what moves in them. */
+static void draw_panes(struct ws *ws, bool all)
 {
 	const struct frame *f = &ws->frame;
 
 	for (int i = 0; i < f->layout.n_panes; i++) {
 		const struct rect *r = &f->layout.panes[i];
+		const struct view *v = views[f->shown[i]];
 
-		if (r->height < 1)
+		if (r->height < 1 || (!all && !v->move))
 			continue;
 		paint_in(r);
 		paint_from(f->top[i]);
 		paint_focused(f->shown[i] == (int)ws->screen);
-		views[f->shown[i]]->draw(ws, r->height + f->top[i], r->width);
+		(all ? v->draw : v->move)(ws, r->height + f->top[i], r->width);
 	}
-	draw_rules(ws);
+	if (all)
+		draw_rules(ws);
 	menu_draw(ws);
 }
 
@@ -359,7 +362,9 @@ void frame_draw(struct ws *ws)
 	if (ws->dirty & DIRTY_BODY || l->kind == LAYOUT_LINE)
 		load(ws);
 	if (ws->dirty & DIRTY_BODY)
-		draw_panes(ws);
+		draw_panes(ws, true);
+	else if (ws->dirty & DIRTY_MOVE)
+		draw_panes(ws, false);
 	draw_part(ws, DIRTY_TABS, &l->tabs, draw_tabs);
 	if (l->kind == LAYOUT_LINE) {
 		draw_line(ws);
@@ -371,6 +376,31 @@ void frame_draw(struct ws *ws)
 	ws->dirty = 0;
 	place_cursor(ws);
 	refresh();
+}
+
+/* ---- what moves ---------------------------------------------------------- */
+
+void frame_tick(struct ws *ws, bool is_awake)
+{
+	const struct frame *f = &ws->frame;
+
+	for (int i = 0; i < f->layout.n_panes; i++)
+		if (views[f->shown[i]]->tick)
+			views[f->shown[i]]->tick(ws, is_awake);
+}
+
+int frame_wait_ms(const struct ws *ws)
+{
+	const struct frame *f = &ws->frame;
+	int least = NOW_MS;
+
+	for (int i = 0; i < f->layout.n_panes; i++) {
+		const struct view *v = views[f->shown[i]];
+		const int ms = v->frame_ms ? v->frame_ms(ws) : NOW_MS;
+
+		least = ms < least ? ms : least;
+	}
+	return least;
 }
 
 /* ---- clicks ------------------------------------------------------------- */

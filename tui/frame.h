@@ -3,6 +3,7 @@
 #ifndef WOODSHED_TUI_FRAME_H
 #define WOODSHED_TUI_FRAME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "tui/layout.h"
@@ -51,5 +52,10 @@ struct frame_hit {
 	const char *keys; /* until the next drawing */
 };
 struct frame_hit frame_at(struct ws *ws, int y, int x);
+
+/* For panes in which something moves while sound is played: lets them tell what is
+ * dirty (view.tick), and how often the most eager wants that, in milliseconds. */
+void frame_tick(struct ws *ws, bool is_awake);
+int frame_wait_ms(const struct ws *ws);
 
 #endif

@@ -74,8 +74,7 @@ void input_end(struct ws *ws, bool accept)
 	else if (kind == INPUT_FILTER) {
 		line_edit_set(&library_shown(ws)->filter, str_get(&ws->before));
 		ws_moved(ws);
-	}
-	else if (kind == INPUT_ASK)
+	} else if (kind == INPUT_ASK)
 		ws_say(ws, "left as it is");
 	line_edit_done(&line);
 }
@@ -238,8 +237,7 @@ void input_key(struct ws *ws, uint32_t key)
 
 const char *input_mark(const struct ws *ws)
 {
-	static const char *const marks[] = {
-		[INPUT_COMMAND] = ":", [INPUT_FILTER] = "/"};
+	static const char *const marks[] = {[INPUT_COMMAND] = ":", [INPUT_FILTER] = "/"};
 
 	if (ws->input == INPUT_NONE)
 		return NULL;

@@ -3,62 +3,132 @@
  *	listen_play()	remembers what is wanted; opens the player if there is none
  *	begin_load()	once the player knows its rate: a thread reads the file
  *	take_loaded()	the clip goes to the mixer, which frees the one before
+ *	follow()	notices that the mixer has stepped to the next one
  *
- * Who asks for another file while one is read gets the last one asked for. */
+ * One file is read at a time: what is to be played first, then the twin of what is
+ * played, then what follows.  Who asks for another file while one is read gets the
+ * last one asked for. */
 #include "tui/listen.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "library/base/arena.h"
 #include "library/base/err.h"
+#include "library/loudness.h"
 #include "tui/player.h"
+
+/* The loudness is of 0.4 s; before that the filters settle. */
+static const double LOUDNESS_S = 0.5;
+
+enum what { TO_PLAY, TWIN, TO_FOLLOW, N_WHATS };
+
+struct wish {
+	char *path, *wet; /* owned; path NULL: none */
+	int64_t take;
+};
+
+/* A clip that the mixer has. */
+struct heard {
+	const struct mixer_clip *clip; /* NULL: none */
+	int64_t take;
+	char *path; /* owned */
+};
 
 struct listen {
 	int log_fd, ready_fd;
 	struct player *player; /* NULL until something is played */
 	struct player_status status;
+	char *device; /* wanted; owned; NULL: the default */
+	struct wish wishes[N_WHATS];
 	struct clip_loading *loading; /* that runs, or NULL */
-	char *wanted;                 /* path that waits for its turn, or NULL */
-	int64_t wanted_take, loading_take;
-	int64_t take; /* in the mixer */
+	enum what loading_what;
+	struct heard loaded; /* what it will be, without the clip */
+	bool is_unwanted;    /* what is being read */
+	struct heard now, next;
+	bool is_twin_stale; /* of `now` */
+	enum mixer_mode mode, twin_mode;
+	double mix;
+	unsigned n_changes;
 	int percent;
+	bool is_muted;
+	struct listen_meters meters; /* the greatest since they were asked for */
+	uint64_t posted; /* frames that had been rendered when the last command was given */
+	bool has_posted;
+	bool was_playing; /* at the last listen_work() */
+	bool is_seeking;  /* that command goes to: */
+	size_t sought;
+	float *scratch; /* samples of LOUDNESS_S; owned */
+	size_t scratch_room;
 };
+
+static struct mixer *mixer_of(struct listen *l)
+{
+	return player_mixer(l->player);
+}
+
+static void forget(struct wish *w)
+{
+	free(w->path);
+	free(w->wet);
+	*w = (struct wish){0};
+}
+
+static void forget_heard(struct heard *h)
+{
+	free(h->path);
+	*h = (struct heard){0};
+}
+
+static void want(struct listen *l, enum what what, const struct listen_source *s)
+{
+	forget(&l->wishes[what]);
+	l->wishes[what] = (struct wish){xstrdup(s->path), s->wet ? xstrdup(s->wet) : NULL, s->take};
+}
 
 /* ---- reading ------------------------------------------------------------ */
 
+/* The next wish, if any, has its turn. */
 static int begin_load(struct listen *l, struct err *e)
 {
-	int rc = clip_loading_begin(l->wanted, l->status.rate_hz, l->ready_fd, &l->loading, e);
+	int rc;
 
-	free(l->wanted);
-	l->wanted = NULL;
-	l->loading_take = l->wanted_take;
-	return rc;
+	for (enum what i = 0; i < N_WHATS; i++) {
+		struct wish *w = &l->wishes[i];
+
+		if (!w->path)
+			continue;
+		rc = clip_loading_begin(
+			w->path, w->wet, l->status.rate_hz, l->ready_fd, &l->loading, e);
+		if (!rc) {
+			l->loading_what = i;
+			l->is_unwanted = false;
+			forget_heard(&l->loaded);
+			l->loaded = (struct heard){.take = w->take, .path = xstrdup(w->path)};
+		}
+		forget(w);
+		return rc;
+	}
+	return 0;
 }
 
-static int take_loaded(struct listen *l, struct err *e)
+static void set_mode(struct listen *l, enum mixer_mode mode)
 {
-	struct mixer *m = player_mixer(l->player);
-	const struct mixer_clip *clip;
-	int rc = clip_loading_end(l->loading, &clip, e);
+	l->mode = mode;
+	l->n_changes++;
+	mixer_set_mode(mixer_of(l), mode);
+}
 
-	l->loading = NULL;
-	if (rc)
-		return rc;
-	if (l->wanted) { /* something else was asked for meanwhile */
-		clip_free(clip);
-		return 0;
-	}
-	mixer_clear(m);
-	mixer_put(m, 0, clip, 1);
-	mixer_switch(m, 0);
-	mixer_seek(m, 0);
-	mixer_play(m);
-	l->take = l->loading_take;
-	return 0;
+/* What was only to follow, or to be a twin, is of no use any more. */
+static void drop_wishes(struct listen *l)
+{
+	for (enum what i = 0; i < N_WHATS; i++)
+		forget(&l->wishes[i]);
+	l->is_unwanted = true;
 }
 
 /* ---- opening and closing ------------------------------------------------ */
@@ -69,6 +139,7 @@ int listen_open(int log_fd, struct listen **ret, struct err *e)
 
 	l->log_fd = log_fd;
 	l->percent = 100;
+	l->mix = 1;
 	l->ready_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (l->ready_fd < 0) {
 		int why = errno;
@@ -90,24 +161,126 @@ void listen_close(struct listen *l)
 		clip_free(clip);
 	player_close(l->player);
 	close(l->ready_fd);
-	free(l->wanted);
+	drop_wishes(l);
+	forget_heard(&l->loaded);
+	forget_heard(&l->now);
+	forget_heard(&l->next);
+	free(l->device);
+	free(l->scratch);
 	free(l);
 }
 
-static int open_player(struct listen *l, struct err *e)
+int listen_wake(struct listen *l, struct err *e)
 {
-	const struct player_desc d = {.log_fd = l->log_fd > 0 ? l->log_fd : 0};
+	const struct player_desc d = {
+		.log_fd = l->log_fd > 0 ? l->log_fd : 0, .device = l->device, .stays = true};
 	int rc;
 
 	if (l->player)
 		return 0;
 	rc = player_open(&d, &l->player, e);
-	if (!rc)
-		listen_volume(l, l->percent);
-	return rc;
+	if (rc)
+		return rc;
+	mixer_volume(mixer_of(l), (float)l->percent / 100);
+	mixer_mute(mixer_of(l), l->is_muted);
+	mixer_set_mix(mixer_of(l), (float)l->mix);
+	return 0;
 }
 
 /* ---- going on ----------------------------------------------------------- */
+
+/* The mixer has gone on with the next clip: that is what is played. */
+static void follow(struct listen *l, const struct mixer_view *v)
+{
+	if (!l->next.clip || v->clip != l->next.clip)
+		return;
+	forget_heard(&l->now);
+	l->is_twin_stale = false;
+	l->now = l->next;
+	l->next = (struct heard){0};
+	if (!l->now.clip->wet && l->mode != MIXER_DRY)
+		set_mode(l, MIXER_DRY);
+}
+
+static struct mixer_view look(struct listen *l)
+{
+	struct mixer_view v;
+
+	mixer_read(mixer_of(l), &v);
+	for (int c = 0; c < 2; c++) {
+		l->meters.peak[c] = fmaxf(l->meters.peak[c], v.peak[c]);
+		l->meters.rms[c] = fmaxf(l->meters.rms[c], v.rms[c]);
+	}
+	follow(l, &v);
+	if (l->is_seeking && l->has_posted && v.n_frames == l->posted)
+		v.position = l->sought;
+	return v;
+}
+
+/* A command was given: until it is obeyed, listen_read() says so. */
+static void note_command(struct listen *l, const struct mixer_view *v)
+{
+	l->posted = v->n_frames;
+	l->has_posted = true;
+}
+
+static void play_loaded(struct listen *l)
+{
+	struct mixer *m = mixer_of(l);
+	struct mixer_view v = look(l);
+
+	mixer_clear(m);
+	mixer_put(m, 0, l->loaded.clip, 1);
+	mixer_switch(m, 0);
+	mixer_seek(m, 0);
+	set_mode(l, MIXER_DRY);
+	mixer_play(m);
+	note_command(l, &v);
+	forget_heard(&l->next);
+	forget_heard(&l->now);
+	l->is_twin_stale = false;
+	l->now = l->loaded;
+	l->loaded = (struct heard){0};
+}
+
+static void take_twin(struct listen *l)
+{
+	mixer_put(mixer_of(l), 0, l->loaded.clip, 1);
+	set_mode(l, l->twin_mode);
+	forget_heard(&l->now);
+	l->is_twin_stale = false;
+	l->now = l->loaded;
+	l->loaded = (struct heard){0};
+}
+
+static void append_loaded(struct listen *l)
+{
+	mixer_next(mixer_of(l), l->loaded.clip, 1);
+	forget_heard(&l->next);
+	l->next = l->loaded;
+	l->loaded = (struct heard){0};
+}
+
+static int take_loaded(struct listen *l, struct err *e)
+{
+	int rc = clip_loading_end(l->loading, &l->loaded.clip, e);
+	bool is_unwanted =
+		l->is_unwanted || (l->loading_what == TWIN && l->loaded.take != l->now.take);
+
+	l->loading = NULL;
+	l->n_changes++;
+	if (rc)
+		return rc;
+	if (is_unwanted)
+		clip_free(l->loaded.clip);
+	else if (l->loading_what == TO_PLAY)
+		play_loaded(l);
+	else if (l->loading_what == TWIN)
+		take_twin(l);
+	else
+		append_loaded(l);
+	return 0;
+}
 
 void listen_fds(const struct listen *l, int fds[2])
 {
@@ -117,6 +290,7 @@ void listen_fds(const struct listen *l, int fds[2])
 
 int listen_work(struct listen *l, struct err *e)
 {
+	struct mixer_view v;
 	eventfd_t n;
 	int rc = 0;
 
@@ -124,23 +298,34 @@ int listen_work(struct listen *l, struct err *e)
 		return 0;
 	eventfd_read(l->ready_fd, &n);
 	player_status(l->player, &l->status);
+	v = look(l); /* before clips are freed that it may be about */
+	l->has_posted = l->has_posted && v.n_frames == l->posted;
+	l->is_seeking = l->is_seeking && l->has_posted;
+	l->was_playing = v.state == MIXER_PLAYING;
 	player_reap(l->player);
 	if (l->loading && clip_loading_is_done(l->loading))
 		rc = take_loaded(l, e);
-	if (!rc && l->wanted && !l->loading && l->status.state != PLAYER_OPENING)
+	if (!rc && !l->loading && l->status.state != PLAYER_OPENING)
 		rc = begin_load(l, e);
 	return rc;
 }
 
-int listen_play(struct listen *l, const char *path, int64_t take, struct err *e)
+int listen_play(struct listen *l, const struct listen_source *s, struct err *e)
 {
-	int rc = open_player(l, e);
+	int rc = listen_wake(l, e);
 
 	if (rc)
 		return rc;
-	free(l->wanted);
-	l->wanted = xstrdup(path);
-	l->wanted_take = take;
+	drop_wishes(l);
+	want(l, TO_PLAY, s);
+	return listen_work(l, e);
+}
+
+int listen_next(struct listen *l, const struct listen_source *s, struct err *e)
+{
+	if (!l->player || !l->now.clip)
+		return 0;
+	want(l, TO_FOLLOW, s);
 	return listen_work(l, e);
 }
 
@@ -152,59 +337,196 @@ void listen_pause(struct listen *l)
 
 	if (!l->player)
 		return;
-	mixer_read(player_mixer(l->player), &v);
+	v = look(l);
 	if (v.state == MIXER_PLAYING)
-		mixer_pause(player_mixer(l->player));
+		mixer_pause(mixer_of(l));
 	else
-		mixer_play(player_mixer(l->player));
+		mixer_play(mixer_of(l));
+	note_command(l, &v);
 }
 
 void listen_stop(struct listen *l)
 {
-	if (l->player)
-		mixer_stop(player_mixer(l->player));
+	struct mixer_view v;
+
+	if (!l->player)
+		return;
+	drop_wishes(l);
+	v = look(l);
+	mixer_stop(mixer_of(l));
+	note_command(l, &v);
 }
 
 void listen_seek(struct listen *l, double by_s)
 {
+	if (l->player && l->status.rate_hz)
+		listen_seek_to(l, (double)look(l).position / l->status.rate_hz + by_s);
+}
+
+static size_t frame_of(const struct listen *l, double s, size_t length)
+{
+	double frame = round(s * l->status.rate_hz);
+
+	return !(frame > 0) ? 0 : frame >= (double)length ? length : (size_t)frame;
+}
+
+void listen_seek_to(struct listen *l, double s)
+{
 	struct mixer_view v;
-	double to;
 
 	if (!l->player || !l->status.rate_hz)
 		return;
-	mixer_read(player_mixer(l->player), &v);
-	to = (double)v.position + by_s * l->status.rate_hz;
-	mixer_seek(player_mixer(l->player), to <= 0                  ? 0
-					    : to >= (double)v.length ? v.length
-								     : (size_t)to);
+	v = look(l);
+	l->sought = frame_of(l, s, v.length);
+	l->is_seeking = true;
+	mixer_seek(mixer_of(l), l->sought);
+	note_command(l, &v);
+}
+
+void listen_loop(struct listen *l, double begin_s, double end_s)
+{
+	size_t length;
+
+	if (!l->player || !l->status.rate_hz)
+		return;
+	length = look(l).length;
+	mixer_loop(mixer_of(l), frame_of(l, begin_s, length), frame_of(l, end_s, length));
 }
 
 void listen_volume(struct listen *l, int percent)
 {
 	l->percent = percent;
 	if (l->player)
-		mixer_volume(player_mixer(l->player), (float)percent / 100);
+		mixer_volume(mixer_of(l), (float)percent / 100);
 }
+
+void listen_mute(struct listen *l, bool is_muted)
+{
+	l->is_muted = is_muted;
+	if (l->player)
+		mixer_mute(mixer_of(l), is_muted);
+}
+
+int listen_twin(struct listen *l, const char *wet, enum mixer_mode mode, struct err *e)
+{
+	const struct listen_source s = {l->now.take, l->now.path, wet};
+
+	if (!l->player || !l->now.clip)
+		return 0;
+	l->twin_mode = mode;
+	want(l, TWIN, &s);
+	return listen_work(l, e);
+}
+
+static bool has_twin(const struct listen *l)
+{
+	return l->now.clip && l->now.clip->wet && !l->is_twin_stale;
+}
+
+void listen_drop_twin(struct listen *l)
+{
+	l->is_twin_stale = true;
+	listen_mode(l, MIXER_DRY);
+}
+
+void listen_mode(struct listen *l, enum mixer_mode mode)
+{
+	if (l->player && l->now.clip && (mode == MIXER_DRY || has_twin(l)))
+		set_mode(l, mode);
+}
+
+void listen_mix(struct listen *l, double mix)
+{
+	l->mix = mix;
+	if (l->player)
+		mixer_set_mix(mixer_of(l), (float)mix);
+}
+
+void listen_device(struct listen *l, const char *name)
+{
+	free(l->device);
+	l->device = name ? xstrdup(name) : NULL;
+	if (l->player)
+		player_choose(l->player, name);
+}
+
+void listen_devices(struct listen *l, struct arena *a, struct player_device **ret, size_t *ret_n)
+{
+	*ret = NULL;
+	*ret_n = 0;
+	if (l->player)
+		player_devices(l->player, a, ret, ret_n);
+}
+
+/* ---- what became of it -------------------------------------------------- */
 
 void listen_read(struct listen *l, struct listen_view *ret)
 {
 	struct mixer_view v = {0};
+	bool loads = l->wishes[TO_PLAY].path ||
+		     (l->loading && l->loading_what == TO_PLAY && !l->is_unwanted);
 
+	if (l->player)
+		v = look(l);
 	*ret = (struct listen_view){
-		.take = l->wanted    ? l->wanted_take
-			: l->loading ? l->loading_take
-				     : l->take,
-		.is_loading = l->wanted || l->loading,
+		.take = l->wishes[TO_PLAY].path ? l->wishes[TO_PLAY].take
+			: loads                 ? l->loaded.take
+						: l->now.take,
+		.is_loading = loads,
+		.is_muted = l->is_muted,
+		.device = "",
 	};
 	if (!l->player)
 		return;
-	mixer_read(player_mixer(l->player), &v);
 	ret->is_playing = v.state == MIXER_PLAYING;
+	ret->is_settling = l->has_posted || ret->is_playing != l->was_playing;
+	ret->has_next = l->next.clip || l->wishes[TO_FOLLOW].path ||
+			(l->loading && l->loading_what == TO_FOLLOW);
+	ret->has_twin = has_twin(l);
+	ret->reads_twin = l->wishes[TWIN].path || (l->loading && l->loading_what == TWIN);
+	ret->mode = l->mode;
+	ret->n_changes = l->n_changes;
 	if (l->status.rate_hz > 0) {
 		ret->position_s = (double)v.position / l->status.rate_hz;
 		ret->length_s = (double)v.length / l->status.rate_hz;
 	}
-	ret->n_underruns = mixer_underruns(player_mixer(l->player));
+	ret->latency_s = l->status.latency_s;
+	ret->n_underruns = mixer_underruns(mixer_of(l));
+	ret->device = l->status.device;
 	if (l->status.state == PLAYER_NO_DEVICE || l->status.state == PLAYER_LOST)
 		ret->no_device = l->status.reason;
+}
+
+/* Of what the clip holds up to a frame, as it is heard. */
+static double momentary(struct listen *l, size_t end)
+{
+	const struct mixer_clip *clip = l->now.clip;
+	size_t n = (size_t)(LOUDNESS_S * l->status.rate_hz), channels = (size_t)clip->channels;
+	double lufs;
+
+	end = end < clip->n_frames ? end : clip->n_frames;
+	n = n < end ? n : end;
+	if (!n)
+		return -INFINITY;
+	if (l->scratch_room < n * channels) {
+		l->scratch_room = n * channels;
+		l->scratch = xrealloc(l->scratch, l->scratch_room, sizeof(*l->scratch));
+	}
+	mixer_clip_read(clip, l->mode, (float)l->mix, end - n, n, l->scratch);
+	return loudness_momentary(l->scratch, n, clip->channels, l->status.rate_hz, &lufs, NULL)
+		       ? -INFINITY
+		       : lufs;
+}
+
+void listen_meters(struct listen *l, struct listen_meters *ret)
+{
+	struct mixer_view v = {0};
+
+	if (l->player)
+		v = look(l);
+	*ret = l->meters;
+	l->meters = (struct listen_meters){0};
+	ret->lufs = v.state == MIXER_PLAYING && v.clip && v.clip == l->now.clip
+			    ? momentary(l, v.position)
+			    : (double)-INFINITY;
 }

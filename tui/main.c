@@ -77,6 +77,7 @@ static struct environment read_environment(void)
 		.terminfo_dirs = getenv("TERMINFO_DIRS"),
 		.tmux = getenv("TMUX"),
 		.editor = getenv("VISUAL"),
+		.ssh_connection = getenv("SSH_CONNECTION"),
 	};
 	static const char *const locales[] = {"LC_ALL", "LC_CTYPE", "LANG"};
 

@@ -44,6 +44,7 @@ enum verb {
 	SWITCH,
 	GAIN,
 	MODE,
+	MIX,
 	VOLUME,
 	MUTE,
 };
@@ -64,6 +65,7 @@ struct slot {
 struct head {
 	const struct mixer_clip *clip; /* NULL: silence */
 	enum mixer_mode mode;
+	float mix; /* of MIXER_WET */
 	float gain;
 	size_t pos;
 };
@@ -90,6 +92,7 @@ struct mixer {
 	size_t n_next;
 	int active;
 	enum mixer_mode mode;
+	float mix;
 	enum mixer_state state;
 	size_t loop_begin, loop_end;
 	bool is_starting; /* play was asked for in silence */
@@ -158,7 +161,7 @@ int mixer_open(const struct mixer_desc *d, struct mixer **ret, struct err *e)
 	m->on_post = d->on_post;
 	m->ud = d->ud;
 	mixer_set_rate(m, d->rate_hz);
-	m->volume = m->volume_to = 1;
+	m->volume = m->volume_to = m->mix = 1;
 	m->writing = 0;
 	m->reading = 1;
 	atomic_store(&m->shared, 2);
@@ -265,6 +268,11 @@ bool mixer_gain(struct mixer *m, int slot, float gain)
 bool mixer_set_mode(struct mixer *m, enum mixer_mode mode)
 {
 	return post(m, (struct command){.verb = MODE, .n = mode});
+}
+
+bool mixer_set_mix(struct mixer *m, float mix)
+{
+	return post(m, (struct command){.verb = MIX, .x = mix});
 }
 
 bool mixer_volume(struct mixer *m, float volume)
@@ -377,12 +385,24 @@ static float sample_at(const struct head *h, size_t i)
 
 	switch (h->mode) {
 	case MIXER_WET:
-		return c->wet ? c->wet[i] : c->dry[i];
+		return !c->wet      ? c->dry[i]
+		       : h->mix < 1 ? c->dry[i] + h->mix * (c->wet[i] - c->dry[i])
+				    : c->wet[i];
 	case MIXER_REMOVED:
 		return c->wet ? c->dry[i] - c->wet[i] : 0;
 	default:
 		return c->dry[i];
 	}
+}
+
+void mixer_clip_read(const struct mixer_clip *clip, enum mixer_mode mode, float mix, size_t frame,
+	size_t n, float *ret)
+{
+	const struct head h = {.clip = clip, .mode = mode, .mix = mix};
+	const size_t channels = (size_t)clip->channels;
+
+	for (size_t i = 0; i < n * channels; i++)
+		ret[i] = sample_at(&h, frame * channels + i);
 }
 
 /* The weight of channel c of n, n > 2, on the left side or the right; not scaled. */
@@ -472,8 +492,11 @@ static struct head wanted_head(const struct mixer *m)
 	const struct slot *s = &m->slot[m->active];
 	size_t n = clip_frames(s->clip), pos = m->is_seeking ? m->seek_to : m->head.pos;
 
-	return (struct head){
-		.clip = s->clip, .mode = m->mode, .gain = s->gain, .pos = pos < n ? pos : n};
+	return (struct head){.clip = s->clip,
+		.mode = m->mode,
+		.mix = m->mix,
+		.gain = s->gain,
+		.pos = pos < n ? pos : n};
 }
 
 /* Makes the head what is wanted: at once when nothing is heard, else by a
@@ -507,7 +530,7 @@ static bool step_to_next(struct mixer *m)
 	m->slot[0] = m->next[0];
 	m->n_next--;
 	memmove(m->next, m->next + 1, m->n_next * sizeof(*m->next));
-	m->head = (struct head){m->slot[0].clip, m->mode, m->slot[0].gain, 0};
+	m->head = (struct head){m->slot[0].clip, m->mode, m->mix, m->slot[0].gain, 0};
 	m->is_changed = m->is_seeking = false;
 	return true;
 }
@@ -636,6 +659,10 @@ static void obey(struct mixer *m, const struct command *c)
 	case MODE:
 		m->is_changed |= m->mode != (enum mixer_mode)c->n;
 		m->mode = (enum mixer_mode)c->n;
+		break;
+	case MIX:
+		m->is_changed |= m->mix != c->x && m->mode == MIXER_WET;
+		m->mix = c->x;
 		break;
 	case VOLUME:
 		m->volume = c->x;

@@ -107,6 +107,9 @@ bool mixer_switch(struct mixer *m, int slot);
 /* The gain of a slot, to match the loudness of others; linear. */
 bool mixer_gain(struct mixer *m, int slot, float gain);
 bool mixer_set_mode(struct mixer *m, enum mixer_mode mode);
+/* How much of the wet samples MIXER_WET is made of: dry + mix (wet - dry), 0 to 1, at
+ * first 1.  At 1 they are heard bit for bit. */
+bool mixer_set_mix(struct mixer *m, float mix);
 /* Of everything; linear, 1 is as it is. */
 bool mixer_volume(struct mixer *m, float volume);
 bool mixer_mute(struct mixer *m, bool is_muted);
@@ -139,6 +142,11 @@ uint64_t mixer_beats(const struct mixer *m);   /* calls of mixer_beat() */
 double mixer_last_beat(const struct mixer *m); /* its now_s; 0: none yet */
 /* Nothing is played and no command waits: rendering would give silence. */
 bool mixer_is_idle(const struct mixer *m);
+
+/* What of a clip is heard in a mode, before gain and volume: n frames from `frame` on,
+ * which it has, with its channels.  Any thread. */
+void mixer_clip_read(const struct mixer_clip *clip, enum mixer_mode mode, float mix, size_t frame,
+	size_t n, float *ret);
 
 /* ---- the driver --------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
 
 #include <curses.h>
 #include <math.h>
+#include <stdlib.h>
 
 #include "library/base/str.h"
 #include "tui/colors.h"
@@ -107,4 +108,37 @@ void paint_bar(int y, int x, int width, double share)
 			colors_set(the, stdscr, ROLE_PROGRESS_REST);
 		mvaddch(in.y + y, in.x + x + i, i < done ? ACS_CKBOARD : ACS_HLINE);
 	}
+}
+
+bool paint_is_utf8(void)
+{
+	return MB_CUR_MAX > 1;
+}
+
+static struct theme_color level_color(enum colormap map, uint8_t level, bool is_rgb)
+{
+	struct rgb c = colormap_rgb(map, level);
+
+	if (is_rgb)
+		return colors_rgb((uint32_t)c.r << 16 | (uint32_t)c.g << 8 | c.b);
+	return (struct theme_color){.kind = THEME_256, .index = colormap_256(map, level)};
+}
+
+void paint_levels(int y, int x, enum colormap map, uint8_t upper, uint8_t lower)
+{
+	enum colors_level level = colors_level_of(the);
+	bool is_rgb = level == COLORS_RGB;
+	cchar_t cell;
+
+	if (clip(y, x, 1) < 1)
+		return;
+	if (level < COLORS_256 || !paint_is_utf8()) {
+		colors_set(the, stdscr, ROLE_TEXT);
+		mvaddch(in.y + y, in.x + x, (chtype)colormap_glyph(upper > lower ? upper : lower));
+		return;
+	}
+	setcchar(&cell, L"\u2580", 0,
+		colors_cell(the, level_color(map, upper, is_rgb), level_color(map, lower, is_rgb)),
+		NULL);
+	mvadd_wch(in.y + y, in.x + x, &cell);
 }

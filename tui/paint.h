@@ -4,7 +4,9 @@
 #define WOODSHED_TUI_PAINT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
+#include "library/colormap.h"
 #include "tui/layout.h"
 #include "tui/theme.h"
 
@@ -30,5 +32,11 @@ void paint_rule(int y, int width);
 void paint_upright(int x, int height);
 /* A bar of `width` cells, `share` (0 to 1) of it done. */
 void paint_bar(int y, int x, int width, double share);
+
+/* Whether the terminal shows more than ASCII; set by the locale. */
+bool paint_is_utf8(void);
+/* A cell of a picture, two levels above each other: a half block in the colours of
+ * a map, or, with fewer than 256 colours, the character for the greater one. */
+void paint_levels(int y, int x, enum colormap map, uint8_t upper, uint8_t lower);
 
 #endif

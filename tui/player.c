@@ -8,8 +8,10 @@
  *
  *	            open            callback for 1 s, ended        rescan, choose
  *	OPENING -----------> READY -------------------------> LOST ---------------> ...
- *	    |  no device, or no answer
- *	    +-------------------> NO_DEVICE ---------------> ...
+ *	    ^  |  no device, or no answer
+ *	    |  +-----------------> NO_DEVICE ---------------> ...
+ *	    |  a command
+ *	 RESTING <------------ READY, and nothing is played for rest_s
  *
  * Only PortAudio's thread calls PortAudio.  What the UI wants is written under
  * the lock and done by that thread outside it, the latest wish last. */
@@ -38,6 +40,7 @@ enum {
 	NOBODY,
 	SILENCE,
 	FIRST_STREAM,
+	UNDERRUNS = 3, /* within UNDERRUNS_S: the buffer is too short */
 	DEVICES_MAX = 256,
 	NAME_SIZE = 128,
 	RATE_HZ = 48000,
@@ -48,7 +51,10 @@ static const double LATENCY_S = 0.1;
 static const double QUIET_S = 1; /* without a callback: lost */
 /* The first callbacks may take longer: a sound server that wakes its card. */
 static const double START_S = 3;
-static const double TICK_S = 0.01, WATCH_S = 0.05, IDLE_S = 1;
+static const double TICK_S = 0.01, WATCH_S = 0.05;
+static const double REST_S = 5;
+static const double RETRY_S = 1, RETRY_MAX_S = 60; /* after a device was lost; doubled */
+static const double UNDERRUNS_S = 5, LATENCY_MAX_S = 0.8;
 static const double CATCH_UP_S = 0.25; /* the keeper was held up longer: time is lost */
 
 struct device {
@@ -64,6 +70,7 @@ struct stream {
 	PaStream *pa;
 	unsigned number;
 	int channels;
+	double latency_s; /* that was asked for */
 	double late_s;
 	double began;
 	atomic_bool is_over;
@@ -74,7 +81,8 @@ struct player {
 	atomic_uint driver;
 	atomic_flag rendering;
 	int event_fd, log_fd;
-	double latency_s;
+	bool stays;
+	double rest_s;
 	pthread_t keeper, backend;
 
 	pthread_mutex_t lock; /* for all that follows */
@@ -87,8 +95,14 @@ struct player {
 	bool is_stuck;     /* the deadline has passed */
 	bool is_done;
 	int saved_stderr; /* -1: fd 2 is where it belongs */
+	/* The keeper. */
+	double busy_at;           /* when something was played last */
+	double retry_at, retry_s; /* when a device is looked for, and how long after that */
+	double counted_at;        /* when underruns were counted, and how many there were */
+	uint64_t n_counted;
 	/* What is. */
 	bool keeper_ends;
+	double latency_s; /* wanted */
 	bool is_rate_final;
 	struct player_status status;
 	struct device devices[DEVICES_MAX];
@@ -159,6 +173,13 @@ static void set_state(struct player *p, enum player_state state, const char *rea
 	if (state != PLAYER_READY)
 		p->status.device[0] = 0;
 	notify(p);
+}
+
+/* A device that rests is opened; commands wait until it is. */
+static void wake(struct player *p)
+{
+	set_state(p, PLAYER_OPENING, "");
+	p->wants_open = true;
 }
 
 /* ---- PortAudio's thread ------------------------------------------------- */
@@ -248,7 +269,7 @@ static PaError open_at(struct stream *s, const struct device *d, double rate_hz)
 		.device = d->index,
 		.channelCount = s->channels,
 		.sampleFormat = paFloat32,
-		.suggestedLatency = s->p->latency_s,
+		.suggestedLatency = s->latency_s,
 	};
 
 	return Pa_OpenStream(
@@ -288,7 +309,7 @@ static PaError open_stream(struct stream *s, const struct device *d, int *rate_h
 static PaError start_stream(struct player *p, struct stream *s, int rate_hz)
 {
 	const PaStreamInfo *info = Pa_GetStreamInfo(s->pa);
-	double latency = info ? info->outputLatency : p->latency_s;
+	double latency = info ? info->outputLatency : s->latency_s;
 
 	/* A device asks again before its buffer is empty; later than that, it is. */
 	s->late_s = latency + 0.02;
@@ -307,7 +328,9 @@ static void tell_ready(struct player *p, struct stream *s, const struct device *
 
 	pthread_mutex_lock(&p->lock);
 	p->stream = s;
-	p->status.latency_s = info ? info->outputLatency : p->latency_s;
+	p->status.latency_s = info ? info->outputLatency : s->latency_s;
+	p->retry_s = 0;
+	p->busy_at = clock_now();
 	snprintf(p->status.device, sizeof(p->status.device), "%s", d->name);
 	set_state(p, PLAYER_READY, "");
 	pthread_mutex_unlock(&p->lock);
@@ -336,6 +359,9 @@ static bool open_device(struct player *p, const char *name, char why[256])
 	s = xcalloc(1, sizeof(*s));
 	s->p = p;
 	s->number = FIRST_STREAM + p->n_streams++;
+	pthread_mutex_lock(&p->lock);
+	s->latency_s = p->latency_s;
+	pthread_mutex_unlock(&p->lock);
 	s->channels = d->channels < 2 ? 1 : 2;
 	rc = open_stream(s, d, &rate_hz);
 	if (!rc)
@@ -403,10 +429,11 @@ static void reopen(struct player *p, bool *is_up, bool is_rescan, const char *na
 	close_stream(p);
 	begin_call(p, OPEN_S);
 	is_open = initialise(p, is_up, is_rescan, why) && open_device(p, name, why);
-	if (!is_open)
-		is_open = *is_up && *before && open_device(p, before, ignored);
-	else
+	if (is_open)
 		why[0] = 0;
+	else if (*is_up)
+		is_open = (*before && open_device(p, before, ignored)) ||
+			  (p->stays && *name && open_device(p, "", ignored));
 	end_call(p);
 	if (!is_open) {
 		tell_none(p, why);
@@ -488,6 +515,55 @@ static void watch_stream(struct player *p, double now)
 	notify(p);
 }
 
+/* Closes a device that nothing is played on.  A command that came meanwhile found the
+ * stream still there and woke nobody: so the mixer is asked once more. */
+static void watch_rest(struct player *p, double now)
+{
+	if (!mixer_is_idle(p->mixer) || p->status.state != PLAYER_READY)
+		p->busy_at = now;
+	if (!p->stays || now - p->busy_at < p->rest_s)
+		return;
+	set_driver(p, NOBODY);
+	set_state(p, PLAYER_RESTING, "");
+	p->wants_stop = true;
+	if (!mixer_is_idle(p->mixer))
+		wake(p);
+}
+
+/* Looks for a device again, later and later, as long as somebody wants to hear. */
+static void watch_loss(struct player *p, double now)
+{
+	bool is_without = p->status.state == PLAYER_LOST || p->status.state == PLAYER_NO_DEVICE;
+
+	if (!p->stays || !is_without || p->busy_until || mixer_is_idle(p->mixer))
+		return;
+	if (!(p->retry_s > 0)) {
+		p->retry_s = RETRY_S;
+		p->retry_at = now + p->retry_s;
+	} else if (now >= p->retry_at) {
+		p->retry_s = fmin(2 * p->retry_s, RETRY_MAX_S);
+		p->retry_at = now + p->retry_s;
+		p->wants_rescan = true;
+		pthread_cond_broadcast(&p->changed);
+	}
+}
+
+static void watch_underruns(struct player *p, double now)
+{
+	uint64_t n = mixer_underruns(p->mixer);
+
+	if (now - p->counted_at > UNDERRUNS_S || !p->stream) {
+		p->counted_at = now;
+		p->n_counted = n;
+	} else if (p->stays && n - p->n_counted >= UNDERRUNS && p->latency_s < LATENCY_MAX_S) {
+		p->latency_s = fmin(2 * p->latency_s, LATENCY_MAX_S);
+		p->counted_at = now;
+		p->n_counted = n;
+		p->wants_open = true;
+		pthread_cond_broadcast(&p->changed);
+	}
+}
+
 /* Renders what has gone by since *ret_then, in silence. */
 static void tick(struct player *p, double *ret_then, double now)
 {
@@ -508,6 +584,10 @@ static void wait_for(struct player *p, double seconds)
 {
 	struct timespec t;
 
+	if (isinf(seconds)) {
+		pthread_cond_wait(&p->changed, &p->lock);
+		return;
+	}
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	t.tv_nsec += (long)(seconds * 1e9) % 1000000000L;
 	t.tv_sec += (time_t)seconds + t.tv_nsec / 1000000000L;
@@ -515,12 +595,12 @@ static void wait_for(struct player *p, double seconds)
 	pthread_cond_timedwait(&p->changed, &p->lock, &t);
 }
 
-/* How long nothing needs the keeper. */
+/* How long nothing needs the keeper; INFINITY: until it is told. */
 static double pause_of(const struct player *p)
 {
 	if (atomic_load(&p->driver) == SILENCE && !mixer_is_idle(p->mixer))
 		return TICK_S;
-	return p->stream || p->busy_until ? WATCH_S : IDLE_S;
+	return p->stream || p->busy_until ? WATCH_S : (double)INFINITY;
 }
 
 static void *run_keeper(void *ud)
@@ -534,6 +614,9 @@ static void *run_keeper(void *ud)
 
 		watch_call(p, now);
 		watch_stream(p, now);
+		watch_rest(p, now);
+		watch_loss(p, now);
+		watch_underruns(p, now);
 		if (atomic_load(&p->driver) == SILENCE)
 			tick(p, &then, now);
 		else
@@ -551,9 +634,11 @@ static void on_post(void *ud)
 {
 	struct player *p = ud;
 
-	if (atomic_load(&p->driver) != SILENCE)
+	if (atomic_load(&p->driver) >= FIRST_STREAM)
 		return;
 	pthread_mutex_lock(&p->lock);
+	if (p->status.state == PLAYER_RESTING)
+		wake(p);
 	pthread_cond_broadcast(&p->changed);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -581,6 +666,8 @@ static int init(struct player *p, const struct player_desc *d, struct err *e)
 	p->saved_stderr = -1;
 	p->log_fd = d->log_fd;
 	p->latency_s = d->latency_s > 0 ? d->latency_s : LATENCY_S;
+	p->stays = d->stays;
+	p->rest_s = d->rest_s > 0 ? d->rest_s : REST_S;
 	p->status.rate_hz = d->rate_hz ? d->rate_hz : RATE_HZ;
 	p->wants_open = true;
 	snprintf(p->wanted, sizeof(p->wanted), "%s", d->device ? d->device : "");

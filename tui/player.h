@@ -37,6 +37,12 @@ struct player_desc {
 	const char *device; /* as for player_choose(); NULL: the default */
 	int log_fd;         /* where PortAudio prints to, borrowed; 0: /dev/null */
 	double latency_s;   /* of the device's buffer; 0: 0.1 */
+	/* For a program that stays: a device that nothing was played on for rest_s is
+	 * closed until the next command (0: never); one that was lost is looked for again
+	 * while something is played, or the default one taken instead; three underruns
+	 * within 5 s make the buffer twice as long, up to 0.8 s. */
+	bool stays;
+	double rest_s; /* 0: 5 */
 };
 
 enum player_state {
@@ -44,6 +50,7 @@ enum player_state {
 	PLAYER_READY,     /* a device plays */
 	PLAYER_NO_DEVICE, /* the keeper's clock runs */
 	PLAYER_LOST,      /* the same, after a device that had played */
+	PLAYER_RESTING,   /* the device is closed until a command comes; nobody wakes up */
 };
 
 struct player_status {
@@ -103,11 +110,11 @@ int clip_load(const char *path, const char *wet_path, int rate_hz, const struct 
 	struct err *e);
 void clip_free(const struct mixer_clip *clip); /* NULL-safe; any thread */
 
-/* clip_load(), without a twin, on a thread of its own, which gets no signals. */
+/* clip_load() on a thread of its own, which gets no signals. */
 struct clip_loading;
 /* event_fd: an eventfd that becomes readable when it is done; -1: none.  ERR_IO. */
-int clip_loading_begin(
-	const char *path, int rate_hz, int event_fd, struct clip_loading **ret, struct err *e);
+int clip_loading_begin(const char *path, const char *wet_path, int rate_hz, int event_fd,
+	struct clip_loading **ret, struct err *e);
 bool clip_loading_is_done(const struct clip_loading *l);
 /* What clip_load() gave; waits until it is done.  Frees l. */
 int clip_loading_end(struct clip_loading *l, const struct mixer_clip **ret, struct err *e);

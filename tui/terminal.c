@@ -23,7 +23,7 @@ static struct {
 	struct termios before;
 	int saved_stderr; /* -1: stderr is as it was */
 	int log_fd;
-	FILE *nowhere; /* what is drawn on in place of a terminal, or NULL */
+	FILE *nowhere;            /* what is drawn on in place of a terminal, or NULL */
 	void (*stop)(int);        /* what ncurses does about Ctrl-Z */
 	struct sigaction acts[3]; /* of from_keys, while the terminal is lent */
 } the = {.saved_stderr = -1};

@@ -266,16 +266,6 @@ static void take_loaded(struct play *x)
 
 /* ---- playing ------------------------------------------------------------ */
 
-static void add_time(struct str *out, size_t frames, int rate_hz)
-{
-	unsigned long s = (unsigned long)(frames / (size_t)rate_hz);
-
-	if (s >= 3600)
-		str_printf(out, "%lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
-	else
-		str_printf(out, "%lu:%02lu", s / 60, s % 60);
-}
-
 static const char *name_of(const struct play *x, const struct mixer_clip *clip)
 {
 	for (int i = 0; i < x->words.argc; i++) {
@@ -294,10 +284,11 @@ static void show(struct play *x, const struct mixer_view *v)
 	double level = loudness_db((double)fmaxf(v->peak[0], v->peak[1]));
 	uint64_t underruns = mixer_underruns(player_mixer(x->player));
 	struct str line = {0};
+	char time[16];
 
-	add_time(&line, v->position, x->rate_hz);
+	str_add(&line, format_duration((double)v->position / x->rate_hz, time));
 	str_add(&line, " / ");
-	add_time(&line, v->length, x->rate_hz);
+	str_add(&line, format_duration((double)v->length / x->rate_hz, time));
 	if (level > -100)
 		str_printf(&line, "  %5.1f dB", level);
 	else
@@ -354,7 +345,8 @@ static int step(struct play *x, bool *ret_is_over, struct err *e)
 	if (x->loading && clip_loading_is_done(x->loading))
 		take_loaded(x);
 	else if (!x->loading && x->n_loaded < x->words.argc && v.n_next < AHEAD)
-		rc = clip_loading_begin(x->paths[x->n_loaded], x->rate_hz, -1, &x->loading, e);
+		rc = clip_loading_begin(
+			x->paths[x->n_loaded], NULL, x->rate_hz, -1, &x->loading, e);
 	*ret_is_over = is_over(x, &v);
 	if (!rc)
 		rc = check_device(x, &v, e);

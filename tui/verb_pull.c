@@ -60,19 +60,9 @@ static bool is_stopped(void *ud)
 
 /* ---- progress ----------------------------------------------------------- */
 
-static void add_time(struct str *out, double s)
-{
-	long t = lround(fmin(s, 359999));
-
-	if (t >= 3600)
-		str_printf(out, "  %ld:%02ld:%02ld left", t / 3600, t / 60 % 60, t % 60);
-	else
-		str_printf(out, "  %ld:%02ld left", t / 60, t % 60);
-}
-
 static void format_line(const struct pull_state *s, struct str *out)
 {
-	char done[16], total[16], rate[16];
+	char done[16], total[16], rate[16], left[16];
 	double share = s->total ? (double)s->done / (double)s->total : 1;
 
 	str_printf(out, "%s%s  %s of %s  %d %%", s->is_checking ? "checking " : "", s->file,
@@ -80,7 +70,7 @@ static void format_line(const struct pull_state *s, struct str *out)
 	if (s->rate >= 1 && !s->is_checking)
 		str_printf(out, "  %s/s", format_bytes((uint64_t)s->rate, rate));
 	if (!isnan(s->eta_s) && !s->is_checking)
-		add_time(out, s->eta_s);
+		str_printf(out, "  %s left", format_duration(s->eta_s + 0.5, left));
 }
 
 static void show_line(struct watch *w, const struct pull_state *s)

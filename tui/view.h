@@ -28,6 +28,15 @@ struct view {
 	int (*load)(struct ws *ws, int height, struct err *e);
 	/* Paints every cell of that rectangle, by paint.h, from line 0, column 0. */
 	void (*draw)(struct ws *ws, int height, int width);
+	/* Paints only what moves while something is played, for DIRTY_MOVE.  NULL: nothing
+	 * does. */
+	void (*move)(struct ws *ws, int height, int width);
+	/* To set what is dirty: a moment of playing has gone by, or (is_awake) somebody wrote
+	 * to wake_fd.  NULL: neither matters. */
+	void (*tick)(struct ws *ws, bool is_awake);
+	/* How often it wants that while something is played.  NULL: as often as the line of
+	 * what is played needs it. */
+	int (*frame_ms)(const struct ws *ws);
 	/* What the cursor moves in. */
 	struct list *(*list)(struct ws *ws);
 	int heads; /* lines above the list's first row */
@@ -79,6 +88,6 @@ struct command_table {
 
 extern const struct command_table commands_general, commands_library, commands_marks,
 	commands_export, commands_lineage, commands_regenerate, commands_compose, commands_sound,
-	commands_jobs, commands_setup, commands_system;
+	commands_listen, commands_denoise, commands_jobs, commands_setup, commands_system;
 
 #endif

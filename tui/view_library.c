@@ -64,14 +64,6 @@ static const char *when(int64_t unix_ms, char out[16])
 	return out;
 }
 
-static const char *length(double seconds, char out[16])
-{
-	unsigned s = seconds < 1e6 ? (unsigned)lround(seconds) : 999999;
-
-	snprintf(out, 16, "%u:%02u", s / 60, s % 60);
-	return out;
-}
-
 /* ---- rows --------------------------------------------------------------- */
 
 /* What stands before a row's text: whether it is played or marked; what it is. */
@@ -142,7 +134,7 @@ static int draw_columns(
 	}
 	if (width >= 40) {
 		right -= 6;
-		paint(y, right, 6, role, t ? length(t->seconds, text) : "Len");
+		paint(y, right, 6, role, t ? format_duration(t->seconds + 0.5, text) : "Len");
 	}
 	if (width >= 70) {
 		right -= 15;
@@ -342,11 +334,11 @@ static void draw_details(struct ws *ws, const struct library_view *v, int y, int
 
 static void draw_empty(const struct library_view *v, int y, int width)
 {
-	const char *text =
-		!v->has_found      ? ""
-		: v->filter.text.n ? "Nothing matches. Esc clears the filter."
-		: v->is_trash      ? "The trash is empty. 1 goes back to the library."
-			      : "No takes yet. Press i, type what you want to hear, and F5.";
+	const char *text = !v->has_found      ? ""
+			   : v->filter.text.n ? "Nothing matches. Esc clears the filter."
+			   : v->is_trash
+				   ? "The trash is empty. 1 goes back to the library."
+				   : "No takes yet. Press i, type what you want to hear, and F5.";
 
 	paint(y, 2, width - 2, ROLE_DIM, text);
 }

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -38,8 +39,8 @@
 #include "tui/ws.h"
 
 enum {
-	OWN_FDS = 7, /* of poll(), before those of the socket */
-	PLAYING_MS = 125,
+	OWN_FDS = 8, /* of poll(), before those of the socket */
+	SETTLE_MS = 20,
 	LOOK_MS = 50,
 	MENU_MS = 400, /* how long a chord is waited for before its menu is shown */
 	MMAP_BYTES = 256 << 10,
@@ -54,6 +55,7 @@ const struct view *const views[N_SCREENS] = {[SCREEN_LIBRARY] = &view_library,
 	[SCREEN_TRASH] = &view_trash,
 	[SCREEN_COMPOSE] = &view_compose,
 	[SCREEN_QUEUE] = &view_queue,
+	[SCREEN_LISTEN] = &view_listen,
 	[SCREEN_LOG] = &view_log,
 	[SCREEN_LINEAGE] = &view_lineage,
 	[SCREEN_SETUP] = &view_setup,
@@ -240,6 +242,7 @@ static void go_on_listening(struct ws *ws)
 
 	if (listen_work(ws->listen, &e))
 		ws_fail(ws, &e);
+	sound_follow(ws);
 	ws->dirty |= DIRTY_NOW;
 }
 
@@ -258,7 +261,7 @@ static void look(struct ws *ws)
 	ws->version = version;
 }
 
-static int patience(const struct ws *ws, bool is_playing)
+static int patience(const struct ws *ws, const struct listen_view *v)
 {
 	int menu = ws->typed.n && !ws->has_menu ? (int)ws->settings.chord_menu_ms : 0;
 
@@ -266,7 +269,11 @@ static int patience(const struct ws *ws, bool is_playing)
 		return LOOK_MS;
 	if (menu)
 		return menu;
-	return is_playing ? PLAYING_MS : lacks_worker(ws) || queue_view_moves(ws) ? RETRY_MS : -1;
+	if (v->is_settling)
+		return SETTLE_MS;
+	if (v->is_playing)
+		return frame_wait_ms(ws);
+	return lacks_worker(ws) || queue_view_moves(ws) ? RETRY_MS : -1;
 }
 
 static void open_menu(struct ws *ws)
@@ -316,10 +323,11 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 		{.fd = w->watch, .events = POLLIN}, {.fd = w->signals, .events = POLLIN},
 		{.fd = sound[0], .events = POLLIN}, {.fd = sound[1], .events = POLLIN},
 		{.fd = ws->ready_fd, .events = POLLIN},
-		{.fd = view_compose_fd(ws->compose), .events = POLLIN}};
+		{.fd = view_compose_fd(ws->compose), .events = POLLIN},
+		{.fd = ws->wake_fd, .events = POLLIN}};
 
 	control_fds(ws->control, fds + OWN_FDS);
-	if (poll(fds, OWN_FDS + CONTROL_FDS, patience(ws, v.is_playing)) < 0)
+	if (poll(fds, OWN_FDS + CONTROL_FDS, patience(ws, &v)) < 0)
 		return; /* a signal: of a resize, say */
 	if (fds[0].revents & (POLLHUP | POLLERR))
 		ws->has_ended = true;
@@ -331,10 +339,16 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 	}
 	if (fds[2].revents)
 		drain(w->signals);
+	if (v.is_playing || v.is_loading || v.is_settling || fds[3].revents || fds[4].revents)
+		go_on_listening(ws);
+	if (v.is_playing || v.is_settling || fds[7].revents)
+		frame_tick(ws, fds[7].revents != 0);
+	if (fds[7].revents) {
+		drain(ws->wake_fd);
+		sound_arrived(ws);
+	}
 	if (fds[6].revents)
 		view_compose_work(ws);
-	if (v.is_playing || v.is_loading || fds[3].revents || fds[4].revents)
-		go_on_listening(ws);
 	if (fds[5].revents) {
 		drain(ws->ready_fd);
 		changes_work(ws);
@@ -444,16 +458,26 @@ static int open_all(struct ws *ws, struct err *e)
 	ws_changed(ws);
 	ws->dirty = DIRTY_ALL;
 	open_places(ws);
+	listening_open(&ws->listening);
+	ws->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (ws->wake_fd < 0)
+		return err_errno(e, errno, "cannot make an event counter");
 	rc = view_compose_open(ws, e);
 	if (!rc)
 		rc = db_version(ws->db, &ws->version, e);
-	return rc ? rc : listen_open(ws->worker.log_fd, &ws->listen, e);
+	if (!rc)
+		rc = listen_open(ws->worker.log_fd, &ws->listen, e);
+	return rc ? rc : sound_open(ws, e);
 }
 
 static void close_all(struct ws *ws)
 {
+	listening_close(&ws->listening);
+	sound_close(ws);
 	listen_close(ws->listen);
 	changes_close(ws);
+	if (ws->wake_fd >= 0)
+		close(ws->wake_fd);
 	if (ws->worker.log_fd > 0)
 		close(ws->worker.log_fd);
 	str_done(&ws->title);
@@ -523,7 +547,7 @@ static int show(struct ws *ws, struct err *e)
 
 int workstation_run(const struct globals *g, const struct environment *env)
 {
-	struct ws ws = {.globals = g, .env = env};
+	struct ws ws = {.globals = g, .env = env, .wake_fd = -1};
 	struct err e = {0};
 	int rc;
 

@@ -27,9 +27,11 @@
 #include "tui/line_edit.h"
 #include "tui/list.h"
 #include "tui/settings.h"
+#include "tui/sound.h"
 #include "tui/theme.h"
 #include "tui/view.h"
 #include "tui/view_library.h"
+#include "tui/view_listen.h"
 #include "tui/view_queue.h"
 #include "tui/wave.h"
 #include "tui/worker_process.h"
@@ -49,6 +51,7 @@ enum ws_screen {
 	SCREEN_TRASH,
 	SCREEN_COMPOSE,
 	SCREEN_QUEUE,
+	SCREEN_LISTEN,
 	SCREEN_LOG,
 	SCREEN_LINEAGE,
 	SCREEN_SETUP,
@@ -60,8 +63,9 @@ enum ws_screen {
 enum {
 	DIRTY_TABS = 1,
 	DIRTY_BODY = 2,
-	DIRTY_FOOT = 4, /* message or line, hints */
-	DIRTY_NOW = 8,  /* what is played */
+	DIRTY_FOOT = 4,  /* message or line, hints */
+	DIRTY_NOW = 8,   /* what is played */
+	DIRTY_MOVE = 16, /* what moves in the body while something is played */
 	DIRTY_ALL = 15,
 };
 
@@ -136,7 +140,7 @@ struct ws {
 	struct lineage_view lineage;
 	struct waves waves;
 	struct help_view help;
-	struct list setup; /* of settings */
+	struct list setup;            /* of settings */
 	struct compose_view *compose; /* owned */
 
 	struct settings settings;
@@ -147,7 +151,11 @@ struct ws {
 	struct colors *colors; /* NULL before the terminal is open */
 
 	struct control *control; /* NULL: another workstation has it */
+	struct listening listening;
+
+	int wake_fd; /* eventfd: a thread of some view has something to show */
 	struct listen *listen;
+	struct sound sound;
 	struct str title; /* of the take that is played */
 	int percent;      /* volume */
 
@@ -248,8 +256,8 @@ void menu_draw(struct ws *ws);
 
 /* ---- views -------------------------------------------------------------- */
 
-extern const struct view view_library, view_trash, view_compose, view_queue, view_log, view_lineage, view_setup,
-	view_help;
+extern const struct view view_library, view_trash, view_compose, view_queue, view_listen, view_log,
+	view_lineage, view_setup, view_help;
 
 /* The take under the cursor of the list that is shown, of a prompt the first; or NULL. */
 const struct take *view_library_selected(const struct ws *ws);

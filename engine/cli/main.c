@@ -63,7 +63,8 @@ static int run(int argc, char **argv, struct err *e)
 		if (!strcmp(o.argv[0], verbs[i].name))
 			return verbs[i].run(&g, &env, o.argc - 1, o.argv + 1);
 	err_set(e, ERR_ARG,
-		"woodshed-engine knows the verbs render, queue, worker, recipe, denoise, tokens and "
+		"woodshed-engine knows the verbs render, queue, worker, recipe, denoise, tokens "
+		"and "
 		"doctor; see woodshed --help");
 	return 2;
 }

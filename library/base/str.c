@@ -272,3 +272,14 @@ const char *format_bytes(uint64_t bytes, char out[16])
 			units[i]);
 	return out;
 }
+
+const char *format_duration(double seconds, char out[16])
+{
+	unsigned s = seconds > 0 ? seconds < 3.6e6 ? (unsigned)seconds : 3599999 : 0;
+
+	if (s >= 3600)
+		snprintf(out, 16, "%u:%02u:%02u", s / 3600, s / 60 % 60, s % 60);
+	else
+		snprintf(out, 16, "%u:%02u", s / 60, s % 60);
+	return out;
+}

@@ -46,4 +46,8 @@ const char *format_f64(double v, char out[32]);
 /* "13.7 GB", "512 MB", "3.1 kB": decimal units, three digits. */
 const char *format_bytes(uint64_t bytes, char out[16]);
 
+/* "0:07", "12:30", "1:02:03": whole seconds, what is left of one dropped; "0:00" for
+ * what is negative or no number, at most 999 hours. */
+const char *format_duration(double seconds, char out[16]);
+
 #endif

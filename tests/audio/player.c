@@ -59,7 +59,9 @@ static void a_device_plays(void **state)
 	struct err e = {0};
 	struct player_status s;
 
-	assert_int_equal(player_open(&(struct player_desc){.rate_hz = RATE}, &player, &e), 0);
+	const struct player_desc d = {.rate_hz = RATE, .stays = true, .rest_s = 0.5};
+
+	assert_int_equal(player_open(&d, &player, &e), 0);
 	s = wait_for_device(PLAYER_READY, "default", 10);
 	assert_int_equal(s.rate_hz, RATE);
 	assert_true(s.latency_s > 0 && s.latency_s < 1);
@@ -119,6 +121,41 @@ static void rescan_reopens(void **state)
 	assert_moves();
 }
 
+/* Closed while nothing is played, and nobody wakes up then; what is played next is
+ * heard from its first frame on. */
+static void a_device_rests(void **state)
+{
+	struct mixer_view before, after;
+	uint64_t beats;
+
+	mixer_pause(player_mixer(player));
+	wait_for_device(PLAYER_RESTING, "", 5);
+	usleep(200000); /* until the stream has gone */
+	beats = mixer_beats(player_mixer(player));
+	mixer_read(player_mixer(player), &before);
+	usleep(500000);
+	assert_int_equal(mixer_beats(player_mixer(player)), beats);
+	mixer_play(player_mixer(player));
+	wait_for_device(PLAYER_READY, "default", 10);
+	mixer_read(player_mixer(player), &after);
+	/* It went on from there: no more went by than since the device is open. */
+	assert_in_range(after.position - before.position, 0, RATE / 2);
+	usleep(300000);
+	assert_moves();
+}
+
+/* One that was lost and is there again needs nobody to say so, while something plays. */
+static void a_lost_device_comes_back(void **state)
+{
+	pid_t server = (pid_t)atoi(getenv("SERVER_PID"));
+
+	kill(server, SIGSTOP);
+	wait_for_device(PLAYER_LOST, "", 8);
+	kill(server, SIGCONT);
+	wait_for_device(PLAYER_READY, "default", 20);
+	assert_moves();
+}
+
 /* A server that does not answer: the device is lost, time goes on, no function
  * waits, and when the server is back so is the device. */
 static void a_stopped_server(void **state)
@@ -167,6 +204,8 @@ int main(void)
 		cmocka_unit_test(another_device_goes_on),
 		cmocka_unit_test(a_wrong_choice_keeps_the_device),
 		cmocka_unit_test(rescan_reopens),
+		cmocka_unit_test(a_device_rests),
+		cmocka_unit_test(a_lost_device_comes_back),
 		cmocka_unit_test(a_stopped_server),
 		cmocka_unit_test(a_killed_server),
 	};

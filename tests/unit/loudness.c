@@ -119,6 +119,27 @@ static void the_last_sample_counts(void **state)
 	assert_true(fabs(measure(x + 999, 1, 1, 48000).peak - 0.9) < 0.01);
 }
 
+/* Tech 3341, minimum requirement 3 for M: a stereo sine of 1 kHz reads its level once
+ * 0.4 s of it are there, whatever was before. */
+static void the_last_moment(void **state)
+{
+	static const int rates[] = {32000, 44100, 48000};
+	struct err e = {0};
+	double lufs;
+
+	for (size_t k = 0; k < 3; k++) {
+		size_t n = (size_t)rates[k];
+		float *x = sine(n, 2, rates[k], 1000, 0, loudness_gain(-23));
+
+		memset(x, 0, n * sizeof(*x)); /* the first half, silence */
+		assert_int_equal(loudness_momentary(x, n, 2, rates[k], &lufs, &e), 0);
+		assert_true(fabs(lufs + 23) < 0.1);
+		assert_int_equal(loudness_momentary(x, n / 2, 2, rates[k], &lufs, &e), 0);
+		assert_true(lufs < -100);
+		free(x);
+	}
+}
+
 static void decibels_go_both_ways(void **state)
 {
 	assert_true(loudness_db(1) == 0 && loudness_gain(0) == 1);
@@ -135,6 +156,7 @@ int main(void)
 		cmocka_unit_test(what_is_too_short_or_quiet_has_none),
 		cmocka_unit_test(peaks_between_samples_are_found),
 		cmocka_unit_test(the_last_sample_counts),
+		cmocka_unit_test(the_last_moment),
 		cmocka_unit_test(decibels_go_both_ways),
 	};
 	return RUN_TAP(tests);

@@ -589,6 +589,36 @@ static void wet_and_removed(void **state)
 	mixer_close(m, release);
 }
 
+/* A mix between the two; at its ends bit for bit what they are. */
+static void wet_in_parts(void **state)
+{
+	struct mixer *m = open_mixer();
+	float *dry = make(LONG, 2, half), *wet = make(LONG, 2, numbers), read[20];
+	struct mixer_clip clip = *clip_of(dry, wet, LONG, 2);
+	struct stereo s;
+	size_t at = FADE;
+
+	start(m, &clip);
+	mixer_set_mode(m, MIXER_WET);
+	free(render(m, at).at);
+	mixer_set_mix(m, 0.25f);
+	s = render(m, FADE + 1000);
+	for (size_t i = 2 * FADE; i < 2 * s.n; i++)
+		assert_true(
+			s.at[i] == dry[2 * at + i] + 0.25f * (wet[2 * at + i] - dry[2 * at + i]));
+	mixer_clip_read(&clip, MIXER_WET, 0.25f, at + FADE, 10, read);
+	assert_memory_equal(read, s.at + 2 * FADE, sizeof(read));
+	free(s.at);
+	at += FADE + 1000;
+	mixer_set_mix(m, 1);
+	s = render(m, FADE + 1000);
+	assert_frames(s, FADE, wet, at + FADE, 1000);
+	free(s.at);
+	free(dry);
+	free(wet);
+	mixer_close(m, release);
+}
+
 static void the_end_may_come_within_a_fade(void **state)
 {
 	struct mixer *m = open_mixer();
@@ -1077,6 +1107,7 @@ int main(void)
 		cmocka_unit_test(switching_keeps_the_position),
 		cmocka_unit_test(a_fade_between_equals_is_not_heard),
 		cmocka_unit_test(wet_and_removed),
+		cmocka_unit_test(wet_in_parts),
 		cmocka_unit_test(the_end_may_come_within_a_fade),
 		cmocka_unit_test(empty_clips_and_no_clips),
 		cmocka_unit_test(every_clip_comes_back_once),

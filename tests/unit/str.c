@@ -242,6 +242,20 @@ static void shortest_decimals(void **state)
 	}
 }
 
+static void durations_in_words(void **state)
+{
+	static const struct {
+		double s;
+		const char *text;
+	} cases[] = {{0, "0:00"}, {-1, "0:00"}, {59.99, "0:59"}, {60, "1:00"}, {754, "12:34"},
+		{3599.9, "59:59"}, {3600, "1:00:00"}, {1e300, "999:59:59"}, {NAN, "0:00"},
+		{INFINITY, "999:59:59"}};
+	char out[16];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_string_equal(format_duration(cases[i].s, out), cases[i].text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +268,7 @@ int main(void)
 		cmocka_unit_test(decimals),
 		cmocka_unit_test(shortest_decimals),
 		cmocka_unit_test(sizes_in_words),
+		cmocka_unit_test(durations_in_words),
 		cmocka_unit_test(sha1_vectors),
 		cmocka_unit_test(sha256_vectors),
 		cmocka_unit_test(sha256_padding),

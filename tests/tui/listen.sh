@@ -1,0 +1,188 @@
+#!/bin/sh
+# The Listen screen as somebody uses it, inside tmux: picture, zoom, loop, what
+# follows, the denoised twin.  A script stands in for the engine's denoiser.
+#	listen.sh WOODSHED FIXTURES
+# shellcheck disable=SC2317 # functions are called by check
+# shellcheck source=tests/faults/common.sh
+. "$(dirname "$0")/../faults/common.sh"
+command -v tmux >/dev/null 2>&1 || skip_all 'there is no tmux'
+# shellcheck source=tests/tui/tmux.sh
+. "$(dirname "$0")/tmux.sh"
+
+export XDG_CONFIG_HOME="$scratch/config"
+# No sound from this test; the clock runs without a device.
+export ALSA_CONFIG_PATH="$scratch/asound.conf" PULSE_SERVER=none JACK_DEFAULT_SERVER=none
+echo 'pcm.!default { type hw card 99 }' >"$ALSA_CONFIG_PATH"
+status=0
+
+finish()
+{
+	end_tmux
+	rm -rf "$scratch"
+	exit "$1"
+}
+
+keys()
+{
+	t send-keys -t t "$@"
+}
+
+# run_command TEXT
+run_command()
+{
+	keys :
+	t send-keys -t t -l -- "$1"
+	keys Enter
+}
+
+# start COLUMNS ROWS [VARIABLE=VALUE...]
+start()
+{
+	size="-x $1 -y $2"
+	shift 2
+	end_tmux
+	# shellcheck disable=SC2086 # two words
+	t new-session -d $size -s t "env TERM=tmux-256color $* $scratch/bin/woodshed 2>$scratch/err; echo \$? >$scratch/status" \
+		\; set -g status off \; set -sg escape-time 0
+	sees Library
+}
+
+# The screen without a text, within ten seconds.
+sees_no()
+{
+	i=0
+	while t capture-pane -p -t t | grep -qF -- "$1"; do
+		i=$((i + 1))
+		[ $i -lt 200 ] || return 1
+		sleep 0.05
+	done
+}
+
+mkdir -p "$WOODSHED_LIBRARY/models" "$scratch/bin"
+cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/mono"
+cp "$woodshed" "$scratch/bin/woodshed"
+"$woodshed" models --default mono >/dev/null
+: >"$scratch/err"
+for prompt in 'first 120 bpm' 'second' 'third'; do
+	"$woodshed" render -m mono -s 4 --seed 1 "$prompt" >/dev/null 2>&1
+done
+cat >"$scratch/bin/woodshed-engine" <<END
+#!/bin/sh
+for out; do in=\$last; last=\$out; done
+while [ -e "$scratch/slow" ]; do sleep 0.1; done
+[ ! -e "$scratch/broken" ] || { echo 'woodshed: no luck today; try again' >&2; exit 1; }
+cp "\$in" "\$out"
+END
+chmod +x "$scratch/bin/woodshed-engine"
+
+# ---- the picture ------------------------------------------------------------------
+
+start 80 24
+keys j j 4
+check 'the take under the cursor, before it is played' sees ' first 120 bpm'
+check 'with frequencies' sees '10k│'
+check 'and times' sees '0:02'
+check 'and a picture' sees '▀▀▀▀▀▀▀▀'
+check 'and a waveform' sees 'wave '
+keys z s
+check 'mel' sees 'mel  2048'
+keys z f
+check 'a larger FFT' sees 'mel  4096'
+keys z d
+check 'another range' sees '-120..0 dB'
+keys c
+check 'another colour map' sees 'magma'
+run_command 'scale log'
+check 'a scale by name' sees 'log  4096'
+run_command 'fft 1000'
+check 'no power of two' sees 'a power of two'
+run_command 'colours nonsense'
+check 'no such map' sees "no colour map 'nonsense'"
+keys z i z i
+check 'nearer' sees '0:00.4'
+keys z o z o z o
+check 'farther again' sees_no '0:00.4'
+
+# ---- playing ----------------------------------------------------------------------
+
+keys Space
+check 'it plays' sees '▶ first 120 bpm'
+check 'with a level' sees ' LUFS'
+keys 0 '{'
+check 'a loop has begun' sees 'loop from 0:00.'
+sleep 1
+keys '}'
+check 'and goes round' sees 'beats)'
+check 'between its ends' sees 'A═'
+sleep 4.5 # longer than the take
+check 'still the same take' sees '▶ first 120 bpm'
+keys L
+check 'the loop is off' sees ', off'
+keys '\'
+check 'and gone' sees 'no loop'
+keys '('
+check 'the take before' sees '▶ second'
+keys '('
+check 'and the one before' sees '▶ third'
+keys '('
+check 'there is none before' sees 'this is the first one'
+keys '$'
+check 'at the end the next one follows' sees '▶ second'
+keys Space
+check 'pause' sees '‖ second'
+keys 0
+check 'back to the beginning' sees '0:00 / 0:04'
+keys l l
+check 'two seconds on' sees '0:02 / 0:04'
+keys -H 1b 5b 4d 20 48 26 # a press in column 39 of 75
+check 'a click seeks' sees '0:01 / 0:04'
+keys M
+check 'mute' sees 'mute 100'
+
+# ---- denoising --------------------------------------------------------------------
+
+check 'as it is' sees 'dn off'
+touch "$scratch/slow"
+keys d
+check 'it is made' sees 'dn 0%'
+keys d
+check 'or not' sees 'dn off'
+rm "$scratch/slow"
+keys d
+check 'heard' sees 'dn wiener'
+keys d
+check 'as it was' sees 'dn off'
+keys n
+check 'what was taken away' sees 'dn removed'
+keys d
+check 'denoised' sees 'dn wiener'
+run_command 'mix 0.5'
+check 'half of it' sees 'dn wiener 50%'
+run_command 'mix 2'
+check 'not twice' sees 'no mix from 0 (dry) to 1 (wet)'
+touch "$scratch/broken"
+run_command 'denoise-method ss'
+check 'a failure is a sentence' sees 'no luck today; try again'
+rm "$scratch/broken"
+keys d
+check 'by the other method' sees 'dn ss'
+run_command 'denoise-method wiener'
+check 'and back, from what is kept' sees 'dn wiener'
+check 'two twins are kept' [ "$(find "$WOODSHED_LIBRARY/cache/denoised" -name '*.wav' | wc -l)" = 2 ]
+
+# ---- sizes and terminals ----------------------------------------------------------
+
+for size in '160 48' '40 10' '20 3' '5 2' '1 1' '3 30' '250 5' '80 24'; do
+	t resize-window -t t -x "${size% *}" -y "${size#* }"
+	keys z i l z o
+	sleep 0.2
+done
+check 'after all sizes down to one cell' sees '4 Listen'
+start 80 24 NO_COLOR=1
+keys 4
+check 'without colours, shades' sees '###'
+start 80 24 LC_ALL=C
+keys 4
+check 'without UTF-8' sees '10k|'
+
+done_testing

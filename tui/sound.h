@@ -1,0 +1,53 @@
+/* sound.h: what the workstation does with sound beyond playing: what follows, loops,
+ * denoised twins.  Private to the workstation. */
+#ifndef WOODSHED_TUI_SOUND_H
+#define WOODSHED_TUI_SOUND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tui/mixer.h"
+#include "tui/interval.h"
+
+struct denoiser;
+struct err;
+struct ws;
+
+struct sound {
+	int64_t take;       /* that ws->title and the loop are of; 0: none */
+	bool stops;         /* at the end of a take, instead of going on with the next */
+	unsigned n_changes; /* of struct listen_view, as it was last */
+	int64_t before;     /* the take whose successor was looked for last */
+
+	struct interval loop; /* begin == end: none; end INFINITY: has begun */
+	bool is_looping;
+	double bpm; /* that the prompt names; 0: none */
+
+	struct denoiser *denoiser;
+	const char *method;     /* "wiener" */
+	double mix;             /* 0 dry to 1 wet */
+	enum mixer_mode wanted; /* once the twin is there */
+};
+
+/* Needs ws->db and ws->library; ERR_IO. */
+int sound_open(struct ws *ws, struct err *e);
+void sound_close(struct ws *ws);
+
+/* To be called when something may have moved: takes the title of what is played now,
+ * and has the next take follow before this one ends. */
+void sound_follow(struct ws *ws);
+/* To be called when wake_fd was readable: a twin may have been made. */
+void sound_arrived(struct ws *ws);
+
+/* Whether a take is heard denoised now, and how: for exports that keep the state of
+ * the toggle. */
+struct sound_denoised {
+	const char *method; /* ss, wiener, df */
+	double mix;
+};
+bool sound_is_denoised(const struct ws *ws, int64_t take, struct sound_denoised *ret);
+
+/* "off", "wiener", "wiener 50%", "removed", "40%" while it is made. */
+const char *sound_denoise_text(const struct ws *ws, char out[32]);
+
+#endif
