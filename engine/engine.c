@@ -4,6 +4,7 @@
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,8 +30,8 @@ static const struct {
 	const char *type, *what;
 } not_yet[] = {
 	{"musicgen_melody", "a MusicGen melody model"},
-	{"StableAudioPipeline", "a Stable Audio model"},
 	{"AudioLDM2Pipeline", "an AudioLDM 2 model"},
+	{"StableAudio3Pipeline", "a Stable Audio 3 model"},
 };
 
 /* ---- opening ------------------------------------------------------------ */
@@ -55,32 +56,36 @@ static int unsupported(const char *dir, const char *type, struct err *e)
 	for (size_t i = 0; i < sizeof(not_yet) / sizeof(*not_yet); i++)
 		if (!strcmp(type, not_yet[i].type))
 			return err_set(e, ERR_UNSUPPORTED,
-				"'%s' holds %s, which this version does not render; use a "
-				"musicgen model",
+				"'%s' holds %s, which this version does not render; 'woodshed "
+				"models' lists those it does",
 				dir, not_yet[i].what);
 	return err_set(e, ERR_UNSUPPORTED,
-		"'%s' holds a model of type '%s', which this version does not render; use a "
-		"musicgen model",
+		"'%s' holds a model of type '%s', which this version does not render; 'woodshed "
+		"models' lists those it does",
 		dir, type);
 }
 
-/* A diffusers folder: always unsupported today. */
-static int open_pipeline_index(const char *dir, const char *path, struct err *e)
+/* The engine whose files look like this, told by `key` of the description; opens
+ * that. */
+static int match_engine(const char *dir, const char *path, const char *key, bool is_pipeline,
+	const struct engine_ops **ret_ops, struct config **ret_config, struct err *e)
 {
-	struct config *c;
-	int rc = config_open(path, &c, e);
+	int rc = config_open(path, ret_config, e);
 
 	if (rc)
 		return rc;
-	const char *class = config_str(c, "_class_name", NULL);
-	rc = config_check(c, e);
-	if (!rc)
-		rc = unsupported(dir, class, e);
-	config_close(c);
-	return rc;
+	const char *type = config_str(*ret_config, key, NULL);
+	rc = config_check(*ret_config, e);
+	for (size_t i = 0; i < sizeof(engines) / sizeof(*engines) && !rc; i++) {
+		const char *own = is_pipeline ? engines[i]->pipeline : engines[i]->model_type;
+		*ret_ops = engines[i];
+		if (own && !strcmp(type, own))
+			return 0;
+	}
+	return rc ? rc : unsupported(dir, type, e);
 }
 
-/* Finds the engine and opens config.json. */
+/* Finds the engine and opens its description. */
 static int find_engine(const char *dir, const struct engine_ops **ret_ops,
 	struct config **ret_config, struct err *e)
 {
@@ -96,35 +101,40 @@ static int find_engine(const char *dir, const struct engine_ops **ret_ops,
 		return err_set(e, ERR_FORMAT,
 			"'%s' is not a folder; give the folder that holds config.json", dir);
 	if (is_file(path))
-		return open_pipeline_index(dir, path, e);
+		return match_engine(dir, path, "_class_name", true, ret_ops, ret_config, e);
 	rc = path_in(path, dir, "config.json", e);
 	if (rc)
 		return rc;
-	if (!is_file(path))
-		return err_set(e, ERR_FORMAT,
-			"'%s' holds no known model: there is no config.json in it", dir);
-	rc = config_open(path, ret_config, e);
-	if (rc)
-		return rc;
-	const char *type = config_str(*ret_config, "model_type", NULL);
-	rc = config_check(*ret_config, e);
-	if (rc)
-		return rc;
-	for (size_t i = 0; i < sizeof(engines) / sizeof(*engines); i++) {
-		*ret_ops = engines[i];
-		if (!strcmp(type, engines[i]->model_type))
-			return 0;
-	}
-	return unsupported(dir, type, e);
+	if (is_file(path))
+		return match_engine(dir, path, "model_type", false, ret_ops, ret_config, e);
+	return err_set(
+		e, ERR_FORMAT, "'%s' holds no known model: there is no config.json in it", dir);
 }
 
-/* Over config.json and what tells the weight files apart. */
-static int hash_model(struct engine *en, const char *dir, const struct ckpt *ckpt, struct err *e)
+/* The folders of a pipeline. */
+static int check_parts(const char *dir, const char *const *parts, struct err *e)
 {
-	const char *identity = ckpt_identity(ckpt);
+	char path[PATH_BYTES];
+	struct stat st;
+
+	for (; *parts; parts++) {
+		int rc = path_in(path, dir, *parts, e);
+		if (rc)
+			return rc;
+		if (stat(path, &st) || !S_ISDIR(st.st_mode))
+			return err_set(e, ERR_FORMAT,
+				"'%s' lacks the folder '%s' of its model: download it again", dir,
+				*parts);
+	}
+	return 0;
+}
+
+/* ---- hashes ------------------------------------------------------------- */
+
+static int hash_file(struct sha256 *sha, const char *dir, const char *file, struct err *e)
+{
 	char path[PATH_BYTES], buf[4096];
-	struct sha256 sha;
-	int rc = path_in(path, dir, "config.json", e);
+	int rc = path_in(path, dir, file, e);
 	size_t n;
 
 	if (rc)
@@ -132,12 +142,24 @@ static int hash_model(struct engine *en, const char *dir, const struct ckpt *ckp
 	FILE *f = fopen(path, "rb");
 	if (!f)
 		return err_errno(e, errno, "cannot read '%s'", path);
-	sha256_init(&sha);
 	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
-		sha256_add(&sha, buf, n);
+		sha256_add(sha, buf, n);
 	if (ferror(f))
 		rc = err_errno(e, errno, "cannot read '%s'", path);
 	fclose(f);
+	return rc;
+}
+
+/* Over what describes the model and what tells the weight files apart. */
+static int hash_model(struct engine *en, const char *dir, const struct ckpt *ckpt, struct err *e)
+{
+	const char *identity = ckpt_identity(ckpt);
+	struct sha256 sha;
+	int rc = 0;
+
+	sha256_init(&sha);
+	for (const char *const *file = en->ops->configs; *file && !rc; file++)
+		rc = hash_file(&sha, dir, *file, e);
 	sha256_add(&sha, identity, strlen(identity));
 	sha256_hex(&sha, en->model_hash);
 	en->info.model_hash = en->model_hash;
@@ -177,16 +199,18 @@ int engine_open(const char *dir, const struct engine_options *options,
 	rc = find_engine(dir, &ops, &src.config, e);
 	if (rc)
 		goto out;
-	rc = ckpt_open(dir, &src.ckpt, e);
+	rc = check_parts(dir, ops->parts, e);
+	if (!rc)
+		rc = ckpt_open_parts(dir, ops->parts, &src.ckpt, e);
 	if (rc)
 		goto out;
+	en->ops = ops;
 	rc = hash_model(en, dir, src.ckpt, e);
 	if (rc)
 		goto out;
 	rc = gpu_open(options->device ? options->device : "auto", options->n_threads, &en->gpu, e);
 	if (rc)
 		goto out;
-	en->ops = ops;
 	en->info.engine = ops->name;
 	en->info.device = "cpu";
 	const struct ckpt *ckpt = src.ckpt;
@@ -323,6 +347,13 @@ int engine_frames(
 		return rc;
 	n *= (unsigned)info->rate;
 	d *= (uint128)info->frame_samples;
-	*ret_frames = (int64_t)((n + d - 1) / d);
-	return 0;
+	*ret_frames = (int64_t)((info->frame_samples > 1 ? n + d - 1 : n + d / 2) / d);
+	if (*ret_frames < 1)
+		return err_set(e, ERR_ARG, "%.40s s are less than one sample", seconds);
+	if (!info->longest_frames || *ret_frames <= info->longest_frames)
+		return 0;
+	return err_set(e, ERR_ARG,
+		"%.40s s are longer than the %.4g s that this model makes at once", seconds,
+		floor((double)(info->longest_frames * info->frame_samples) / info->rate * 100) /
+			100);
 }

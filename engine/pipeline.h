@@ -14,13 +14,18 @@ struct config;
  * if it fails. */
 struct engine_source {
 	const char *dir;
-	struct config *config; /* config.json; owned */
+	struct config *config; /* config.json or model_index.json; owned */
 	struct ckpt *ckpt;     /* owned; kept open until close() */
 };
 
 struct engine_ops {
 	const char *name;
-	const char *model_type; /* of config.json */
+	const char *model_type; /* of config.json; NULL: a pipeline */
+	const char *pipeline;   /* _class_name of model_index.json; NULL: no pipeline */
+	/* Ending with NULL: the folders that hold weights ("": the model's own), as
+	 * ckpt_open_parts() takes them, and the files that say what the model is. */
+	const char *const *parts;
+	const char *const *configs;
 	int (*open)(struct engine *en, const struct engine_source *src,
 		const struct engine_options *options, const struct engine_watch *watch,
 		struct err *e);

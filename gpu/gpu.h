@@ -248,6 +248,10 @@ void gpu_rms_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *
 void gpu_relu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 void gpu_gelu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x); /* exact, erf */
 void gpu_elu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);  /* alpha 1 */
+void gpu_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x); /* x sigmoid(x) */
+/* x [T, 2F], y [T, F]: y = x[:, :F] * f(x[:, F:]), as SwiGLU and GEGLU have it. */
+void gpu_gated_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
+void gpu_gated_gelu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 
 /* y = a + b; b may have fewer rows (first dimension) than a, a multiple:
  * it then repeats.  y may be a. */
@@ -268,6 +272,21 @@ void gpu_embed_sum(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor 
  * [T, K]; for each k the nearest entry of what is left (first on ties). */
 void gpu_rvq_encode(struct gpu *g, struct gpu_tensor *codes, const struct gpu_tensor *z,
 	const struct gpu_tensor *codebooks);
+
+/* ---- diffusion ---------------------------------------------------------- */
+
+/* y = standard-normal draws: element i, counted contiguously, is a function of
+ * (seed, stream, i) alone.  Philox 4x32-10 and the method of Box and Muller. */
+void gpu_normal(struct gpu *g, struct gpu_tensor *y, uint64_t seed, uint32_t stream);
+
+/* y = sum of weight * x over the terms, in their order; y may be one of the x.
+ * Same shape, contiguous f32. */
+struct gpu_term {
+	const struct gpu_tensor *x;
+	float weight;
+};
+enum { GPU_MAX_TERMS = 7 };
+void gpu_combine(struct gpu *g, struct gpu_tensor *y, const struct gpu_term *terms, int n_terms);
 
 /* ---- sampling ----------------------------------------------------------- */
 

@@ -406,6 +406,33 @@ void gpu_elu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
 	unary(g, "elu", y, x, GPU_UNARY_ELU);
 }
 
+void gpu_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
+{
+	unary(g, "silu", y, x, GPU_UNARY_SILU);
+}
+
+static void gated(struct gpu *g, const char *op, struct gpu_tensor *y, const struct gpu_tensor *x,
+	enum gpu_unary act)
+{
+	CALL(g, op, gated, IN(y), IN(x));
+	NEED(is_f32(y, 2) && is_f32(x, 2), "x and y must be contiguous f32 of rank 2");
+	NEED(x->ne[0] == y->ne[0] && x->ne[1] == 2 * y->ne[1], "x must be [T, 2F], y [T, F]");
+	NEED(x->data != y->data, "y may not be x");
+	g->dispatches++;
+	if (gpu_count(y))
+		g->ops->gated(g, y, x, act);
+}
+
+void gpu_gated_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
+{
+	gated(g, "gated_silu", y, x, GPU_UNARY_SILU);
+}
+
+void gpu_gated_gelu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
+{
+	gated(g, "gated_gelu", y, x, GPU_UNARY_GELU);
+}
+
 /* b's rows repeat in a's; everything but the first dimension agrees. */
 static bool can_repeat(const struct gpu_tensor *a, const struct gpu_tensor *b)
 {
@@ -489,6 +516,35 @@ void gpu_rvq_encode(struct gpu *g, struct gpu_tensor *codes, const struct gpu_te
 	g->dispatches++;
 	if (gpu_count(codes))
 		g->ops->rvq_encode(g, codes, z, codebooks);
+}
+
+/* ---- diffusion ---------------------------------------------------------- */
+
+void gpu_normal(struct gpu *g, struct gpu_tensor *y, uint64_t seed, uint32_t stream)
+{
+	CALL(g, "normal", normal, IN(y));
+	NEED(is_plain(y, GPU_F32), "y must be contiguous f32");
+	g->dispatches++;
+	if (gpu_count(y))
+		g->ops->normal(g, y, seed, stream);
+}
+
+void gpu_combine(struct gpu *g, struct gpu_tensor *y, const struct gpu_term *terms, int n_terms)
+{
+	struct call call = {g, "combine", is_ready(g, "combine", g->ops->combine), {IN(y)}};
+
+	NEED(n_terms >= 1 && n_terms <= GPU_MAX_TERMS, "one to seven terms can be combined");
+	for (int i = 0; i < n_terms; i++)
+		call.operands[1 + i] = (struct operand){"term", terms[i].x, false};
+	if (!has_operands(&call))
+		return;
+	NEED(is_plain(y, GPU_F32), "y must be contiguous f32");
+	for (int i = 0; i < n_terms; i++)
+		NEED(is_plain(terms[i].x, GPU_F32) && is_same_shape(terms[i].x, y),
+			"terms must be contiguous f32 in the shape of y");
+	g->dispatches++;
+	if (gpu_count(y))
+		g->ops->combine(g, y, terms, n_terms);
 }
 
 /* ---- sampling ----------------------------------------------------------- */

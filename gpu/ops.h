@@ -13,6 +13,7 @@ enum gpu_unary {
 	GPU_UNARY_RELU,
 	GPU_UNARY_GELU,
 	GPU_UNARY_ELU,
+	GPU_UNARY_SILU,
 };
 
 struct gpu_ops {
@@ -73,6 +74,12 @@ struct gpu_ops {
 		const struct gpu_tensor *ids);
 	void (*rvq_encode)(struct gpu *g, struct gpu_tensor *codes, const struct gpu_tensor *z,
 		const struct gpu_tensor *codebooks);
+	/* act: SILU or GELU */
+	void (*gated)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		enum gpu_unary act);
+	void (*normal)(struct gpu *g, struct gpu_tensor *y, uint64_t seed, uint32_t stream);
+	void (*combine)(
+		struct gpu *g, struct gpu_tensor *y, const struct gpu_term *terms, int n_terms);
 	void (*guidance)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *logits,
 		float guidance);
 	void (*sample)(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *logits,

@@ -31,7 +31,7 @@ enum kind { TEXT, NAME, HASH, WHOLE, NUMBER, FLAG };
 enum {
 	REQUIRED = 1,
 	ALWAYS = 2,   /* a whole number that is written also when it is 0 */
-	SAMPLING = 4, /* means something unless greedy, and is then always written */
+	SAMPLING = 4, /* of tokens: means something unless greedy, and is then always written */
 };
 
 /* In the order in which they are written. */
@@ -304,7 +304,7 @@ void recipe_json(const struct recipe *r, struct str *out)
 {
 	jsonw_begin(out);
 	for (size_t i = 0; i < N_FIELDS; i++)
-		if (!(fields[i].flags & SAMPLING) || !r->greedy)
+		if (!(fields[i].flags & SAMPLING) || !(r->greedy || r->steps))
 			write_field(&fields[i], r, out);
 	jsonw_end(out);
 }

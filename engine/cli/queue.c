@@ -133,7 +133,7 @@ static int parse(struct queueing *q, struct globals *g, int argc, char **argv, s
 			e, ERR_ARG, "queue needs a prompt: woodshed queue \"slow {piano|guitar}\"");
 	q->o.r.prompt = o.argc ? o.argv[0] : q->o.file ? "" : NULL;
 	if (q->o.sweep[1])
-		q->o.r.foreign = "sweep-steps";
+		q->o.r.diffusion_only = "sweep-steps";
 	return render_options_finish(&q->o.r, &o.group[0], &q->s.arena, e);
 }
 

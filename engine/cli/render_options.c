@@ -75,7 +75,9 @@ const struct option_spec render_option_specs[] = {
 	{0},
 };
 
-static const char *const diffusion_options[] = {"negative", "steps", "sampler", "noise"};
+static const char *const diffusion_options[] = {"negative", "steps", "sampler", "noise", NULL};
+static const char *const token_options[] = {
+	"greedy", "temperature", "top-k", "top-p", "continue", NULL};
 
 int render_options_check_prompt(const char *prompt, struct err *e)
 {
@@ -291,15 +293,22 @@ void render_options_init(struct render_options *r)
 		.format = "float"};
 }
 
+static const char *first_given(const struct option_group *given, const char *const *names)
+{
+	while (*names && !options_given(given, *names))
+		names++;
+	return *names;
+}
+
 int render_options_finish(
 	struct render_options *r, const struct option_group *given, struct arena *a, struct err *e)
 {
 	int rc = 0;
 
 	r->has_seed = options_given(given, "seed");
-	for (size_t i = 0; i < sizeof(diffusion_options) / sizeof(*diffusion_options); i++)
-		if (!r->foreign && options_given(given, diffusion_options[i]))
-			r->foreign = diffusion_options[i];
+	if (!r->diffusion_only)
+		r->diffusion_only = first_given(given, diffusion_options);
+	r->tokens_only = first_given(given, token_options);
 	if (r->recipe)
 		rc = render_options_recipe(r, given, a, e);
 	return rc ? rc : check(r, given, e);

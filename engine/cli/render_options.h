@@ -34,7 +34,9 @@ struct render_options {
 	const char *format;
 	bool json;
 
-	const char *foreign; /* first option given that is not MusicGen's, or NULL */
+	/* first options given that only the diffusion engines, and only MusicGen, have; or
+	 * NULL */
+	const char *diffusion_only, *tokens_only;
 
 	/* --recipe FILE, which gives whatever no option gives */
 	const char *recipe;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/cli/noise_file.h"
 #include "engine/cli/print.h"
 #include "library/base/clock.h"
 #include "library/base/err.h"
@@ -89,12 +90,20 @@ int session_choose(struct session *s, struct err *e)
 {
 	int rc = choose(s, e);
 
-	if (rc || !s->o.foreign || !s->model.engine || strcmp(s->model.engine, "musicgen"))
+	if (rc || !s->model.engine)
 		return rc;
-	return err_set(e, ERR_ARG,
-		"--%s belongs to the diffusion engines; leave it out to render with the MusicGen "
-		"model '%s'",
-		s->o.foreign, s->model.name);
+	const bool diffusion = strcmp(s->model.engine, "musicgen") != 0;
+	if (!diffusion && s->o.diffusion_only)
+		return err_set(e, ERR_ARG,
+			"--%s belongs to the diffusion engines; leave it out to render with the "
+			"MusicGen model '%s'",
+			s->o.diffusion_only, s->model.name);
+	if (diffusion && s->o.tokens_only)
+		return err_set(e, ERR_ARG,
+			"--%s belongs to MusicGen; leave it out to render with '%s', which is a "
+			"diffusion model",
+			s->o.tokens_only, s->model.name);
+	return 0;
 }
 
 double session_seconds(const struct session *s)
@@ -290,6 +299,8 @@ int session_open(struct session *s, struct err *e)
 	rc = choose_length(s, e);
 	if (!rc)
 		rc = read_continued(s, s->info->rate, s->info->channels, e);
+	if (!rc && s->o.noise && !s->noise.latents)
+		rc = noise_file_read(s->o.noise, &s->noise, e);
 	return rc ? rc : check_continued(s, e);
 }
 
@@ -319,6 +330,10 @@ int session_render(struct session *s, int n_takes, uint64_t seed, const struct e
 			.channels = s->continued.channels,
 			.rate = s->continued.rate_hz},
 		.latents = s->latents,
+		.negative = s->o.negative,
+		.steps = (int)s->o.steps,
+		.sampler = s->o.sampler,
+		.noise = s->noise.latents ? &s->noise : NULL,
 	};
 	const struct engine_watch watch = watch_of(s);
 
@@ -344,6 +359,9 @@ void session_recipe(const struct session *s, uint64_t seed, struct recipe *ret)
 		.rate_hz = (uint64_t)info->rate,
 		.channels = (uint64_t)info->channels,
 		.guidance = isnan(s->o.cfg) ? info->default_guidance : s->o.cfg,
+		.negative = s->o.negative,
+		.steps = s->o.steps ? s->o.steps : (uint64_t)info->default_steps,
+		.sampler = s->o.sampler ? s->o.sampler : info->default_sampler,
 		.greedy = s->o.greedy,
 		.temperature = s->o.temperature,
 		.top_k = s->o.top_k,
@@ -408,6 +426,7 @@ void session_done(struct session *s)
 {
 	engine_close(s->engine);
 	audio_done(&s->continued);
+	noise_file_done(&s->noise);
 	str_done(&s->warnings);
 	arena_done(&s->arena);
 }

@@ -35,6 +35,7 @@ struct session {
 	struct model model;
 	struct audio continued;
 	char continued_sha256[65]; /* of its samples */
+	struct engine_noise noise; /* owned; empty: the generator */
 	bool is_folder;            /* the model was named by its folder */
 	struct engine *engine;
 	struct engine_watch watch; /* progress: instead of the line on the terminal; NULL: that */

@@ -259,6 +259,9 @@ static const struct gpu_ops cpu_ops = {
 	.fill = cpu_fill,
 	.embed_sum = cpu_embed_sum,
 	.rvq_encode = cpu_rvq_encode,
+	.gated = cpu_gated,
+	.normal = cpu_normal,
+	.combine = cpu_combine,
 	.guidance = cpu_guidance,
 	.sample = cpu_sample,
 };

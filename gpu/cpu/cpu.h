@@ -2,7 +2,7 @@
  *
  * cpu.c	opens, allocates, holds the table and the tiling of work
  * linear.c, lstm.c, attention.c	products; inner loops in kernels.c
- * norm.c, elementwise.c, sample.c	the rest; inner loops in vec_kernels.c
+ * norm.c, elementwise.c, diffusion.c, sample.c	the rest; inner loops in vec_kernels.c
  *
  * kernels.c and vec_kernels.c are compiled once per instruction set and
  * reached through structs of function pointers that are chosen at open. */
@@ -125,6 +125,11 @@ void cpu_rvq_encode(struct gpu *g, struct gpu_tensor *codes, const struct gpu_te
 	const struct gpu_tensor *codebooks);
 void cpu_guidance(
 	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *logits, float guidance);
+
+/* diffusion.c */
+void cpu_gated(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, enum gpu_unary act);
+void cpu_normal(struct gpu *g, struct gpu_tensor *y, uint64_t seed, uint32_t stream);
+void cpu_combine(struct gpu *g, struct gpu_tensor *y, const struct gpu_term *terms, int n_terms);
 
 /* sample.c */
 void cpu_sample(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *logits,

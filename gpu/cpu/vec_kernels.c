@@ -75,6 +75,21 @@ INLINE vf elu1(vf x)
 	return vselect(x > 0.0f, x, vexpm1(x));
 }
 
+INLINE vf silu1(vf x)
+{
+	return x * vsigmoid(x);
+}
+
+INLINE vf gated_silu1(vf a, vf b, float unused)
+{
+	return a * silu1(b);
+}
+
+INLINE vf gated_gelu1(vf a, vf b, float unused)
+{
+	return a * gelu1(b);
+}
+
 INLINE vf add1(vf a, vf b, float unused)
 {
 	return a + b;
@@ -98,6 +113,21 @@ static void gelu(float *y, const float *x, int64_t n)
 static void elu(float *y, const float *x, int64_t n)
 {
 	map(y, x, n, elu1);
+}
+
+static void silu(float *y, const float *x, int64_t n)
+{
+	map(y, x, n, silu1);
+}
+
+static void gated_silu(float *y, const float *a, const float *b, int64_t n)
+{
+	map2(y, a, b, 0, n, gated_silu1);
+}
+
+static void gated_gelu(float *y, const float *a, const float *b, int64_t n)
+{
+	map2(y, a, b, 0, n, gated_gelu1);
 }
 
 static void add(float *y, const float *a, const float *b, int64_t n)
@@ -270,7 +300,8 @@ static float max(const float *x, int64_t n)
 #define NAME(isa)  NAME_(isa)
 
 const struct vec_kernels NAME(ISA) = {
-	.unary = {relu, gelu, elu},
+	.unary = {relu, gelu, elu, silu},
+	.gated = {NULL, gated_gelu, NULL, gated_silu},
 	.add = add,
 	.add_bf16 = add_bf16,
 	.guidance = guidance,

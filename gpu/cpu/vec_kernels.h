@@ -10,9 +10,11 @@
 #include <stdint.h>
 
 struct vec_kernels {
-	void (*unary[3])(float *y, const float *x, int64_t n); /* by enum gpu_unary; y may be x */
+	void (*unary[4])(float *y, const float *x, int64_t n); /* by enum gpu_unary; y may be x */
 	void (*add)(float *y, const float *a, const float *b, int64_t n); /* y may be a or b */
-	void (*add_bf16)(float *y, const uint16_t *b, int64_t n);         /* y += b */
+	/* y = a f(b); f is SILU or GELU */
+	void (*gated[4])(float *y, const float *a, const float *b, int64_t n);
+	void (*add_bf16)(float *y, const uint16_t *b, int64_t n); /* y += b */
 	void (*guidance)(float *y, const float *text, const float *null, float scale, int64_t n);
 	/* One row.  b NULL: root mean square, else mean and variance. */
 	void (*norm)(
