@@ -1,6 +1,6 @@
 /* The front of the engines: which one a folder is for, and what they share.
  *
- * A fourth engine is one more line in `engines`. */
+ * Another engine is one more line in `engines`. */
 #include "engine/engine.h"
 
 #include <errno.h>
@@ -23,6 +23,8 @@ enum { PATH_BYTES = 4096, MAX_HOURS = 24 };
 
 static const struct engine_ops *const engines[] = {
 	&musicgen_ops,
+	&stable_audio_ops,
+	&stable_audio_tools_ops,
 };
 
 /* Model types that people will try, and what to say. */
@@ -65,19 +67,28 @@ static int unsupported(const char *dir, const char *type, struct err *e)
 		dir, type);
 }
 
-/* The engine whose files look like this, told by `key` of the description; opens
- * that. */
-static int match_engine(const char *dir, const char *path, const char *key, bool is_pipeline,
+/* The files that tell what a folder holds, by the word at `key`. */
+static const struct description {
+	const char *file, *key;
+	size_t type; /* of engine_ops */
+} descriptions[] = {
+	{"model_index.json", "_class_name", offsetof(struct engine_ops, pipeline)},
+	{"config.json", "model_type", offsetof(struct engine_ops, model_type)},
+	{"model_config.json", "model_type", offsetof(struct engine_ops, tools_type)},
+};
+enum { N_DESCRIPTIONS = sizeof(descriptions) / sizeof(*descriptions) };
+
+static int match_engine(const char *dir, const char *path, const struct description *d,
 	const struct engine_ops **ret_ops, struct config **ret_config, struct err *e)
 {
 	int rc = config_open(path, ret_config, e);
 
 	if (rc)
 		return rc;
-	const char *type = config_str(*ret_config, key, NULL);
+	const char *type = config_str(*ret_config, d->key, NULL);
 	rc = config_check(*ret_config, e);
 	for (size_t i = 0; i < sizeof(engines) / sizeof(*engines) && !rc; i++) {
-		const char *own = is_pipeline ? engines[i]->pipeline : engines[i]->model_type;
+		const char *own = *(const char *const *)((const char *)engines[i] + d->type);
 		*ret_ops = engines[i];
 		if (own && !strcmp(type, own))
 			return 0;
@@ -91,40 +102,54 @@ static int find_engine(const char *dir, const struct engine_ops **ret_ops,
 {
 	char path[PATH_BYTES];
 	struct stat st;
-	int rc = path_in(path, dir, "model_index.json", e);
 
-	if (rc)
-		return rc;
 	if (stat(dir, &st))
 		return err_errno(e, errno, "cannot open the model '%s'", dir);
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, ERR_FORMAT,
 			"'%s' is not a folder; give the folder that holds config.json", dir);
-	if (is_file(path))
-		return match_engine(dir, path, "_class_name", true, ret_ops, ret_config, e);
-	rc = path_in(path, dir, "config.json", e);
-	if (rc)
+	for (int i = 0; i < N_DESCRIPTIONS; i++) {
+		int rc = path_in(path, dir, descriptions[i].file, e);
+		if (rc)
+			return rc;
+		if (is_file(path))
+			return match_engine(dir, path, &descriptions[i], ret_ops, ret_config, e);
+	}
+	return err_set(e, ERR_FORMAT,
+		"'%s' holds no known model: there is no config.json in it, nor a model_index.json",
+		dir);
+}
+
+int pipeline_config(
+	const char *dir, const char *path, const char *class, struct config **ret, struct err *e)
+{
+	char whole[PATH_BYTES];
+	int rc = path_in(whole, dir, path, e);
+
+	*ret = NULL;
+	if (!rc)
+		rc = config_open(whole, ret, e);
+	if (rc || !class)
 		return rc;
-	if (is_file(path))
-		return match_engine(dir, path, "model_type", false, ret_ops, ret_config, e);
-	return err_set(
-		e, ERR_FORMAT, "'%s' holds no known model: there is no config.json in it", dir);
+	const char *own = config_str(*ret, "_class_name", NULL);
+	config_require(*ret, !*own || !strcmp(own, class),
+		"a part of class '%.60s' is not supported here, only %s is", own, class);
+	return 0;
 }
 
 /* The folders of a pipeline. */
-static int check_parts(const char *dir, const char *const *parts, struct err *e)
+static int check_parts(const char *dir, const struct engine_ops *ops, struct err *e)
 {
 	char path[PATH_BYTES];
 	struct stat st;
 
-	for (; *parts; parts++) {
+	for (const char *const *parts = ops->parts; *parts; parts++) {
 		int rc = path_in(path, dir, *parts, e);
 		if (rc)
 			return rc;
 		if (stat(path, &st) || !S_ISDIR(st.st_mode))
-			return err_set(e, ERR_FORMAT,
-				"'%s' lacks the folder '%s' of its model: download it again", dir,
-				*parts);
+			return err_set(e, ERR_FORMAT, "'%s' lacks the folder '%s' of its model: %s",
+				dir, *parts, ops->lacking ? ops->lacking : "download it again");
 	}
 	return 0;
 }
@@ -199,7 +224,7 @@ int engine_open(const char *dir, const struct engine_options *options,
 	rc = find_engine(dir, &ops, &src.config, e);
 	if (rc)
 		goto out;
-	rc = check_parts(dir, ops->parts, e);
+	rc = check_parts(dir, ops, e);
 	if (!rc)
 		rc = ckpt_open_parts(dir, ops->parts, &src.ckpt, e);
 	if (rc)

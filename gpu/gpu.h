@@ -225,7 +225,8 @@ void gpu_attention_causal(struct gpu *g, struct gpu_tensor *y, const struct gpu_
 /* Fills row `row` of kv with S keys and values: kv_x [S, 2H], columns k, v. */
 void gpu_kv_fill(struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu_tensor *kv_x);
 /* Attention to a filled cache: q [R, H], y [R, H]; kv->n_rows divides R and
- * row r reads sequence r / (R / n_rows). */
+ * row r reads sequence r / (R / n_rows).  q may have a multiple of the cache's
+ * heads: each of those then serves as many neighbouring heads of q. */
 void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
 	const struct gpu_kv *kv, float scale);
 
@@ -234,6 +235,16 @@ void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
  * column k - q + T - 1 (T5's relative position bias). */
 void gpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	const struct gpu_tensor *bias, int64_t n_heads, float scale);
+
+/* Rotary positions, in place, on the first n_heads heads of the rows of x [T, W]:
+ * table [T, R] holds R/2 cosines, then R/2 sines of a row; of each head of head_dim
+ * channels, i and i + R/2 (i < R/2) turn by angle i, those from R on stay. */
+void gpu_rope(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *table, int64_t n_heads,
+	int64_t head_dim);
+/* Layer norm of each of n_heads heads of the rows of x [T, W], in place, from head
+ * `first` on; w and b [head_dim]. */
+void gpu_head_norm(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *w,
+	const struct gpu_tensor *b, int64_t first, int64_t n_heads, float eps);
 
 /* ---- norms, elementwise, lookups ---------------------------------------- */
 
@@ -272,6 +283,11 @@ void gpu_embed_sum(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor 
  * [T, K]; for each k the nearest entry of what is left (first on ties). */
 void gpu_rvq_encode(struct gpu *g, struct gpu_tensor *codes, const struct gpu_tensor *z,
 	const struct gpu_tensor *codebooks);
+
+/* Snake: y = x + sin(alpha x)^2 * inv_beta; x, y [.., C], alpha and inv_beta [C].
+ * y may be x.  Error below 3e-7 for |alpha x| < 8192. */
+void gpu_snake(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *alpha, const struct gpu_tensor *inv_beta);
 
 /* ---- diffusion ---------------------------------------------------------- */
 

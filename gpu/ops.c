@@ -324,7 +324,8 @@ void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 	NEED(is_kv(kv), "the cache is empty");
 	NEED(is_f32(y, 2) && is_f32(q, 2) && is_same_shape(y, q),
 		"y and q must be contiguous f32 of one shape [R, H]");
-	NEED(q->ne[1] == kv->n_heads * kv->head_dim, "widths differ from the cache's heads");
+	NEED(q->ne[1] > 0 && q->ne[1] % (kv->n_heads * kv->head_dim) == 0,
+		"widths differ from the cache's heads");
 	NEED(q->ne[0] % kv->n_rows == 0, "rows must be a multiple of the cache's sequences");
 	for (int64_t r = 0; r < kv->n_rows; r++)
 		NEED(kv->len[r] > 0, "a sequence of the cache is not filled");
@@ -349,6 +350,34 @@ void gpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_te
 	g->dispatches++;
 	if (y->ne[0])
 		g->ops->attention_full(g, y, qkv, bias, n_heads, scale);
+}
+
+void gpu_rope(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *table, int64_t n_heads,
+	int64_t head_dim)
+{
+	CALL(g, "rope", rope, IN(x), IN(table));
+	NEED(is_f32(x, 2) && is_f32(table, 2), "x and table must be contiguous f32 of rank 2");
+	NEED(table->ne[0] == x->ne[0], "the table has another number of rows than x");
+	NEED(table->ne[1] % 2 == 0 && table->ne[1] <= head_dim,
+		"heads are narrower than the table");
+	NEED(n_heads >= 0 && head_dim > 0 && n_heads <= x->ne[1] / head_dim, "x has fewer heads");
+	g->dispatches++;
+	if (x->ne[0] && n_heads)
+		g->ops->rope(g, x, table, n_heads, head_dim);
+}
+
+void gpu_head_norm(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *w,
+	const struct gpu_tensor *b, int64_t first, int64_t n_heads, float eps)
+{
+	CALL(g, "head_norm", head_norm, IN(x), IN(w), IN(b));
+	NEED(is_f32(x, 2) && is_f32(w, 1) && is_vector(b, w->ne[0]),
+		"x must be contiguous f32 of rank 2, w and b f32 of one length");
+	NEED(w->ne[0] > 0 && first >= 0 && n_heads >= 0 && first <= x->ne[1] / w->ne[0] &&
+			n_heads <= x->ne[1] / w->ne[0] - first,
+		"x has fewer heads");
+	g->dispatches++;
+	if (x->ne[0] && n_heads)
+		g->ops->head_norm(g, x, w, b, first, n_heads, eps);
 }
 
 /* ---- norms, elementwise, lookups ---------------------------------------- */
@@ -409,6 +438,20 @@ void gpu_elu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
 void gpu_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
 {
 	unary(g, "silu", y, x, GPU_UNARY_SILU);
+}
+
+void gpu_snake(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *alpha, const struct gpu_tensor *inv_beta)
+{
+	CALL(g, "snake", snake, IN(y), IN(x), IN(alpha), IN(inv_beta));
+	NEED(is_plain(y, GPU_F32) && is_plain(x, GPU_F32) && is_same_shape(x, y),
+		"x and y must be contiguous f32 of one shape");
+	const int64_t n = x->ne[x->n_dims - 1];
+	NEED(n > 0 && is_vector(alpha, n) && is_vector(inv_beta, n),
+		"alpha and inv_beta must be f32, one per channel");
+	g->dispatches++;
+	if (gpu_count(y))
+		g->ops->snake(g, y, x, alpha, inv_beta);
 }
 
 static void gated(struct gpu *g, const char *op, struct gpu_tensor *y, const struct gpu_tensor *x,

@@ -74,6 +74,12 @@ struct gpu_ops {
 		const struct gpu_tensor *ids);
 	void (*rvq_encode)(struct gpu *g, struct gpu_tensor *codes, const struct gpu_tensor *z,
 		const struct gpu_tensor *codebooks);
+	void (*rope)(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *table,
+		int64_t n_heads, int64_t head_dim);
+	void (*head_norm)(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *w,
+		const struct gpu_tensor *b, int64_t first, int64_t n_heads, float eps);
+	void (*snake)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		const struct gpu_tensor *alpha, const struct gpu_tensor *inv_beta);
 	/* act: SILU or GELU */
 	void (*gated)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		enum gpu_unary act);

@@ -372,6 +372,8 @@ void bind_conv(struct bind *b, struct gpu_tensor **dst, struct gpu_tensor **dst_
 	resolve_conv(b, &s, text);
 	*dst = NULL;
 	*VEC_PUSH(&b->slots) = s;
+	if (!dst_bias)
+		return;
 	add_stack(b,
 		(struct slot){.kind = KIND_ROWS,
 			.dtype = GPU_F32,

@@ -127,6 +127,12 @@ void cpu_guidance(
 	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *logits, float guidance);
 
 /* diffusion.c */
+void cpu_rope(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *table, int64_t n_heads,
+	int64_t head_dim);
+void cpu_head_norm(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *w,
+	const struct gpu_tensor *b, int64_t first, int64_t n_heads, float eps);
+void cpu_snake(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *alpha, const struct gpu_tensor *inv_beta);
 void cpu_gated(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, enum gpu_unary act);
 void cpu_normal(struct gpu *g, struct gpu_tensor *y, uint64_t seed, uint32_t stream);
 void cpu_combine(struct gpu *g, struct gpu_tensor *y, const struct gpu_term *terms, int n_terms);

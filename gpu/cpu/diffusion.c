@@ -1,5 +1,5 @@
-/* What diffusion models need besides products: gated activations, noise, and the
- * linear combinations of which samplers are made. */
+/* What diffusion models need besides products: activations, rotary positions, noise,
+ * and the linear combinations of which samplers are made. */
 #include "gpu/cpu/cpu.h"
 #include "gpu/cpu/philox.h"
 #include "gpu/cpu/vec_kernels.h"
@@ -31,6 +31,101 @@ void cpu_gated(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, 
 		.f = cpu_of(g)->vec->gated[act], .y = y->data, .x = x->data, .n = y->ne[1]};
 
 	cpu_rows(g, y->ne[0], o.n, gate_task, &o);
+}
+
+/* ---- snake -------------------------------------------------------------- */
+
+struct snake {
+	const struct vec_kernels *vec;
+	float *y;
+	const float *x, *alpha, *inv_beta;
+	int64_t n;
+};
+
+static void snake_task(void *ud, const struct cpu_tile *t)
+{
+	const struct snake *o = ud;
+
+	for (int64_t r = t->row; r < t->row + t->n_rows; r++)
+		o->vec->snake(o->y + r * o->n, o->x + r * o->n, o->alpha, o->inv_beta, o->n);
+}
+
+void cpu_snake(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *alpha, const struct gpu_tensor *inv_beta)
+{
+	struct snake o = {.vec = cpu_of(g)->vec,
+		.y = y->data,
+		.x = x->data,
+		.alpha = alpha->data,
+		.inv_beta = inv_beta->data,
+		.n = alpha->ne[0]};
+
+	cpu_rows(g, gpu_count(x) / o.n, o.n, snake_task, &o);
+}
+
+/* ---- heads -------------------------------------------------------------- */
+
+struct heads {
+	const struct vec_kernels *vec;
+	float *x;
+	int64_t width; /* of a row of x */
+	const float *table, *w, *b;
+	int64_t first, n_heads, dim, rotary;
+	float eps;
+};
+
+static void rope_task(void *ud, const struct cpu_tile *t)
+{
+	const struct heads *o = ud;
+	const int64_t half = o->rotary / 2;
+
+	for (int64_t r = t->row; r < t->row + t->n_rows; r++)
+		for (int64_t h = 0; h < o->n_heads; h++) {
+			float *x = o->x + r * o->width + h * o->dim;
+			const float *table = o->table + r * o->rotary;
+			o->vec->rotate(x, x + half, table, table + half, half);
+		}
+}
+
+void cpu_rope(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *table, int64_t n_heads,
+	int64_t head_dim)
+{
+	struct heads o = {.vec = cpu_of(g)->vec,
+		.x = x->data,
+		.width = x->ne[1],
+		.table = table->data,
+		.n_heads = n_heads,
+		.dim = head_dim,
+		.rotary = table->ne[1]};
+
+	cpu_rows(g, x->ne[0], n_heads * o.rotary, rope_task, &o);
+}
+
+static void head_norm_task(void *ud, const struct cpu_tile *t)
+{
+	const struct heads *o = ud;
+
+	for (int64_t r = t->row; r < t->row + t->n_rows; r++)
+		for (int64_t h = o->first; h < o->first + o->n_heads; h++) {
+			float *x = o->x + r * o->width + h * o->dim;
+			o->vec->norm(x, x, o->w, o->b, o->eps, o->dim);
+		}
+}
+
+void cpu_head_norm(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *w,
+	const struct gpu_tensor *b, int64_t first, int64_t n_heads, float eps)
+{
+	struct heads o = {.vec = cpu_of(g)->vec,
+		.x = x->data,
+		.width = x->ne[1],
+		.w = w->data,
+		.b = b->data,
+		.first = first,
+		.n_heads = n_heads,
+		.dim = w->ne[0],
+		.eps = eps};
+
+	cpu_rows(g, x->ne[0], n_heads * o.dim, head_norm_task, &o);
 }
 
 /* ---- noise -------------------------------------------------------------- */

@@ -140,6 +140,28 @@ static void guidance(float *y, const float *text, const float *null, float scale
 	map2(y, text, null, scale, n, guidance1);
 }
 
+static void snake(float *y, const float *x, const float *alpha, const float *inv_beta, int64_t n)
+{
+	int64_t i = 0;
+	for (; i + VW <= n; i += VW) {
+		vf v = load(x + i);
+		store(y + i, v + vsin2(load(alpha + i) * v) * load(inv_beta + i));
+	}
+	if (i < n) {
+		vf v = load_part(x + i, n - i, 0), a = load_part(alpha + i, n - i, 0);
+		store_part(y + i, v + vsin2(a * v) * load_part(inv_beta + i, n - i, 0), n - i);
+	}
+}
+
+static void rotate(float *a, float *b, const float *cos, const float *sin, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++) {
+		const float u = a[i], v = b[i];
+		a[i] = u * cos[i] - v * sin[i];
+		b[i] = v * cos[i] + u * sin[i];
+	}
+}
+
 static void add_bf16(float *y, const uint16_t *b, int64_t n)
 {
 	for (int64_t i = 0; i < n; i++) {
@@ -303,6 +325,8 @@ const struct vec_kernels NAME(ISA) = {
 	.unary = {relu, gelu, elu, silu},
 	.gated = {NULL, gated_gelu, NULL, gated_silu},
 	.add = add,
+	.snake = snake,
+	.rotate = rotate,
 	.add_bf16 = add_bf16,
 	.guidance = guidance,
 	.norm = norm,

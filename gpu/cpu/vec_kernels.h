@@ -14,6 +14,11 @@ struct vec_kernels {
 	void (*add)(float *y, const float *a, const float *b, int64_t n); /* y may be a or b */
 	/* y = a f(b); f is SILU or GELU */
 	void (*gated[4])(float *y, const float *a, const float *b, int64_t n);
+	/* y = x + sin(alpha x)^2 * inv_beta; y may be x */
+	void (*snake)(
+		float *y, const float *x, const float *alpha, const float *inv_beta, int64_t n);
+	/* a, b = a cos - b sin, b cos + a sin */
+	void (*rotate)(float *a, float *b, const float *cos, const float *sin, int64_t n);
 	void (*add_bf16)(float *y, const uint16_t *b, int64_t n); /* y += b */
 	void (*guidance)(float *y, const float *text, const float *null, float scale, int64_t n);
 	/* One row.  b NULL: root mean square, else mean and variance. */
