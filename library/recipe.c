@@ -59,6 +59,14 @@ static const struct field {
 	{"cfg", NUMBER, 0, FIELD(guidance), 0, 1000},
 	{"steps", WHOLE, 0, FIELD(steps), 1, 10000},
 	{"sampler", TEXT, 0, FIELD(sampler), 0, WORD_BYTES},
+	{"sigma_min", NUMBER, 0, FIELD(sigma_min), 0, 1e4},
+	{"sigma_max", NUMBER, 0, FIELD(sigma_max), 0, 1e4},
+	{"init", NAME, 0, FIELD(init), 0, NAME_BYTES},
+	{"init_sha256", HASH, 0, FIELD(init_sha256), 0, HASH_BYTES},
+	{"strength", NUMBER, 0, FIELD(strength), 0, 1},
+	{"redo", TEXT, 0, FIELD(redo), 0, WORD_BYTES},
+	{"noise", NAME, 0, FIELD(noise), 0, NAME_BYTES},
+	{"noise_sha256", HASH, 0, FIELD(noise_sha256), 0, HASH_BYTES},
 	{"greedy", FLAG, 0, FIELD(greedy), 0, 0},
 	{"temperature", NUMBER, SAMPLING, FIELD(temperature), 0.001, 1000},
 	{"top_k", WHOLE, SAMPLING, FIELD(top_k), 0, 1000000},
@@ -215,7 +223,12 @@ int recipe_parse(const char *text, struct arena *a, struct recipe *ret, struct e
 	json_t *json;
 	int rc;
 
-	*ret = (struct recipe){.guidance = NAN, .temperature = 1, .top_k = 250};
+	*ret = (struct recipe){.guidance = NAN,
+		.sigma_min = NAN,
+		.sigma_max = NAN,
+		.strength = NAN,
+		.temperature = 1,
+		.top_k = 250};
 	if (strlen(text) > AUDIO_RECIPE_MAX)
 		return err_set(e, ERR_FORMAT, "the recipe is longer than %d bytes; no recipe is",
 			AUDIO_RECIPE_MAX);
