@@ -97,9 +97,16 @@ struct render {
 
 /* ---- opening ------------------------------------------------------------ */
 
+/* Of the transformer, which sees a thousand rows at a time. */
 static enum gpu_dtype matrix_dtype(enum engine_precision p)
 {
-	return p == ENGINE_F32 ? GPU_F32 : p == ENGINE_INT8 ? GPU_I8 : GPU_BF16;
+	return p == ENGINE_F32 ? GPU_F32 : p == ENGINE_INT8 ? GPU_I8 : GPU_TILES;
+}
+
+/* Of the autoencoder, which is small. */
+static enum gpu_dtype sound_dtype(enum engine_precision p)
+{
+	return p == ENGINE_BF16 ? GPU_TILES : GPU_F32;
 }
 
 static const char *precision_name(enum engine_precision p)
@@ -247,9 +254,9 @@ static struct bind *bind_all(struct engine *en, enum engine_precision p, bool wi
 	t5_bind(&m->t5, b, &m->host, p == ENGINE_F32 ? GPU_F32 : GPU_BF16, "text_encoder/");
 	sa_conditioner_bind(&m->conditioner, b);
 	sa_dit_bind(&m->dit, b, &m->host, matrix_dtype(p));
-	oobleck_bind_decoder(&m->vae, b, GPU_F32);
+	oobleck_bind_decoder(&m->vae, b, sound_dtype(p));
 	if (with_encoder)
-		oobleck_bind_encoder(&m->vae, b, GPU_F32);
+		oobleck_bind_encoder(&m->vae, b, sound_dtype(p));
 	/* A whole T5 may stand in for its encoder. */
 	bind_ignore(b, "text_encoder/decoder.*");
 	bind_ignore(b, "text_encoder/lm_head.*");
@@ -591,7 +598,7 @@ static int load_encoder(struct render *rd)
 	if (!m->encoder_weights)
 		m->encoder_weights = gpu_arena_new(rd->g, "encoder weights");
 	struct bind *b = bind_new(m->ckpt, rd->g, m->encoder_weights, m->n_threads);
-	oobleck_bind_encoder(&m->vae, b, GPU_F32);
+	oobleck_bind_encoder(&m->vae, b, sound_dtype(m->precision));
 	int rc = bind_load(b, load_progress, (void *)(uintptr_t)rd->watch, rd->e);
 	bind_free(b);
 	if (rc)

@@ -64,6 +64,8 @@ enum gpu_dtype {
 	GPU_BF16,
 	GPU_I8,  /* weights only: symmetric, one f32 scale per row */
 	GPU_I32, /* ids only */
+	/* Weights only: bf16, for products of many rows, which round x to bf16, too. */
+	GPU_TILES,
 };
 
 enum gpu_layout {
@@ -159,10 +161,15 @@ void gpu_tap(struct gpu *g, const struct gpu_tensor *t, const char *fmt, ...)
 /* ---- products ----------------------------------------------------------- */
 
 /* y[M,N] = x[M,K] w[N,K]^T + bias[N]; leading dimensions of x and y count as
- * rows.  w: MATRIX f32, bf16 or int8; x, y, bias
+ * rows.  w: MATRIX f32, bf16, int8 or tiles; x, y, bias
  * f32; bias may be NULL.  Each output is one chain of fused multiply-adds
  * over k in ascending order (int8: exact integer sums of 16-bit activations,
- * scaled per row of x).  M rows cost one pass over w. */
+ * scaled per row of x).  M rows cost one pass over w.
+ *
+ * Tiles: x is rounded to bf16 (nearest, ties to even).  For each 32 of k in
+ * ascending order, one chain over the even and one over the odd k are added up
+ * and then added to the sum so far; values below the normal range are zero.
+ * That is what a tile unit (AMX) does, and what all others here do, too. */
 void gpu_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias);
 /* y += x w^T + bias */
@@ -235,6 +242,10 @@ void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
  * column k - q + T - 1 (T5's relative position bias). */
 void gpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	const struct gpu_tensor *bias, int64_t n_heads, float scale);
+/* The same without bias, with products as GPU_TILES has them: q, k, v and the
+ * probabilities are rounded to bf16. */
+void gpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	int64_t n_heads, float scale);
 
 /* Rotary positions, in place, on the first n_heads heads of the rows of x [T, W]:
  * table [T, R] holds R/2 cosines, then R/2 sines of a row; of each head of head_dim

@@ -352,6 +352,21 @@ void gpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_te
 		g->ops->attention_full(g, y, qkv, bias, n_heads, scale);
 }
 
+void gpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	int64_t n_heads, float scale)
+{
+	CALL(g, "attention_tiles", attention_tiles, IN(y), IN(qkv));
+	NEED(is_f32(y, 2) && is_f32(qkv, 2), "y and qkv must be contiguous f32 of rank 2");
+	NEED(n_heads > 0 && y->ne[1] % n_heads == 0 && y->ne[1] > 0,
+		"heads do not divide the width");
+	NEED(y->ne[0] == qkv->ne[0] && qkv->ne[1] % 3 == 0 && qkv->ne[1] / 3 == y->ne[1],
+		"y must be [T, H] and qkv [T, 3H]");
+	NEED(y->data != qkv->data, "y may not be qkv");
+	g->dispatches++;
+	if (y->ne[0])
+		g->ops->attention_tiles(g, y, qkv, n_heads, scale);
+}
+
 void gpu_rope(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *table, int64_t n_heads,
 	int64_t head_dim)
 {

@@ -60,6 +60,9 @@ struct gpu_ops {
 	void (*attention_full)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 		const struct gpu_tensor *bias, int64_t n_heads, float scale);
 
+	void (*attention_tiles)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+		int64_t n_heads, float scale);
+
 	/* rms: b is NULL */
 	void (*norm)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *w, const struct gpu_tensor *b, float eps, bool rms);
@@ -113,7 +116,7 @@ const char *gpu_shape_text(const int64_t *ne, int n_dims, char out[GPU_SHAPE_TEX
 /* Bytes of one element. */
 static inline size_t gpu_dtype_size(enum gpu_dtype dtype)
 {
-	return dtype == GPU_I8 ? 1 : dtype == GPU_BF16 ? 2 : 4;
+	return dtype == GPU_I8 ? 1 : dtype == GPU_BF16 || dtype == GPU_TILES ? 2 : 4;
 }
 
 static inline int64_t gpu_count(const struct gpu_tensor *t)

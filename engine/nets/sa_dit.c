@@ -344,7 +344,10 @@ static void self_attention(const struct sa_dit *d, struct gpu *g, struct gpu_are
 		gpu_head_norm(g, qkv, l->k_norm[0], l->k_norm[1], heads, heads, QK_EPS);
 	}
 	gpu_rope(g, qkv, rotary, 2 * heads, cfg->head_dim);
-	gpu_attention_full(g, h, qkv, NULL, heads, 1 / sqrtf((float)cfg->head_dim));
+	if (l->qkv->dtype == GPU_TILES)
+		gpu_attention_tiles(g, h, qkv, heads, 1 / sqrtf((float)cfg->head_dim));
+	else
+		gpu_attention_full(g, h, qkv, NULL, heads, 1 / sqrtf((float)cfg->head_dim));
 	gpu_linear_add(g, x, h, l->out, NULL);
 }
 
