@@ -5,9 +5,9 @@
  * that are a multiple of a block needs no such rows: its frames are rounded where
  * they are, and row t of tap i is just frame t + i * dilation.
  *
- * A task is a chunk of rows and some panels.  It takes k in pieces of which a panel's
- * stays in the first-level cache while all rows of the chunk pass over it; sums wait
- * beside it.  Bounds depend on shapes alone. */
+ * A task is a chunk of rows and some panels.  It takes k in pieces, so that the rows'
+ * stay in the second-level cache from panel to panel; sums wait beside them.  Bounds
+ * depend on shapes alone. */
 #include "gpu/cpu/cpu.h"
 #include "gpu/cpu/tile_kernels.h"
 #include "gpu/cpu/vec_kernels.h"
@@ -20,7 +20,7 @@
 enum {
 	CHUNK = 256,       /* rows of a task */
 	GROUP = 8,         /* panels of a task */
-	PIECE = 48,        /* blocks of k: 32 KB of a panel */
+	PIECE = 48,        /* blocks of k: 768 KB of rows */
 	CONVERT = 16 << 10 /* values rounded by one task */
 };
 
@@ -156,35 +156,38 @@ static void product_task(void *ud, size_t task)
 {
 	const struct run *o = ud;
 	const struct tile_product *p = o->p;
-	const int64_t group = (int64_t)task % o->groups,
-		      chunk = (int64_t)task / o->groups % o->chunks,
-		      batch = (int64_t)task / o->groups / o->chunks;
+	/* The chunks of a group one after the other: its panels are in the cache then. */
+	const int64_t chunk = (int64_t)task % o->chunks, batch = (int64_t)task / o->chunks % p->batches,
+		      group = (int64_t)task / o->chunks / p->batches;
 	const int64_t row0 = chunk * CHUNK, left = p->rows - row0,
 		      rows = left < CHUNK ? left : CHUNK;
 	const int64_t last = ceil_div(p->n, PANEL), end = (group + 1) * GROUP;
-	float sum[CHUNK * PANEL] __attribute__((aligned(64)));
+	const int64_t first = group * GROUP, n_panels = (end < last ? end : last) - first;
+	const int64_t panel = panel_elements(p->k);
+	const uint16_t *w = (const uint16_t *)p->w->data + first * panel;
+	float sum[GROUP][CHUNK * PANEL] __attribute__((aligned(64)));
 	struct tile_gemm a = {
 		.a = o->x + batch * o->x_batch + row0 / TILE_ROWS * o->a_group,
 		.a_row = o->a_row,
 		.a_group = o->a_group,
-		.sum = sum,
 		.sum_row = PANEL,
 		.rows = ceil_div(rows, TILE_STEP) * TILE_STEP,
 	};
 
 	o->cpu->tiles->begin();
-	for (int64_t panel = group * GROUP; panel < (end < last ? end : last); panel++) {
-		const uint16_t *w = (const uint16_t *)p->w->data + panel * panel_elements(p->k);
-		for (int64_t b = 0; b < o->blocks; b += PIECE) {
-			a.offset = o->offset + b;
-			a.n_blocks = o->blocks - b < PIECE ? o->blocks - b : PIECE;
-			a.w = w + b * 2 * TILE_ELEMENTS;
-			a.resume = b > 0;
+	for (int64_t b = 0; b < o->blocks; b += PIECE) {
+		a.offset = o->offset + b;
+		a.n_blocks = o->blocks - b < PIECE ? o->blocks - b : PIECE;
+		a.resume = b > 0;
+		for (int64_t i = 0; i < n_panels; i++) {
+			a.w = w + i * panel + b * 2 * TILE_ELEMENTS;
+			a.sum = sum[i];
 			o->cpu->tiles->gemm(&a);
 		}
-		finish(p, sum, p->y + batch * p->y_batch + row0 * p->ldy, panel, rows);
 	}
 	o->cpu->tiles->end();
+	for (int64_t i = 0; i < n_panels; i++)
+		finish(p, sum[i], p->y + batch * p->y_batch + row0 * p->ldy, first + i, rows);
 }
 
 /* x where it is, rounded: frames of `channels`, and some behind the last that the last
