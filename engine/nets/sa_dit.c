@@ -47,6 +47,13 @@ static void configure_tools(struct sa_dit_config *cfg, struct config *c, int64_t
 	type = config_str(c, DIT "transformer_type", "continuous_transformer");
 	config_require(c, !strcmp(type, "continuous_transformer"),
 		"transformer_type '%s' is not supported", type);
+	config_require(c,
+		!strcmp(config_str(c, DIT "global_cond_type", "prepend"), "prepend") &&
+			!strcmp(config_str(c, DIT "timestep_cond_type", "global"), "global") &&
+			config_int(c, DIT "patch_size", 1, 1, 1024) == 1 &&
+			!config_int(c, DIT "prepend_cond_dim", 0, 0, 65536) &&
+			!config_int(c, DIT "input_concat_dim", 0, 0, 65536),
+		"a transformer that is conditioned in another way is not supported");
 	cfg->window = samples / hop;
 	cfg->channels = config_int(c, DIT "io_channels", 64, 1, 4096);
 	cfg->width = config_int(c, DIT "embed_dim", CONFIG_REQUIRED, 1, 16384);
