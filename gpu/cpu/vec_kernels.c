@@ -130,6 +130,16 @@ static void gated_gelu(float *y, const float *a, const float *b, int64_t n)
 	map2(y, a, b, 0, n, gated_gelu1);
 }
 
+static void sigmoid(float *y, const float *x, int64_t n)
+{
+	map(y, x, n, vsigmoid);
+}
+
+static void hyperbolic(float *y, const float *x, int64_t n)
+{
+	map(y, x, n, vtanh);
+}
+
 static void add(float *y, const float *a, const float *b, int64_t n)
 {
 	map2(y, a, b, 0, n, add1);
@@ -390,8 +400,8 @@ static void softmax_bf16(uint16_t *p, float *s, int64_t n, int64_t padded, float
 #define NAME(isa)  NAME_(isa)
 
 const struct vec_kernels NAME(ISA) = {
-	.unary = {relu, gelu, elu, silu},
-	.gated = {NULL, gated_gelu, NULL, gated_silu},
+	.unary = {relu, gelu, elu, sigmoid, hyperbolic, silu},
+	.gated = {[GPU_UNARY_GELU] = gated_gelu, [GPU_UNARY_SILU] = gated_silu},
 	.add = add,
 	.snake = snake,
 	.rotate = rotate,
