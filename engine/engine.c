@@ -1,9 +1,10 @@
 /* The front of the engines: which one a folder is for, and what they share.
  *
- * A fourth engine is one more line in `engines`. */
+ * Another engine is one more line in `engines`. */
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,8 @@ enum { PATH_BYTES = 4096, MAX_HOURS = 24 };
 
 static const struct engine_ops *const engines[] = {
 	&musicgen_ops,
+	&stable_audio_ops,
+	&stable_audio_tools_ops,
 };
 
 /* Model types that people will try, and what to say. */
@@ -29,8 +32,8 @@ static const struct {
 	const char *type, *what;
 } not_yet[] = {
 	{"musicgen_melody", "a MusicGen melody model"},
-	{"StableAudioPipeline", "a Stable Audio model"},
 	{"AudioLDM2Pipeline", "an AudioLDM 2 model"},
+	{"StableAudio3Pipeline", "a Stable Audio 3 model"},
 };
 
 /* ---- opening ------------------------------------------------------------ */
@@ -55,76 +58,108 @@ static int unsupported(const char *dir, const char *type, struct err *e)
 	for (size_t i = 0; i < sizeof(not_yet) / sizeof(*not_yet); i++)
 		if (!strcmp(type, not_yet[i].type))
 			return err_set(e, ERR_UNSUPPORTED,
-				"'%s' holds %s, which this version does not render; use a "
-				"musicgen model",
+				"'%s' holds %s, which this version does not render; 'woodshed "
+				"models' lists those it does",
 				dir, not_yet[i].what);
 	return err_set(e, ERR_UNSUPPORTED,
-		"'%s' holds a model of type '%s', which this version does not render; use a "
-		"musicgen model",
+		"'%s' holds a model of type '%s', which this version does not render; 'woodshed "
+		"models' lists those it does",
 		dir, type);
 }
 
-/* A diffusers folder: always unsupported today. */
-static int open_pipeline_index(const char *dir, const char *path, struct err *e)
+/* The files that tell what a folder holds, by the word at `key`. */
+static const struct description {
+	const char *file, *key;
+	size_t type; /* of engine_ops */
+} descriptions[] = {
+	{"model_index.json", "_class_name", offsetof(struct engine_ops, pipeline)},
+	{"config.json", "model_type", offsetof(struct engine_ops, model_type)},
+	{"model_config.json", "model_type", offsetof(struct engine_ops, tools_type)},
+};
+enum { N_DESCRIPTIONS = sizeof(descriptions) / sizeof(*descriptions) };
+
+static int match_engine(const char *dir, const char *path, const struct description *d,
+	const struct engine_ops **ret_ops, struct config **ret_config, struct err *e)
 {
-	struct config *c;
-	int rc = config_open(path, &c, e);
+	int rc = config_open(path, ret_config, e);
 
 	if (rc)
 		return rc;
-	const char *class = config_str(c, "_class_name", NULL);
-	rc = config_check(c, e);
-	if (!rc)
-		rc = unsupported(dir, class, e);
-	config_close(c);
-	return rc;
+	const char *type = config_str(*ret_config, d->key, NULL);
+	rc = config_check(*ret_config, e);
+	for (size_t i = 0; i < sizeof(engines) / sizeof(*engines) && !rc; i++) {
+		const char *own = *(const char *const *)((const char *)engines[i] + d->type);
+		*ret_ops = engines[i];
+		if (own && !strcmp(type, own))
+			return 0;
+	}
+	return rc ? rc : unsupported(dir, type, e);
 }
 
-/* Finds the engine and opens config.json. */
+/* Finds the engine and opens its description. */
 static int find_engine(const char *dir, const struct engine_ops **ret_ops,
 	struct config **ret_config, struct err *e)
 {
 	char path[PATH_BYTES];
 	struct stat st;
-	int rc = path_in(path, dir, "model_index.json", e);
 
-	if (rc)
-		return rc;
 	if (stat(dir, &st))
 		return err_errno(e, errno, "cannot open the model '%s'", dir);
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, ERR_FORMAT,
 			"'%s' is not a folder; give the folder that holds config.json", dir);
-	if (is_file(path))
-		return open_pipeline_index(dir, path, e);
-	rc = path_in(path, dir, "config.json", e);
-	if (rc)
-		return rc;
-	if (!is_file(path))
-		return err_set(e, ERR_FORMAT,
-			"'%s' holds no known model: there is no config.json in it", dir);
-	rc = config_open(path, ret_config, e);
-	if (rc)
-		return rc;
-	const char *type = config_str(*ret_config, "model_type", NULL);
-	rc = config_check(*ret_config, e);
-	if (rc)
-		return rc;
-	for (size_t i = 0; i < sizeof(engines) / sizeof(*engines); i++) {
-		*ret_ops = engines[i];
-		if (!strcmp(type, engines[i]->model_type))
-			return 0;
+	for (int i = 0; i < N_DESCRIPTIONS; i++) {
+		int rc = path_in(path, dir, descriptions[i].file, e);
+		if (rc)
+			return rc;
+		if (is_file(path))
+			return match_engine(dir, path, &descriptions[i], ret_ops, ret_config, e);
 	}
-	return unsupported(dir, type, e);
+	return err_set(e, ERR_FORMAT,
+		"'%s' holds no known model: there is no config.json in it, nor a model_index.json",
+		dir);
 }
 
-/* Over config.json and what tells the weight files apart. */
-static int hash_model(struct engine *en, const char *dir, const struct ckpt *ckpt, struct err *e)
+int pipeline_config(
+	const char *dir, const char *path, const char *class, struct config **ret, struct err *e)
 {
-	const char *identity = ckpt_identity(ckpt);
+	char whole[PATH_BYTES];
+	int rc = path_in(whole, dir, path, e);
+
+	*ret = NULL;
+	if (!rc)
+		rc = config_open(whole, ret, e);
+	if (rc || !class)
+		return rc;
+	const char *own = config_str(*ret, "_class_name", NULL);
+	config_require(*ret, !*own || !strcmp(own, class),
+		"a part of class '%.60s' is not supported here, only %s is", own, class);
+	return 0;
+}
+
+/* The folders of a pipeline. */
+static int check_parts(const char *dir, const struct engine_ops *ops, struct err *e)
+{
+	char path[PATH_BYTES];
+	struct stat st;
+
+	for (const char *const *parts = ops->parts; *parts; parts++) {
+		int rc = path_in(path, dir, *parts, e);
+		if (rc)
+			return rc;
+		if (stat(path, &st) || !S_ISDIR(st.st_mode))
+			return err_set(e, ERR_FORMAT, "'%s' lacks the folder '%s' of its model: %s",
+				dir, *parts, ops->lacking ? ops->lacking : "download it again");
+	}
+	return 0;
+}
+
+/* ---- hashes ------------------------------------------------------------- */
+
+static int hash_file(struct sha256 *sha, const char *dir, const char *file, struct err *e)
+{
 	char path[PATH_BYTES], buf[4096];
-	struct sha256 sha;
-	int rc = path_in(path, dir, "config.json", e);
+	int rc = path_in(path, dir, file, e);
 	size_t n;
 
 	if (rc)
@@ -132,12 +167,24 @@ static int hash_model(struct engine *en, const char *dir, const struct ckpt *ckp
 	FILE *f = fopen(path, "rb");
 	if (!f)
 		return err_errno(e, errno, "cannot read '%s'", path);
-	sha256_init(&sha);
 	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
-		sha256_add(&sha, buf, n);
+		sha256_add(sha, buf, n);
 	if (ferror(f))
 		rc = err_errno(e, errno, "cannot read '%s'", path);
 	fclose(f);
+	return rc;
+}
+
+/* Over what describes the model and what tells the weight files apart. */
+static int hash_model(struct engine *en, const char *dir, const struct ckpt *ckpt, struct err *e)
+{
+	const char *identity = ckpt_identity(ckpt);
+	struct sha256 sha;
+	int rc = 0;
+
+	sha256_init(&sha);
+	for (const char *const *file = en->ops->configs; *file && !rc; file++)
+		rc = hash_file(&sha, dir, *file, e);
 	sha256_add(&sha, identity, strlen(identity));
 	sha256_hex(&sha, en->model_hash);
 	en->info.model_hash = en->model_hash;
@@ -177,16 +224,18 @@ int engine_open(const char *dir, const struct engine_options *options,
 	rc = find_engine(dir, &ops, &src.config, e);
 	if (rc)
 		goto out;
-	rc = ckpt_open(dir, &src.ckpt, e);
+	rc = check_parts(dir, ops, e);
+	if (!rc)
+		rc = ckpt_open_parts(dir, ops->parts, &src.ckpt, e);
 	if (rc)
 		goto out;
+	en->ops = ops;
 	rc = hash_model(en, dir, src.ckpt, e);
 	if (rc)
 		goto out;
 	rc = gpu_open(options->device ? options->device : "auto", options->n_threads, &en->gpu, e);
 	if (rc)
 		goto out;
-	en->ops = ops;
 	en->info.engine = ops->name;
 	en->info.device = "cpu";
 	const struct ckpt *ckpt = src.ckpt;
@@ -323,8 +372,15 @@ int engine_frames(
 		return rc;
 	n *= (unsigned)info->rate;
 	d *= (uint128)info->frame_samples;
-	*ret_frames = (int64_t)((n + d - 1) / d);
-	return 0;
+	*ret_frames = (int64_t)((info->frame_samples > 1 ? n + d - 1 : n + d / 2) / d);
+	if (*ret_frames < 1)
+		return err_set(e, ERR_ARG, "%.40s s are less than one sample", seconds);
+	if (!info->longest_frames || *ret_frames <= info->longest_frames)
+		return 0;
+	return err_set(e, ERR_ARG,
+		"%.40s s are longer than the %.4g s that this model makes at once", seconds,
+		floor((double)(info->longest_frames * info->frame_samples) / info->rate * 100) /
+			100);
 }
 
 /* ---- texts -------------------------------------------------------------- */

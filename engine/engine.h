@@ -59,9 +59,13 @@ struct engine_info {
 	const char *weights_sha256; /* hex, of all of the weights: ckpt_sha256() */
 	int rate;                   /* Hz */
 	int channels;
-	int64_t frame_samples;  /* samples per channel of one codec frame */
+	int64_t frame_samples;  /* samples per channel of one codec frame; 1: no frames */
 	int64_t default_frames; /* codec frames of a take whose length nobody gave */
+	int64_t longest_frames; /* of a take; 0: any */
 	float default_guidance;
+	/* Of a diffusion engine; else 0 and NULL. */
+	int default_steps;
+	const char *default_sampler;
 };
 
 /* dir: a folder in Hugging Face layout.  ERR_FORMAT, one sentence, when it
@@ -89,6 +93,14 @@ struct engine_latents {
 	size_t bytes;
 };
 
+/* Standard-normal draws to use instead of the generator's, as a file holds them:
+ * channel by channel. */
+struct engine_noise {
+	const float *latents; /* [n]; what the latents begin as */
+	const float *steps;   /* [n_steps, n], or NULL: what samplers add */
+	int64_t n, n_steps;
+};
+
 struct engine_request {
 	const char *prompt; /* UTF-8; "" is unconditional */
 	/* Length in exact thousandths of a codec frame would lose nothing; the
@@ -104,6 +116,17 @@ struct engine_request {
 	struct engine_audio
 		continued; /* samples NULL: none; must have the model's rate and channels */
 	const struct engine_latents *latents; /* [n_takes], from an earlier sink; NULL: render */
+
+	/* Of the diffusion engines. */
+	const char *negative; /* negative prompt; NULL: none, which is not the same as "" */
+	int steps;            /* 0: the model's */
+	const char *sampler;  /* NULL: the model's */
+	const struct engine_noise *noise; /* NULL: the generator */
+	float sigma_min, sigma_max;       /* of the sampler's grid; 0: the model's */
+	struct engine_audio init;  /* audio to begin with; samples NULL: none; the model's rate */
+	float strength;            /* of the noise on it, 0 .. 1; 1 leaves nothing of it */
+	double redo_from, redo_to; /* seconds of it to make anew, the rest stays; equal: all */
+	int preview;               /* every so many steps; 0: never */
 };
 
 /* Receives the audio of each take in order as it is decoded; a non-zero
@@ -112,6 +135,9 @@ struct engine_sink {
 	int (*audio)(void *ud, int take, const struct engine_audio *chunk, struct err *e);
 	/* NULL, or told for each take before the first of its audio. */
 	int (*latents)(void *ud, int take, const struct engine_latents *l, struct err *e);
+	/* NULL, or told what the take would be if it ended with this step (from 1). */
+	int (*preview)(
+		void *ud, int take, int step, const struct engine_audio *whole, struct err *e);
 	void *ud;
 };
 
@@ -119,8 +145,9 @@ int engine_render(struct engine *en, const struct engine_request *r,
 	const struct engine_watch *watch, const struct engine_sink *sink, struct err *e);
 
 /* ceil(seconds * rate / frame_samples), computed exactly on the decimal text
- * ("1.1" at 50 frames a second is 55).  ERR_ARG in words for anything that is
- * not a positive decimal number of at most 24 hours. */
+ * ("1.1" at 50 frames a second is 55); to the nearest where a frame is a sample.
+ * ERR_ARG in words for anything that is not a positive decimal number of at most
+ * 24 hours, or more than the model makes. */
 int engine_frames(
 	const struct engine_info *info, const char *seconds, int64_t *ret_frames, struct err *e);
 

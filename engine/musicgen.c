@@ -933,6 +933,8 @@ static int musicgen_render(struct engine *en, const struct engine_request *r,
 const struct engine_ops musicgen_ops = {
 	.name = "musicgen",
 	.model_type = "musicgen",
+	.parts = (const char *const[]){"", NULL},
+	.configs = (const char *const[]){"config.json", NULL},
 	.open = musicgen_open,
 	.render = musicgen_render,
 	.close = musicgen_close,

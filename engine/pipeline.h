@@ -14,13 +14,20 @@ struct config;
  * if it fails. */
 struct engine_source {
 	const char *dir;
-	struct config *config; /* config.json; owned */
+	struct config *config; /* of the file that told the engine; owned */
 	struct ckpt *ckpt;     /* owned; kept open until close() */
 };
 
 struct engine_ops {
 	const char *name;
-	const char *model_type; /* of config.json */
+	/* What tells its models, one of: _class_name of model_index.json, model_type of
+	 * config.json, model_type of model_config.json (stable-audio-tools). */
+	const char *pipeline, *model_type, *tools_type;
+	/* Ending with NULL: the folders that hold weights ("": the model's own), as
+	 * ckpt_open_parts() takes them, and the files that say what the model is. */
+	const char *const *parts;
+	const char *const *configs;
+	const char *lacking; /* remedy when a folder lacks; NULL: download it again */
 	int (*open)(struct engine *en, const struct engine_source *src,
 		const struct engine_options *options, const struct engine_watch *watch,
 		struct err *e);
@@ -41,7 +48,12 @@ struct engine {
 	void *model; /* the engine's own */
 };
 
-extern const struct engine_ops musicgen_ops;
+extern const struct engine_ops musicgen_ops, stable_audio_ops, stable_audio_tools_ops;
+
+/* dir/path, the description of a pipeline's part, whose _class_name must be `class` (NULL:
+ * any).  Closed by config_close(). */
+int pipeline_config(
+	const char *dir, const char *path, const char *class, struct config **ret, struct err *e);
 
 /* For tests: windows of this many frames instead of the model's.  At least 2. */
 void musicgen_set_window(struct engine *en, int64_t n_frames);

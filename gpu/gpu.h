@@ -64,6 +64,8 @@ enum gpu_dtype {
 	GPU_BF16,
 	GPU_I8,  /* weights only: symmetric, one f32 scale per row */
 	GPU_I32, /* ids only */
+	/* Weights only: bf16, for products of many rows, which round x to bf16, too. */
+	GPU_TILES,
 };
 
 enum gpu_layout {
@@ -159,10 +161,15 @@ void gpu_tap(struct gpu *g, const struct gpu_tensor *t, const char *fmt, ...)
 /* ---- products ----------------------------------------------------------- */
 
 /* y[M,N] = x[M,K] w[N,K]^T + bias[N]; leading dimensions of x and y count as
- * rows.  w: MATRIX f32, bf16 or int8; x, y, bias
+ * rows.  w: MATRIX f32, bf16, int8 or tiles; x, y, bias
  * f32; bias may be NULL.  Each output is one chain of fused multiply-adds
  * over k in ascending order (int8: exact integer sums of 16-bit activations,
- * scaled per row of x).  M rows cost one pass over w. */
+ * scaled per row of x).  M rows cost one pass over w.
+ *
+ * Tiles: x is rounded to bf16 (nearest, ties to even).  For each 32 of k in
+ * ascending order, one chain over the even and one over the odd k are added up
+ * and then added to the sum so far; values below the normal range are zero.
+ * That is what a tile unit (AMX) does, and what all others here do, too. */
 void gpu_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias);
 /* y += x w^T + bias */
@@ -243,7 +250,8 @@ void gpu_attention_causal(struct gpu *g, struct gpu_tensor *y, const struct gpu_
 /* Fills row `row` of kv with S keys and values: kv_x [S, 2H], columns k, v. */
 void gpu_kv_fill(struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu_tensor *kv_x);
 /* Attention to a filled cache: q [R, H], y [R, H]; kv->n_rows divides R and
- * row r reads sequence r / (R / n_rows). */
+ * row r reads sequence r / (R / n_rows).  q may have a multiple of the cache's
+ * heads: each of those then serves as many neighbouring heads of q. */
 void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
 	const struct gpu_kv *kv, float scale);
 
@@ -252,6 +260,20 @@ void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
  * column k - q + T - 1 (T5's relative position bias). */
 void gpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	const struct gpu_tensor *bias, int64_t n_heads, float scale);
+/* The same without bias, with products as GPU_TILES has them: q, k, v and the
+ * probabilities are rounded to bf16. */
+void gpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	int64_t n_heads, float scale);
+
+/* Rotary positions, in place, on the first n_heads heads of the rows of x [T, W]:
+ * table [T, R] holds R/2 cosines, then R/2 sines of a row; of each head of head_dim
+ * channels, i and i + R/2 (i < R/2) turn by angle i, those from R on stay. */
+void gpu_rope(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *table, int64_t n_heads,
+	int64_t head_dim);
+/* Layer norm of each of n_heads heads of the rows of x [T, W], in place, from head
+ * `first` on; w and b [head_dim]. */
+void gpu_head_norm(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *w,
+	const struct gpu_tensor *b, int64_t first, int64_t n_heads, float eps);
 
 /* ---- norms, elementwise, lookups ---------------------------------------- */
 
@@ -268,6 +290,10 @@ void gpu_gelu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x); 
 void gpu_elu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);  /* alpha 1 */
 void gpu_sigmoid(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 void gpu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
+void gpu_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x); /* x sigmoid(x) */
+/* x [T, 2F], y [T, F]: y = x[:, :F] * f(x[:, F:]), as SwiGLU and GEGLU have it. */
+void gpu_gated_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
+void gpu_gated_gelu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 
 /* y = a + b; b may have fewer rows (first dimension) than a, a multiple:
  * it then repeats.  y may be a. */
@@ -288,6 +314,26 @@ void gpu_embed_sum(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor 
  * [T, K]; for each k the nearest entry of what is left (first on ties). */
 void gpu_rvq_encode(struct gpu *g, struct gpu_tensor *codes, const struct gpu_tensor *z,
 	const struct gpu_tensor *codebooks);
+
+/* Snake: y = x + sin(alpha x)^2 * inv_beta; x, y [.., C], alpha and inv_beta [C].
+ * y may be x.  Error below 3e-7 for |alpha x| < 8192. */
+void gpu_snake(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *alpha, const struct gpu_tensor *inv_beta);
+
+/* ---- diffusion ---------------------------------------------------------- */
+
+/* y = standard-normal draws: element i, counted contiguously, is a function of
+ * (seed, stream, i) alone.  Philox 4x32-10 and the method of Box and Muller. */
+void gpu_normal(struct gpu *g, struct gpu_tensor *y, uint64_t seed, uint32_t stream);
+
+/* y = sum of weight * x over the terms, in their order; y may be one of the x.
+ * Same shape, contiguous f32. */
+struct gpu_term {
+	const struct gpu_tensor *x;
+	float weight;
+};
+enum { GPU_MAX_TERMS = 7 };
+void gpu_combine(struct gpu *g, struct gpu_tensor *y, const struct gpu_term *terms, int n_terms);
 
 /* ---- sampling ----------------------------------------------------------- */
 

@@ -365,7 +365,8 @@ void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 	NEED(is_kv(kv), "the cache is empty");
 	NEED(is_f32(y, 2) && is_f32(q, 2) && is_same_shape(y, q),
 		"y and q must be contiguous f32 of one shape [R, H]");
-	NEED(q->ne[1] == kv->n_heads * kv->head_dim, "widths differ from the cache's heads");
+	NEED(q->ne[1] > 0 && q->ne[1] % (kv->n_heads * kv->head_dim) == 0,
+		"widths differ from the cache's heads");
 	NEED(q->ne[0] % kv->n_rows == 0, "rows must be a multiple of the cache's sequences");
 	for (int64_t r = 0; r < kv->n_rows; r++)
 		NEED(kv->len[r] > 0, "a sequence of the cache is not filled");
@@ -390,6 +391,49 @@ void gpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_te
 	g->dispatches++;
 	if (y->ne[0])
 		g->ops->attention_full(g, y, qkv, bias, n_heads, scale);
+}
+
+void gpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	int64_t n_heads, float scale)
+{
+	CALL(g, "attention_tiles", attention_tiles, IN(y), IN(qkv));
+	NEED(is_f32(y, 2) && is_f32(qkv, 2), "y and qkv must be contiguous f32 of rank 2");
+	NEED(n_heads > 0 && y->ne[1] % n_heads == 0 && y->ne[1] > 0,
+		"heads do not divide the width");
+	NEED(y->ne[0] == qkv->ne[0] && qkv->ne[1] % 3 == 0 && qkv->ne[1] / 3 == y->ne[1],
+		"y must be [T, H] and qkv [T, 3H]");
+	NEED(y->data != qkv->data, "y may not be qkv");
+	g->dispatches++;
+	if (y->ne[0])
+		g->ops->attention_tiles(g, y, qkv, n_heads, scale);
+}
+
+void gpu_rope(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *table, int64_t n_heads,
+	int64_t head_dim)
+{
+	CALL(g, "rope", rope, IN(x), IN(table));
+	NEED(is_f32(x, 2) && is_f32(table, 2), "x and table must be contiguous f32 of rank 2");
+	NEED(table->ne[0] == x->ne[0], "the table has another number of rows than x");
+	NEED(table->ne[1] % 2 == 0 && table->ne[1] <= head_dim,
+		"heads are narrower than the table");
+	NEED(n_heads >= 0 && head_dim > 0 && n_heads <= x->ne[1] / head_dim, "x has fewer heads");
+	g->dispatches++;
+	if (x->ne[0] && n_heads)
+		g->ops->rope(g, x, table, n_heads, head_dim);
+}
+
+void gpu_head_norm(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *w,
+	const struct gpu_tensor *b, int64_t first, int64_t n_heads, float eps)
+{
+	CALL(g, "head_norm", head_norm, IN(x), IN(w), IN(b));
+	NEED(is_f32(x, 2) && is_f32(w, 1) && is_vector(b, w->ne[0]),
+		"x must be contiguous f32 of rank 2, w and b f32 of one length");
+	NEED(w->ne[0] > 0 && first >= 0 && n_heads >= 0 && first <= x->ne[1] / w->ne[0] &&
+			n_heads <= x->ne[1] / w->ne[0] - first,
+		"x has fewer heads");
+	g->dispatches++;
+	if (x->ne[0] && n_heads)
+		g->ops->head_norm(g, x, w, b, first, n_heads, eps);
 }
 
 /* ---- norms, elementwise, lookups ---------------------------------------- */
@@ -455,6 +499,47 @@ void gpu_sigmoid(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x
 void gpu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
 {
 	unary(g, "tanh", y, x, GPU_UNARY_TANH);
+}
+
+void gpu_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
+{
+	unary(g, "silu", y, x, GPU_UNARY_SILU);
+}
+
+void gpu_snake(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *alpha, const struct gpu_tensor *inv_beta)
+{
+	CALL(g, "snake", snake, IN(y), IN(x), IN(alpha), IN(inv_beta));
+	NEED(is_plain(y, GPU_F32) && is_plain(x, GPU_F32) && is_same_shape(x, y),
+		"x and y must be contiguous f32 of one shape");
+	const int64_t n = x->ne[x->n_dims - 1];
+	NEED(n > 0 && is_vector(alpha, n) && is_vector(inv_beta, n),
+		"alpha and inv_beta must be f32, one per channel");
+	g->dispatches++;
+	if (gpu_count(y))
+		g->ops->snake(g, y, x, alpha, inv_beta);
+}
+
+static void gated(struct gpu *g, const char *op, struct gpu_tensor *y, const struct gpu_tensor *x,
+	enum gpu_unary act)
+{
+	CALL(g, op, gated, IN(y), IN(x));
+	NEED(is_f32(y, 2) && is_f32(x, 2), "x and y must be contiguous f32 of rank 2");
+	NEED(x->ne[0] == y->ne[0] && x->ne[1] == 2 * y->ne[1], "x must be [T, 2F], y [T, F]");
+	NEED(x->data != y->data, "y may not be x");
+	g->dispatches++;
+	if (gpu_count(y))
+		g->ops->gated(g, y, x, act);
+}
+
+void gpu_gated_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
+{
+	gated(g, "gated_silu", y, x, GPU_UNARY_SILU);
+}
+
+void gpu_gated_gelu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
+{
+	gated(g, "gated_gelu", y, x, GPU_UNARY_GELU);
 }
 
 /* b's rows repeat in a's; everything but the first dimension agrees. */
@@ -540,6 +625,35 @@ void gpu_rvq_encode(struct gpu *g, struct gpu_tensor *codes, const struct gpu_te
 	g->dispatches++;
 	if (gpu_count(codes))
 		g->ops->rvq_encode(g, codes, z, codebooks);
+}
+
+/* ---- diffusion ---------------------------------------------------------- */
+
+void gpu_normal(struct gpu *g, struct gpu_tensor *y, uint64_t seed, uint32_t stream)
+{
+	CALL(g, "normal", normal, IN(y));
+	NEED(is_plain(y, GPU_F32), "y must be contiguous f32");
+	g->dispatches++;
+	if (gpu_count(y))
+		g->ops->normal(g, y, seed, stream);
+}
+
+void gpu_combine(struct gpu *g, struct gpu_tensor *y, const struct gpu_term *terms, int n_terms)
+{
+	struct call call = {g, "combine", is_ready(g, "combine", g->ops->combine), {IN(y)}};
+
+	NEED(n_terms >= 1 && n_terms <= GPU_MAX_TERMS, "one to seven terms can be combined");
+	for (int i = 0; i < n_terms; i++)
+		call.operands[1 + i] = (struct operand){"term", terms[i].x, false};
+	if (!has_operands(&call))
+		return;
+	NEED(is_plain(y, GPU_F32), "y must be contiguous f32");
+	for (int i = 0; i < n_terms; i++)
+		NEED(is_plain(terms[i].x, GPU_F32) && is_same_shape(terms[i].x, y),
+			"terms must be contiguous f32 in the shape of y");
+	g->dispatches++;
+	if (gpu_count(y))
+		g->ops->combine(g, y, terms, n_terms);
 }
 
 /* ---- sampling ----------------------------------------------------------- */

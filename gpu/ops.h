@@ -15,6 +15,7 @@ enum gpu_unary {
 	GPU_UNARY_ELU,
 	GPU_UNARY_SIGMOID,
 	GPU_UNARY_TANH,
+	GPU_UNARY_SILU,
 	GPU_N_UNARY,
 };
 
@@ -66,6 +67,9 @@ struct gpu_ops {
 	void (*attention_full)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 		const struct gpu_tensor *bias, int64_t n_heads, float scale);
 
+	void (*attention_tiles)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+		int64_t n_heads, float scale);
+
 	/* rms: b is NULL */
 	void (*norm)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *w, const struct gpu_tensor *b, float eps, bool rms);
@@ -80,6 +84,18 @@ struct gpu_ops {
 		const struct gpu_tensor *ids);
 	void (*rvq_encode)(struct gpu *g, struct gpu_tensor *codes, const struct gpu_tensor *z,
 		const struct gpu_tensor *codebooks);
+	void (*rope)(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *table,
+		int64_t n_heads, int64_t head_dim);
+	void (*head_norm)(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *w,
+		const struct gpu_tensor *b, int64_t first, int64_t n_heads, float eps);
+	void (*snake)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		const struct gpu_tensor *alpha, const struct gpu_tensor *inv_beta);
+	/* act: SILU or GELU */
+	void (*gated)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		enum gpu_unary act);
+	void (*normal)(struct gpu *g, struct gpu_tensor *y, uint64_t seed, uint32_t stream);
+	void (*combine)(
+		struct gpu *g, struct gpu_tensor *y, const struct gpu_term *terms, int n_terms);
 	void (*guidance)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *logits,
 		float guidance);
 	void (*sample)(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *logits,
@@ -107,7 +123,7 @@ const char *gpu_shape_text(const int64_t *ne, int n_dims, char out[GPU_SHAPE_TEX
 /* Bytes of one element. */
 static inline size_t gpu_dtype_size(enum gpu_dtype dtype)
 {
-	return dtype == GPU_I8 ? 1 : dtype == GPU_BF16 ? 2 : 4;
+	return dtype == GPU_I8 ? 1 : dtype == GPU_BF16 || dtype == GPU_TILES ? 2 : 4;
 }
 
 static inline int64_t gpu_count(const struct gpu_tensor *t)

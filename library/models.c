@@ -69,6 +69,26 @@ static void describe_musicgen(const json_t *config, struct model *m)
 		m->channels = 1;
 }
 
+/* A pipeline: rate and channels are in the description of one of its parts. */
+static void describe_part(const char *part, const char *engine, const char *rate,
+	const char *channels, struct model *m)
+{
+	json_t *config = load(part, "config.json");
+
+	m->engine = engine;
+	m->rate_hz = number(config, rate, 1000000);
+	m->channels = number(config, channels, 64);
+	json_decref(config);
+}
+
+/* The single file of stable-audio-tools. */
+static void describe_tools(const json_t *config, struct model *m)
+{
+	m->engine = "stable-audio";
+	m->rate_hz = number(config, "sample_rate", 1000000);
+	m->channels = number(config, "audio_channels", 64);
+}
+
 static uint64_t folder_bytes(int fd, int depth)
 {
 	DIR *d = fdopendir(fd);
@@ -128,21 +148,26 @@ static void find_origin(struct model *m, struct arena *a)
 
 void model_describe(const char *dir, struct arena *a, struct model *ret)
 {
-	json_t *config = load(dir, "config.json"), *index = load(dir, "model_index.json");
+	json_t *config = load(dir, "config.json"), *index = load(dir, "model_index.json"),
+	       *tools = load(dir, "model_config.json");
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	*ret = (struct model){.name = last_part(dir, a), .dir = arena_strdup(a, dir)};
 	if (!strcmp(text(config, "model_type"), "musicgen"))
 		describe_musicgen(config, ret);
 	else if (!strcmp(text(index, "_class_name"), "StableAudioPipeline"))
-		ret->engine = "stable-audio";
+		describe_part(arena_printf(a, "%s/vae", dir), "stable-audio", "sampling_rate",
+			"audio_channels", ret);
 	else if (!strcmp(text(index, "_class_name"), "AudioLDM2Pipeline"))
 		ret->engine = "audioldm2";
+	else if (!index && !config && !strcmp(text(tools, "model_type"), "diffusion_cond"))
+		describe_tools(tools, ret);
 	if (fd >= 0)
 		ret->bytes = folder_bytes(fd, 1);
 	find_origin(ret, a);
 	json_decref(config);
 	json_decref(index);
+	json_decref(tools);
 }
 
 static int is_model(const struct dirent *d)

@@ -31,7 +31,7 @@ enum kind { TEXT, NAME, HASH, WHOLE, NUMBER, FLAG };
 enum {
 	REQUIRED = 1,
 	ALWAYS = 2,   /* a whole number that is written also when it is 0 */
-	SAMPLING = 4, /* means something unless greedy, and is then always written */
+	SAMPLING = 4, /* of tokens: means something unless greedy, and is then always written */
 	ASKED = 8,    /* an option of the job, by the same name */
 };
 
@@ -60,6 +60,14 @@ static const struct field {
 	{"cfg", NUMBER, ASKED, FIELD(guidance), 0, 1000},
 	{"steps", WHOLE, ASKED, FIELD(steps), 1, 10000},
 	{"sampler", TEXT, ASKED, FIELD(sampler), 0, WORD_BYTES},
+	{"sigma_min", NUMBER, ASKED, FIELD(sigma_min), 0, 1e4},
+	{"sigma_max", NUMBER, ASKED, FIELD(sigma_max), 0, 1e4},
+	{"init", NAME, ASKED, FIELD(init), 0, NAME_BYTES},
+	{"init_sha256", HASH, 0, FIELD(init_sha256), 0, HASH_BYTES},
+	{"strength", NUMBER, ASKED, FIELD(strength), 0, 1},
+	{"redo", TEXT, ASKED, FIELD(redo), 0, WORD_BYTES},
+	{"noise", NAME, ASKED, FIELD(noise), 0, NAME_BYTES},
+	{"noise_sha256", HASH, 0, FIELD(noise_sha256), 0, HASH_BYTES},
 	{"greedy", FLAG, ASKED, FIELD(greedy), 0, 0},
 	{"temperature", NUMBER, SAMPLING | ASKED, FIELD(temperature), 0.001, 1000},
 	{"top_k", WHOLE, SAMPLING | ASKED, FIELD(top_k), 0, 1000000},
@@ -216,7 +224,12 @@ int recipe_parse(const char *text, struct arena *a, struct recipe *ret, struct e
 	json_t *json;
 	int rc;
 
-	*ret = (struct recipe){.guidance = NAN, .temperature = 1, .top_k = 250};
+	*ret = (struct recipe){.guidance = NAN,
+		.sigma_min = NAN,
+		.sigma_max = NAN,
+		.strength = NAN,
+		.temperature = 1,
+		.top_k = 250};
 	if (strlen(text) > AUDIO_RECIPE_MAX)
 		return err_set(e, ERR_FORMAT, "the recipe is longer than %d bytes; no recipe is",
 			AUDIO_RECIPE_MAX);
@@ -306,7 +319,7 @@ static void write_fields(const struct recipe *r, int flags, struct str *out)
 	jsonw_begin(out);
 	for (size_t i = 0; i < N_FIELDS; i++)
 		if ((fields[i].flags & flags) == flags &&
-			(!(fields[i].flags & SAMPLING) || !r->greedy))
+			(!(fields[i].flags & SAMPLING) || !(r->greedy || r->steps)))
 			write_field(&fields[i], r, out);
 	jsonw_end(out);
 }

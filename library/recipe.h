@@ -29,6 +29,13 @@ struct recipe {
 	double guidance;            /* NAN: not told */
 	uint64_t steps;             /* 0: not told, as by engines that take none */
 	const char *sampler;
+	double sigma_min, sigma_max; /* NAN: not told, the model's */
+	const char *init;            /* name of the audio to begin with, never a path */
+	const char *init_sha256;     /* of its samples, at the model's rate and channels */
+	double strength;             /* of the noise on it; NAN: not told */
+	const char *redo;            /* "A-B": the seconds of it that were made anew */
+	const char *noise;           /* name of the file with the random draws, never a path */
+	const char *noise_sha256;    /* of the draws */
 	bool greedy;
 	double temperature, top_p; /* of sampling: 1, 250 and 0 when not told */
 	uint64_t top_k;

@@ -53,6 +53,13 @@ int job_options_json(
 	if (r->steps)
 		jsonw_u64(out, "steps", r->steps);
 	add_text(out, "sampler", r->sampler);
+	if (r->sigma_min > 0)
+		jsonw_num(out, "sigma_min", r->sigma_min);
+	if (r->sigma_max > 0)
+		jsonw_num(out, "sigma_max", r->sigma_max);
+	if (r->strength > 0)
+		jsonw_num(out, "strength", r->strength);
+	add_text(out, "redo", r->redo);
 	if (r->length_s > 0)
 		jsonw_num(out, "length_s", r->length_s);
 	if (r->frames)
@@ -60,7 +67,11 @@ int job_options_json(
 	add_text(out, "model_hash", r->model_hash);
 	add_text(out, "weights_sha256", r->weights_sha256);
 	add_text(out, "continue_sha256", r->continued_sha256);
+	add_text(out, "init_sha256", r->init_sha256);
+	add_text(out, "noise_sha256", r->noise_sha256);
 	rc = add_file(out, "continue", r->continued, a, e);
+	if (!rc)
+		rc = add_file(out, "init", r->init, a, e);
 	if (!rc)
 		rc = add_file(out, "noise", r->noise, a, e);
 	jsonw_end(out);
@@ -125,6 +136,15 @@ static void read_all(struct reader *r, struct render_options *o)
 	o->threads = whole(r, "threads", 256, 0);
 	o->steps = whole(r, "steps", 10000, 0);
 	o->sampler = text(r, "sampler", NULL);
+	o->sigma_min = num(r, "sigma_min", 0, 1e4, 0);
+	o->sigma_max = num(r, "sigma_max", 0, 1e4, 0);
+	o->init = text(r, "init", NULL);
+	o->init_sha256 = text(r, "init_sha256", NULL);
+	o->strength = num(r, "strength", 0, 1, 0);
+	o->redo = text(r, "redo", NULL);
+	o->noise_sha256 = text(r, "noise_sha256", NULL);
+	if (render_options_parse_redo(o, NULL))
+		r->wrong = r->wrong ? r->wrong : "redo";
 	o->length_s = num(r, "length_s", 0, 24 * 3600, 0);
 	o->frames = whole(r, "frames", 1u << 30, 0);
 	o->model_hash = text(r, "model_hash", NULL);

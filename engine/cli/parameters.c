@@ -16,7 +16,8 @@
 #include "library/base/vec.h"
 #include "library/globals.h"
 
-static const char MUSICGEN[] = "musicgen", DIFFUSION[] = "stable-audio audioldm2", ANY[] = "";
+static const char MUSICGEN[] = "musicgen", STABLE_AUDIO[] = "stable-audio",
+		  DIFFUSION[] = "stable-audio audioldm2", ANY[] = "";
 
 static const struct row {
 	const char *engines; /* separated by blanks; ANY: each */
@@ -31,7 +32,18 @@ static const struct row {
 		"more take longer and sound cleaner, up to a point"},
 	{ANY, "cfg", "Guidance", "", "", 0,
 		"how closely it keeps to the prompt; up to 1 is not at all"},
-	{DIFFUSION, "sampler", "Sampler", "", "", PARAMETER_TEXT, "how the noise is taken away"},
+	{DIFFUSION, "sampler", "Sampler", "", "", PARAMETER_TEXT,
+		"how the noise is taken away; woodshed render --help lists them"},
+	{STABLE_AUDIO, "sigma-min", "Sigma min", "", "", 0, "the least noise, where it ends"},
+	{STABLE_AUDIO, "sigma-max", "Sigma max", "", "", 0, "the most noise, where it begins"},
+	{STABLE_AUDIO, "init", "Begin with", "", "", PARAMETER_FILE,
+		"audio to begin with, by its whole path"},
+	{STABLE_AUDIO, "strength", "Strength", "", "0.5", 0,
+		"noise on the audio it begins with: 1 leaves nothing of it"},
+	{STABLE_AUDIO, "redo", "Redo", "s", "", PARAMETER_TEXT,
+		"seconds of the audio it begins with that are made anew, such as 3-5.5"},
+	{DIFFUSION, "noise", "Noise", "", "", PARAMETER_FILE,
+		"draws to use instead of the seed's, a safetensors file by its whole path"},
 	{MUSICGEN, "temperature", "Temperature", "", "1", 0, "lower is tamer, higher is wilder"},
 	{MUSICGEN, "top-k", "Top k", "", "250", 0,
 		"draws among so many of the likeliest; 0 is all of them"},

@@ -38,7 +38,7 @@ enum {
 	JOBS_MAX = 10000,
 	FILE_MAX_BYTES = 1 << 20,
 	SWEEPS_MAX = 3,
-	SPECS_MAX = 40,
+	SPECS_MAX = 56,
 };
 
 struct queue_options {
@@ -71,7 +71,7 @@ static const struct option_spec own_specs[] = {
 };
 
 /* Options of render that mean nothing to a queue. */
-static const char *const left_out[] = {"out", "format", "json"};
+static const char *const left_out[] = {"out", "format", "json", "preview"};
 
 struct jobs {
 	struct job_new *at;
@@ -133,7 +133,7 @@ static int parse(struct queueing *q, struct globals *g, int argc, char **argv, s
 			e, ERR_ARG, "queue needs a prompt: woodshed queue \"slow {piano|guitar}\"");
 	q->o.r.prompt = o.argc ? o.argv[0] : q->o.file ? "" : NULL;
 	if (q->o.sweep[1])
-		q->o.r.foreign = "sweep-steps";
+		q->o.r.diffusion_only = "sweep-steps";
 	return render_options_finish(&q->o.r, &o.group[0], &q->s.arena, e);
 }
 

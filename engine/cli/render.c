@@ -171,6 +171,31 @@ static int on_audio(void *ud, int take, const struct engine_audio *chunk, struct
 	return rc;
 }
 
+/* OUT.wav's is OUT-preview.wav; each replaces the one before. */
+static int on_preview(void *ud, int take, int step, const struct engine_audio *whole, struct err *e)
+{
+	struct render *r = ud;
+	const char *path = r->batch[take].path, *dot = strrchr(path, '.');
+	const int n = dot && !strchr(dot, '/') ? (int)(dot - path) : (int)strlen(path);
+	struct audio_writer *w;
+	int rc = audio_writer_open(
+		&(struct audio_writer_desc){
+			.path = arena_printf(&r->s.arena, "%.*s-preview.wav", n, path),
+			.channels = whole->channels,
+			.rate_hz = whole->rate,
+			.format = output_format(r->s.o.format),
+		},
+		&w, e);
+
+	if (rc)
+		return rc;
+	rc = audio_writer_add(w, whole->samples, (size_t)whole->frames, e);
+	if (!rc)
+		rc = audio_writer_commit(w, e);
+	audio_writer_close(w);
+	return rc;
+}
+
 /* The process's largest memory so far, 0 if unknown. */
 static uint64_t peak_bytes(void)
 {
@@ -261,7 +286,8 @@ static void enter_or_warn(struct render *r, struct file *t)
 /* Takes first .. first + n - 1 as one batch. */
 static int render_batch(struct render *r, uint64_t first, uint64_t n, struct err *e)
 {
-	const struct engine_sink sink = {.audio = on_audio, .ud = r};
+	const struct engine_sink sink = {
+		.audio = on_audio, .preview = r->s.o.preview ? on_preview : NULL, .ud = r};
 	int rc = 0;
 
 	r->batch = &r->takes[first];

@@ -58,6 +58,19 @@ const struct option_spec render_option_specs[] = {
 		0, 0},
 	{"noise", 0, OPTION_TEXT, "FILE",
 		"random draws from a .safetensors file (diffusion engines)", FIELD(noise), 0, 0},
+	{"sigma-min", 0, OPTION_NUMBER, "X",
+		"noise at which the sampler ends (Stable Audio; default: the model's)",
+		FIELD(sigma_min), 1e-4, 1e4},
+	{"sigma-max", 0, OPTION_NUMBER, "X", "noise with which it begins", FIELD(sigma_max), 1e-4,
+		1e4},
+	{"init", 0, OPTION_TEXT, "FILE", "audio to begin with (Stable Audio)", FIELD(init), 0, 0},
+	{"strength", 0, OPTION_NUMBER, "X", "noise on --init: 1 leaves nothing of it (default 0.5)",
+		FIELD(strength), 0.001, 1},
+	{"redo", 0, OPTION_TEXT, "A-B", "make these seconds of --init anew, keep the rest",
+		FIELD(redo), 0, 0},
+	{"preview", 0, OPTION_WHOLE, "N",
+		"every N steps, write what --out would be now to FILE-preview.wav", FIELD(preview),
+		0, 10000},
 	{"device", 0, OPTION_CHOICE, "auto|cpu|cuda", "where it runs (default auto)", FIELD(device),
 		0, 0},
 	{"precision", 0, OPTION_CHOICE, "auto|f32|bf16|int8",
@@ -75,7 +88,10 @@ const struct option_spec render_option_specs[] = {
 	{0},
 };
 
-static const char *const diffusion_options[] = {"negative", "steps", "sampler", "noise"};
+static const char *const diffusion_options[] = {"negative", "steps", "sampler", "noise",
+	"sigma-min", "sigma-max", "init", "strength", "redo", "preview", NULL};
+static const char *const token_options[] = {
+	"greedy", "temperature", "top-k", "top-p", "continue", NULL};
 
 int render_options_check_prompt(const char *prompt, struct err *e)
 {
@@ -117,6 +133,44 @@ static int check_out(
 	return 0;
 }
 
+int render_options_parse_redo(struct render_options *r, struct err *e)
+{
+	const char *dash = r->redo ? strchr(r->redo, '-') : NULL;
+	char from[32] = "";
+
+	if (!r->redo)
+		return 0;
+	if (dash && (size_t)(dash - r->redo) < sizeof(from))
+		memcpy(from, r->redo, (size_t)(dash - r->redo));
+	if (dash && parse_f64(from, &r->redo_from) && parse_f64(dash + 1, &r->redo_to) &&
+		r->redo_from >= 0 && r->redo_to > r->redo_from && r->redo_to <= 24 * 3600)
+		return 0;
+	return err_set(e, ERR_ARG,
+		"--redo '%.40s' is no part of a file; give its first and last second, such as "
+		"4.5-6",
+		r->redo);
+}
+
+static int check_diffusion(struct render_options *r, struct err *e)
+{
+	int rc = render_options_parse_redo(r, e);
+
+	if (rc)
+		return rc;
+	if (!r->init && (r->redo || r->strength > 0))
+		return err_set(e, ERR_ARG, "--%s belongs to --init: name the audio with it",
+			r->redo ? "redo" : "strength");
+	if (r->redo && r->strength > 0)
+		return err_set(e, ERR_ARG,
+			"--redo makes its part from nothing, so --strength has no meaning; leave "
+			"one out");
+	if (r->preview && !r->out)
+		return err_set(e, ERR_ARG, "--preview belongs to --out: it is written beside it");
+	if (r->noise && r->count > 1)
+		return err_set(e, ERR_ARG, "--noise makes one take; leave out --count");
+	return 0;
+}
+
 /* What needs more than one option to judge, or more than its number. */
 static int check(struct render_options *r, const struct option_group *given, struct err *e)
 {
@@ -134,6 +188,8 @@ static int check(struct render_options *r, const struct option_group *given, str
 			"--seed %llu with --count %llu leaves 64 bits; use a smaller seed",
 			(unsigned long long)r->seed, (unsigned long long)r->count);
 	rc = check_out(r, given, e);
+	if (!rc)
+		rc = check_diffusion(r, e);
 	if (rc)
 		return rc;
 	return render_options_check_prompt(r->prompt, e);
@@ -177,25 +233,24 @@ static bool exists(const char *path)
 	return !access(path, F_OK);
 }
 
-/* The recipe knows the name of the audio, not its place. */
-static int find_continued(
-	struct render_options *r, const char *name, struct arena *a, struct err *e)
+/* The recipe knows the name of a file, not its place: beside the recipe, or here. */
+static int find_file(struct render_options *r, const char *option, const char *name,
+	const char **field, struct arena *a, struct err *e)
 {
 	const char *slash = strrchr(r->recipe, '/');
 
 	if (!name)
 		return 0;
 	if (slash)
-		r->continued =
-			arena_printf(a, "%.*s/%s", (int)(slash - r->recipe), r->recipe, name);
-	if (!slash || !exists(r->continued))
-		r->continued = name;
-	if (exists(r->continued))
+		*field = arena_printf(a, "%.*s/%s", (int)(slash - r->recipe), r->recipe, name);
+	if (!slash || !exists(*field))
+		*field = name;
+	if (exists(*field))
 		return 0;
 	return err_set(e, ERR_IO,
-		"the recipe continues '%.200s', which is neither beside '%.200s' nor here; name it "
-		"with --continue",
-		name, r->recipe);
+		"the recipe takes '%.200s', which is neither beside '%.200s' nor here; name it "
+		"with --%s",
+		name, r->recipe, option);
 }
 
 /* How tokens are drawn; an option for it ends a recipe's --greedy. */
@@ -215,15 +270,41 @@ static void take_sampling(
 		r->top_p = recipe->top_p;
 }
 
-static void take_diffusion(
-	struct render_options *r, const struct option_group *given, const struct recipe *recipe)
+/* What a recipe does not tell is 0 among options. */
+static double or_none(double x)
 {
+	return isnan(x) ? 0 : x;
+}
+
+static int take_diffusion(struct render_options *r, const struct option_group *given,
+	const struct recipe *recipe, struct arena *a, struct err *e)
+{
+	const bool other_model = options_given(given, "model");
+	int rc = 0;
+
 	if (!options_given(given, "negative"))
 		r->negative = recipe->negative;
 	if (!options_given(given, "steps"))
 		r->steps = recipe->steps;
 	if (!options_given(given, "sampler"))
 		r->sampler = recipe->sampler;
+	if (!options_given(given, "sigma-min"))
+		r->sigma_min = or_none(recipe->sigma_min);
+	if (!options_given(given, "sigma-max"))
+		r->sigma_max = or_none(recipe->sigma_max);
+	if (!options_given(given, "init")) {
+		if (!options_given(given, "strength") && !options_given(given, "redo")) {
+			r->strength = or_none(recipe->strength);
+			r->redo = recipe->redo;
+		}
+		r->init_sha256 = other_model ? NULL : recipe->init_sha256;
+		rc = find_file(r, "init", recipe->init, &r->init, a, e);
+	}
+	if (!rc && !options_given(given, "noise")) {
+		r->noise_sha256 = recipe->noise_sha256;
+		rc = find_file(r, "noise", recipe->noise, &r->noise, a, e);
+	}
+	return rc;
 }
 
 int render_options_recipe(
@@ -252,8 +333,8 @@ int render_options_recipe(
 	if (!options_given(given, "cfg"))
 		r->cfg = recipe.guidance;
 	take_sampling(r, given, &recipe);
-	take_diffusion(r, given, &recipe);
-	if (!options_given(given, "precision"))
+	rc = take_diffusion(r, given, &recipe, a, e);
+	if (!rc && !options_given(given, "precision"))
 		rc = take_choice(&r->precision, "precision", recipe.precision, e);
 	if (!rc && !options_given(given, "device"))
 		rc = take_choice(&r->device, "device", recipe.device, e);
@@ -261,7 +342,7 @@ int render_options_recipe(
 		/* at another model's rate it has other samples */
 		r->continued_sha256 =
 			options_given(given, "model") ? NULL : recipe.continued_sha256;
-		rc = find_continued(r, recipe.continued, a, e);
+		rc = find_file(r, "continue", recipe.continued, &r->continued, a, e);
 	}
 	return rc;
 }
@@ -291,15 +372,22 @@ void render_options_init(struct render_options *r)
 		.format = "float"};
 }
 
+static const char *first_given(const struct option_group *given, const char *const *names)
+{
+	while (*names && !options_given(given, *names))
+		names++;
+	return *names;
+}
+
 int render_options_finish(
 	struct render_options *r, const struct option_group *given, struct arena *a, struct err *e)
 {
 	int rc = 0;
 
 	r->has_seed = options_given(given, "seed");
-	for (size_t i = 0; i < sizeof(diffusion_options) / sizeof(*diffusion_options); i++)
-		if (!r->foreign && options_given(given, diffusion_options[i]))
-			r->foreign = diffusion_options[i];
+	if (!r->diffusion_only)
+		r->diffusion_only = first_given(given, diffusion_options);
+	r->tokens_only = first_given(given, token_options);
 	if (r->recipe)
 		rc = render_options_recipe(r, given, a, e);
 	return rc ? rc : check(r, given, e);

@@ -27,6 +27,12 @@ struct render_options {
 	/* of the diffusion engines */
 	const char *negative, *sampler, *noise;
 	uint64_t steps;
+	double sigma_min, sigma_max; /* 0: the model's */
+	const char *init;            /* file or NULL */
+	double strength;             /* 0: the default */
+	const char *redo;            /* "A-B", seconds of init; or NULL */
+	double redo_from, redo_to;   /* the same */
+	uint64_t preview;            /* steps; 0: none */
 
 	const char *device, *precision;
 	uint64_t threads; /* 0: all processors */
@@ -34,13 +40,16 @@ struct render_options {
 	const char *format;
 	bool json;
 
-	const char *foreign; /* first option given that is not MusicGen's, or NULL */
+	/* first options given that only the diffusion engines, and only MusicGen, have; or
+	 * NULL */
+	const char *diffusion_only, *tokens_only;
 
 	/* --recipe FILE, which gives whatever no option gives */
 	const char *recipe;
 	double length_s; /* 0: not told */
 	uint64_t frames; /* the same in codec frames of the recipe's model */
-	const char *model_hash, *weights_sha256, *continued_sha256; /* what it means; NULL: any */
+	/* what it means; NULL: any */
+	const char *model_hash, *weights_sha256, *continued_sha256, *init_sha256, *noise_sha256;
 };
 
 extern const struct option_spec render_option_specs[];
@@ -60,6 +69,9 @@ int render_options_check_prompt(const char *prompt, struct err *e);
 /* Draws the seed of the first take unless one was given: below 2^53, so that every
  * reader of JSON keeps it exactly. */
 int render_options_draw_seed(struct render_options *r, struct err *e);
+
+/* "A-B" of --redo into redo_from and redo_to; ERR_ARG in words. */
+int render_options_parse_redo(struct render_options *r, struct err *e);
 
 /* All defaults. */
 void render_options_init(struct render_options *r);

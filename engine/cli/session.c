@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/cli/noise_file.h"
 #include "engine/cli/print.h"
 #include "library/base/clock.h"
 #include "library/base/err.h"
@@ -89,12 +90,20 @@ int session_choose(struct session *s, struct err *e)
 {
 	int rc = choose(s, e);
 
-	if (rc || !s->o.foreign || !s->model.engine || strcmp(s->model.engine, "musicgen"))
+	if (rc || !s->model.engine)
 		return rc;
-	return err_set(e, ERR_ARG,
-		"--%s belongs to the diffusion engines; leave it out to render with the MusicGen "
-		"model '%s'",
-		s->o.foreign, s->model.name);
+	const bool diffusion = strcmp(s->model.engine, "musicgen") != 0;
+	if (!diffusion && s->o.diffusion_only)
+		return err_set(e, ERR_ARG,
+			"--%s belongs to the diffusion engines; leave it out to render with the "
+			"MusicGen model '%s'",
+			s->o.diffusion_only, s->model.name);
+	if (diffusion && s->o.tokens_only)
+		return err_set(e, ERR_ARG,
+			"--%s belongs to MusicGen; leave it out to render with '%s', which is a "
+			"diffusion model",
+			s->o.tokens_only, s->model.name);
+	return 0;
 }
 
 double session_seconds(const struct session *s)
@@ -106,15 +115,14 @@ double session_seconds(const struct session *s)
 	return seconds;
 }
 
-static void hash_continued(struct session *s)
+static void hash_audio(const struct audio *audio, char ret[65])
 {
-	const struct audio *audio = &s->continued;
 	struct sha256 hash;
 
 	sha256_init(&hash);
 	sha256_add(&hash, audio->samples,
 		audio->n_frames * (size_t)audio->channels * sizeof(*audio->samples));
-	sha256_hex(&hash, s->continued_sha256);
+	sha256_hex(&hash, ret);
 }
 
 static int read_continued(struct session *s, int rate_hz, int channels, struct err *e)
@@ -135,7 +143,7 @@ static int read_continued(struct session *s, int rate_hz, int channels, struct e
 	rc = audio_read(&d, &s->continued, e);
 	if (rc)
 		return err_wrap(e, rc, "--continue");
-	hash_continued(s);
+	hash_audio(&s->continued, s->continued_sha256);
 	return 0;
 }
 
@@ -228,11 +236,66 @@ static int choose_length(struct session *s, struct err *e)
 	int rc = 0;
 
 	s->n_frames = s->info->default_frames;
+	if (s->init.samples && (int64_t)s->init.n_frames < s->n_frames)
+		s->n_frames = (int64_t)s->init.n_frames;
 	if (s->o.seconds)
 		rc = engine_frames(s->info, s->o.seconds, &s->n_frames, e);
 	else if (s->o.length_s > 0 || s->o.frames)
 		rc = recipe_frames(s, e);
 	return rc ? err_wrap(e, rc, "--seconds") : 0;
+}
+
+/* As much of it as the model has room for. */
+static int read_init(struct session *s, struct err *e)
+{
+	const struct engine_info *info = s->info;
+	const struct audio_read_desc d = {.path = s->o.init,
+		.rate_hz = info->rate,
+		.channels = info->channels,
+		.max_s = info->longest_frames
+				 ? (double)(info->longest_frames * info->frame_samples) / info->rate
+				 : SESSION_SECONDS_MAX};
+	int rc;
+
+	if (!s->o.init || s->init.samples)
+		return 0;
+	rc = audio_read(&d, &s->init, e);
+	if (rc)
+		return err_wrap(e, rc, "--init");
+	hash_audio(&s->init, s->init_sha256);
+	if (s->o.init_sha256 && strcmp(s->o.init_sha256, s->init_sha256))
+		return err_set(e, ERR_FORMAT,
+			"'%s' does not hold the samples that the recipe's take began with; name "
+			"the right file with --init",
+			s->o.init);
+	if (s->o.redo && s->o.redo_from >= (double)s->init.n_frames / info->rate)
+		return err_set(e, ERR_ARG, "--redo %s begins behind the end of '%s', at %.2f s",
+			s->o.redo, s->o.init, (double)s->init.n_frames / info->rate);
+	return 0;
+}
+
+static int read_noise(struct session *s, struct err *e)
+{
+	struct sha256 hash;
+	int rc;
+
+	if (!s->o.noise || s->noise.latents)
+		return 0;
+	rc = noise_file_read(s->o.noise, &s->noise, e);
+	if (rc)
+		return rc;
+	sha256_init(&hash);
+	sha256_add(&hash, s->noise.latents, (size_t)s->noise.n * sizeof(float));
+	if (s->noise.steps)
+		sha256_add(&hash, s->noise.steps,
+			(size_t)(s->noise.n * s->noise.n_steps) * sizeof(float));
+	sha256_hex(&hash, s->noise_sha256);
+	if (s->o.noise_sha256 && strcmp(s->o.noise_sha256, s->noise_sha256))
+		return err_set(e, ERR_FORMAT,
+			"'%s' does not hold the draws of the recipe's take; name the right file "
+			"with --noise",
+			s->o.noise);
+	return 0;
 }
 
 static int check_continued(const struct session *s, struct err *e)
@@ -287,9 +350,13 @@ int session_open(struct session *s, struct err *e)
 		return rc;
 	flush_warnings(s);
 	s->info = engine_info(s->engine);
-	rc = choose_length(s, e);
+	rc = read_init(s, e);
+	if (!rc)
+		rc = choose_length(s, e);
 	if (!rc)
 		rc = read_continued(s, s->info->rate, s->info->channels, e);
+	if (!rc)
+		rc = read_noise(s, e);
 	return rc ? rc : check_continued(s, e);
 }
 
@@ -319,16 +386,36 @@ int session_render(struct session *s, int n_takes, uint64_t seed, const struct e
 			.channels = s->continued.channels,
 			.rate = s->continued.rate_hz},
 		.latents = s->latents,
+		.negative = s->o.negative,
+		.steps = (int)s->o.steps,
+		.sampler = s->o.sampler,
+		.noise = s->noise.latents ? &s->noise : NULL,
+		.sigma_min = (float)s->o.sigma_min,
+		.sigma_max = (float)s->o.sigma_max,
+		.init = {.samples = s->init.samples,
+			.frames = (int64_t)s->init.n_frames,
+			.channels = s->init.channels,
+			.rate = s->init.rate_hz},
+		.strength = (float)s->o.strength,
+		.redo_from = s->o.redo_from,
+		.redo_to = s->o.redo_to,
+		.preview = sink->preview ? (int)s->o.preview : 0,
 	};
 	const struct engine_watch watch = watch_of(s);
 
 	return engine_render(s->engine, &request, &watch, sink, e);
 }
 
+static const char *name_of(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	return slash ? slash + 1 : path;
+}
+
 void session_recipe(const struct session *s, uint64_t seed, struct recipe *ret)
 {
 	const struct engine_info *info = s->info;
-	const char *slash = s->o.continued ? strrchr(s->o.continued, '/') : NULL;
 
 	*ret = (struct recipe){
 		.program = "woodshed",
@@ -344,6 +431,13 @@ void session_recipe(const struct session *s, uint64_t seed, struct recipe *ret)
 		.rate_hz = (uint64_t)info->rate,
 		.channels = (uint64_t)info->channels,
 		.guidance = isnan(s->o.cfg) ? info->default_guidance : s->o.cfg,
+		.negative = s->o.negative,
+		.steps = s->o.steps ? s->o.steps : (uint64_t)info->default_steps,
+		.sampler = s->o.sampler ? s->o.sampler : info->default_sampler,
+		.sigma_min = s->o.sigma_min > 0 ? s->o.sigma_min : (double)NAN,
+		.sigma_max = s->o.sigma_max > 0 ? s->o.sigma_max : (double)NAN,
+		.strength = s->o.strength > 0 ? s->o.strength : (double)NAN,
+		.redo = s->o.redo,
 		.greedy = s->o.greedy,
 		.temperature = s->o.temperature,
 		.top_k = s->o.top_k,
@@ -352,8 +446,16 @@ void session_recipe(const struct session *s, uint64_t seed, struct recipe *ret)
 		.device = info->device,
 	};
 	if (s->continued.samples) {
-		ret->continued = slash ? slash + 1 : s->o.continued;
+		ret->continued = name_of(s->o.continued);
 		ret->continued_sha256 = s->continued_sha256;
+	}
+	if (s->init.samples) {
+		ret->init = name_of(s->o.init);
+		ret->init_sha256 = s->init_sha256;
+	}
+	if (s->noise.latents) {
+		ret->noise = name_of(s->o.noise);
+		ret->noise_sha256 = s->noise_sha256;
 	}
 }
 
@@ -408,6 +510,8 @@ void session_done(struct session *s)
 {
 	engine_close(s->engine);
 	audio_done(&s->continued);
+	audio_done(&s->init);
+	noise_file_done(&s->noise);
 	str_done(&s->warnings);
 	arena_done(&s->arena);
 }

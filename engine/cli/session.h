@@ -35,7 +35,11 @@ struct session {
 	struct model model;
 	struct audio continued;
 	char continued_sha256[65]; /* of its samples */
-	bool is_folder;            /* the model was named by its folder */
+	struct audio init;         /* to begin with */
+	char init_sha256[65];
+	struct engine_noise noise; /* owned; empty: the generator */
+	char noise_sha256[65];
+	bool is_folder; /* the model was named by its folder */
 	struct engine *engine;
 	struct engine_watch watch; /* progress: instead of the line on the terminal; NULL: that */
 	const struct engine_latents *latents; /* of the next render, to be decoded again; or NULL */

@@ -36,6 +36,10 @@ static const struct option_spec verify_specs[] = {
 	{"continue", 0, OPTION_TEXT, "FILE",
 		"where the audio is that the take continues (default: beside it)",
 		FIELD(render.continued), 0, 0},
+	{"init", 0, OPTION_TEXT, "FILE", "where the audio is that the take began with",
+		FIELD(render.init), 0, 0},
+	{"noise", 0, OPTION_TEXT, "FILE", "where the take's random draws are", FIELD(render.noise),
+		0, 0},
 	{"device", 0, OPTION_CHOICE, "auto|cpu|cuda", "another device (default: the recipe's)",
 		FIELD(render.device), 0, 0},
 	{"precision", 0, OPTION_CHOICE, "auto|f32|bf16|int8",
@@ -266,6 +270,11 @@ static int run(struct verify *v, struct verify_options *own, const struct option
 		return rc;
 	v->s.o = own->render;
 	v->s.o.continued_sha256 = v->recipe.continued_sha256;
+	v->s.o.init_sha256 = v->recipe.init_sha256;
+	v->s.o.noise_sha256 = v->recipe.noise_sha256;
+	rc = render_options_parse_redo(&v->s.o, e);
+	if (rc)
+		return rc;
 	session_progress(&v->s);
 	rc = stop_watch(audio_writer_unlink_all, e);
 	if (!rc)

@@ -28,7 +28,7 @@
 
 static const char *at(char out[128], const char *path, const char *key)
 {
-	snprintf(out, 128, "%s.%s", path, key);
+	snprintf(out, 128, "%s%s%s", path, *path ? "." : "", key);
 	return out;
 }
 

@@ -35,8 +35,8 @@ struct t5 {
 	struct t5_layer *layers;          /* in the arena given to t5_bind() */
 };
 
-/* Reads the object at `path` ("text_encoder") of a config.json.  Errors show
- * up in config_check(). */
+/* Reads the object at `path` ("text_encoder"; "": all) of a config.json.  Errors
+ * show up in config_check(). */
 void t5_configure(struct t5 *t, struct config *c, const char *path);
 /* prefix: of the tensor names, "text_encoder.".  dtype: of the matrices and
  * the embedding, F32 or BF16. */

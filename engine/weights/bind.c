@@ -372,6 +372,8 @@ void bind_conv(struct bind *b, struct gpu_tensor **dst, struct gpu_tensor **dst_
 	resolve_conv(b, &s, text);
 	*dst = NULL;
 	*VEC_PUSH(&b->slots) = s;
+	if (!dst_bias)
+		return;
 	add_stack(b,
 		(struct slot){.kind = KIND_ROWS,
 			.dtype = GPU_F32,
@@ -486,10 +488,11 @@ static uint64_t scratch_bytes(const struct bind *b)
 /* The precision in which most of the weights are. */
 static const char *smaller_precision(const struct bind *b)
 {
-	uint64_t bytes[GPU_I32 + 1] = {0};
+	uint64_t bytes[GPU_TILES + 1] = {0};
 
 	for (size_t i = 0; i < b->slots.n; i++)
 		bytes[b->slots.at[i].dtype] += slot_bytes(b, &b->slots.at[i]);
+	bytes[GPU_BF16] += bytes[GPU_TILES];
 	if (bytes[GPU_F32] > bytes[GPU_BF16] && bytes[GPU_F32] > bytes[GPU_I8])
 		return "use --precision bf16 or int8";
 	if (bytes[GPU_BF16] > bytes[GPU_I8])

@@ -46,7 +46,7 @@ void bind_matrix(struct bind *b, struct gpu_tensor **dst, enum gpu_dtype dtype, 
  * and its bias [n_out], from `prefix`.weight, or weight-normed: .weight_g and
  * .weight_v, or .parametrizations.weight.original0 and .original1, folded in
  * f32 as w = v * g / ||v|| with the norm over all dimensions but the first
- * (for transposed convolutions that is the input channel). */
+ * (for transposed convolutions that is the input channel).  dst_bias NULL: it has none. */
 struct bind_conv {
 	int64_t n_out, n_in, kernel;
 	int64_t stride; /* transposed only */

@@ -169,13 +169,19 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(((const struct ckpt_tensor *)a)->name, ((const struct ckpt_tensor *)b)->name);
 }
 
+static void sort_names(struct ckpt *c, size_t first)
+{
+	if (c->tensors.n > first)
+		qsort(c->tensors.at + first, c->tensors.n - first, sizeof(*c->tensors.at),
+			compare_names);
+}
+
 /* Ends the opening: sorts, refuses names that occur twice. */
 static int finish(struct ckpt *c, struct err *e)
 {
 	const struct ckpt_tensor *t = c->tensors.at;
 
-	if (c->tensors.n)
-		qsort(c->tensors.at, c->tensors.n, sizeof(*t), compare_names);
+	sort_names(c, 0);
 	for (size_t i = 1; i < c->tensors.n; i++)
 		if (!strcmp(t[i].name, t[i - 1].name))
 			return ckpt_damaged(&c->files.at[t[i].file], e,
@@ -193,6 +199,17 @@ static struct ckpt *ckpt_new(void)
 	sha256_init(&c->hash);
 	sha256_init(&c->times);
 	return c;
+}
+
+/* The tensors from `first` on are sorted. */
+static const struct ckpt_tensor *find(const struct ckpt *c, size_t first, const char *name)
+{
+	const struct ckpt_tensor key = {.name = name};
+
+	if (c->tensors.n <= first)
+		return NULL;
+	return bsearch(
+		&key, c->tensors.at + first, c->tensors.n - first, sizeof(key), compare_names);
 }
 
 /* ---- shards ------------------------------------------------------------- */
@@ -229,21 +246,30 @@ static int add_shard(
 	return add_file(c, dir, name, e);
 }
 
-/* Keeps the tensors that the index puts where they are. */
-static void drop_unlisted(struct ckpt *c, const json_t *map)
+static const char *base_name(const char *path)
 {
-	size_t n = 0;
+	const char *slash = strrchr(path, '/');
 
-	for (size_t i = 0; i < c->tensors.n; i++) {
+	return slash ? slash + 1 : path;
+}
+
+/* Keeps of the tensors from `first` on those that the index puts where they are. */
+static void drop_unlisted(struct ckpt *c, size_t first, const json_t *map)
+{
+	size_t n = first;
+
+	for (size_t i = first; i < c->tensors.n; i++) {
 		const struct ckpt_tensor *t = &c->tensors.at[i];
 		const char *file = json_string_value(json_object_get(map, t->name));
-		if (file && !strcmp(file, c->files.at[t->file].name))
+		if (file && !strcmp(file, base_name(c->files.at[t->file].name)))
 			c->tensors.at[n++] = *t;
 	}
 	c->tensors.n = n;
 }
 
-static int check_listed(const struct ckpt *c, const char *index, json_t *map, struct err *e)
+/* The tensors from `from` on, which are sorted, are all that the index lists. */
+static int check_listed(
+	const struct ckpt *c, size_t from, const char *index, json_t *map, struct err *e)
 {
 	const char *name, *first = NULL;
 	size_t n = 0;
@@ -251,7 +277,7 @@ static int check_listed(const struct ckpt *c, const char *index, json_t *map, st
 
 	json_object_foreach(map, name, file)
 	{
-		if (ckpt_find(c, name))
+		if (find(c, from, name))
 			continue;
 		if (!n++)
 			first = name;
@@ -264,8 +290,11 @@ static int check_listed(const struct ckpt *c, const char *index, json_t *map, st
 		index, n, first, json_string_value(json_object_get(map, first)));
 }
 
-static int open_shards(struct ckpt *c, const char *dir, const char *index, struct err *e)
+/* index: of the part's shards, from dir on. */
+static int open_shards(
+	struct ckpt *c, const char *dir, const char *part, const char *index, struct err *e)
 {
+	const size_t first = c->tensors.n;
 	const char *name;
 	json_t *root, *file;
 	int rc;
@@ -282,15 +311,17 @@ static int open_shards(struct ckpt *c, const char *dir, const char *index, struc
 	{
 		const char *shard = json_string_value(file);
 		rc = check_shard_name(index, shard, e);
-		if (!rc && find_file(c, shard) < 0)
+		if (rc)
+			goto out;
+		shard = arena_printf(&c->arena, "%s%s", part, shard);
+		if (find_file(c, shard) < 0)
 			rc = add_shard(c, dir, index, shard, e);
 		if (rc)
 			goto out;
 	}
-	drop_unlisted(c, map);
-	rc = finish(c, e);
-	if (!rc)
-		rc = check_listed(c, index, map, e);
+	drop_unlisted(c, first, map);
+	sort_names(c, first);
+	rc = check_listed(c, first, index, map, e);
 out:
 	json_decref(root);
 	return rc;
@@ -308,31 +339,49 @@ static bool exists(const char *dir, const char *name)
 	return there;
 }
 
-static int open_dir(struct ckpt *c, const char *dir, struct err *e)
+/* part: "", or the folder in dir with a slash behind it. */
+static int open_part(struct ckpt *c, const char *dir, const char *part, struct err *e)
 {
-	static const char *const files[] = {"model.safetensors", "pytorch_model.bin"};
-	static const char *const indexes[] = {
-		"model.safetensors.index.json", "pytorch_model.bin.index.json"};
+	/* The order of transformers, then that of diffusers. */
+	static const char *const files[] = {"model.safetensors", "pytorch_model.bin",
+		"diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin"};
+	const size_t n = sizeof(files) / sizeof(*files);
 
-	/* The order of transformers. */
-	for (int i = 0; i < 2; i++) {
-		if (exists(dir, files[i])) {
-			int rc = add_file(c, dir, files[i], e);
-			return rc ? rc : finish(c, e);
-		}
-		if (exists(dir, indexes[i]))
-			return open_shards(c, dir, indexes[i], e);
+	for (size_t i = 0; i < n; i++) {
+		const char *file = arena_printf(&c->arena, "%s%s", part, files[i]);
+		const char *index = arena_printf(&c->arena, "%s.index.json", file);
+		if (exists(dir, file))
+			return add_file(c, dir, file, e);
+		if (exists(dir, index))
+			return open_shards(c, dir, part, index, e);
 	}
 	return err_set(e, ERR_IO,
-		"'%s' holds no weights: expected model.safetensors or "
+		"'%s%s%.*s' holds no weights: expected %smodel.safetensors or "
 		"pytorch_model.bin, or the index of their parts",
-		dir);
+		dir, *part ? "/" : "", (int)strcspn(part, "/"), part,
+		*part ? "diffusion_pytorch_model.safetensors, " : "");
 }
 
-int ckpt_open(const char *dir, struct ckpt **ret, struct err *e)
+/* The tensors of a part carry its name. */
+static int open_parts(struct ckpt *c, const char *dir, const char *const *parts, struct err *e)
+{
+	int rc = 0;
+
+	for (; *parts && !rc; parts++) {
+		const size_t first = c->tensors.n;
+		const char *part = **parts ? arena_printf(&c->arena, "%s/", *parts) : *parts;
+		rc = open_part(c, dir, part, e);
+		for (size_t i = first; i < c->tensors.n && *part; i++)
+			c->tensors.at[i].name =
+				arena_printf(&c->arena, "%s%s", part, c->tensors.at[i].name);
+	}
+	return rc ? rc : finish(c, e);
+}
+
+int ckpt_open_parts(const char *dir, const char *const *parts, struct ckpt **ret, struct err *e)
 {
 	struct ckpt *c = ckpt_new();
-	int rc = open_dir(c, dir, e);
+	int rc = open_parts(c, dir, parts, e);
 
 	*ret = NULL;
 	if (rc)
@@ -340,6 +389,13 @@ int ckpt_open(const char *dir, struct ckpt **ret, struct err *e)
 	else
 		*ret = c;
 	return rc;
+}
+
+int ckpt_open(const char *dir, struct ckpt **ret, struct err *e)
+{
+	static const char *const whole[] = {"", NULL};
+
+	return ckpt_open_parts(dir, whole, ret, e);
 }
 
 int ckpt_open_file(const char *path, struct ckpt **ret, struct err *e)
@@ -382,11 +438,7 @@ const struct ckpt_tensor *ckpt_at(const struct ckpt *c, size_t i)
 
 const struct ckpt_tensor *ckpt_find(const struct ckpt *c, const char *name)
 {
-	const struct ckpt_tensor key = {.name = name};
-
-	if (!c->tensors.n)
-		return NULL;
-	return bsearch(&key, c->tensors.at, c->tensors.n, sizeof(key), compare_names);
+	return find(c, 0, name);
 }
 
 uint64_t ckpt_bytes(const struct ckpt *c)

@@ -47,8 +47,12 @@ struct ckpt_tensor {
 	uint64_t n_elements;
 };
 
-/* dir/... as above.  prefix_ok NULL. */
+/* dir/... as above. */
 int ckpt_open(const char *dir, struct ckpt **ret, struct err *e);
+/* The folders `parts` (ends with NULL; "": dir itself) of a diffusers pipeline as one
+ * checkpoint: tensor x of transformer/ is called "transformer/x".  The files of a part
+ * are named as above, or diffusion_pytorch_model for model. */
+int ckpt_open_parts(const char *dir, const char *const *parts, struct ckpt **ret, struct err *e);
 /* One file by its path, .safetensors or PyTorch zip (told by its content). */
 int ckpt_open_file(const char *path, struct ckpt **ret, struct err *e);
 void ckpt_close(struct ckpt *c); /* NULL-safe */

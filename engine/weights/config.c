@@ -43,7 +43,7 @@ void config_close(struct config *c)
 	free(c);
 }
 
-/* The value at "a.b.c", or NULL when it is absent or null. */
+/* The value at "a.b.c" ("a.0": the first of a list), or NULL when it is absent or null. */
 static const json_t *find(const struct config *c, const char *path)
 {
 	const json_t *v = c->root;
@@ -55,7 +55,8 @@ static const json_t *find(const struct config *c, const char *path)
 			return NULL;
 		memcpy(key, path, n);
 		key[n] = '\0';
-		v = json_object_get(v, key);
+		v = json_is_array(v) ? json_array_get(v, strtoul(key, NULL, 10))
+				     : json_object_get(v, key);
 		if (!path[n])
 			break;
 		path += n + 1;

@@ -1,10 +1,9 @@
 /* config.json, read with bounds: a hostile or broken file cannot make a
  * number reach an allocation unchecked.
  *
- * Paths use dots: "decoder.hidden_size".  The first failure is kept (missing,
- * wrong type, out of range: in words, with file, path, value and range); the
- * getter then returns the fallback (lo where one is required), and
- * config_check() tells. */
+ * Paths use dots: "decoder.hidden_size", "configs.0.id" of a list.  The first failure is kept
+ * (missing, wrong type, out of range: in words, with file, path, value and range); the getter then
+ * returns the fallback (lo where one is required), and config_check() tells. */
 #ifndef WOODSHED_ENGINE_CONFIG_H
 #define WOODSHED_ENGINE_CONFIG_H
 

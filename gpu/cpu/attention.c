@@ -126,6 +126,7 @@ struct work {
 	const float *x; /* qkv, q, or kv_x */
 	float *y;
 	int64_t n_heads, dim, n_time, per_row;
+	int64_t group; /* heads of q that share one of the cache */
 	float scale;
 	const float *bias;
 	char *scratch;
@@ -218,7 +219,7 @@ static void cross_task(void *ud, size_t task)
 	const struct work *w = ud;
 	const int64_t row = (int64_t)task / w->n_heads, head = (int64_t)task % w->n_heads,
 		      width = w->n_heads * w->dim, at = row * w->per_row * width + head * w->dim;
-	const struct cache c = cache_of(w->kv, row, head);
+	const struct cache c = cache_of(w->kv, row, head / w->group);
 	attend(&c, &(struct queries){.kernels = w->cpu->kernels,
 			   .q = w->x + at,
 			   .ldq = width,
@@ -234,13 +235,14 @@ static void cross_task(void *ud, size_t task)
 void cpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
 	const struct gpu_kv *kv, float scale)
 {
-	const int64_t n_tasks = kv->n_rows * kv->n_heads, len = longest(kv),
-		      per_row = q->ne[0] / kv->n_rows;
+	const int64_t n_heads = q->ne[1] / kv->head_dim, n_tasks = kv->n_rows * n_heads,
+		      len = longest(kv), per_row = q->ne[0] / kv->n_rows;
 	struct work w = {.cpu = g->device,
 		.kv = (struct gpu_kv *)(uintptr_t)kv,
 		.x = q->data,
 		.y = y->data,
-		.n_heads = kv->n_heads,
+		.n_heads = n_heads,
+		.group = n_heads / kv->n_heads,
 		.dim = kv->head_dim,
 		.per_row = per_row,
 		.scale = scale,

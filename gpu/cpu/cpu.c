@@ -4,10 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 
+#include "gpu/cpu/tile_kernels.h"
 #include "gpu/cpu/vec_kernels.h"
 #include "library/base/arena.h"
 
@@ -25,6 +28,7 @@ static const char *const isa_names[] = {
 	[CPU_AVX2] = "AVX2",
 	[CPU_AVX512] = "AVX-512",
 	[CPU_AVX512_VNNI] = "AVX-512 VNNI",
+	[CPU_AMX] = "AVX-512 VNNI, AMX",
 };
 
 #if defined(__x86_64__)
@@ -37,6 +41,20 @@ static bool has_f16c(void)
 }
 #endif
 
+#if defined(__x86_64__)
+/* The processor has it, and the system gives its registers (8 KB a thread) to this
+ * process. */
+static bool has_amx(void)
+{
+	enum { ARCH_REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18 };
+	const unsigned bf16 = 1u << 22, tile = 1u << 24;
+	unsigned a, b, c, d;
+
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & bf16) && (d & tile) &&
+	       !syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA);
+}
+#endif
+
 static enum cpu_isa detect(void)
 {
 #if defined(__x86_64__)
@@ -46,7 +64,9 @@ static enum cpu_isa detect(void)
 	if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
 		!__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
 		return CPU_AVX2;
-	return __builtin_cpu_supports("avx512vnni") ? CPU_AVX512_VNNI : CPU_AVX512;
+	if (!__builtin_cpu_supports("avx512vnni"))
+		return CPU_AVX512;
+	return has_amx() ? CPU_AMX : CPU_AVX512_VNNI;
 #else
 	return CPU_GENERIC;
 #endif
@@ -61,6 +81,17 @@ static const struct vec_kernels *vec_kernels_for(enum cpu_isa isa)
 	return &vec_kernels_generic;
 }
 
+static const struct tile_kernels *tile_kernels_for(enum cpu_isa isa)
+{
+#if defined(__x86_64__)
+	if (isa >= CPU_AVX2)
+		return isa == CPU_AMX      ? &tile_kernels_amx
+		       : isa >= CPU_AVX512 ? &tile_kernels_avx512
+					   : &tile_kernels_avx2;
+#endif
+	return &tile_kernels_generic;
+}
+
 static void use_isa(struct gpu *g, enum cpu_isa isa)
 {
 	struct cpu *c = cpu_of(g);
@@ -69,6 +100,7 @@ static void use_isa(struct gpu *g, enum cpu_isa isa)
 	c->isa = isa;
 	c->kernels = cpu_kernels_for(isa);
 	c->vec = vec_kernels_for(isa);
+	c->tiles = tile_kernels_for(isa);
 	snprintf(g->description, sizeof(g->description), "CPU, %d thread%s, %s", n,
 		n == 1 ? "" : "s", isa_names[isa]);
 }
@@ -254,6 +286,7 @@ static const struct gpu_ops cpu_ops = {
 	.kv_fill = cpu_kv_fill,
 	.attention_cross = cpu_attention_cross,
 	.attention_full = cpu_attention_full,
+	.attention_tiles = cpu_attention_tiles,
 	.norm = cpu_norm,
 	.unary = cpu_unary,
 	.add = cpu_add,
@@ -261,6 +294,12 @@ static const struct gpu_ops cpu_ops = {
 	.fill = cpu_fill,
 	.embed_sum = cpu_embed_sum,
 	.rvq_encode = cpu_rvq_encode,
+	.rope = cpu_rope,
+	.head_norm = cpu_head_norm,
+	.snake = cpu_snake,
+	.gated = cpu_gated,
+	.normal = cpu_normal,
+	.combine = cpu_combine,
 	.guidance = cpu_guidance,
 	.sample = cpu_sample,
 };

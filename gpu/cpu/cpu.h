@@ -2,9 +2,10 @@
  *
  * cpu.c	opens, allocates, holds the table and the tiling of work
  * linear.c, lstm.c, gru.c, attention.c	products; inner loops in kernels.c
- * norm.c, elementwise.c, sample.c	the rest; inner loops in vec_kernels.c
+ * tiles.c	products of bf16 by bf16; inner loops in tile_kernels.c
+ * norm.c, elementwise.c, diffusion.c, sample.c	the rest; inner loops in vec_kernels.c
  *
- * kernels.c and vec_kernels.c are compiled once per instruction set and
+ * The three files of inner loops are compiled once per instruction set and
  * reached through structs of function pointers that are chosen at open. */
 #ifndef WOODSHED_GPU_CPU_H
 #define WOODSHED_GPU_CPU_H
@@ -21,9 +22,11 @@ enum cpu_isa {
 	CPU_AVX2,        /* AVX2, FMA, F16C */
 	CPU_AVX512,      /* AVX-512 F, BW, DQ, VL */
 	CPU_AVX512_VNNI, /* and VNNI */
+	CPU_AMX,         /* and AMX for bf16 */
 };
 
-struct vec_kernels; /* vec_kernels.h: elementwise, norms, reductions */
+struct tile_kernels; /* tile_kernels.h: products of bf16 tiles */
+struct vec_kernels;  /* vec_kernels.h: elementwise, norms, reductions */
 
 struct cpu {
 	struct pool *pool;
@@ -31,6 +34,7 @@ struct cpu {
 	const struct cpu_kernels
 		*kernels; /* cpu_kernels_for(isa): set at open and by cpu_limit_isa */
 	const struct vec_kernels *vec;
+	const struct tile_kernels *tiles;
 	void *scratch; /* owned; see cpu_scratch() */
 	size_t scratch_bytes;
 };
@@ -115,6 +119,26 @@ void cpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 void cpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	const struct gpu_tensor *bias, int64_t n_heads, float scale);
 
+/* tiles.c: the same for GPU_TILES; a product as linear.c has it */
+struct tile_product {
+	const struct gpu_tensor *w;
+	int64_t n, k;               /* of w */
+	int64_t batches, rows;      /* of x and y */
+	int64_t channels, dilation; /* rows hold k / channels pieces, so many channels apart */
+	const float *x;
+	int64_t x_batch, ldx;
+	float *y;
+	int64_t y_batch, ldy;
+	const float *bias; /* [bias_n], repeated over the n outputs; or NULL */
+	int64_t bias_n;
+	int add;
+};
+size_t cpu_tile_matrix_bytes(int64_t n_out, int64_t n_in);
+void cpu_tile_put_rows(struct gpu_tensor *t, int64_t first, int64_t n, const float *src);
+void cpu_tile_product(struct gpu *g, const struct tile_product *p);
+void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	int64_t n_heads, float scale);
+
 /* norm.c */
 void cpu_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *b, float eps, bool rms);
@@ -131,6 +155,17 @@ void cpu_rvq_encode(struct gpu *g, struct gpu_tensor *codes, const struct gpu_te
 	const struct gpu_tensor *codebooks);
 void cpu_guidance(
 	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *logits, float guidance);
+
+/* diffusion.c */
+void cpu_rope(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *table, int64_t n_heads,
+	int64_t head_dim);
+void cpu_head_norm(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *w,
+	const struct gpu_tensor *b, int64_t first, int64_t n_heads, float eps);
+void cpu_snake(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *alpha, const struct gpu_tensor *inv_beta);
+void cpu_gated(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, enum gpu_unary act);
+void cpu_normal(struct gpu *g, struct gpu_tensor *y, uint64_t seed, uint32_t stream);
+void cpu_combine(struct gpu *g, struct gpu_tensor *y, const struct gpu_term *terms, int n_terms);
 
 /* sample.c */
 void cpu_sample(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *logits,

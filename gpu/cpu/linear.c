@@ -28,8 +28,8 @@ enum {
 const struct cpu_kernels *cpu_kernels_for(int isa)
 {
 #if defined(__x86_64__)
-	static const struct cpu_kernels *const all[] = {
-		&cpu_kernels_generic, &cpu_kernels_avx2, &cpu_kernels_avx512, &cpu_kernels_vnni};
+	static const struct cpu_kernels *const all[] = {&cpu_kernels_generic, &cpu_kernels_avx2,
+		&cpu_kernels_avx512, &cpu_kernels_vnni, &cpu_kernels_vnni};
 	return all[isa];
 #else
 	return &cpu_kernels_generic;
@@ -63,6 +63,8 @@ size_t cpu_matrix_bytes(
 {
 	int64_t n_panels = ceil_div(n_out, PANEL);
 	*ret_scale = *ret_sums = 0;
+	if (dtype == GPU_TILES)
+		return cpu_tile_matrix_bytes(n_out, n_in);
 	if (dtype == GPU_I8)
 		*ret_scale = *ret_sums = (size_t)n_panels * PANEL * 4;
 	if (is_dot(dtype, n_out))
@@ -107,6 +109,8 @@ void cpu_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n,
 	const struct cpu *c = g->device;
 	if (t->layout == GPU_ROWS) {
 		put_plain(t, first, n, src);
+	} else if (t->dtype == GPU_TILES) {
+		cpu_tile_put_rows(t, first, n, src);
 	} else if (is_dot(t->dtype, t->ne[0])) {
 		const int64_t k = t->ne[1], padded = ceil_div(k, DOT_ALIGN) * DOT_ALIGN;
 		for (int64_t r = 0; r < n; r++) {
@@ -354,10 +358,36 @@ static void gather_rows(const struct product *p, float *dst, int64_t channels, i
 				(size_t)channels * sizeof(float));
 }
 
+static void tile_product(struct gpu *g, const struct product *p, int64_t channels, int64_t dilation)
+{
+	const struct tile_product t = {.w = p->w,
+		.n = p->n,
+		.k = p->k,
+		.batches = p->batches,
+		.rows = p->rows,
+		.channels = channels,
+		.dilation = dilation,
+		.x = p->x,
+		.x_batch = p->x_batch,
+		.ldx = p->ldx,
+		.y = p->y,
+		.y_batch = p->y_batch,
+		.ldy = p->ldy,
+		.bias = p->bias,
+		.bias_n = p->bias_n,
+		.add = p->add};
+
+	cpu_tile_product(g, &t);
+}
+
 /* dilation 1: rows are contiguous; else they are gathered, `channels` at a time. */
 static void run_product(struct gpu *g, struct product *p, int64_t channels, int64_t dilation)
 {
 	const bool i8 = p->w->dtype == GPU_I8, gather = dilation > 1;
+	if (p->w->dtype == GPU_TILES) {
+		tile_product(g, p, channels ? channels : p->k, dilation);
+		return;
+	}
 	if (!i8 && !gather) {
 		product_tasks(p);
 		return;

@@ -75,6 +75,21 @@ INLINE vf elu1(vf x)
 	return vselect(x > 0.0f, x, vexpm1(x));
 }
 
+INLINE vf silu1(vf x)
+{
+	return x * vsigmoid(x);
+}
+
+INLINE vf gated_silu1(vf a, vf b, float unused)
+{
+	return a * silu1(b);
+}
+
+INLINE vf gated_gelu1(vf a, vf b, float unused)
+{
+	return a * gelu1(b);
+}
+
 INLINE vf add1(vf a, vf b, float unused)
 {
 	return a + b;
@@ -100,6 +115,21 @@ static void elu(float *y, const float *x, int64_t n)
 	map(y, x, n, elu1);
 }
 
+static void silu(float *y, const float *x, int64_t n)
+{
+	map(y, x, n, silu1);
+}
+
+static void gated_silu(float *y, const float *a, const float *b, int64_t n)
+{
+	map2(y, a, b, 0, n, gated_silu1);
+}
+
+static void gated_gelu(float *y, const float *a, const float *b, int64_t n)
+{
+	map2(y, a, b, 0, n, gated_gelu1);
+}
+
 static void sigmoid(float *y, const float *x, int64_t n)
 {
 	map(y, x, n, vsigmoid);
@@ -118,6 +148,28 @@ static void add(float *y, const float *a, const float *b, int64_t n)
 static void guidance(float *y, const float *text, const float *null, float scale, int64_t n)
 {
 	map2(y, text, null, scale, n, guidance1);
+}
+
+static void snake(float *y, const float *x, const float *alpha, const float *inv_beta, int64_t n)
+{
+	int64_t i = 0;
+	for (; i + VW <= n; i += VW) {
+		vf v = load(x + i);
+		store(y + i, v + vsin2(load(alpha + i) * v) * load(inv_beta + i));
+	}
+	if (i < n) {
+		vf v = load_part(x + i, n - i, 0), a = load_part(alpha + i, n - i, 0);
+		store_part(y + i, v + vsin2(a * v) * load_part(inv_beta + i, n - i, 0), n - i);
+	}
+}
+
+static void rotate(float *a, float *b, const float *cos, const float *sin, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++) {
+		const float u = a[i], v = b[i];
+		a[i] = u * cos[i] - v * sin[i];
+		b[i] = v * cos[i] + u * sin[i];
+	}
 }
 
 static void add_bf16(float *y, const uint16_t *b, int64_t n)
@@ -276,12 +328,83 @@ static float max(const float *x, int64_t n)
 	return best;
 }
 
+/* ---- bf16 --------------------------------------------------------------- */
+
+typedef uint16_t vh __attribute__((vector_size(VW * 2), aligned(2), may_alias));
+
+INLINE vh round_bf16(vf x)
+{
+	const vu u = (vu)x, rounded = (u + 0x7fffu + (u >> 16 & 1u)) >> 16;
+	const vi is_nan = (vi)((u & 0x7fffffffu) > 0x7f800000u);
+
+	return __builtin_convertvector(
+		(vu)(((vi)(u >> 16 | 0x40u) & is_nan) | ((vi)rounded & ~is_nan)), vh);
+}
+
+static void to_bf16(uint16_t *y, const float *x, int64_t n)
+{
+	int64_t i = 0;
+
+	for (; i + VW <= n; i += VW)
+		*(vh *)(y + i) = round_bf16(load(x + i));
+	if (i < n) {
+		float rest[VW] = {0};
+		uint16_t rounded[VW];
+		memcpy(rest, x + i, (size_t)(n - i) * sizeof(*x));
+		*(vh *)rounded = round_bf16(load(rest));
+		memcpy(y + i, rounded, (size_t)(n - i) * sizeof(*y));
+	}
+}
+
+static float greatest(const float *s, int64_t padded)
+{
+	vf top[NV];
+	float lane[LANES];
+
+	UNROLL
+	for (int v = 0; v < NV; v++)
+		top[v] = load(s + v * VW);
+	for (int64_t i = LANES; i < padded; i += LANES)
+		UNROLL
+	for (int v = 0; v < NV; v++) {
+		const vf x = load(s + i + v * VW);
+		top[v] = vselect(x > top[v], x, top[v]);
+	}
+	memcpy(lane, top, sizeof(lane));
+	for (int i = 1; i < LANES; i++)
+		lane[0] = lane[i] > lane[0] ? lane[i] : lane[0];
+	return lane[0];
+}
+
+static void softmax_bf16(uint16_t *p, float *s, int64_t n, int64_t padded, float scale)
+{
+	vf sum[NV];
+
+	for (int64_t i = n; i < padded; i++)
+		s[i] = -INFINITY;
+	const float top = greatest(s, padded);
+	clear(sum);
+	for (int64_t i = 0; i < padded; i += LANES)
+		UNROLL
+	for (int v = 0; v < NV; v++) {
+		vf *x = (vf *)(s + i + v * VW);
+		*x = vexp((*x - top) * scale);
+		sum[v] += *x;
+	}
+	const float inverse = 1 / fold(sum);
+	for (int64_t i = 0; i < padded; i += VW)
+		*(vh *)(p + i) = round_bf16(load(s + i) * inverse);
+}
+
 #define NAME_(isa) vec_kernels_##isa
 #define NAME(isa)  NAME_(isa)
 
 const struct vec_kernels NAME(ISA) = {
-	.unary = {relu, gelu, elu, sigmoid, hyperbolic},
+	.unary = {relu, gelu, elu, sigmoid, hyperbolic, silu},
+	.gated = {[GPU_UNARY_GELU] = gated_gelu, [GPU_UNARY_SILU] = gated_silu},
 	.add = add,
+	.snake = snake,
+	.rotate = rotate,
 	.add_bf16 = add_bf16,
 	.guidance = guidance,
 	.norm = norm,
@@ -289,4 +412,6 @@ const struct vec_kernels NAME(ISA) = {
 	.nearest = nearest,
 	.max = max,
 	.exp = exp_scaled,
+	.to_bf16 = to_bf16,
+	.softmax_bf16 = softmax_bf16,
 };

@@ -15,7 +15,14 @@ struct vec_kernels {
 	/* By enum gpu_unary; y may be x. */
 	void (*unary[GPU_N_UNARY])(float *y, const float *x, int64_t n);
 	void (*add)(float *y, const float *a, const float *b, int64_t n); /* y may be a or b */
-	void (*add_bf16)(float *y, const uint16_t *b, int64_t n);         /* y += b */
+	/* y = a f(b); f is SILU or GELU */
+	void (*gated[GPU_N_UNARY])(float *y, const float *a, const float *b, int64_t n);
+	/* y = x + sin(alpha x)^2 * inv_beta; y may be x */
+	void (*snake)(
+		float *y, const float *x, const float *alpha, const float *inv_beta, int64_t n);
+	/* a, b = a cos - b sin, b cos + a sin */
+	void (*rotate)(float *a, float *b, const float *cos, const float *sin, int64_t n);
+	void (*add_bf16)(float *y, const uint16_t *b, int64_t n); /* y += b */
 	void (*guidance)(float *y, const float *text, const float *null, float scale, int64_t n);
 	/* One row.  b NULL: root mean square, else mean and variance. */
 	void (*norm)(
@@ -29,6 +36,11 @@ struct vec_kernels {
 	float (*max)(const float *x, int64_t n);
 	/* y = exp((x - shift) / scale) */
 	void (*exp)(float *y, const float *x, float shift, float scale, int64_t n);
+	/* To nearest even; NaN stays NaN. */
+	void (*to_bf16)(uint16_t *y, const float *x, int64_t n);
+	/* p[0..n) = softmax(scale * s) in bf16, p[n..padded) = 0; padded is a multiple of
+	 * 32; s is overwritten. */
+	void (*softmax_bf16)(uint16_t *p, float *s, int64_t n, int64_t padded, float scale);
 };
 
 extern const struct vec_kernels vec_kernels_generic, vec_kernels_avx2, vec_kernels_avx512;

@@ -25,7 +25,7 @@ offers()
 
 completed woodshed re
 check 'verbs' offers recipe render retry
-completed woodshed render --pre
+completed woodshed render --prec
 check 'options' offers --precision
 completed woodshed --quiet render --device ''
 check 'choices' offers auto cpu cuda

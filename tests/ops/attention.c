@@ -159,16 +159,17 @@ static void scores_are_large(void **state)
 /* ---- cross -------------------------------------------------------------- */
 
 struct cross_case {
-	int64_t n_rows, per_row, n_heads, head_dim;
-	int64_t len[3]; /* of the sequences */
+	int64_t n_rows, per_row, n_heads, head_dim, group; /* heads of q for each of the cache */
+	int64_t len[3];                                    /* of the sequences */
 };
 
 static void check_cross(const struct cross_case *k, enum gpu_dtype dtype)
 {
 	const int64_t width = k->n_heads * k->head_dim, n_q = k->n_rows * k->per_row;
+	const int64_t n_heads = k->n_heads * k->group, q_width = width * k->group;
 	const float scale = 0.3f;
-	float *q = random_floats(n_q * width), *kv_x[3];
-	struct want want = want_new(n_q * width);
+	float *q = random_floats(n_q * q_width), *kv_x[3];
+	struct want want = want_new(n_q * q_width);
 	int64_t longest = 0;
 
 	for (int64_t r = 0; r < k->n_rows; r++) {
@@ -177,9 +178,10 @@ static void check_cross(const struct cross_case *k, enum gpu_dtype dtype)
 		float *held = keep((size_t)(k->len[r] * 2 * width), sizeof(*held));
 		for (int64_t i = 0; i < k->len[r] * 2 * width; i++)
 			held[i] = dtype == GPU_BF16 ? cpu_f32(cpu_bf16(kv_x[r][i])) : kv_x[r][i];
-		for (int64_t i = 0; i < k->per_row * k->n_heads; i++) {
-			const int64_t column = i % k->n_heads * k->head_dim;
-			const int64_t at = (r * k->per_row + i / k->n_heads) * width + column;
+		for (int64_t i = 0; i < k->per_row * n_heads; i++) {
+			const int64_t head = i % n_heads, column = head / k->group * k->head_dim;
+			const int64_t at =
+				(r * k->per_row + i / n_heads) * q_width + head * k->head_dim;
 			naive_attend((struct want){want.y + at, want.tol + at}, q + at,
 				held + column, held + width + column, 2 * width, NULL, k->len[r],
 				k->head_dim, scale);
@@ -189,14 +191,14 @@ static void check_cross(const struct cross_case *k, enum gpu_dtype dtype)
 	{
 		struct gpu_kv *kv =
 			gpu_kv_new(d.g, d.a, dtype, k->n_rows, k->n_heads, k->head_dim, longest);
-		struct gpu_tensor *y = empty(&d, "y", SHAPE(n_q, width));
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(n_q, q_width));
 		for (int64_t r = k->n_rows - 1; r >= 0; r--) {
 			gpu_kv_fill(
 				d.g, kv, r, put(&d, "kv", SHAPE(k->len[r], 2 * width), kv_x[r]));
 			assert_int_equal(kv->len[r], k->len[r]);
 		}
-		gpu_attention_cross(d.g, y, put(&d, "q", SHAPE(n_q, width), q), kv, scale);
-		assert_close(get(&d, y), want, n_q * width,
+		gpu_attention_cross(d.g, y, put(&d, "q", SHAPE(n_q, q_width), q), kv, scale);
+		assert_close(get(&d, y), want, n_q * q_width,
 			"isa %d %s: %d sequences, %d queries each, %d heads of %d", d.isa,
 			dtype_names[dtype], (int)k->n_rows, (int)k->per_row, (int)k->n_heads,
 			(int)k->head_dim);
@@ -206,13 +208,15 @@ static void check_cross(const struct cross_case *k, enum gpu_dtype dtype)
 static void cross(void **state)
 {
 	static const struct cross_case cases[] = {
-		{1, 1, 1, 1, {1}},
-		{1, 3, 2, 7, {5}},
-		{2, 1, 3, 32, {31, 33}},
-		{3, 2, 1, 33, {1, 64, 100}},
-		{2, 9, 2, 64, {65, 7}},
-		{1, 17, 4, 63, {32}},
-		{2, 4, 16, 64, {12, 140}},
+		{1, 1, 1, 1, 1, {1}},
+		{1, 3, 2, 7, 1, {5}},
+		{2, 1, 3, 32, 1, {31, 33}},
+		{3, 2, 1, 33, 1, {1, 64, 100}},
+		{2, 9, 2, 64, 1, {65, 7}},
+		{1, 17, 4, 63, 1, {32}},
+		{2, 4, 16, 64, 1, {12, 140}},
+		{1, 3, 1, 8, 3, {5}},
+		{2, 9, 12, 64, 2, {130, 40}},
 	};
 
 	for (size_t t = 0; t < N_OF(dtypes); t++)

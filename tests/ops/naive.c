@@ -311,6 +311,11 @@ struct want naive_unary(const float *x, enum gpu_unary op, int64_t n)
 		} else if (op == GPU_UNARY_ELU) {
 			y = v < 0 ? expm1(v) : v;
 			tol = v < 0 ? 4 * U * fabs(y) : 0; /* 2 ulp */
+		} else if (op == GPU_UNARY_SILU) {
+			/* e^-x to 2 ulp (4 U), three more roundings; where e^-x overflows, at
+			 * -88.7, the result is 0 instead of less than 2^-121. */
+			y = v / (1 + exp(-v));
+			tol = 7 * U * fabs(y) + 0x1p-121;
 		} else if (op == GPU_UNARY_SIGMOID || op == GPU_UNARY_TANH) {
 			struct num f = op == GPU_UNARY_TANH ? hyperbolic((struct num){v, 0})
 							    : sigmoid((struct num){v, 0});

@@ -41,7 +41,7 @@ bool dev_next(struct dev *d)
 	int isa = d->g ? d->isa + 1 : CPU_GENERIC;
 
 	dev_close(d);
-	return isa <= CPU_AVX512_VNNI && dev_open(d, 2, isa);
+	return isa <= CPU_AMX && dev_open(d, 2, isa);
 }
 
 void assert_fine(struct gpu *g)

@@ -52,7 +52,7 @@ static void defaults(void **state)
 	assert_string_equal(r.device, "auto");
 	assert_string_equal(r.precision, "auto");
 	assert_string_equal(r.format, "float");
-	assert_null(r.foreign);
+	assert_null(r.diffusion_only);
 	assert_null(r.seconds);
 	assert_int_equal(r.threads, 0);
 }
@@ -76,12 +76,12 @@ static void everything(void **state)
 static void options_of_other_engines_are_noted(void **state)
 {
 	assert_int_equal(PARSE("--steps", "10", "--negative", "", "p"), 0);
-	assert_string_equal(r.foreign, "negative");
+	assert_string_equal(r.diffusion_only, "negative");
 	assert_string_equal(r.negative, "");
 	assert_int_equal(PARSE("--sampler", "dpm", "p"), 0);
-	assert_string_equal(r.foreign, "sampler");
+	assert_string_equal(r.diffusion_only, "sampler");
 	assert_int_equal(PARSE("--noise", "x.safetensors", "p"), 0);
-	assert_string_equal(r.foreign, "noise");
+	assert_string_equal(r.diffusion_only, "noise");
 }
 
 static void help_needs_no_prompt(void **state)

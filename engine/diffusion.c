@@ -1,0 +1,198 @@
+/* The loop of the diffusion engines: a sampler's table, row by row. */
+#include "engine/diffusion.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "library/base/arena.h"
+#include "library/base/err.h"
+
+static int64_t count(const struct gpu_tensor *t)
+{
+	int64_t n = 1;
+
+	for (int i = 0; i < t->n_dims; i++)
+		n *= t->ne[i];
+	return n;
+}
+
+static struct gpu_shape shape_of(const struct gpu_tensor *t)
+{
+	struct gpu_shape s = {.n = t->n_dims};
+
+	for (int i = 0; i < t->n_dims; i++)
+		s.ne[i] = t->ne[i];
+	return s;
+}
+
+void channels_last(float *dst, const float *src, int64_t n_channels, int64_t n_rest)
+{
+	for (int64_t c = 0; c < n_channels; c++)
+		for (int64_t i = 0; i < n_rest; i++)
+			dst[i * n_channels + c] = src[c * n_rest + i];
+}
+
+int diffusion_check_noise(
+	const struct engine_noise *noise, int64_t n, const struct sampler_plan *plan, struct err *e)
+{
+	int n_draws = 0;
+
+	for (int64_t i = 0; i < plan->n; i++)
+		if (plan->steps[i].z != 0)
+			n_draws = plan->steps[i].number;
+	if (!noise)
+		return 0;
+	if (noise->n != n)
+		return err_set(e, ERR_ARG,
+			"the noise holds %lld values for the latents, the model has %lld",
+			(long long)noise->n, (long long)n);
+	if (noise->n_steps < n_draws)
+		return err_set(e, ERR_ARG,
+			"the noise holds the draws of %lld steps, the sampler takes those of %d",
+			(long long)noise->n_steps, n_draws);
+	return 0;
+}
+
+/* What one run needs. */
+struct run {
+	struct diffusion *d;
+	struct gpu_arena *arena;
+	struct gpu_tensor *x, *base, *start;            /* base: x when the step began */
+	struct gpu_tensor *estimate[SAMPLER_ESTIMATES]; /* the latest first */
+	struct gpu_tensor *z;
+	float *host; /* [count(x)]; owned */
+};
+
+/* number 0: what the latents begin as */
+static void draw(struct run *r, struct gpu_tensor *z, int number)
+{
+	const struct engine_noise *noise = r->d->noise;
+	const int64_t n = count(z), channels = z->ne[z->n_dims - 1];
+
+	if (!noise) {
+		gpu_normal(r->d->g, z, r->d->seed, (uint32_t)number);
+		return;
+	}
+	channels_last(r->host, number ? noise->steps + (number - 1) * n : noise->latents, channels,
+		n / channels);
+	gpu_write(r->d->g, z, r->host, (size_t)n * sizeof(float));
+}
+
+/* x at noise level (alpha, sigma), where it is to stay what it was. */
+static void keep(struct run *r, double alpha, double sigma)
+{
+	struct gpu *g = r->d->g;
+	struct gpu_arena *a = r->d->step;
+
+	for (int i = 0; i < r->d->n_kept; i++) {
+		const int64_t first = r->d->kept[i].first, n = r->d->kept[i].n;
+		if (n)
+			gpu_combine(g, gpu_view(g, a, r->x, 0, first, n),
+				(struct gpu_term[]){
+					{gpu_view(g, a, r->d->init, 0, first, n), (float)alpha},
+					{gpu_view(g, a, r->start, 0, first, n), (float)sigma}},
+				2);
+	}
+}
+
+static void begin(struct run *r)
+{
+	const struct diffusion *d = r->d;
+	const struct sampler_step *s = d->plan->steps;
+
+	draw(r, r->start, 0);
+	gpu_combine(d->g, r->x,
+		(struct gpu_term[]){{r->start, (float)d->plan->start},
+			{d->init, d->init ? (float)s->alpha : 0}},
+		d->init ? 2 : 1);
+	keep(r, s->alpha, s->sigma);
+}
+
+/* The row's sum; terms whose weight is 0 may hold anything. */
+static void advance(struct run *r, const struct sampler_step *s)
+{
+	struct gpu_term terms[GPU_MAX_TERMS];
+	int n = 0;
+
+	if (s->x != 0)
+		terms[n++] = (struct gpu_term){r->base, (float)s->x};
+	for (int i = 0; i < SAMPLER_ESTIMATES; i++)
+		if (s->d[i] != 0)
+			terms[n++] = (struct gpu_term){r->estimate[i], (float)s->d[i]};
+	if (s->z != 0) {
+		draw(r, r->z, s->number);
+		terms[n++] = (struct gpu_term){r->z, (float)s->z};
+	}
+	gpu_combine(r->d->g, r->x, terms, n);
+	if (s->is_inner)
+		return;
+	keep(r, s->next_alpha, s->next_sigma);
+	gpu_copy(r->d->g, r->base, r->x);
+}
+
+static int check_finite(struct run *r, int number)
+{
+	const int64_t n = count(r->x);
+	struct err *e = r->d->e;
+
+	gpu_read(r->d->g, r->x, r->host, (size_t)n * sizeof(float));
+	int rc = gpu_sync(r->d->g, e);
+	if (rc)
+		return err_wrap(e, rc, "step %d of %d", number, r->d->plan->n_steps);
+	for (int64_t i = 0; i < n; i++)
+		if (!isfinite(r->host[i]))
+			return err_set(e, ERR_FORMAT,
+				"step %d of %d: a latent is not a number; the model is damaged, or "
+				"its weights overflow",
+				number, r->d->plan->n_steps);
+	return 0;
+}
+
+static int run_row(struct run *r, const struct sampler_step *s)
+{
+	struct diffusion *d = r->d;
+	struct gpu_mark mark = gpu_arena_mark(d->step);
+	struct gpu_tensor *oldest = r->estimate[SAMPLER_ESTIMATES - 1];
+	int rc;
+
+	for (int i = SAMPLER_ESTIMATES - 1; i > 0; i--)
+		r->estimate[i] = r->estimate[i - 1];
+	r->estimate[0] = oldest;
+	d->denoise(d->ud, r->estimate[0], r->x, s);
+	gpu_tap(d->g, r->estimate[0], "estimate%d", s->number);
+	advance(r, s);
+	gpu_arena_release(d->step, mark);
+	gpu_tap(d->g, r->x, "latents%d", s->number);
+	rc = check_finite(r, s->number);
+	d->done++;
+	if (!rc)
+		rc = watch_progress(d->watch, ENGINE_STAGE_RENDER, d->done, d->total, d->e);
+	if (!rc && d->preview && !s->is_inner && s->number < d->plan->n_steps &&
+		s->number % d->preview_every == 0)
+		rc = d->preview(d->ud, s->number, r->estimate[0]);
+	return rc;
+}
+
+int diffusion_run(struct diffusion *d, struct gpu_tensor *x)
+{
+	struct run r = {.d = d, .arena = gpu_arena_new(d->g, "sampler"), .x = x};
+	const struct gpu_shape shape = shape_of(x);
+	int rc = mem_try_alloc(
+		(void **)&r.host, (size_t)count(x), sizeof(float), "the latents", d->e);
+
+	r.base = gpu_new(d->g, r.arena, GPU_F32, "x", shape);
+	r.start = gpu_new(d->g, r.arena, GPU_F32, "start noise", shape);
+	r.z = gpu_new(d->g, r.arena, GPU_F32, "noise", shape);
+	for (int i = 0; i < SAMPLER_ESTIMATES; i++)
+		r.estimate[i] = gpu_new(d->g, r.arena, GPU_F32, "estimate", shape);
+	if (!rc) {
+		begin(&r);
+		gpu_copy(d->g, r.base, x);
+		rc = watch_progress(d->watch, ENGINE_STAGE_RENDER, d->done, d->total, d->e);
+	}
+	for (int64_t i = 0; i < d->plan->n && !rc; i++)
+		rc = run_row(&r, &d->plan->steps[i]);
+	gpu_arena_free(r.arena);
+	free(r.host);
+	return rc;
+}

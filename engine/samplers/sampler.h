@@ -1,0 +1,59 @@
+/* sampler.h: samplers of diffusion models, as tables.
+ *
+ * All that a sampler does to the latents x is linear: x becomes a sum of itself,
+ * of the clean latents that the model saw in it (its estimate d, this one and
+ * earlier ones) and of fresh noise z.  So a sampler is a table of coefficients
+ * that depends on the schedule alone: one row for each time the model is asked.
+ * engine/diffusion.c runs any of them.
+ *
+ * Latents between noise and sound are alpha * clean + sigma * noise.  Samplers
+ * over sigma (Karras et al. 2022, "Elucidating the Design Space of
+ * Diffusion-Based Generative Models") have alpha = 1, those of rectified flow
+ * sigma = t and alpha = 1 - t. */
+#ifndef WOODSHED_ENGINE_SAMPLER_H
+#define WOODSHED_ENGINE_SAMPLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct arena;
+struct err;
+
+enum { SAMPLER_ESTIMATES = 3 };
+
+struct sampler_step {
+	/* Where the model is asked; time is the engine's measure of it: sigma, t, or
+	 * the number of a training step. */
+	double time, alpha, sigma;
+	/* Then x = x * x + d[0] * estimate + d[1] * the one before it + ... + z * noise. */
+	double x, d[SAMPLER_ESTIMATES], z;
+	double next_alpha, next_sigma; /* of that */
+	/* The step asks the model again: x of the next row is what x of this row is. */
+	bool is_inner;
+	int number; /* of the step, from 1; its noise is the draw of that number */
+};
+
+struct sampler_plan {
+	struct sampler_step *steps; /* n, in the caller's arena */
+	int64_t n;
+	int n_steps;  /* as a user counts them: without those that are inner */
+	double start; /* x begins as start * noise (+ alpha * audio to begin with) */
+};
+
+/* A grid that falls from sigma_max to sigma_min, evenly in log sigma to the power of
+ * 1 / rho (1: exponential), then 0. */
+struct sampler_sigmas {
+	double min, max, rho;
+};
+
+/* Sampler `name` with n_steps steps on the grid; time is sigma.  ERR_ARG, with the names
+ * there are, for one that is not known, and for less than 2 steps. */
+int sampler_sigma_plan(const char *name, int n_steps, struct sampler_sigmas sigmas, struct arena *a,
+	struct sampler_plan *ret, struct err *e);
+
+/* Rectified flow from t = start (1: pure noise) to 0, evenly in the logarithm of the
+ * signal-to-noise ratio; time is t. */
+int sampler_flow_plan(const char *name, int n_steps, double start, struct arena *a,
+	struct sampler_plan *ret, struct err *e);
+
+#endif

@@ -1,0 +1,212 @@
+/* Products of bf16 tiles; compiled once per instruction set with -DISA=name.
+ * gpu/cpu/tile_kernels.h says what is computed, and in which order. */
+#include "gpu/cpu/tile_kernels.h"
+
+#include "gpu/cpu/vmath.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define UNROLL _Pragma("GCC unroll 16")
+
+#if defined(__AMX_TILE__)
+
+/* Palette 1: tiles of 16 rows of 64 bytes.  Constant, because the intrinsic of gcc 12
+ * tells the compiler of its first 8 bytes only. */
+static const struct tile_config {
+	uint8_t palette, start_row, reserved[14];
+	uint16_t row_bytes[16];
+	uint8_t rows[16];
+} config = {.palette = 1,
+	.row_bytes = {64, 64, 64, 64, 64, 64, 64, 64},
+	.rows = {16, 16, 16, 16, 16, 16, 16, 16}};
+
+static void begin(void)
+{
+	_tile_loadconfig(&config);
+}
+
+static void end(void)
+{
+	_tile_release();
+}
+
+/* Two by two tiles: rows 0 and 1 in tiles 0 .. 3, factors in 4 .. 7.  The rows of the
+ * block after the next are asked for in time: they come from the second-level cache. */
+static void step(const struct tile_gemm *a, const uint16_t *x, float *sum)
+{
+	const ptrdiff_t row_bytes = a->a_row * 2, sum_bytes = a->sum_row * 4;
+	float *below = sum + TILE_ROWS * a->sum_row;
+	const uint16_t *w = a->w;
+
+	if (a->resume) {
+		_tile_loadd(0, sum, sum_bytes);
+		_tile_loadd(1, sum + TILE_OUTS, sum_bytes);
+		_tile_loadd(2, below, sum_bytes);
+		_tile_loadd(3, below + TILE_OUTS, sum_bytes);
+	} else {
+		_tile_zero(0);
+		_tile_zero(1);
+		_tile_zero(2);
+		_tile_zero(3);
+	}
+	for (int64_t k = 0; k < a->n_blocks; k++, w += 2 * TILE_ELEMENTS) {
+		const uint16_t *xk = x + a->offset[k];
+		const uint16_t *soon = x + a->offset[k + 2 < a->n_blocks ? k + 2 : k];
+		UNROLL
+		for (int i = 0; i < TILE_ROWS; i++) {
+			_mm_prefetch(soon + i * a->a_row, _MM_HINT_T0);
+			_mm_prefetch(soon + i * a->a_row + a->a_group, _MM_HINT_T0);
+		}
+		_tile_loadd(6, w, 64);
+		_tile_loadd(4, xk, row_bytes);
+		_tile_dpbf16ps(0, 4, 6);
+		_tile_loadd(7, w + TILE_ELEMENTS, 64);
+		_tile_dpbf16ps(1, 4, 7);
+		_tile_loadd(5, xk + a->a_group, row_bytes);
+		_tile_dpbf16ps(2, 5, 6);
+		_tile_dpbf16ps(3, 5, 7);
+	}
+	_tile_stored(0, sum, sum_bytes);
+	_tile_stored(1, sum + TILE_OUTS, sum_bytes);
+	_tile_stored(2, below, sum_bytes);
+	_tile_stored(3, below + TILE_OUTS, sum_bytes);
+}
+
+static void gemm(const struct tile_gemm *a)
+{
+	for (int64_t r = 0; r < a->rows; r += TILE_STEP)
+		step(a, a->a + r / TILE_ROWS * a->a_group, a->sum + r * a->sum_row);
+}
+
+#else
+
+enum {
+	NV = TILE_OUTS / VW,
+#if defined(__AVX512F__)
+	ROWS = 8,
+#elif defined(__AVX2__)
+	ROWS = 2,
+#else
+	ROWS = 1,
+#endif
+};
+
+static void begin(void)
+{
+}
+
+static void end(void)
+{
+}
+
+/* Subnormals are zero, as they are to a tile unit; returns what was. */
+static unsigned flush_subnormals(void)
+{
+#if defined(__x86_64__)
+	const unsigned was = _mm_getcsr();
+
+	_mm_setcsr(was | 0x8040);
+	return was;
+#else
+	return 0;
+#endif
+}
+
+static void restore(unsigned was)
+{
+#if defined(__x86_64__)
+	_mm_setcsr(was);
+#endif
+}
+
+/* A block of k of ROWS rows, its even and its odd values as f32. */
+struct factors {
+	float even[ROWS][TILE_ROWS], odd[ROWS][TILE_ROWS];
+};
+
+INLINE void widen(struct factors *f, const struct tile_gemm *a, const uint16_t *x)
+{
+	for (int r = 0; r < ROWS; r++)
+		for (int i = 0; i < TILE_ROWS; i++) {
+			uint32_t pair;
+			memcpy(&pair, x + r * a->a_row + 2 * i, sizeof(pair));
+			const uint32_t even = pair << 16, odd = pair & 0xffff0000u;
+			memcpy(&f->even[r][i], &even, sizeof(even));
+			memcpy(&f->odd[r][i], &odd, sizeof(odd));
+		}
+}
+
+/* sum[r][0..15] += one tile */
+INLINE void tile(const struct factors *f, const uint16_t *w, float *sum, ptrdiff_t sum_row)
+{
+	vf even[ROWS][NV], odd[ROWS][NV];
+
+	UNROLL
+	for (int r = 0; r < ROWS; r++)
+		UNROLL
+	for (int v = 0; v < NV; v++)
+		even[r][v] = odd[r][v] = (vf){0};
+	for (int i = 0; i < TILE_ROWS; i++, w += 2 * TILE_OUTS) {
+		UNROLL
+		for (int v = 0; v < NV; v++) {
+			const vu pair = *(const vu *)(const void *)(w + 2 * v * VW);
+			const vf we = (vf)(pair << 16), wo = (vf)(pair & 0xffff0000u);
+			UNROLL
+			for (int r = 0; r < ROWS; r++) {
+				even[r][v] += we * f->even[r][i];
+				odd[r][v] += wo * f->odd[r][i];
+			}
+		}
+	}
+	UNROLL
+	for (int r = 0; r < ROWS; r++)
+		UNROLL
+	for (int v = 0; v < NV; v++)
+		*(vf *)(sum + r * sum_row + v * VW) += even[r][v] + odd[r][v];
+}
+
+static void rows(const struct tile_gemm *a, const uint16_t *x, float *sum)
+{
+	const uint16_t *w = a->w;
+	struct factors f;
+
+	for (int r = 0; r < ROWS && !a->resume; r++)
+		memset(sum + r * a->sum_row, 0, 2 * TILE_OUTS * sizeof(*sum));
+	for (int64_t k = 0; k < a->n_blocks; k++, w += 2 * TILE_ELEMENTS) {
+		widen(&f, a, x + a->offset[k]);
+		tile(&f, w, sum, a->sum_row);
+		tile(&f, w + TILE_ELEMENTS, sum + TILE_OUTS, a->sum_row);
+	}
+}
+
+static void gemm(const struct tile_gemm *a)
+{
+	const unsigned was = flush_subnormals();
+
+	for (int64_t r = 0; r < a->rows; r += ROWS)
+		rows(a, a->a + r / TILE_ROWS * a->a_group + r % TILE_ROWS * a->a_row,
+			a->sum + r * a->sum_row);
+	restore(was);
+}
+
+#endif
+
+static void pack_pairs(uint16_t *w, const uint16_t *even, const uint16_t *odd)
+{
+	for (int i = 0; i < TILE_OUTS; i++) {
+		w[2 * i] = even[i];
+		w[2 * i + 1] = odd[i];
+	}
+}
+
+#define NAME_(isa) tile_kernels_##isa
+#define NAME(isa)  NAME_(isa)
+
+const struct tile_kernels NAME(ISA) = {
+	.begin = begin,
+	.end = end,
+	.gemm = gemm,
+	.pack_pairs = pack_pairs,
+};

@@ -1,0 +1,51 @@
+/* The inner loops of products of bf16 by bf16 (GPU_TILES), once per instruction set.
+ *
+ * Matrices are packed in panels of 32 outputs; a block of 32 of k is two tiles of 16
+ * outputs side by side, each [16 pairs of k][16 outputs][2]: what AMX takes.  k is
+ * padded with zeros to whole blocks.
+ *
+ * The sum of a block is that of its 16 even products and that of its 16 odd ones, two
+ * chains, added; it is then added to the sum so far.  Subnormals are zero.  Products
+ * of two bf16 are exact in f32, so all instruction sets give the same bits. */
+#ifndef WOODSHED_GPU_CPU_TILE_KERNELS_H
+#define WOODSHED_GPU_CPU_TILE_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	TILE_ROWS = 16,
+	TILE_OUTS = 16,
+	TILE_K = 32,
+	TILE_ELEMENTS = TILE_ROWS * TILE_K, /* of either factor's tile */
+	TILE_STEP = 2 * TILE_ROWS,          /* rows that come together */
+};
+
+/* sum[r][0..31] = (resume ? sum[r] : 0) + rows of a times a panel, for `rows` rows, a
+ * multiple of TILE_STEP. */
+struct tile_gemm {
+	const uint16_t *a;     /* bf16 */
+	ptrdiff_t a_row;       /* elements from row to row of 16 .. */
+	ptrdiff_t a_group;     /* .. and from 16 rows to the next 16 */
+	const int64_t *offset; /* [n_blocks]: of a block of k in a row */
+	int64_t n_blocks;
+	const uint16_t *w; /* the panel from the first of the blocks on */
+	float *sum;        /* rows of 32, */
+	ptrdiff_t sum_row; /* so many floats apart */
+	int64_t rows;
+	int resume;
+};
+
+struct tile_kernels {
+	/* Around any number of gemm() on one thread. */
+	void (*begin)(void);
+	void (*end)(void);
+	void (*gemm)(const struct tile_gemm *a);
+	/* One pair of k of a tile: 16 outputs of the even and the odd k. */
+	void (*pack_pairs)(uint16_t *w, const uint16_t *even, const uint16_t *odd);
+};
+
+extern const struct tile_kernels tile_kernels_generic, tile_kernels_avx2, tile_kernels_avx512,
+	tile_kernels_amx;
+
+#endif

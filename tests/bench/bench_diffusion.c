@@ -1,0 +1,149 @@
+/* One diffusion model: seconds a step, decoding, load, memory; one JSON object.
+ *
+ *	bench_diffusion DIR f32|bf16|int8 [--threads N] [--steps N] [--seconds N]
+ *
+ * Wall time, and the processor's divided by the threads: on a machine that others use
+ * the latter is what an idle one would take. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "engine/engine.h"
+#include "gpu/gpu.h"
+#include "library/base/clock.h"
+#include "library/base/err.h"
+#include "library/base/str.h"
+
+enum { MAX_STEPS = 64 };
+
+struct moment {
+	double wall, cpu;
+};
+
+struct bench {
+	int n_threads;
+	struct moment start, text, step[MAX_STEPS + 1], decode_start, decode_end;
+	int n_steps;
+	double decoded; /* seconds */
+};
+
+static struct moment now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (struct moment){clock_now(), (double)t.tv_sec + (double)t.tv_nsec * 1e-9};
+}
+
+static int on_progress(void *ud, enum engine_stage stage, uint64_t done, uint64_t total)
+{
+	struct bench *b = ud;
+
+	if (stage == ENGINE_STAGE_RENDER && done <= MAX_STEPS) {
+		b->step[done] = now();
+		b->n_steps = (int)done;
+	} else if (stage == ENGINE_STAGE_DECODE) {
+		*(done ? &b->decode_end : &b->decode_start) = now();
+	}
+	return 0;
+}
+
+static int on_audio(void *ud, int take, const struct engine_audio *chunk, struct err *e)
+{
+	((struct bench *)ud)->decoded += (double)chunk->frames / chunk->rate;
+	return 0;
+}
+
+static void print_span(
+	const struct bench *b, const char *name, struct moment from, struct moment to, double by)
+{
+	printf(",\"%s\":%.3f,\"%s_cpu\":%.3f", name, (to.wall - from.wall) / by, name,
+		(to.cpu - from.cpu) / by / b->n_threads);
+}
+
+/* The quickest step: what disturbs others only makes them longer. */
+static void print_steps(const struct bench *b)
+{
+	double wall = INFINITY, cpu = INFINITY;
+
+	for (int i = 1; i <= b->n_steps; i++) {
+		wall = fmin(wall, b->step[i].wall - b->step[i - 1].wall);
+		cpu = fmin(cpu, b->step[i].cpu - b->step[i - 1].cpu);
+	}
+	printf(",\"step_s\":%.3f,\"step_s_cpu\":%.3f", wall, cpu / b->n_threads);
+}
+
+static int run(struct bench *b, const char *dir, const struct engine_options *options, int steps,
+	const char *seconds, struct err *e)
+{
+	const struct engine_watch watch = {.progress = on_progress, .ud = b};
+	const struct engine_sink sink = {.audio = on_audio, .ud = b};
+	struct engine_request r = {.prompt = "128 BPM tech house drum loop",
+		.n_takes = 1,
+		.seed = 1,
+		.guidance = NAN,
+		.steps = steps};
+	struct engine *en;
+	struct rusage usage;
+
+	b->start = now();
+	int rc = engine_open(dir, options, NULL, &en, e);
+	if (rc)
+		return rc;
+	const struct moment loaded = now();
+	r.n_frames = engine_info(en)->default_frames;
+	if (seconds)
+		rc = engine_frames(engine_info(en), seconds, &r.n_frames, e);
+	if (!rc)
+		rc = engine_render(en, &r, &watch, &sink, e);
+	getrusage(RUSAGE_SELF, &usage);
+	if (!rc) {
+		printf("{\"model\":\"%s\",\"precision\":\"%s\",\"device\":\"%s\"", dir,
+			engine_info(en)->precision, gpu_describe(engine_gpu(en)));
+		print_span(b, "load_s", b->start, loaded, 1);
+		print_span(b, "text_s", loaded, b->step[0], 1);
+		print_steps(b);
+		print_span(b, "decode_s", b->decode_start, b->decode_end, b->decoded);
+		printf(",\"peak_bytes\":%llu}\n", (unsigned long long)usage.ru_maxrss * 1024);
+	}
+	engine_close(en);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct bench b = {0};
+	struct engine_options options = {0};
+	const char *seconds = NULL;
+	uint64_t n_threads = 2, steps = 3;
+	bool ok = argc >= 3;
+	struct err e = {0};
+
+	for (int i = 3; i < argc; i++) {
+		if (!strcmp(argv[i], "--threads") && i + 1 < argc)
+			ok = ok && parse_u64(argv[++i], &n_threads);
+		else if (!strcmp(argv[i], "--steps") && i + 1 < argc)
+			ok = ok && parse_u64(argv[++i], &steps);
+		else if (!strcmp(argv[i], "--seconds") && i + 1 < argc)
+			seconds = argv[++i];
+		else
+			ok = false;
+	}
+	if (!ok || n_threads < 1 || n_threads > 256 || steps < 1 || steps > MAX_STEPS) {
+		fprintf(stderr, "usage: bench_diffusion DIR f32|bf16|int8 [--threads N] [--steps "
+				"N] [--seconds N]\n");
+		return 2;
+	}
+	b.n_threads = options.n_threads = (int)n_threads;
+	options.precision = !strcmp(argv[2], "f32")    ? ENGINE_F32
+			    : !strcmp(argv[2], "bf16") ? ENGINE_BF16
+						       : ENGINE_INT8;
+	if (run(&b, argv[1], &options, (int)steps, seconds, &e)) {
+		fprintf(stderr, "bench_diffusion: %s\n", e.text);
+		return 1;
+	}
+	return 0;
+}

@@ -1,0 +1,203 @@
+#!/bin/sh
+# Stable Audio: folders that are no sound model, and options that do not fit.
+# shellcheck source=tests/faults/common.sh
+. "$(dirname "$0")/common.sh"
+
+dir=$scratch/takes
+mkdir "$dir"
+copy=$scratch/model
+
+fresh()
+{
+	rm -rf "$copy"
+	cp -r "$fixtures/${1:-whole}" "$copy"
+}
+
+# edit FILE PYTHON: `config` is the description, which is written back.
+edit()
+{
+	(cd "$copy" && python3 - "$1" "$2" <<'PYTHON'
+import json, sys
+
+with open(sys.argv[1]) as f:
+    config = json.load(f)
+exec(sys.argv[2])
+with open(sys.argv[1], "w") as f:
+    json.dump(config, f)
+PYTHON
+	) || echo "edit failed: $2" >&2
+}
+
+# poison PART TENSOR VALUE: the first number of a tensor.
+poison()
+{
+	(cd "$copy/$1" && python3 - "$2" "$3" <<'PYTHON'
+import glob, json, struct, sys
+
+path = glob.glob("*.safetensors")[0]
+data = bytearray(open(path, "rb").read())
+size = struct.unpack_from("<Q", data)[0]
+at = 8 + size + json.loads(data[8:8 + size])[sys.argv[1]]["data_offsets"][0]
+data[at:at + 4] = struct.pack("<f", float(sys.argv[2]))
+open(path, "wb").write(data)
+PYTHON
+	) || echo "poison failed: $2" >&2
+}
+
+# refused STATUS NAME WORDS [OPTION...]
+refused()
+{
+	wanted=$1
+	what=$2
+	words=$3
+	shift 3
+	render -m "$copy" --steps 3 -o "$dir/x.wav" "$@" p
+	check "$what" fails_with "$wanted" "$words"
+	check "$what: nothing is written" holds_only "$dir"
+}
+
+for part in transformer vae text_encoder projection_model; do
+	fresh
+	rm -r "${copy:?}/$part"
+	refused 1 "no $part" "lacks the folder '$part'"
+	fresh
+	rm "$copy/$part"/*.safetensors
+	refused 1 "no weights in $part" 'holds no weights'
+	fresh
+	rm "$copy/$part/config.json"
+	refused 1 "no description of $part" 'config.json'
+done
+fresh
+rm -r "$copy/scheduler"
+refused 1 'no scheduler' 'scheduler_config.json'
+fresh
+rm -r "$copy/tokenizer"
+refused 1 'no tokenizer' 'tokenizer'
+fresh
+edit scheduler/scheduler_config.json 'config["_class_name"] = "DDIMScheduler"'
+refused 1 'another scheduler' "class 'DDIMScheduler' is not supported"
+fresh
+edit scheduler/scheduler_config.json 'config["prediction_type"] = "epsilon"'
+refused 1 'another prediction' 'prediction_type'
+fresh
+edit scheduler/scheduler_config.json 'config["sigma_min"] = 600'
+refused 2 'sigmas in reverse' 'sigma cannot fall'
+fresh
+edit model_index.json 'config["_class_name"] = "StableDiffusionPipeline"'
+refused 1 'another pipeline' 'StableDiffusionPipeline'
+fresh
+edit model_index.json 'config["_class_name"] = "StableAudio3Pipeline"'
+refused 1 'a later pipeline' 'Stable Audio 3'
+fresh
+rm -r "${copy:?}/vae"
+cp -r "$fixtures/odd/vae" "$copy/vae"
+refused 1 'the autoencoder of another model' 'do not fit together'
+fresh
+rm -r "${copy:?}/transformer"
+cp -r "$fixtures/odd/transformer" "$copy/transformer"
+refused 1 'the transformer of another model' 'do not fit together'
+fresh
+edit transformer/config.json 'config["num_layers"] = 3'
+refused 1 'a layer that is missing' 'transformer_blocks.2'
+
+for change in 'num_attention_heads"] = 3' 'num_key_value_attention_heads"] = 3' \
+	'sample_size"] = 1e12' 'attention_head_dim"] = 7' 'num_layers"] = 10**9' \
+	'time_proj_dim"] = 5' 'in_channels"] = 0'; do
+	fresh
+	edit transformer/config.json "config[\"$change"
+	refused 1 "transformer: $change" ''
+done
+for change in 'downsampling_ratios"] = []' 'downsampling_ratios"] = [2]' \
+	'downsampling_ratios"] = [64, 64, 64, 64]' 'channel_multiples"] = [1, 10**9]' \
+	'sampling_rate"] = 0'; do
+	fresh
+	edit vae/config.json "config[\"$change"
+	refused 1 "vae: $change" ''
+done
+fresh
+edit tokenizer/tokenizer_config.json 'config["model_max_length"] = 10**15'
+refused 1 'a tokenizer without a limit' 'model_max_length'
+
+# Weights that are numbers, results that are not.
+fresh
+poison transformer proj_in.weight nan
+refused 1 'a weight that is not a number' 'NaN'
+fresh
+poison transformer proj_out.weight 3e38
+poison transformer preprocess_conv.weight 3e38
+refused 1 'a latent that is not a number' 'step 1 of 3'
+fresh
+poison vae decoder.conv1.weight_g 3e38
+refused 1 'a sample that is not a number' 'decode'
+
+# Lengths, samplers, noise.
+fresh
+refused 2 'longer than the window' 'longer than the' --seconds 1
+refused 2 'another sampler' 'choose one of these' --sampler ddim
+refused 2 'one step' 'at least 2 steps' --steps 1
+refused 2 'tokens' 'belongs to MusicGen' --temperature 2
+refused 2 'strength of nothing' 'belongs to --init' --strength 0.5
+refused 2 'no range' 'is no part of a file' --init "$0" --redo 5
+refused 2 'a range backwards' 'is no part of a file' --init "$0" --redo 5-4
+refused 1 'no audio' '--init' --init "$0"
+refused 1 'no noise' '--noise' --noise "$0"
+refused 1 'weights in place of noise' "holds no tensor 'latents'" \
+	--noise "$copy/vae/diffusion_pytorch_model.safetensors"
+refused 2 'noise for several' '--noise makes one take' --noise "$0" --count 2
+python3 - "$scratch" <<'PYTHON'
+import json, struct, sys
+
+def save(name, **tensors):
+    header, at = {}, 0
+    for k, (shape, n) in tensors.items():
+        header[k] = dict(dtype="F32", shape=shape, data_offsets=[at, at + 4 * n])
+        at += 4 * n
+    text = json.dumps(header).encode()
+    with open(f"{sys.argv[1]}/{name}.safetensors", "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + bytes(at))
+
+save("good", latents=([6, 24], 144), steps=([2, 6, 24], 288))
+save("few", latents=([6, 24], 144), steps=([1, 6, 24], 144))
+save("alone", latents=([6, 24], 144))
+save("wide", latents=([6, 25], 150), steps=([2, 6, 25], 300))
+save("askew", latents=([6, 24], 144), steps=([2, 6, 25], 300))
+save("other", noise=([6, 24], 144))
+PYTHON
+refused 2 'too few draws' 'the draws of 1 steps' --noise "$scratch/few.safetensors"
+refused 2 'no draws' 'the draws of 0 steps' --noise "$scratch/alone.safetensors"
+refused 2 'noise of another size' 'holds 150 values' --noise "$scratch/wide.safetensors"
+refused 1 'draws of another size' 'steps' --noise "$scratch/askew.safetensors"
+refused 1 'no latents' 'latents' --noise "$scratch/other.safetensors"
+
+# What works: with noise from a file the seed has no say.
+render -m "$copy" --steps 3 --noise "$scratch/good.safetensors" --seed 1 -o "$scratch/1.wav" p
+check 'noise from a file' succeeds
+render -m "$copy" --steps 3 --noise "$scratch/good.safetensors" --seed 2 -o "$scratch/2.wav" p
+check 'whatever the seed' same_samples "$scratch/1.wav" "$scratch/2.wav"
+run "$woodshed" recipe --verify -m "$copy" "$scratch/1.wav"
+check 'its recipe finds the noise' succeeds
+render -m "$copy" --steps 4 --preview 2 --seed 1 -o "$scratch/3.wav" p
+check 'a preview is there' test -s "$scratch/3-preview.wav"
+render -m "$copy" --steps 4 --init "$scratch/3.wav" --redo 0.01-0.02 -o "$scratch/4.wav" p
+check 'a part made anew' succeeds
+run "$woodshed" recipe --verify -m "$copy" "$scratch/4.wav"
+check 'its recipe finds the audio' succeeds
+
+# One file, and no text encoder in it.
+fresh tools
+rm -r "$copy/text_encoder"
+refused 1 'one file without a text encoder' 'holds no text encoder'
+fresh tools
+edit model_config.json 'config["model"]["diffusion"]["diffusion_objective"] = "x0"'
+refused 1 'another objective' 'diffusion_objective'
+fresh tools
+edit model_config.json 'config["model"]["conditioning"]["configs"].pop(0)'
+refused 1 'no prompt among the conditions' 'no prompt'
+fresh tools
+edit model_config.json 'config["model"]["pretransform"]["config"]["decoder"]["config"]["final_tanh"] = True'
+refused 1 'a tanh at the end' 'final_tanh'
+fresh tools
+edit model_config.json 'config["sample_size"] = 1'
+refused 1 'no window' 'no frame'
+
+done_testing

@@ -1,0 +1,266 @@
+/* Products of bf16 by bf16: against the references on rounded factors, and bit for bit
+ * against the stated order of summation, on every instruction set. */
+#include "tests/ops/naive.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static float *rounded(const float *x, int64_t n)
+{
+	float *r = keep((size_t)(n + 1), sizeof(*r));
+
+	for (int64_t i = 0; i < n; i++)
+		r[i] = cpu_f32(cpu_bf16(x[i]));
+	return r;
+}
+
+/* ---- the order of summation --------------------------------------------- */
+
+static float flushed(float x)
+{
+	return fabsf(x) < 0x1p-126f ? copysignf(0, x) : x;
+}
+
+/* As gpu.h states it. */
+static float stated_sum(const float *x, const float *w, int64_t n)
+{
+	float sum = 0;
+
+	for (int64_t block = 0; block < n; block += 32) {
+		float even = 0, odd = 0;
+		for (int64_t k = block; k < block + 32 && k < n; k++) {
+			float *chain = k % 2 ? &odd : &even;
+			*chain = flushed(fmaf(flushed(x[k]), flushed(w[k]), *chain));
+		}
+		sum = flushed(sum + flushed(even + odd));
+	}
+	return sum;
+}
+
+static void check_bits(int64_t n_rows, int64_t n_out, int64_t n_in, int exponents)
+{
+	float *x = random_floats(n_rows * n_in), *w = random_floats(n_out * n_in);
+
+	for (int64_t i = 0; i < n_rows * n_in; i++)
+		x[i] = ldexpf(x[i], exponents ? -(int)below(exponents) : 0);
+	for (int64_t i = 0; i < n_out * n_in; i++)
+		w[i] = ldexpf(w[i], exponents ? -(int)below(exponents) : 0);
+	const float *xr = rounded(x, n_rows * n_in), *wr = rounded(w, n_out * n_in);
+	float *want = keep((size_t)(n_rows * n_out), sizeof(*want));
+	for (int64_t i = 0; i < n_rows * n_out; i++)
+		want[i] = stated_sum(xr + i / n_out * n_in, wr + i % n_out * n_in, n_in) + 0.0f;
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(n_rows, n_out));
+		gpu_linear(d.g, y, put(&d, "x", SHAPE(n_rows, n_in), x),
+			put_matrix(&d, GPU_TILES, "w", n_out, n_in, w), NULL);
+		assert_same_bits(get(&d, y), want, n_rows * n_out, "isa %d [%d, %d] x [%d, %d]",
+			d.isa, (int)n_rows, (int)n_in, (int)n_out, (int)n_in);
+	}
+}
+
+static void sums_are_as_stated(void **state)
+{
+	for (int i = 0; i < N_ODD_SIZES; i++) {
+		seed((uint64_t)i);
+		check_bits(1 + i * 7, odd_sizes[(i * 3) % N_ODD_SIZES], odd_sizes[i], 0);
+		test_done(NULL);
+	}
+	check_bits(33, 65, 1600, 0);
+	check_bits(600, 40, 96, 20);
+	check_bits(40, 40, 64, 75); /* products down to 2^-150 */
+}
+
+/* ---- products ----------------------------------------------------------- */
+
+static void check_linear(int64_t n_rows, int64_t n_out, int64_t n_in)
+{
+	float *x = random_floats(n_rows * n_in), *w = random_floats(n_out * n_in);
+	float *bias = random_floats(n_out), *y0 = random_floats(n_rows * n_out);
+	const float *xr = rounded(x, n_rows * n_in), *wr = rounded(w, n_out * n_in);
+	struct want biased = naive_linear(xr, wr, bias, NULL, n_rows, n_out, n_in, false);
+	struct want added = naive_linear(xr, wr, bias, y0, n_rows, n_out, n_in, false);
+
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *tx = put(&d, "x", SHAPE(n_rows, n_in), x),
+				  *tw = put_matrix(&d, GPU_TILES, "w", n_out, n_in, w),
+				  *tb = put(&d, "bias", SHAPE(n_out), bias),
+				  *y = empty(&d, "y", SHAPE(n_rows, n_out));
+		gpu_linear(d.g, y, tx, tw, tb);
+		assert_close(get(&d, y), biased, n_rows * n_out, "isa %d linear [%d, %d] x %d",
+			d.isa, (int)n_rows, (int)n_in, (int)n_out);
+		gpu_write(d.g, y, y0, (size_t)(n_rows * n_out) * sizeof(*y0));
+		gpu_linear_add(d.g, y, tx, tw, tb);
+		assert_close(get(&d, y), added, n_rows * n_out, "isa %d linear_add [%d, %d] x %d",
+			d.isa, (int)n_rows, (int)n_in, (int)n_out);
+	}
+}
+
+static void linears(void **state)
+{
+	for (int o = 0; o < N_ODD_SIZES; o++)
+		for (int i = 0; i < N_ODD_SIZES; i += 3) {
+			seed((uint64_t)(o * 10 + i));
+			check_linear(1 + (o * 5 + i * 11) % 40, odd_sizes[o], odd_sizes[i]);
+			test_done(NULL);
+		}
+	check_linear(700, 300, 100);
+}
+
+struct conv_case {
+	int64_t n_batch, n_time, n_in, n_out;
+	struct gpu_conv conv;
+};
+
+/* Stride, dilation, channels that are whole blocks (read where they are) and not. */
+static void convolutions(void **state)
+{
+	static const struct conv_case cases[] = {
+		{1, 9, 3, 5, {.kernel = 3}},
+		{1, 70, 32, 40, {.kernel = 7}},
+		{1, 100, 64, 33, {.kernel = 7, .dilation = 9}},
+		{1, 99, 32, 64, {.kernel = 4, .stride = 2}},
+		{1, 99, 24, 64, {.kernel = 8, .stride = 4, .dilation = 3}},
+		{3, 40, 32, 17, {.kernel = 3, .dilation = 2}},
+		{2, 33, 5, 2, {.kernel = 7}},
+		{1, 600, 32, 32, {.kernel = 1}},
+	};
+
+	for (size_t i = 0; i < N_OF(cases); i++) {
+		const struct conv_case *k = &cases[i];
+		const struct gpu_conv c = k->conv;
+		const int64_t dilation = c.dilation ? c.dilation : 1,
+			      stride = c.stride ? c.stride : 1,
+			      frames = (k->n_time - (c.kernel - 1) * dilation - 1) / stride + 1,
+			      columns = c.kernel * k->n_in, n = k->n_batch * frames * k->n_out;
+		float *x = random_floats(k->n_batch * k->n_time * k->n_in);
+		float *w = random_floats(k->n_out * columns), *bias = random_floats(k->n_out);
+		struct want want = naive_conv1d(rounded(x, k->n_batch * k->n_time * k->n_in),
+			rounded(w, k->n_out * columns), bias, k->n_batch, k->n_time, k->n_in,
+			k->n_out, c, false);
+		FOR_EACH_ISA(d)
+		{
+			struct gpu_tensor *y = empty(&d, "y", SHAPE(k->n_batch, frames, k->n_out));
+			gpu_conv1d(d.g, y, put(&d, "x", SHAPE(k->n_batch, k->n_time, k->n_in), x),
+				put_matrix(&d, GPU_TILES, "w", k->n_out, columns, w),
+				put(&d, "bias", SHAPE(k->n_out), bias), c);
+			assert_close(get(&d, y), want, n, "isa %d convolution %d", d.isa, (int)i);
+		}
+		test_done(NULL);
+	}
+}
+
+/* A transposed convolution is a product over neighbouring frames. */
+static void check_transposed(int64_t n_time, int64_t n_in, int64_t n_out, int64_t stride)
+{
+	enum { SEEN = 2 };
+	const int64_t rows = n_time - SEEN + 1, columns = SEEN * n_in, outs = stride * n_out;
+	float *x = random_floats(n_time * n_in), *w = random_floats(outs * columns);
+	const float *xr = rounded(x, n_time * n_in);
+	float *wide = keep((size_t)(rows * columns), sizeof(*wide));
+
+	for (int64_t t = 0; t < rows; t++)
+		memcpy(wide + t * columns, xr + t * n_in, (size_t)columns * sizeof(*wide));
+	struct want want = naive_linear(
+		wide, rounded(w, outs * columns), NULL, NULL, rows, outs, columns, false);
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(rows * stride, n_out));
+		gpu_conv_transpose1d(d.g, y, put(&d, "x", SHAPE(n_time, n_in), x),
+			put_matrix(&d, GPU_TILES, "w", outs, columns, w), NULL,
+			(struct gpu_conv){.kernel = SEEN * stride, .stride = stride});
+		assert_close(get(&d, y), want, rows * outs, "isa %d transposed %d -> %d", d.isa,
+			(int)n_in, (int)n_out);
+	}
+}
+
+static void transposed(void **state)
+{
+	check_transposed(5, 3, 2, 2);
+	check_transposed(70, 32, 16, 4);
+	check_transposed(33, 64, 40, 8);
+}
+
+/* ---- attention ---------------------------------------------------------- */
+
+/* Scores of rounded factors; a probability is rounded once more (2^-8 of it), exp and
+ * its sum are good to some 2^-20; the bound of sums is that of f32. */
+static void check_attention(int64_t n, int64_t n_heads, int64_t dim)
+{
+	const int64_t width = n_heads * dim;
+	const float scale = 1 / sqrtf((float)dim);
+	float *qkv = random_floats(n * 3 * width);
+	const float *r = rounded(qkv, n * 3 * width);
+	struct want want = want_new(n * width);
+
+	for (int64_t i = 0; i < n * n_heads; i++) {
+		const int64_t column = i % n_heads * dim, at = i / n_heads * width + column;
+		struct want y = {want.y + at, want.tol + at};
+		naive_attend(y, r + i / n_heads * 3 * width + column, r + width + column,
+			r + 2 * width + column, 3 * width, NULL, n, dim, (double)scale);
+		for (int64_t c = 0; c < dim; c++)
+			y.tol[c] += 0x1p-8; /* |v| < 1, probabilities add up to 1 */
+	}
+	float *first = NULL;
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(n, width));
+		gpu_attention_tiles(
+			d.g, y, put(&d, "qkv", SHAPE(n, 3 * width), qkv), n_heads, scale);
+		float *got = get(&d, y);
+		assert_close(got, want, n * width, "isa %d: %d positions, %d heads of %d", d.isa,
+			(int)n, (int)n_heads, (int)dim);
+		if (first)
+			assert_same_bits(got, first, n * width, "isa %d", d.isa);
+		first = got;
+	}
+}
+
+static void attention(void **state)
+{
+	static const int64_t cases[][3] = {{1, 1, 1}, {2, 3, 5}, {31, 2, 8}, {33, 2, 32},
+		{100, 3, 64}, {65, 1, 33}, {257, 2, 64}, {40, 2, 128}};
+
+	for (size_t i = 0; i < N_OF(cases); i++) {
+		seed(i);
+		check_attention(cases[i][0], cases[i][1], cases[i][2]);
+		test_done(NULL);
+	}
+}
+
+/* Threads do not change a bit. */
+static void threads(void **state)
+{
+	enum { ROWS = 300, OUT = 700, IN = 200 };
+	float *x = random_floats(ROWS * IN), *w = random_floats(OUT * IN), *first = NULL;
+
+	for (int n = 1; n <= 4; n++) {
+		struct dev d;
+		assert_true(dev_open(&d, n, CPU_GENERIC));
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(ROWS, OUT));
+		gpu_linear(d.g, y, put(&d, "x", SHAPE(ROWS, IN), x),
+			put_matrix(&d, GPU_TILES, "w", OUT, IN, w), NULL);
+		float *got = get(&d, y);
+		if (first)
+			assert_same_bits(got, first, ROWS * OUT, "%d threads", n);
+		first = got;
+		dev_close(&d);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(sums_are_as_stated),
+		TEST(linears),
+		TEST(convolutions),
+		TEST(transposed),
+		TEST(attention),
+		TEST(threads),
+	};
+
+	return RUN_TAP(tests);
+}
