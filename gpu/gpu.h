@@ -257,6 +257,46 @@ void gpu_rope(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *tabl
 void gpu_head_norm(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *w,
 	const struct gpu_tensor *b, int64_t first, int64_t n_heads, float eps);
 
+/* Bidirectional self-attention inside windows: qkv [W, L, 3H], columns q, k, v,
+ * y [W, L, H].  bias [heads, L, L] f32, query first; mask NULL or [M, L, L], of
+ * which window w takes w % M: both are added to the scaled scores. */
+void gpu_attention_windows(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	const struct gpu_tensor *bias, const struct gpu_tensor *mask, float scale);
+
+/* ---- images ------------------------------------------------------------- */
+
+/* Images are [B, H, W, C].  x [B, H, W, Cin], y [B, Ho, Wo, Cout],
+ * w MATRIX f32 or bf16 [Cout, kernel * kernel * Cin], columns (row, column, channel):
+ *	y[b,i,j,o] = bias[o] + sum x[b, i*stride + r - pad, j*stride + s - pad, c] w[o, (r,s,c)]
+ * with zeros outside; Ho = (H + 2 pad - kernel) / stride + 1, Wo alike.
+ * up (stride 1, Ho = H' and Wo = W'): x is enlarged first, every place twice in each
+ * direction, and cut to H' x W', where H' is 2H or 2H - 1 and W' alike. */
+struct gpu_conv2d {
+	int64_t kernel;
+	int64_t stride; /* 0 means 1 */
+	int64_t pad;
+	bool up;
+};
+void gpu_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv);
+
+/* x and y [B, .., C].  The C channels are cut into n_groups; over the channels of
+ * a group at all places of a batch row
+ *	y = (x - mean) / sqrt(var + eps) * w + b, and with silu y = y sigmoid(y).
+ * Statistics in double precision.  y may be x. */
+struct gpu_group_norm {
+	const struct gpu_tensor *w, *b; /* [C] */
+	int64_t n_groups;
+	float eps;
+	bool silu;
+};
+void gpu_group_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_group_norm *how);
+
+/* y [.., A + B] = a [.., A] and b [.., B] side by side. */
+void gpu_concat(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
+	const struct gpu_tensor *b);
+
 /* ---- norms, elementwise, lookups ---------------------------------------- */
 
 /* Over the last dimension, statistics in f32.

@@ -63,6 +63,16 @@ struct gpu_ops {
 	void (*attention_tiles)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 		int64_t n_heads, float scale);
 
+	void (*attention_windows)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+		const struct gpu_tensor *bias, const struct gpu_tensor *mask, float scale);
+
+	void (*conv2d)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv);
+	void (*group_norm)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		const struct gpu_group_norm *how);
+	void (*concat)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
+		const struct gpu_tensor *b);
+
 	/* rms: b is NULL */
 	void (*norm)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *w, const struct gpu_tensor *b, float eps, bool rms);

@@ -1,8 +1,9 @@
 /* The CPU table: what its files share.  Private to gpu/cpu and tests/ops.
  *
  * cpu.c	opens, allocates, holds the table and the tiling of work
- * linear.c, lstm.c, attention.c	products; inner loops in kernels.c
+ * linear.c, lstm.c, attention.c, windows.c, conv2d.c	products; inner loops in kernels.c
  * tiles.c	products of bf16 by bf16; inner loops in tile_kernels.c
+ * group_norm.c	inner loops in image_kernels.c
  * norm.c, elementwise.c, diffusion.c, sample.c	the rest; inner loops in vec_kernels.c
  *
  * The three files of inner loops are compiled once per instruction set and
@@ -132,6 +133,18 @@ void cpu_tile_put_rows(struct gpu_tensor *t, int64_t first, int64_t n, const flo
 void cpu_tile_product(struct gpu *g, const struct tile_product *p);
 void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	int64_t n_heads, float scale);
+
+/* windows.c */
+void cpu_attention_windows(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	const struct gpu_tensor *bias, const struct gpu_tensor *mask, float scale);
+
+/* conv2d.c, group_norm.c */
+void cpu_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv);
+void cpu_concat(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
+	const struct gpu_tensor *b);
+void cpu_group_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_group_norm *how);
 
 /* norm.c */
 void cpu_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
