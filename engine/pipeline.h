@@ -44,7 +44,8 @@ struct engine {
 	void *model; /* the engine's own */
 };
 
-extern const struct engine_ops musicgen_ops, stable_audio_ops, stable_audio_tools_ops;
+extern const struct engine_ops musicgen_ops, stable_audio_ops, stable_audio_tools_ops,
+	audioldm2_ops;
 
 /* dir/path, the description of a pipeline's part, whose _class_name must be `class` (NULL:
  * any).  Closed by config_close(). */

@@ -310,9 +310,15 @@ void gpu_rms_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *
 void gpu_relu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 void gpu_gelu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x); /* exact, erf */
 void gpu_elu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);  /* alpha 1 */
+/* x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
+void gpu_gelu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
+void gpu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
+/* slope x below 0 */
+void gpu_leaky_relu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, float slope);
 void gpu_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x); /* x sigmoid(x) */
 /* x [T, 2F], y [T, F]: y = x[:, :F] * f(x[:, F:]), as SwiGLU and GEGLU have it. */
 void gpu_gated_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
+void gpu_gated_gelu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 void gpu_gated_gelu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 
 /* y = a + b; b may have fewer rows (first dimension) than a, a multiple:

@@ -557,6 +557,27 @@ void gpu_snake(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		g->ops->snake(g, y, x, alpha, inv_beta);
 }
 
+void gpu_gelu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
+{
+	unary(g, "gelu_tanh", y, x, GPU_UNARY_GELU_TANH);
+}
+
+void gpu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
+{
+	unary(g, "tanh", y, x, GPU_UNARY_TANH);
+}
+
+void gpu_leaky_relu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, float slope)
+{
+	CALL(g, "leaky_relu", leaky_relu, IN(y), IN(x));
+	NEED(is_timed_f32(y) && is_timed_f32(x),
+		"x and y must be f32, contiguous or views along time");
+	NEED(is_same_shape(x, y), "shapes differ");
+	g->dispatches++;
+	if (gpu_count(y))
+		g->ops->leaky_relu(g, y, x, slope);
+}
+
 static void gated(struct gpu *g, const char *op, struct gpu_tensor *y, const struct gpu_tensor *x,
 	enum gpu_unary act)
 {
@@ -572,6 +593,11 @@ static void gated(struct gpu *g, const char *op, struct gpu_tensor *y, const str
 void gpu_gated_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
 {
 	gated(g, "gated_silu", y, x, GPU_UNARY_SILU);
+}
+
+void gpu_gated_gelu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
+{
+	gated(g, "gated_gelu_tanh", y, x, GPU_UNARY_GELU_TANH);
 }
 
 void gpu_gated_gelu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)

@@ -14,6 +14,8 @@ enum gpu_unary {
 	GPU_UNARY_GELU,
 	GPU_UNARY_ELU,
 	GPU_UNARY_SILU,
+	GPU_UNARY_GELU_TANH,
+	GPU_UNARY_TANH,
 };
 
 struct gpu_ops {
@@ -78,6 +80,8 @@ struct gpu_ops {
 		const struct gpu_tensor *w, const struct gpu_tensor *b, float eps, bool rms);
 	void (*unary)(
 		struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, enum gpu_unary op);
+	void (*leaky_relu)(
+		struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, float slope);
 	void (*add)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
 		const struct gpu_tensor *b);
 	void (*copy)(
@@ -93,7 +97,7 @@ struct gpu_ops {
 		const struct gpu_tensor *b, int64_t first, int64_t n_heads, float eps);
 	void (*snake)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *alpha, const struct gpu_tensor *inv_beta);
-	/* act: SILU or GELU */
+	/* act: SILU, GELU or GELU_TANH */
 	void (*gated)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		enum gpu_unary act);
 	void (*normal)(struct gpu *g, struct gpu_tensor *y, uint64_t seed, uint32_t stream);

@@ -291,6 +291,7 @@ static const struct gpu_ops cpu_ops = {
 	.group_norm = cpu_group_norm,
 	.norm = cpu_norm,
 	.unary = cpu_unary,
+	.leaky_relu = cpu_leaky_relu,
 	.add = cpu_add,
 	.copy = cpu_copy,
 	.fill = cpu_fill,

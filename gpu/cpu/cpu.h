@@ -152,6 +152,7 @@ void cpu_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 
 /* elementwise.c */
 void cpu_unary(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, enum gpu_unary op);
+void cpu_leaky_relu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, float slope);
 void cpu_add(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
 	const struct gpu_tensor *b);
 void cpu_copy(struct gpu *g, struct gpu_tensor *dst, const struct gpu_tensor *src, bool flip);
