@@ -47,6 +47,7 @@ struct audioldm2 {
 	struct aldm2_unet unet;
 	struct kl_vae vae;
 	struct hifigan vocoder;
+	struct aldm2_rank rank;
 	struct sampler_schedule schedule;
 	enum prediction prediction;
 	const char *sampler; /* the file's */
@@ -183,23 +184,31 @@ static int configure(struct audioldm2 *m, const char *dir, struct err *e)
 	};
 	int rc = aldm2_text_open(&m->text, dir, e);
 
+	if (!rc)
+		rc = aldm2_rank_open(&m->rank, dir, e);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts) && !rc; i++)
 		rc = configure_part(m, dir, parts[i][0], parts[i][1], e);
 	return rc ? rc : check_parts(m, e);
+}
+
+static enum gpu_dtype text_dtype(enum engine_precision p)
+{
+	return p == ENGINE_F32 ? GPU_F32 : GPU_BF16;
 }
 
 static struct bind *bind_all(struct engine *en, enum engine_precision p)
 {
 	struct audioldm2 *m = en->model;
 	struct bind *b = bind_new(m->ckpt, en->gpu, m->weights, m->n_threads);
-	const enum gpu_dtype dtype = p == ENGINE_F32 ? GPU_F32 : GPU_BF16;
+	/* A step sees thousands of rows, a text some ten. */
+	const enum gpu_dtype many = p == ENGINE_F32 ? GPU_F32 : GPU_TILES;
 	const bool is_plain = ckpt_find(m->ckpt, "language_model/wpe.weight");
 
-	aldm2_text_bind(&m->text, b, &m->host, dtype,
+	aldm2_text_bind(&m->text, b, &m->host, text_dtype(p),
 		is_plain ? "language_model/" : "language_model/transformer.");
-	aldm2_unet_bind(&m->unet, b, &m->host, dtype, "unet/");
-	/* Where sound is made weights stay whole. */
-	kl_vae_bind(&m->vae, b, GPU_F32, "vae/");
+	aldm2_unet_bind(&m->unet, b, &m->host, many, "unet/");
+	kl_vae_bind(&m->vae, b, many, "vae/");
+	/* Where samples are made weights stay whole. */
 	hifigan_bind(&m->vocoder, b, GPU_F32, "vocoder/");
 	bind_ignore(b, "text_encoder/audio_*");
 	bind_ignore(b, "language_model/lm_head.*");
@@ -287,6 +296,7 @@ static void audioldm2_close(struct engine *en)
 		return;
 	gpu_arena_free(m->weights);
 	aldm2_text_done(&m->text);
+	aldm2_rank_done(&m->rank);
 	ckpt_close(m->ckpt);
 	arena_done(&m->host);
 	free(m);
@@ -494,6 +504,19 @@ static int sink_samples(struct render *rd)
 	return rc ? rc : tell_decoding(rd, 2);
 }
 
+static int rank(struct render *rd)
+{
+	struct audioldm2 *m = rd->m;
+	double score = 0;
+	int rc = aldm2_rank_load(
+		&m->rank, rd->g, m->ckpt, text_dtype(m->precision), m->n_threads, rd->watch, rd->e);
+
+	if (!rc)
+		rc = aldm2_rank_score(&m->rank, rd->g, rd->step, rd->prompt.clap, rd->samples,
+			rd->r->n_frames, m->vocoder.rate, &score, rd->e);
+	return rc ? rc : rd->sink->score(rd->sink->ud, rd->take, score, rd->e);
+}
+
 static int preview(void *ud, int step, const struct gpu_tensor *estimate)
 {
 	struct render *rd = ud;
@@ -563,6 +586,8 @@ static int render_takes(struct render *rd)
 		rc = r->latents ? take_latents(rd) : make_latents(rd);
 		if (!rc)
 			rc = decode(rd, rd->x, true);
+		if (!rc && rd->sink->score)
+			rc = rank(rd);
 		if (!rc)
 			rc = sink_samples(rd);
 	}
@@ -578,7 +603,7 @@ static int audioldm2_render(struct engine *en, const struct engine_request *r,
 
 	if (!rc)
 		rc = prepare(&rd, &en->info);
-	if (!rc && !r->latents)
+	if (!rc && (!r->latents || sink->score))
 		rc = encode_texts(&rd);
 	if (!rc && !r->latents)
 		rc = condition(&rd);
@@ -591,6 +616,26 @@ static int audioldm2_render(struct engine *en, const struct engine_request *r,
 	arena_done(&rd.host);
 	free(rd.latents);
 	free(rd.samples);
+	return rc;
+}
+
+int audioldm2_score(struct engine *en, const char *prompt, const float *samples, int64_t n,
+	double *ret, struct err *e)
+{
+	struct audioldm2 *m = en->model;
+	struct gpu_arena *a = gpu_arena_new(en->gpu, "score"),
+			 *step = gpu_arena_new(en->gpu, "step");
+	struct aldm2_prompt text;
+	int rc = aldm2_text_encode(&m->text, en->gpu, a, step, prompt, 0, NULL, &text, e);
+
+	if (!rc)
+		rc = aldm2_rank_load(&m->rank, en->gpu, m->ckpt, text_dtype(m->precision),
+			m->n_threads, NULL, e);
+	if (!rc)
+		rc = aldm2_rank_score(
+			&m->rank, en->gpu, step, text.clap, samples, n, m->vocoder.rate, ret, e);
+	gpu_arena_free(a);
+	gpu_arena_free(step);
 	return rc;
 }
 

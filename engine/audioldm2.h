@@ -2,9 +2,11 @@
 #ifndef WOODSHED_ENGINE_AUDIOLDM2_H
 #define WOODSHED_ENGINE_AUDIOLDM2_H
 
+#include "engine/clap_features.h"
 #include "engine/engine.h"
 #include "engine/nets/aldm2_projection.h"
 #include "engine/nets/aldm2_unet.h"
+#include "engine/nets/clap_audio.h"
 #include "engine/nets/clap_text.h"
 #include "engine/nets/gpt2.h"
 #include "engine/nets/hifigan.h"
@@ -14,6 +16,7 @@
 #include "library/base/arena.h"
 
 struct bpe;
+struct ckpt;
 struct unigram;
 
 /* From texts to what the UNet looks at. */
@@ -47,5 +50,23 @@ struct aldm2_prompt {
 int aldm2_text_encode(const struct aldm2_text *t, struct gpu *g, struct gpu_arena *a,
 	struct gpu_arena *step, const char *prompt, int64_t n_padded,
 	const struct engine_watch *watch, struct aldm2_prompt *ret, struct err *e);
+
+/* How well a take fits a text, to CLAP; its weights are read when they are needed first. */
+struct aldm2_rank {
+	struct clap_features features;
+	struct clap_audio tower;
+	struct gpu_arena *weights; /* owned; NULL: not read yet */
+	struct arena host;
+};
+
+int aldm2_rank_open(struct aldm2_rank *r, const char *dir, struct err *e);
+void aldm2_rank_done(struct aldm2_rank *r);
+int aldm2_rank_load(struct aldm2_rank *r, struct gpu *g, struct ckpt *ckpt, enum gpu_dtype dtype,
+	int n_threads, const struct engine_watch *watch, struct err *e);
+/* The cosine of the angle between the text's vector (aldm2_prompt.clap) and that of n samples:
+ * 1 fits best, -1 worst. */
+int aldm2_rank_score(const struct aldm2_rank *r, struct gpu *g, struct gpu_arena *step,
+	const struct gpu_tensor *text, const float *samples, int64_t n, int64_t rate, double *ret,
+	struct err *e);
 
 #endif

@@ -454,10 +454,15 @@ static void self_attention(const struct pass *p, const struct unet_stack *s, str
 	struct gpu_tensor *qkv = gpu_new(p->g, p->a, GPU_F32, "qkv", SHAPE(x->ne[0], 3 * s->width));
 
 	gpu_linear(p->g, qkv, x, w, NULL);
-	for (int64_t r = 0; r < p->run->n_rows; r++)
-		gpu_attention_full(p->g, gpu_view(p->g, p->a, y, 0, r * n, n),
-			gpu_view(p->g, p->a, qkv, 0, r * n, n), NULL, s->n_heads,
-			1 / sqrtf((float)(s->width / s->n_heads)));
+	for (int64_t r = 0; r < p->run->n_rows; r++) {
+		struct gpu_tensor *to = gpu_view(p->g, p->a, y, 0, r * n, n);
+		const struct gpu_tensor *from = gpu_view(p->g, p->a, qkv, 0, r * n, n);
+		const float scale = 1 / sqrtf((float)(s->width / s->n_heads));
+		if (w->dtype == GPU_TILES)
+			gpu_attention_tiles(p->g, to, from, s->n_heads, scale);
+		else
+			gpu_attention_full(p->g, to, from, NULL, s->n_heads, scale);
+	}
 }
 
 static void cross_attention(const struct pass *p, const struct unet_stack *s,

@@ -152,7 +152,10 @@ static void attend(const struct kl_vae *v, struct gpu *g, struct gpu_arena *a, s
 	gpu_group_norm(g, h, gpu_reshape(g, a, x, SHAPE(1, n, width)), &norm);
 	h = gpu_reshape(g, a, h, SHAPE(n, width));
 	gpu_linear(g, qkv, h, v->qkv, v->qkv_b);
-	gpu_attention_full(g, h, qkv, NULL, 1, 1 / sqrtf((float)width));
+	if (v->qkv->dtype == GPU_TILES)
+		gpu_attention_tiles(g, h, qkv, 1, 1 / sqrtf((float)width));
+	else
+		gpu_attention_full(g, h, qkv, NULL, 1, 1 / sqrtf((float)width));
 	gpu_linear_add(g, rows, h, v->attn_out, v->attn_out_b);
 	gpu_arena_release(a, mark);
 }

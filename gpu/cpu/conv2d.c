@@ -85,7 +85,7 @@ void cpu_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		.conv = conv,
 	};
 
-	o.dst = cpu_scratch(g, (size_t)((n < step ? n : step) * columns) * sizeof(*o.dst));
+	o.dst = cpu_outer_scratch(g, (size_t)((n < step ? n : step) * columns) * sizeof(*o.dst));
 	if (!o.dst)
 		return;
 	for (; o.first < n; o.first += step) {

@@ -36,8 +36,10 @@ struct cpu {
 		*kernels; /* cpu_kernels_for(isa): set at open and by cpu_limit_isa */
 	const struct vec_kernels *vec;
 	const struct tile_kernels *tiles;
-	void *scratch; /* owned; see cpu_scratch() */
-	size_t scratch_bytes;
+	struct cpu_scratch {
+		void *at; /* owned */
+		size_t bytes;
+	} scratch, outer; /* see cpu_scratch() */
 };
 
 /* The best kernels up to `isa` that this build has (linear.c). */
@@ -73,6 +75,8 @@ void cpu_limit_isa(struct gpu *g, enum cpu_isa isa);
  * call; kept between ops so that none allocates in the steady state.  NULL
  * after gpu_fail(). */
 void *cpu_scratch(struct gpu *g, size_t bytes);
+/* The same beside it, for an op that calls others. */
+void *cpu_outer_scratch(struct gpu *g, size_t bytes);
 
 /* Cuts rows x cols elements into tasks of about 16K, whose bounds depend on
  * nothing but rows and cols, and runs fn on them: on this thread when there

@@ -92,6 +92,41 @@ static void check_conv2d(struct image m, enum gpu_dtype dtype)
 	}
 }
 
+/* In tiles: what the product of the gathered rows gives, bit for bit (tests/ops/tiles.c
+ * holds that to its order). */
+static void check_conv2d_tiles(struct image m)
+{
+	const int64_t k = m.conv.kernel, columns = k * k * m.n_in, stride = m.conv.stride;
+	float *x = random_floats(m.batch * m.height * m.width * m.n_in);
+	float *w = random_floats(m.n_out * columns);
+
+	if (!m.conv.up) {
+		m.out_height = out_size(m.height, m.conv);
+		m.out_width = out_size(m.width, m.conv);
+	}
+	const int64_t n = m.batch * m.out_height * m.out_width;
+	float *rows = keep((size_t)(n * columns), sizeof(*rows));
+	for (int64_t i = 0; i < n * k * k; i++) {
+		const int64_t at = i / k / k, s = i % k, r = i / k % k;
+		const float *p = pixel(&m, x, at / m.out_width / m.out_height,
+			at / m.out_width % m.out_height * (stride ? stride : 1) + r - m.conv.pad,
+			at % m.out_width * (stride ? stride : 1) + s - m.conv.pad);
+		if (p)
+			memcpy(rows + i * m.n_in, p, (size_t)m.n_in * sizeof(*p));
+	}
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *tw = put_matrix(&d, GPU_TILES, "w", m.n_out, columns, w);
+		struct gpu_tensor *y =
+			empty(&d, "y", SHAPE(m.batch, m.out_height, m.out_width, m.n_out));
+		struct gpu_tensor *z = empty(&d, "z", SHAPE(n, m.n_out));
+		gpu_conv2d(d.g, y, put(&d, "x", SHAPE(m.batch, m.height, m.width, m.n_in), x), tw,
+			NULL, m.conv);
+		gpu_linear(d.g, z, put(&d, "rows", SHAPE(n, columns), rows), tw, NULL);
+		assert_same_bits(get(&d, y), get(&d, z), n * m.n_out, "isa %d tiles", d.isa);
+	}
+}
+
 static void convolutions(void **state)
 {
 	static const struct image images[] = {
@@ -106,6 +141,7 @@ static void convolutions(void **state)
 		seed(i);
 		check_conv2d(images[i], GPU_F32);
 		check_conv2d(images[i], GPU_BF16);
+		check_conv2d_tiles(images[i]);
 		test_done(NULL);
 	}
 }

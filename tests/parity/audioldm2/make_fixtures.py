@@ -360,7 +360,8 @@ def rank(pipe, takes, dtype):
     with torch.no_grad():
         audio = clap.get_audio_features(input_features=features.to(dtype))
         logits = clap(**tokens, input_features=features.to(dtype)).logits_per_text[0]
-    return {"features": features[:, 0, ::77], "audio": audio, "logits": logits}
+    return {"features": features[:, 0, ::77], "audio": audio,
+            "cosines": logits / clap.logit_scale_t.exp()}
 
 
 def make_case(name, case):
