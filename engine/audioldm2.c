@@ -41,6 +41,7 @@ enum prediction { PREDICTS_NOISE, PREDICTS_CLEAN, PREDICTS_V };
 
 struct audioldm2 {
 	struct arena host;
+	const char *dir;
 	struct ckpt *ckpt; /* owned */
 	struct gpu_arena *weights;
 	struct aldm2_text text;
@@ -184,8 +185,6 @@ static int configure(struct audioldm2 *m, const char *dir, struct err *e)
 	};
 	int rc = aldm2_text_open(&m->text, dir, e);
 
-	if (!rc)
-		rc = aldm2_rank_open(&m->rank, dir, e);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts) && !rc; i++)
 		rc = configure_part(m, dir, parts[i][0], parts[i][1], e);
 	return rc ? rc : check_parts(m, e);
@@ -272,6 +271,7 @@ static int audioldm2_open(struct engine *en, const struct engine_source *src,
 	en->model = m;
 	m->ckpt = src->ckpt;
 	m->n_threads = options->n_threads;
+	m->dir = arena_strdup(&m->host, src->dir);
 	m->weights = gpu_arena_new(en->gpu, "weights");
 	rc = configure(m, src->dir, e);
 	if (!rc && options->precision == ENGINE_INT8)
@@ -508,8 +508,8 @@ static int rank(struct render *rd)
 {
 	struct audioldm2 *m = rd->m;
 	double score = 0;
-	int rc = aldm2_rank_load(
-		&m->rank, rd->g, m->ckpt, text_dtype(m->precision), m->n_threads, rd->watch, rd->e);
+	int rc = aldm2_rank_load(&m->rank, rd->g, m->dir, m->ckpt, text_dtype(m->precision),
+		m->n_threads, rd->watch, rd->e);
 
 	if (!rc)
 		rc = aldm2_rank_score(&m->rank, rd->g, rd->step, rd->prompt.clap, rd->samples,
@@ -629,7 +629,7 @@ int audioldm2_score(struct engine *en, const char *prompt, const float *samples,
 	int rc = aldm2_text_encode(&m->text, en->gpu, a, step, prompt, 0, NULL, &text, e);
 
 	if (!rc)
-		rc = aldm2_rank_load(&m->rank, en->gpu, m->ckpt, text_dtype(m->precision),
+		rc = aldm2_rank_load(&m->rank, en->gpu, m->dir, m->ckpt, text_dtype(m->precision),
 			m->n_threads, NULL, e);
 	if (!rc)
 		rc = aldm2_rank_score(

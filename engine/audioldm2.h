@@ -51,7 +51,7 @@ int aldm2_text_encode(const struct aldm2_text *t, struct gpu *g, struct gpu_aren
 	struct gpu_arena *step, const char *prompt, int64_t n_padded,
 	const struct engine_watch *watch, struct aldm2_prompt *ret, struct err *e);
 
-/* How well a take fits a text, to CLAP; its weights are read when they are needed first. */
+/* How well a take fits a text, to CLAP. */
 struct aldm2_rank {
 	struct clap_features features;
 	struct clap_audio tower;
@@ -59,10 +59,10 @@ struct aldm2_rank {
 	struct arena host;
 };
 
-int aldm2_rank_open(struct aldm2_rank *r, const char *dir, struct err *e);
+/* Reads all of it, unless it was read before: nothing needs it but ranking. */
+int aldm2_rank_load(struct aldm2_rank *r, struct gpu *g, const char *dir, struct ckpt *ckpt,
+	enum gpu_dtype dtype, int n_threads, const struct engine_watch *watch, struct err *e);
 void aldm2_rank_done(struct aldm2_rank *r);
-int aldm2_rank_load(struct aldm2_rank *r, struct gpu *g, struct ckpt *ckpt, enum gpu_dtype dtype,
-	int n_threads, const struct engine_watch *watch, struct err *e);
 /* The cosine of the angle between the text's vector (aldm2_prompt.clap) and that of n samples:
  * 1 fits best, -1 worst. */
 int aldm2_rank_score(const struct aldm2_rank *r, struct gpu *g, struct gpu_arena *step,

@@ -8,7 +8,7 @@
 #include "engine/weights/config.h"
 #include "library/base/err.h"
 
-int aldm2_rank_open(struct aldm2_rank *r, const char *dir, struct err *e)
+static int configure(struct aldm2_rank *r, const char *dir, struct err *e)
 {
 	const char *path = "text_encoder/config.json";
 	struct config *c;
@@ -39,15 +39,17 @@ static int load_progress(void *ud, uint64_t done, uint64_t total)
 	return watch_progress(ud, ENGINE_STAGE_LOAD, done, total, NULL);
 }
 
-int aldm2_rank_load(struct aldm2_rank *r, struct gpu *g, struct ckpt *ckpt, enum gpu_dtype dtype,
-	int n_threads, const struct engine_watch *watch, struct err *e)
+int aldm2_rank_load(struct aldm2_rank *r, struct gpu *g, const char *dir, struct ckpt *ckpt,
+	enum gpu_dtype dtype, int n_threads, const struct engine_watch *watch, struct err *e)
 {
-	if (r->weights)
-		return 0;
+	int rc = r->weights ? 0 : configure(r, dir, e);
+
+	if (rc || r->weights)
+		return rc;
 	r->weights = gpu_arena_new(g, "audio tower");
 	struct bind *b = bind_new(ckpt, g, r->weights, n_threads);
 	clap_audio_bind(&r->tower, b, &r->host, dtype, "text_encoder/");
-	int rc = bind_load(b, load_progress, (void *)(uintptr_t)watch, e);
+	rc = bind_load(b, load_progress, (void *)(uintptr_t)watch, e);
 	bind_free(b);
 	if (rc) {
 		gpu_arena_free(r->weights);

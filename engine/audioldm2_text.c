@@ -140,6 +140,7 @@ struct encoding {
 	struct gpu *g;
 	struct gpu_arena *a, *step;
 	const char *prompt;
+	bool is_padded; /* to another prompt's length */
 	const struct engine_watch *watch;
 	struct err *e;
 };
@@ -190,7 +191,10 @@ static int encode_t5(
 		return rc;
 	if ((int64_t)n > most) {
 		watch_warn(c->watch,
-			"a prompt is too long: the last %zu of its %zu tokens were cut off",
+			c->is_padded ? "the negative prompt is longer than the prompt, to whose "
+				       "length it is cut: its last %zu of %zu tokens have no effect"
+				     : "the prompt is too long for T5: the last %zu of its %zu "
+				       "tokens were cut off",
 			n - (size_t)most, n);
 		ids[most - 1] = ids[n - 1];
 		n = (size_t)most;
@@ -207,7 +211,7 @@ int aldm2_text_encode(const struct aldm2_text *t, struct gpu *g, struct gpu_aren
 	struct gpu_arena *step, const char *prompt, int64_t n_padded,
 	const struct engine_watch *watch, struct aldm2_prompt *ret, struct err *e)
 {
-	const struct encoding c = {t, g, a, step, prompt, watch, e};
+	const struct encoding c = {t, g, a, step, prompt, n_padded > 0, watch, e};
 	int rc = encode_clap(&c, &ret->clap);
 
 	if (!rc)
