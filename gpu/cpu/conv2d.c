@@ -1,7 +1,8 @@
 /* Convolution over an image: the product of linear.c on rows that are gathered,
  * ROW_BLOCK places at a time, with zeros where a tap lies outside.  With the
  * channels innermost a tap is one copy, and a row of them, unless the image is
- * enlarged or its border is near, is a single one. */
+ * enlarged or its border is near, is a single one.  Most of those in tiles gather nothing
+ * (tiles.c). */
 #include "gpu/cpu/cpu.h"
 
 enum {
@@ -73,6 +74,10 @@ static struct gpu_tensor rows_of(const char *name, float *data, int64_t n, int64
 void cpu_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv)
 {
+	if (cpu_can_tile_conv2d(x, w, conv)) {
+		cpu_tile_conv2d(g, y, x, w, bias, conv);
+		return;
+	}
 	const int64_t n = y->ne[0] * y->ne[1] * y->ne[2], columns = w->ne[1];
 	const int64_t step = (GATHER_FLOATS / columns + ROW_GROUP - 1) / ROW_GROUP * ROW_GROUP;
 	struct gather o = {

@@ -131,10 +131,16 @@ struct tile_product {
 	const float *bias; /* [bias_n], repeated over the n outputs; or NULL */
 	int64_t bias_n;
 	int add;
+	int64_t line, keep; /* rows come in lines, of which y has the first `keep`; 0: all */
 };
 size_t cpu_tile_matrix_bytes(int64_t n_out, int64_t n_in);
 void cpu_tile_put_rows(struct gpu_tensor *t, int64_t first, int64_t n, const float *src);
 void cpu_tile_product(struct gpu *g, const struct tile_product *p);
+/* Stride 1, and channels that fill whole blocks of k. */
+bool cpu_can_tile_conv2d(
+	const struct gpu_tensor *x, const struct gpu_tensor *w, struct gpu_conv2d conv);
+void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv);
 void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	int64_t n_heads, float scale);
 

@@ -130,11 +130,17 @@ static void check_conv2d_tiles(struct image m)
 static void convolutions(void **state)
 {
 	static const struct image images[] = {
-		{2, 5, 7, 3, 4, {3, 1, 1, false}, 0, 0}, {1, 1, 1, 8, 33, {3, 0, 1, false}, 0, 0},
-		{2, 9, 4, 5, 32, {3, 2, 1, false}, 0, 0}, {1, 8, 6, 16, 3, {1, 1, 0, false}, 0, 0},
-		{3, 4, 3, 7, 40, {3, 1, 1, true}, 8, 6}, {2, 4, 3, 7, 5, {3, 1, 1, true}, 7, 5},
+		{2, 5, 7, 3, 4, {3, 1, 1, false}, 0, 0},
+		{1, 1, 1, 8, 33, {3, 0, 1, false}, 0, 0},
+		{2, 9, 4, 5, 32, {3, 2, 1, false}, 0, 0},
+		{1, 8, 6, 16, 3, {1, 1, 0, false}, 0, 0},
+		{3, 4, 3, 7, 40, {3, 1, 1, true}, 8, 6},
+		{2, 4, 3, 7, 5, {3, 1, 1, true}, 7, 5},
 		{1, 8, 12, 1, 9, {4, 4, 0, false}, 0, 0},
 		{2, 40, 16, 40, 65, {3, 1, 1, false}, 0, 0}, /* several blocks and chunks */
+		{2, 33, 3, 64, 40, {3, 1, 1, false}, 0, 0},  /* whole blocks of channels */
+		{3, 9, 5, 32, 33, {3, 1, 1, true}, 17, 9},
+		{1, 6, 6, 32, 4, {1, 1, 0, false}, 0, 0},
 	};
 
 	for (size_t i = 0; i < N_OF(images); i++) {
