@@ -10,7 +10,7 @@ copy=$scratch/model
 fresh()
 {
 	rm -rf "$copy"
-	cp -r "$fixtures/${1:-music}" "$copy"
+	cp -r "$fixtures/music" "$copy"
 }
 
 # edit FILE PYTHON: `config` is the description, which is written back.
