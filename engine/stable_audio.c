@@ -891,7 +891,17 @@ static void take_samples(void *ud, struct gpu *g, const struct gpu_tensor *y)
 	rd->n_decoded += n;
 }
 
-/* No more frames than the take's samples need.  stage: whose progress to tell. */
+/* Frames to decode next: as many as samples are left, for the decoder keeps some back. */
+static int64_t next_frames(const struct render *rd, int64_t at)
+{
+	const int64_t hop = rd->m->vae.cfg.hop, window = rd->m->dit.cfg.window;
+	int64_t n = (rd->r->n_frames - rd->n_decoded + hop - 1) / hop;
+
+	n = n < DECODE_FRAMES ? n : DECODE_FRAMES;
+	return window - at < n ? window - at : n;
+}
+
+/* No more frames than the take's samples need. */
 static int decode(struct render *rd, const struct gpu_tensor *latents, bool tell)
 {
 	const int64_t window = latents->ne[0], wanted = rd->r->n_frames;
@@ -904,8 +914,8 @@ static int decode(struct render *rd, const struct gpu_tensor *latents, bool tell
 
 	rd->n_decoded = 0;
 	rd->rc = 0;
-	for (int64_t at = 0; at < window && rd->n_decoded < wanted && !rc; at += DECODE_FRAMES) {
-		const int64_t n = window - at < DECODE_FRAMES ? window - at : DECODE_FRAMES;
+	for (int64_t at = 0, n; at < window && rd->n_decoded < wanted && !rc; at += n) {
+		n = next_frames(rd, at);
 		struct gpu_mark mark = gpu_arena_mark(rd->step);
 		oobleck_push(s, gpu_view(rd->g, rd->step, latents, 0, at, n));
 		gpu_arena_release(rd->step, mark);

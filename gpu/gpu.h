@@ -175,6 +175,12 @@ void gpu_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 /* y += x w^T + bias */
 void gpu_linear_add(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias);
+/* The same in groups that see different inputs: x [.., G*K], y [.., N], w MATRIX f32
+ * or bf16 [N, K], N a multiple of G * GPU_ROW_GROUP:
+ *	y[m,o] = bias[o] + sum_k x[m, g*K + k] w[o,k],  g = o / (N / G)
+ * Smaller groups are merged, w filled up with zeros. */
+void gpu_linear_grouped(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias);
 
 /* Convolution over time without padding ("valid"): the caller pads.
  *	x [T, Cin] or [B, T, Cin], y [To, Cout] or [B, To, Cout],
@@ -208,6 +214,18 @@ struct gpu_lstm {
 };
 void gpu_lstm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_lstm *lstm);
+
+/* One GRU layer over T frames, gates in PyTorch's order r, z, n:
+ *	x [B, T, I], y [B, T, D], w_ih MATRIX [3D, I], w_hh MATRIX [3D, D],
+ *	b_ih and b_hh [3D], h [B, D] in and out.
+ *	r, z = sigmoid(w_ih x + b_ih + w_hh h + b_hh)
+ *	n = tanh(w_ih x + b_ih + r (w_hh h + b_hh)),  h = (1 - z) n + z h */
+struct gpu_gru {
+	const struct gpu_tensor *w_ih, *w_hh, *b_ih, *b_hh;
+	struct gpu_tensor *h;
+};
+void gpu_gru(
+	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, const struct gpu_gru *gru);
 
 /* ---- attention ---------------------------------------------------------- */
 
@@ -312,9 +330,10 @@ void gpu_gelu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x); 
 void gpu_elu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);  /* alpha 1 */
 /* x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
 void gpu_gelu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
-void gpu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 /* slope x below 0 */
 void gpu_leaky_relu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, float slope);
+void gpu_sigmoid(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
+void gpu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 void gpu_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x); /* x sigmoid(x) */
 /* x [T, 2F], y [T, F]: y = x[:, :F] * f(x[:, F:]), as SwiGLU and GEGLU have it. */
 void gpu_gated_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);

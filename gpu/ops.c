@@ -196,6 +196,26 @@ void gpu_linear_add(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor
 	linear(g, "linear_add", y, x, w, bias, 1);
 }
 
+void gpu_linear_grouped(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias)
+{
+	CALL(g, "linear_grouped", linear_grouped, IN(y), IN(x), IN(w), OPT(bias));
+	NEED(is_plain(y, GPU_F32) && is_plain(x, GPU_F32), "x and y must be contiguous f32");
+	NEED(is_matrix(w) && w->dtype != GPU_I8, "w must be a packed matrix of f32 or bf16");
+	const int last = x->n_dims - 1;
+	NEED(w->ne[1] > 0 && x->ne[last] > 0 && x->ne[last] % w->ne[1] == 0,
+		"the inputs of a group do not divide the columns of x");
+	NEED(w->ne[0] % (x->ne[last] / w->ne[1] * GPU_ROW_GROUP) == 0,
+		"outputs of a group come in multiples of 32");
+	NEED(y->n_dims == x->n_dims && is_same_extents(y, x, 0, last) && y->ne[last] == w->ne[0],
+		"y has another shape than the outputs");
+	NEED(is_vector(bias, w->ne[0]), "bias must be f32, one per output");
+	NEED(y->data != x->data, "y may not be x");
+	g->dispatches++;
+	if (gpu_count(y))
+		g->ops->linear_grouped(g, y, x, w, bias);
+}
+
 /* Both convolutions: rank, batch, layout. */
 static const char *conv_fault(const struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, struct gpu_conv conv)
@@ -282,6 +302,27 @@ void gpu_lstm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	g->dispatches++;
 	if (n_batch && x->ne[1])
 		g->ops->lstm(g, y, x, lstm);
+}
+
+void gpu_gru(
+	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, const struct gpu_gru *gru)
+{
+	CALL(g, "gru", gru, IN(y), IN(x), {"w_ih", gru->w_ih, false}, {"w_hh", gru->w_hh, false},
+		{"b_ih", gru->b_ih, false}, {"b_hh", gru->b_hh, false}, {"h", gru->h, false});
+	NEED(is_timed_f32(x) && is_timed_f32(y) && x->n_dims == 3 && y->n_dims == 3,
+		"x and y must be f32 [B, T, C], contiguous or views along time");
+	const int64_t n_batch = x->ne[0], n_in = x->ne[2], n_out = y->ne[2];
+	NEED(y->ne[0] == n_batch && y->ne[1] == x->ne[1], "x and y differ in batch or time");
+	NEED(is_matrix(gru->w_ih) && is_matrix(gru->w_hh), "weights must be packed matrices");
+	NEED(gru->w_ih->ne[0] == 3 * n_out && gru->w_ih->ne[1] == n_in, "w_ih must be [3D, I]");
+	NEED(gru->w_hh->ne[0] == 3 * n_out && gru->w_hh->ne[1] == n_out, "w_hh must be [3D, D]");
+	NEED(is_vector(gru->b_ih, 3 * n_out) && is_vector(gru->b_hh, 3 * n_out),
+		"biases must be f32 [3D]");
+	const struct gpu_tensor *h = gru->h;
+	NEED(is_f32(h, 2) && h->ne[0] == n_batch && h->ne[1] == n_out, "h must be f32 [B, D]");
+	g->dispatches++;
+	if (n_batch && x->ne[1])
+		g->ops->gru(g, y, x, gru);
 }
 
 /* ---- attention ---------------------------------------------------------- */
@@ -538,6 +579,16 @@ void gpu_elu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
 	unary(g, "elu", y, x, GPU_UNARY_ELU);
 }
 
+void gpu_sigmoid(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
+{
+	unary(g, "sigmoid", y, x, GPU_UNARY_SIGMOID);
+}
+
+void gpu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
+{
+	unary(g, "tanh", y, x, GPU_UNARY_TANH);
+}
+
 void gpu_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
 {
 	unary(g, "silu", y, x, GPU_UNARY_SILU);
@@ -560,11 +611,6 @@ void gpu_snake(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 void gpu_gelu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
 {
 	unary(g, "gelu_tanh", y, x, GPU_UNARY_GELU_TANH);
-}
-
-void gpu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
-{
-	unary(g, "tanh", y, x, GPU_UNARY_TANH);
 }
 
 void gpu_leaky_relu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, float slope)

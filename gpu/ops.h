@@ -13,9 +13,11 @@ enum gpu_unary {
 	GPU_UNARY_RELU,
 	GPU_UNARY_GELU,
 	GPU_UNARY_ELU,
+	GPU_UNARY_SIGMOID,
+	GPU_UNARY_TANH,
 	GPU_UNARY_SILU,
 	GPU_UNARY_GELU_TANH,
-	GPU_UNARY_TANH,
+	GPU_N_UNARY,
 };
 
 struct gpu_ops {
@@ -44,12 +46,16 @@ struct gpu_ops {
 	/* beta 0: y = ..., 1: y += ... */
 	void (*linear)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *w, const struct gpu_tensor *bias, int beta);
+	void (*linear_grouped)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		const struct gpu_tensor *w, const struct gpu_tensor *bias);
 	void (*conv1d)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv);
 	void (*conv_transpose1d)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv);
 	void (*lstm)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_lstm *lstm);
+	void (*gru)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		const struct gpu_gru *gru);
 
 	/* Elements of k and of v in one cache. */
 	void (*kv_size)(const struct gpu_kv *kv, int64_t *ret_k, int64_t *ret_v);

@@ -105,6 +105,26 @@ struct audio_read_desc {
 int audio_read(const struct audio_read_desc *d, struct audio *ret, struct err *e);
 void audio_done(struct audio *a);
 
+/* A file read a piece at a time, at its own rate and in its own channels, in
+ * memory that does not depend on its length. */
+struct audio_reader;
+
+/* Refuses what audio_read() refuses for its header. */
+int audio_reader_open(const char *path, struct audio_reader **ret, struct err *e);
+void audio_reader_close(struct audio_reader *r); /* NULL-safe */
+
+/* Without samples; n_frames is what the header claims. */
+const struct audio *audio_reader_info(const struct audio_reader *r);
+
+/* Up to n interleaved frames; *ret_n is 0 at the end and nowhere else.  Samples are
+ * what libsndfile gives; those that are no numbers are refused, as is a file that
+ * ends before its first sample. */
+int audio_reader_read(
+	struct audio_reader *r, float *samples, size_t n_frames, size_t *ret_n, struct err *e);
+
+/* The next frame to be read. */
+int audio_reader_seek(struct audio_reader *r, size_t frame, struct err *e);
+
 /* What the header of a file tells: *ret without samples.  Whatever audio_read()
  * refuses for its header is refused here; that the samples are whole is not
  * looked at. */

@@ -116,7 +116,9 @@ static int read_samples(
 	return 0;
 }
 
-static int check_finite(const struct audio *a, const char *path, struct err *e)
+/* begin_s: where in the file the first sample is. */
+static int check_finite(
+	const struct audio *a, double begin_s, int rate_hz, const char *path, struct err *e)
 {
 	size_t n = a->n_frames * (size_t)a->channels;
 
@@ -125,7 +127,7 @@ static int check_finite(const struct audio *a, const char *path, struct err *e)
 			return err_set(e, ERR_FORMAT,
 				"cannot read '%s': a sample at %.3f seconds is not a number; "
 				"the file is damaged",
-				path, (double)(i / (size_t)a->channels) / a->rate_hz);
+				path, begin_s + (double)(i / (size_t)a->channels) / rate_hz);
 	}
 	return 0;
 }
@@ -231,6 +233,86 @@ static int open_audio(
 		sf_strerror(NULL));
 }
 
+struct audio_reader {
+	struct audio info;
+	char *path; /* owned */
+	SNDFILE *file;
+	int fd;
+	size_t at; /* frame */
+};
+
+int audio_reader_open(const char *path, struct audio_reader **ret, struct err *e)
+{
+	struct audio_reader *r;
+	SF_INFO info = {0};
+	SNDFILE *f;
+	int fd, rc = open_audio(path, &f, &info, &fd, e);
+
+	if (rc)
+		return rc;
+	r = xcalloc(1, sizeof *r);
+	*r = (struct audio_reader){
+		.info = {.n_frames = (size_t)info.frames,
+			.channels = info.channels,
+			.rate_hz = info.samplerate,
+			.bits = bits_of(info.format)},
+		.path = xstrdup(path),
+		.file = f,
+		.fd = fd,
+	};
+	rc = check_info(&info, &(struct audio_read_desc){.path = path}, e);
+	if (rc)
+		audio_reader_close(r);
+	else
+		*ret = r;
+	return rc;
+}
+
+void audio_reader_close(struct audio_reader *r)
+{
+	if (!r)
+		return;
+	sf_close(r->file);
+	close(r->fd);
+	free(r->path);
+	free(r);
+}
+
+const struct audio *audio_reader_info(const struct audio_reader *r)
+{
+	return &r->info;
+}
+
+int audio_reader_read(
+	struct audio_reader *r, float *samples, size_t n_frames, size_t *ret_n, struct err *e)
+{
+	size_t left = r->at < r->info.n_frames ? r->info.n_frames - r->at : 0;
+	sf_count_t n =
+		sf_readf_float(r->file, samples, (sf_count_t)(n_frames < left ? n_frames : left));
+	struct audio part = {.samples = samples, .channels = r->info.channels};
+
+	*ret_n = 0;
+	if (sf_error(r->file))
+		return err_set(e, ERR_FORMAT, "cannot read '%s': it is damaged (%s)", r->path,
+			sf_strerror(r->file));
+	if (n <= 0 && !r->at)
+		return err_set(e, ERR_FORMAT,
+			"cannot read '%s': it holds no audio; choose another file", r->path);
+	part.n_frames = *ret_n = n > 0 ? (size_t)n : 0;
+	r->at += part.n_frames;
+	return check_finite(&part, (double)(r->at - part.n_frames) / r->info.rate_hz,
+		r->info.rate_hz, r->path, e);
+}
+
+int audio_reader_seek(struct audio_reader *r, size_t frame, struct err *e)
+{
+	if (sf_seek(r->file, (sf_count_t)frame, SEEK_SET) < 0)
+		return err_set(e, ERR_FORMAT, "cannot read '%s' at frame %zu (%s)", r->path, frame,
+			sf_strerror(r->file));
+	r->at = frame;
+	return 0;
+}
+
 int audio_probe(const char *path, struct audio *ret, struct err *e)
 {
 	SF_INFO info = {0};
@@ -275,11 +357,11 @@ int audio_read(const struct audio_read_desc *d, struct audio *ret, struct err *e
 	sf_close(f);
 	close(fd);
 	if (!rc)
-		rc = check_finite(ret, d->path, e);
+		rc = check_finite(ret, 0, ret->rate_hz, d->path, e);
 	if (!rc)
 		rc = convert(ret, d, e);
 	if (!rc) /* sums of samples near the largest float overflow */
-		rc = check_finite(ret, d->path, e);
+		rc = check_finite(ret, 0, ret->rate_hz, d->path, e);
 	if (rc)
 		audio_done(ret);
 	return rc;

@@ -189,6 +189,11 @@ static int adjust(struct export_work *x, struct err *e)
 
 /* ---- recipe, licence, name ---------------------------------------------- */
 
+static const char *samples_of(const struct export_desc *d)
+{
+	return d->samples ? d->samples : d->source;
+}
+
 /* A source without a recipe is as welcome; one that is damaged is left behind
  * with a warning. */
 static void find_recipe(struct export_work *x)
@@ -196,7 +201,7 @@ static void find_recipe(struct export_work *x)
 	struct err e = {0};
 	char *text;
 
-	if (audio_read_recipe(x->d->source, &text, NULL))
+	if (audio_read_recipe(samples_of(x->d), &text, NULL))
 		return;
 	x->has_recipe = !recipe_parse(text, x->arena, &x->recipe, &e);
 	if (x->has_recipe)
@@ -409,7 +414,7 @@ int export_file(
 	*ret = (struct export_result){0};
 	rc = export_check(d, e);
 	if (!rc)
-		rc = audio_read(&(struct audio_read_desc){.path = d->source}, &x.audio, e);
+		rc = audio_read(&(struct audio_read_desc){.path = samples_of(d)}, &x.audio, e);
 	if (rc)
 		return rc;
 	find_recipe(&x);

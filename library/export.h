@@ -28,6 +28,8 @@ enum {
 /* Zero is off, or the default. */
 struct export_desc {
 	const char *source;       /* any audio file that libsndfile reads */
+	const char *samples;      /* a file whose samples and recipe stand in for the source's,
+				     such as its denoised form; NULL: the source's own */
 	const char *dir;          /* an existing folder */
 	const char *pattern;      /* names.h; NULL: NAMES_DEFAULT */
 	const char *take;         /* for {take}; NULL: the source's name without its ending */

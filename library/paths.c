@@ -113,9 +113,9 @@ const char *paths_starter(const char *program_dir, struct arena *a)
 
 const char *paths_shared(const char *program_dir, const char *name, struct arena *a)
 {
-	static const char *const places[] = {"../share/woodshed/", ""};
+	static const char *const places[] = {"../share/woodshed/", "", "engine/denoise/"};
 
-	for (size_t i = 0; is_given(program_dir) && i < 2; i++) {
+	for (size_t i = 0; is_given(program_dir) && i < 3; i++) {
 		char dir[PATH_MAX];
 		struct stat st;
 

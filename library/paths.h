@@ -33,7 +33,7 @@ const char *paths_starter(const char *program_dir, struct arena *a);
 
 /* A folder of data that comes with woodshed: ../share/woodshed/NAME seen from
  * `program_dir`, the folder of the running program, or, where it was built and
- * not installed, NAME there.  NULL when it is in neither. */
+ * not installed, NAME or engine/denoise/NAME there.  NULL when it is nowhere. */
 const char *paths_shared(const char *program_dir, const char *name, struct arena *a);
 
 /* LIBRARY/cache/ID, ID from the real path of the model's folder: what the names

@@ -18,7 +18,6 @@
 enum where {
 	HERE,
 	ENGINE,
-	LATER, /* has a name, but nobody has built it */
 };
 
 static const struct verb {
@@ -36,6 +35,7 @@ static const struct verb {
 		NULL},
 	{"retry", HERE, "retry JOB...        queue again what failed", verb_retry, NULL},
 	{"takes", HERE, "takes [FILTER]...   list what was made", verb_takes, NULL},
+	{"denoise", ENGINE, "denoise IN OUT      take noise out of an audio file", NULL, NULL},
 	{"play", HERE, "play FILE|TAKE...   play, one after another", verb_play, NULL},
 	{"export", HERE, "export FILE... DIR  write takes for others: format, loudness, name",
 		verb_export, NULL},
@@ -49,7 +49,6 @@ static const struct verb {
 	{"backup", HERE, "backup FILE         copy the library's database", verb_backup, NULL},
 	{"doctor", ENGINE, "doctor              report devices, memory, library and models", NULL,
 		NULL},
-	{"denoise", LATER, NULL, NULL, NULL},
 };
 
 enum { N_VERBS = sizeof(verbs) / sizeof(*verbs) };
@@ -188,7 +187,6 @@ static int run_verb(struct globals *g, char **words, int argc, char **argv)
 {
 	const struct environment env = read_environment();
 	const struct verb *v = NULL;
-	char text[128];
 
 	for (size_t i = 0; i < N_VERBS && !v; i++)
 		if (!strcmp(verbs[i].name, argv[0]))
@@ -198,12 +196,7 @@ static int run_verb(struct globals *g, char **words, int argc, char **argv)
 	if (v->where == ENGINE ||
 		(v->engine_option && has_option(argc - 1, argv + 1, v->engine_option)))
 		return run_engine(words);
-	if (v->where == HERE)
-		return v->run(g, &env, argc - 1, argv + 1);
-	snprintf(text, sizeof(text),
-		"%s is not part of this version; woodshed --help lists what is", v->name);
-	complain(text);
-	return 2;
+	return v->run(g, &env, argc - 1, argv + 1);
 }
 
 int main(int argc, char **argv)

@@ -20,6 +20,7 @@
 #include "library/export.h"
 #include "library/globals.h"
 #include "library/names.h"
+#include "tui/denoise_process.h"
 
 struct export_options {
 	const char *format, *name, *denoise;
@@ -51,7 +52,8 @@ static const struct option_spec export_specs[] = {
 		EXPORT_FADE_MAX},
 	{"rate", 0, OPTION_WHOLE, "HZ", "resample, such as to 44100 (default: as it is)",
 		FIELD(rate), AUDIO_RATE_MIN, AUDIO_RATE_MAX},
-	{"denoise", 0, OPTION_CHOICE, "none|ss|wiener|df", "denoiser (only none in this version)",
+	{"denoise", 0, OPTION_TEXT, "NAME[:MIX]",
+		"take noise out by ss, wiener or df, with a mix from 0 to 1 (default none)",
 		FIELD(denoise), 0, 0},
 	{"json", 0, OPTION_FLAG, NULL, "one JSON object a line", FIELD(json), 0, 0},
 	{0},
@@ -60,7 +62,8 @@ static const struct option_spec export_specs[] = {
 struct export_run {
 	struct export_options o;
 	const struct globals *globals;
-	struct export_desc desc; /* but for its source */
+	struct export_desc desc;         /* but for its source */
+	struct denoise_process denoiser; /* method NULL: none */
 	uint64_t n_written, n_failed, n_bytes;
 	const char *warned; /* model of the last warning about a licence */
 	struct arena arena;
@@ -89,9 +92,6 @@ static enum audio_format format_of(const char *word)
 
 static int check(const struct export_run *x, const struct options *o, struct err *e)
 {
-	if (strcmp(x->o.denoise, "none"))
-		return err_set(
-			e, ERR_ARG, "denoising is not part of this version; leave --denoise away");
 	if (options_given(&o->group[0], "peak") && !options_given(&o->group[0], "lufs"))
 		return err_set(e, ERR_ARG,
 			"--peak belongs to --lufs: it holds back the gain; give a loudness, too");
@@ -99,6 +99,36 @@ static int check(const struct export_run *x, const struct options *o, struct err
 		return err_set(e, ERR_ARG,
 			"export takes files and a folder: woodshed export take.wav ~/Music");
 	return 0;
+}
+
+/* "wiener" or "wiener:0.5". */
+static int choose_denoiser(struct export_run *x, const char *text, struct err *e)
+{
+	static const char *const names[] = {"none", "ss", "wiener", "df"};
+	const char *colon = strchr(text, ':'), *folder = globals_program();
+	size_t n = colon ? (size_t)(colon - text) : strlen(text);
+	double mix = 1;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (strlen(names[i]) != n || memcmp(names[i], text, n))
+			continue;
+		if (colon && !(parse_f64(colon + 1, &mix) && mix >= 0 && mix <= 1))
+			break;
+		if (!i)
+			return 0;
+		x->denoiser = (struct denoise_process){
+			.program = arena_printf(
+				&x->arena, "%s/woodshed-engine", folder ? folder : "."),
+			.method = names[i],
+			.mix = mix,
+			.quiet = x->globals->quiet,
+		};
+		return 0;
+	}
+	return err_set(e, ERR_ARG,
+		"--denoise takes none|ss|wiener|df and a mix from 0 to 1, such as wiener:0.5, not "
+		"'%.80s'",
+		text);
 }
 
 static int check_folder(const char *dir, struct err *e)
@@ -246,11 +276,15 @@ static void export_one(struct export_run *x, const char *word)
 	struct err e = {0};
 	int rc = verb_find_take(&x->takes, word, &x->arena, &desc.source, &e);
 
+	if (!rc && x->denoiser.method)
+		rc = denoise_process_run(&x->denoiser, desc.source, desc.dir, &desc.samples, &e);
 	if (!rc)
 		rc = export_file(&desc, &x->arena, &result, &e);
+	denoise_process_remove();
 	if (rc) {
 		x->n_failed++;
-		complain(e.text);
+		if (rc != ERR_CANCELLED) /* the denoiser has told */
+			complain(e.text);
 		return;
 	}
 	x->n_written++;
@@ -262,6 +296,7 @@ static void export_one(struct export_run *x, const char *word)
 static void on_signal(int signal_number)
 {
 	audio_writer_unlink_all();
+	denoise_process_abandon();
 	signal(signal_number, SIG_DFL);
 	raise(signal_number);
 }
@@ -282,6 +317,8 @@ static int run(struct export_run *x, struct options *o, struct err *e)
 
 	if (!rc)
 		rc = describe(x, o->argv[o->argc - 1], e);
+	if (!rc)
+		rc = choose_denoiser(x, x->o.denoise, e);
 	if (!rc)
 		rc = check_folder(x->desc.dir, e);
 	if (rc)

@@ -24,14 +24,17 @@ static int64_t list_lines(int64_t height)
 	return height >= DETAIL_FROM ? lines - DETAIL_LINES : lines < 0 ? 0 : lines;
 }
 
-int view_library_load(struct ws *ws, int64_t height, struct err *e)
+static int load(struct ws *ws, int height, struct err *e)
 {
 	struct library_view *v = &ws->takes;
 	struct takes_query q = {
 		.filter = str_get(&v->filter.text), .order = v->order, .now_ms = clock_unix_ms()};
 	int64_t n = 0;
-	int rc = takes_count(ws->db, &q, &n, e);
+	int rc;
 
+	if (!v->is_stale)
+		return 0;
+	rc = takes_count(ws->db, &q, &n, e);
 	if (rc)
 		return rc;
 	list_set_count(&v->list, n);
@@ -150,26 +153,39 @@ static void draw_empty(const struct ws *ws, int y, int width)
 	paint(y, 2, width - 2, ROLE_DIM, text);
 }
 
-void view_library_draw(struct ws *ws, int y, int height, int width)
+static void draw(struct ws *ws, int height, int width)
 {
 	const struct library_view *v = &ws->takes;
 	bool has_details = height >= DETAIL_FROM;
 
-	draw_title(ws, y, width);
+	draw_title(ws, 0, width);
 	if (height > 1)
-		draw_row(NULL, y + 1, width, ROLE_DIM);
+		draw_row(NULL, 1, width, ROLE_DIM);
 	for (int i = 0; i < v->list.height; i++) {
 		int64_t row = list_at(&v->list, i), at = row - v->first;
 
-		paint(y + 2 + i, 0, width, ROLE_TEXT, "");
+		paint(2 + i, 0, width, ROLE_TEXT, "");
 		if (row >= 0 && at >= 0 && at < (int64_t)v->n)
-			draw_row(&v->takes[at], y + 2 + i, width,
+			draw_row(&v->takes[at], 2 + i, width,
 				row == v->list.cursor  ? ROLE_ROW_SELECTED
 				: v->takes[at].missing ? ROLE_ROW_FAILED
 						       : ROLE_TEXT);
 	}
 	if (!v->list.n && v->list.height > 1)
-		draw_empty(ws, y + 3, width);
+		draw_empty(ws, 3, width);
 	if (has_details)
-		draw_details(view_library_selected(ws), y + height - DETAIL_LINES, width);
+		draw_details(view_library_selected(ws), height - DETAIL_LINES, width);
 }
+
+static struct list *list_of(struct ws *ws)
+{
+	return &ws->takes.list;
+}
+
+const struct view view_library = {.name = "library",
+	.tab = "1 Library",
+	.hints = "i new  Space play  / filter  r again  f favourite  D trash  u undo  ? keys",
+	.load = load,
+	.draw = draw,
+	.list = list_of,
+	.heads = 2};

@@ -13,11 +13,13 @@ const struct job *view_queue_selected(const struct ws *ws)
 	return v->list.cursor < (int64_t)v->n ? &v->jobs[v->list.cursor] : NULL;
 }
 
-int view_queue_load(struct ws *ws, struct err *e)
+static int load(struct ws *ws, int height, struct err *e)
 {
 	struct queue_view *v = &ws->queue;
 	int rc;
 
+	if (!v->is_stale)
+		return 0;
 	arena_done(&v->page);
 	v->page = (struct arena){0};
 	v->n = 0;
@@ -60,25 +62,38 @@ static void draw_row(const struct job *j, int y, int width, enum theme_role role
 	}
 }
 
-void view_queue_draw(struct ws *ws, int y, int height, int width)
+static void draw(struct ws *ws, int height, int width)
 {
 	struct queue_view *v = &ws->queue;
+	const struct job *j = view_queue_selected(ws);
 
 	list_resize(&v->list, height - 2);
-	paint(y, 0, width, ROLE_TITLE, ws->is_paused ? " Queue (paused)" : " Queue");
+	paint(0, 0, width, ROLE_TITLE, ws->is_paused ? " Queue (paused)" : " Queue");
 	for (int i = 0; i + 1 < height; i++) {
 		int64_t row = list_at(&v->list, i);
 
-		paint(y + 1 + i, 0, width, ROLE_TEXT, "");
+		paint(1 + i, 0, width, ROLE_TEXT, "");
 		if (row >= 0)
-			draw_row(&v->jobs[row], y + 1 + i, width,
+			draw_row(&v->jobs[row], 1 + i, width,
 				row == v->list.cursor                   ? ROLE_ROW_SELECTED
 				: !strcmp(v->jobs[row].state, "failed") ? ROLE_ROW_FAILED
 									: ROLE_TEXT);
 	}
 	if (!v->n && height > 2)
-		paint(y + 2, 2, width - 2, ROLE_DIM, "Nothing is queued. i begins a prompt.");
-	const struct job *j = view_queue_selected(ws);
+		paint(2, 2, width - 2, ROLE_DIM, "Nothing is queued. i begins a prompt.");
 	if (height > 2 && j && j->error)
-		paint(y + height - 1, 1, width - 2, ROLE_ERROR, j->error);
+		paint(height - 1, 1, width - 2, ROLE_ERROR, j->error);
 }
+
+static struct list *list_of(struct ws *ws)
+{
+	return &ws->queue.list;
+}
+
+const struct view view_queue = {.name = "queue",
+	.tab = "3 Queue",
+	.hints = "x cancel  R retry  J K reorder  p pause  i new  1 library  ? keys",
+	.load = load,
+	.draw = draw,
+	.list = list_of,
+	.heads = 1};

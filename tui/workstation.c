@@ -45,24 +45,41 @@ static const double LOOK_S = 1; /* a commit takes no longer to reach the disk */
 
 /* ---- what the parts call ------------------------------------------------ */
 
+const struct view *const views[N_SCREENS] = {
+	[SCREEN_LIBRARY] = &view_library, [SCREEN_QUEUE] = &view_queue, [SCREEN_HELP] = &view_help};
+
+static void say(struct ws *ws, bool is_error, const char *fmt, va_list ap)
+{
+	char text[512];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	str_clear(&ws->message);
+	str_add(&ws->message, text);
+	ws->is_error = is_error;
+	ws->dirty |= DIRTY_FOOT;
+}
+
 void ws_say(struct ws *ws, const char *fmt, ...)
 {
 	va_list ap;
-	char text[512];
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	say(ws, false, fmt, ap);
 	va_end(ap);
-	str_clear(&ws->message);
-	str_add(&ws->message, text);
-	ws->is_error = false;
-	ws->dirty |= DIRTY_FOOT;
+}
+
+void ws_complain(struct ws *ws, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(ws, true, fmt, ap);
+	va_end(ap);
 }
 
 void ws_fail(struct ws *ws, struct err *e)
 {
-	ws_say(ws, "%s", e->text);
-	ws->is_error = true;
+	ws_complain(ws, "%s", e->text);
 	err_clear(e);
 }
 
@@ -90,6 +107,12 @@ void ws_changed(struct ws *ws)
 	ws->is_stale = ws->takes.is_stale = ws->queue.is_stale = true;
 	ws->employ_at = 0;
 	ws->dirty |= DIRTY_BODY | DIRTY_TABS;
+}
+
+void ws_moved(struct ws *ws)
+{
+	ws->takes.is_stale = true;
+	ws->dirty |= DIRTY_BODY;
 }
 
 /* ---- the line at the foot ----------------------------------------------- */
@@ -174,18 +197,18 @@ static void input_key(struct ws *ws, uint32_t key)
 
 /* ---- drawing ------------------------------------------------------------ */
 
-static void draw_tabs(const struct ws *ws, int width)
+static void draw_tabs(struct ws *ws, int height, int width)
 {
-	static const char *const names[] = {" 1 Library ", " 3 Queue ", " ? Keys "};
 	char waiting[32] = "";
 	int x = 0;
 
 	paint(0, 0, width, ROLE_TAB, "");
 	for (int i = 0; i < N_SCREENS; i++) {
-		int n = (int)strlen(names[i]);
+		int n = (int)text_cells(views[i]->tab) + 2;
+		enum theme_role role = i == (int)ws->screen ? ROLE_TAB_ACTIVE : ROLE_TAB;
 
-		paint(0, x, x + n <= width ? n : width - x,
-			i == (int)ws->screen ? ROLE_TAB_ACTIVE : ROLE_TAB, names[i]);
+		paint(0, x, n, role, "");
+		paint(0, x + 1, n - 1, role, views[i]->tab);
 		x += n;
 	}
 	if (ws->n_waiting)
@@ -197,39 +220,38 @@ static void draw_tabs(const struct ws *ws, int width)
 
 static const char *const input_marks[] = {"", ":", "/", "prompt: "};
 
-static void draw_line(struct ws *ws, int y, int width)
+static void draw_line(const struct ws *ws, int width)
 {
 	const char *mark = input_marks[ws->input];
 	int n = (int)strlen(mark);
 
-	paint(y, 0, n, ROLE_PROMPT, mark);
-	paint(y, n, width - n, ROLE_TEXT, str_get(&ws->line.text));
+	paint(0, 0, n, ROLE_PROMPT, mark);
+	paint(0, n, width - n, ROLE_TEXT, str_get(&ws->line.text));
 }
 
-static void draw_foot(struct ws *ws, int y, int lines, int width)
+static void draw_foot(struct ws *ws, int height, int width)
 {
 	if (ws->input)
-		draw_line(ws, y, width);
+		draw_line(ws, width);
 	else
-		paint(y, 0, width, ws->is_error ? ROLE_ERROR : ROLE_MESSAGE, str_get(&ws->message));
-	if (lines < 2)
+		paint(0, 0, width, ws->is_error ? ROLE_ERROR : ROLE_MESSAGE, str_get(&ws->message));
+	if (height < 2)
 		return;
 	if (ws->input && ws->message.n) /* what the line is about, or what is wrong with it */
-		paint(y + 1, 0, width, ws->is_error ? ROLE_ERROR : ROLE_MESSAGE,
-			str_get(&ws->message));
+		paint(1, 0, width, ws->is_error ? ROLE_ERROR : ROLE_MESSAGE, str_get(&ws->message));
 	else
-		paint(y + 1, 0, width, ROLE_HINT_TEXT,
-			ws->input ? "Enter takes it  Esc leaves it" : commands_hints(ws->screen));
+		paint(1, 0, width, ROLE_HINT_TEXT,
+			ws->input ? "Enter takes it  Esc leaves it" : views[ws->screen]->hints);
 }
 
-static void draw_now(struct ws *ws, int y, int width)
+static void draw_now(struct ws *ws, int height, int width)
 {
 	struct str left = {0}, right = {0};
 	struct listen_view v;
 	int bar;
 
 	listen_read(ws->listen, &v);
-	paint(y, 0, width, ROLE_TEXT, "");
+	paint(0, 0, width, ROLE_TEXT, "");
 	if (v.take) {
 		str_printf(&left, "%s %s",
 			v.is_playing   ? "\u25b6"
@@ -242,53 +264,62 @@ static void draw_now(struct ws *ws, int y, int width)
 			v.no_device ? "  (no sound device)" : "");
 	}
 	bar = width - 32 - (int)right.n;
-	paint(y, 0, bar > 8 ? 32 : width - (int)right.n, ROLE_ROW_PLAYING, str_get(&left));
+	paint(0, 0, bar > 8 ? 32 : width - (int)right.n, ROLE_ROW_PLAYING, str_get(&left));
 	if (bar > 8 && v.take)
-		paint_bar(y, 32, bar, v.length_s > 0 ? v.position_s / v.length_s : 0);
-	paint_right(y, width - (int)right.n, (int)right.n, ROLE_TEXT, str_get(&right));
+		paint_bar(0, 32, bar, v.length_s > 0 ? v.position_s / v.length_s : 0);
+	paint_right(0, width - (int)right.n, (int)right.n, ROLE_TEXT, str_get(&right));
 	str_done(&left);
 	str_done(&right);
 }
 
 struct layout {
-	int tabs, body, now, foot; /* lines of each */
+	struct rect tabs, body, now, foot;
 };
 
-/* What a terminal of that height has room for: the body first. */
-static struct layout layout_of(int lines)
+static struct rect take_lines(int *y, int height, int width)
 {
-	struct layout l = {0};
+	struct rect r = {*y, 0, height, width};
 
-	l.foot = lines >= LINES_FOR_HINTS ? FOOT_LINES : lines >= 2;
-	l.tabs = lines >= LINES_FOR_HINTS + 2;
-	l.now = lines >= LINES_FOR_HINTS + 1;
-	l.body = lines - l.foot - l.tabs - l.now;
+	*y += height;
+	return r;
+}
+
+/* What a terminal of that size has room for: the body first. */
+static struct layout layout_of(int lines, int width)
+{
+	int foot = lines >= LINES_FOR_HINTS ? FOOT_LINES : lines >= 2;
+	int tabs = lines >= LINES_FOR_HINTS + 2, now = lines >= LINES_FOR_HINTS + 1, y = 0;
+	struct layout l;
+
+	l.tabs = take_lines(&y, tabs, width);
+	l.body = take_lines(&y, lines - tabs - now - foot, width);
+	l.now = take_lines(&y, now, width);
+	l.foot = take_lines(&y, foot, width);
 	return l;
 }
 
 /* Where one types; else on the selected row, for those who read the screen by ear. */
-static void place_cursor(const struct ws *ws, const struct layout *l)
+static void place_cursor(struct ws *ws, const struct layout *l)
 {
-	const struct list *list = ws->screen == SCREEN_LIBRARY ? &ws->takes.list
-				  : ws->screen == SCREEN_QUEUE ? &ws->queue.list
-							       : &ws->help.list;
-	int heads = ws->screen == SCREEN_LIBRARY ? 2 : 1;
+	const struct view *v = views[ws->screen];
+	const struct list *list = v->list(ws);
 
 	curs_set(ws->input ? 1 : 0);
 	if (ws->input) {
 		struct str before = {0};
 
 		str_add_n(&before, str_get(&ws->line.text), ws->line.at);
-		move(l->tabs + l->body + l->now,
+		move(l->foot.y,
 			(int)strlen(input_marks[ws->input]) + (int)text_cells(str_get(&before)));
 		str_done(&before);
 	} else {
-		move(l->tabs + heads + (int)(list->cursor - list->top), 0);
+		move(l->body.y + v->heads + (int)(list->cursor - list->top), l->body.x);
 	}
 }
 
 static void load(struct ws *ws, int height)
 {
+	const struct view *v = views[ws->screen];
 	struct err e = {0};
 	int rc = 0;
 
@@ -299,30 +330,31 @@ static void load(struct ws *ws, int height)
 			rc = queue_is_paused(ws->db, &ws->is_paused, &e);
 		ws->is_stale = rc != 0;
 	}
-	if (!rc && ws->screen == SCREEN_LIBRARY && ws->takes.is_stale)
-		rc = view_library_load(ws, height, &e);
-	if (!rc && ws->screen == SCREEN_QUEUE && ws->queue.is_stale)
-		rc = view_queue_load(ws, &e);
+	if (!rc && v->load)
+		rc = v->load(ws, height, &e);
 	if (rc)
 		ws_fail(ws, &e);
 }
 
+static void draw_part(struct ws *ws, unsigned part, const struct rect *r,
+	void (*draw)(struct ws *ws, int height, int width))
+{
+	if (!(ws->dirty & part) || r->height < 1)
+		return;
+	paint_in(r);
+	draw(ws, r->height, r->width);
+}
+
 static void draw(struct ws *ws)
 {
-	static void (*const views[])(struct ws *, int, int, int) = {
-		view_library_draw, view_queue_draw, view_help_draw};
-	struct layout l = layout_of(LINES);
+	struct layout l = layout_of(LINES, COLS);
 
 	if (ws->dirty & DIRTY_BODY)
-		load(ws, l.body);
-	if (ws->dirty & DIRTY_TABS && l.tabs)
-		draw_tabs(ws, COLS);
-	if (ws->dirty & DIRTY_BODY)
-		views[ws->screen](ws, l.tabs, l.body, COLS);
-	if (ws->dirty & DIRTY_NOW && l.now)
-		draw_now(ws, l.tabs + l.body, COLS);
-	if (ws->dirty & DIRTY_FOOT && l.foot)
-		draw_foot(ws, l.tabs + l.body + l.now, l.foot, COLS);
+		load(ws, l.body.height);
+	draw_part(ws, DIRTY_TABS, &l.tabs, draw_tabs);
+	draw_part(ws, DIRTY_BODY, &l.body, views[ws->screen]->draw);
+	draw_part(ws, DIRTY_NOW, &l.now, draw_now);
+	draw_part(ws, DIRTY_FOOT, &l.foot, draw_foot);
 	ws->dirty = 0;
 	place_cursor(ws, &l);
 	refresh();

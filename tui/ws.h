@@ -2,7 +2,8 @@
  * Private to the workstation; one thread.
  *
  *	workstation.c	opens, waits, draws, ends
- *	commands.c	every action: name, keys, help; what keys and `:` do
+ *	commands.c	from keys and words to actions; help
+ *	commands_*.c	the actions, with their names, keys and help
  *	view_*.c	the screens
  */
 #ifndef WOODSHED_TUI_WS_H
@@ -20,6 +21,7 @@
 #include "tui/keys.h"
 #include "tui/line_edit.h"
 #include "tui/list.h"
+#include "tui/view.h"
 #include "tui/worker_process.h"
 
 struct db;
@@ -101,13 +103,19 @@ struct ws {
 
 /* ---- workstation.c ------------------------------------------------------ */
 
+extern const struct view *const views[N_SCREENS];
+
 void ws_say(struct ws *ws, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same, as something that went wrong. */
+void ws_complain(struct ws *ws, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Shows the error, and clears it. */
 void ws_fail(struct ws *ws, struct err *e);
 void ws_show(struct ws *ws, enum ws_screen screen);
 void ws_input(struct ws *ws, enum input_kind kind, const char *text);
 /* The database holds something else: what is shown is read anew. */
 void ws_changed(struct ws *ws);
+/* The cursor, or what the library's list is of, changed. */
+void ws_moved(struct ws *ws);
 
 /* ---- commands.c --------------------------------------------------------- */
 
@@ -119,21 +127,19 @@ struct help_line {
 	const char *keys, *command, *text;
 };
 size_t commands_help(enum ws_screen screen, struct arena *a, const struct help_line **ret);
-/* "Enter open  / filter ...": the likeliest of a screen. */
-const char *commands_hints(enum ws_screen screen);
+
+/* For commands: a whole number within bounds; false, with a message, for anything
+ * else. */
+bool commands_number(struct ws *ws, const char *text, int64_t low, int64_t high, int64_t *ret);
+
+/* Queues a prompt with that model and a seed by chance. */
+void commands_queue_prompt(struct ws *ws, const char *prompt, const char *model);
 
 /* ---- views -------------------------------------------------------------- */
 
-/* Read what the screen shows; of takes no more than a body of that many lines does. */
-int view_library_load(struct ws *ws, int64_t height, struct err *e);
-int view_queue_load(struct ws *ws, struct err *e);
+extern const struct view view_library, view_queue, view_help;
 
 const struct take *view_library_selected(const struct ws *ws); /* or NULL */
 const struct job *view_queue_selected(const struct ws *ws);    /* or NULL */
-
-/* Draw lines y .. y + height - 1 of the screen, `width` cells wide. */
-void view_library_draw(struct ws *ws, int y, int height, int width);
-void view_queue_draw(struct ws *ws, int y, int height, int width);
-void view_help_draw(struct ws *ws, int y, int height, int width);
 
 #endif

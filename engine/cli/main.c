@@ -18,6 +18,7 @@ static const struct verb {
 	{"queue", verb_queue},
 	{"worker", verb_worker},
 	{"recipe", verb_recipe},
+	{"denoise", verb_denoise},
 	{"doctor", verb_doctor},
 };
 
@@ -61,8 +62,9 @@ static int run(int argc, char **argv, struct err *e)
 		if (!strcmp(o.argv[0], verbs[i].name))
 			return verbs[i].run(&g, &env, o.argc - 1, o.argv + 1);
 	err_set(e, ERR_ARG,
-		"woodshed-engine knows the verbs render, queue, worker, recipe and doctor; see "
-		"woodshed --help");
+		"woodshed-engine knows the verbs render, queue, worker, recipe, denoise and "
+		"doctor; "
+		"see woodshed --help");
 	return 2;
 }
 

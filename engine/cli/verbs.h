@@ -11,6 +11,7 @@ int verb_render(struct globals *g, const struct environment *env, int argc, char
 int verb_queue(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_worker(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_recipe(struct globals *g, const struct environment *env, int argc, char **argv);
+int verb_denoise(struct globals *g, const struct environment *env, int argc, char **argv);
 int verb_doctor(struct globals *g, const struct environment *env, int argc, char **argv);
 
 #endif

@@ -174,8 +174,9 @@ static int find(const char *name, step_fn **ret, struct err *e)
 		*ret = samplers[i].step;
 		if (!strcmp(name, samplers[i].name))
 			return 0;
-		str_printf(&names, "%s%s", i ? ", " : "", samplers[i].name);
 	}
+	for (int i = 0; i < N_SAMPLERS; i++)
+		str_printf(&names, "%s%s", i ? ", " : "", samplers[i].name);
 	err_set(e, ERR_ARG, "the model has no sampler '%.40s'; choose one of these: %s", name,
 		str_get(&names));
 	str_done(&names);

@@ -1,7 +1,8 @@
 /* The CPU table: what its files share.  Private to gpu/cpu and tests/ops.
  *
  * cpu.c	opens, allocates, holds the table and the tiling of work
- * linear.c, lstm.c, attention.c, windows.c, conv2d.c	products; inner loops in kernels.c
+ * linear.c, lstm.c, gru.c, attention.c, windows.c, conv2d.c	products; inner loops in
+ *	kernels.c
  * tiles.c	products of bf16 by bf16; inner loops in tile_kernels.c
  * group_norm.c	inner loops in image_kernels.c
  * norm.c, elementwise.c, diffusion.c, sample.c	the rest; inner loops in vec_kernels.c
@@ -99,6 +100,8 @@ size_t cpu_matrix_bytes(
 void cpu_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n, const float *src);
 void cpu_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, int beta);
+void cpu_linear_grouped(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias);
 void cpu_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv);
 void cpu_conv_transpose1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
@@ -107,6 +110,10 @@ void cpu_conv_transpose1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_
 /* lstm.c */
 void cpu_lstm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_lstm *lstm);
+
+/* gru.c */
+void cpu_gru(
+	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, const struct gpu_gru *gru);
 
 /* attention.c; causal and fill advance kv->len */
 void cpu_kv_size(const struct gpu_kv *kv, int64_t *ret_k, int64_t *ret_v);

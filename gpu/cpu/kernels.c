@@ -480,6 +480,34 @@ static void lstm_cell(const float *gates, int64_t stride, int64_t n, float *c, f
 	}
 }
 
+/* p: in, hidden and bias of gates r, z, n; then h */
+INLINE vf next_h(const float *const p[10])
+{
+	vf r = vsigmoid(*(const vf *)p[0] + (*(const vf *)p[3] + *(const vf *)p[6]));
+	vf z = vsigmoid(*(const vf *)p[1] + (*(const vf *)p[4] + *(const vf *)p[7]));
+	vf n = vtanh(*(const vf *)p[2] + r * (*(const vf *)p[5] + *(const vf *)p[8]));
+	return (1.0f - z) * n + z * *(const vf *)p[9];
+}
+
+static void gru_cell(const float *in, const float *hidden, const float *bias, int64_t stride,
+	int64_t n, float *h)
+{
+	for (int64_t j = 0; j < n; j += VW) {
+		const float *at[10] = {[9] = h + j};
+		float pad[10][VW] = {{0}};
+		const size_t bytes = (size_t)(n - j < VW ? n - j : VW) * sizeof(float);
+		for (int64_t q = 0; q < 3; q++) {
+			at[q] = in + q * stride + j;
+			at[q + 3] = hidden + q * stride + j;
+			at[q + 6] = bias + q * stride + j;
+		}
+		for (int q = 0; q < 10 && j + VW > n; q++)
+			at[q] = memcpy(pad[q], at[q], bytes);
+		vf next = next_h(at);
+		memcpy(h + j, &next, bytes);
+	}
+}
+
 #define NAME_(isa)   cpu_kernels_##isa
 #define NAME(isa)    NAME_(isa)
 #define STRING_(isa) #isa
@@ -526,6 +554,7 @@ const struct cpu_kernels NAME(ISA) = {
 	.dot = dot,
 	.softmax = softmax,
 	.lstm_cell = lstm_cell,
+	.gru_cell = gru_cell,
 	.quantise = quantise,
 	.pack_f32 = pack_f32,
 	.pack_bf16 = pack_bf16,

@@ -68,6 +68,10 @@ struct cpu_kernels {
 	void (*softmax)(float *s, int64_t n, int64_t padded, float scale, const float *bias);
 	/* n cells of an LSTM; gate q (i, f, g, o) of cell j is gates[q * stride + j]. */
 	void (*lstm_cell)(const float *gates, int64_t stride, int64_t n, float *c, float *h);
+	/* n cells of a GRU; gate q (r, z, n) of cell j is in[q * stride + j], the input's
+	 * half with its bias, and the recurrent half hidden[..] + bias[..], likewise. */
+	void (*gru_cell)(const float *in, const float *hidden, const float *bias, int64_t stride,
+		int64_t n, float *h);
 	/* One row of activations to 16 bits; returns the scale. */
 	float (*quantise)(
 		const float *x, int64_t k, int64_t k4, int16_t *q, uint8_t *high, uint8_t *low);

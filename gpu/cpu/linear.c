@@ -131,6 +131,7 @@ struct product {
 	const struct cpu *cpu;
 	const struct gpu_tensor *w;
 	int64_t n, k;          /* of w */
+	int64_t group;         /* outputs that see the same k columns of x; 0: all */
 	int64_t batches, rows; /* of x and y */
 	const float *x;
 	int64_t x_batch, ldx;
@@ -242,7 +243,8 @@ static void panel_rows(
 		.w = (const char *)p->w->data + panel * panel_bytes(p->w->dtype, p->k),
 		.out0 = out0,
 		.valid = left < PANEL ? left : PANEL,
-		.x = p->x + batch * p->x_batch + row0 * p->ldx,
+		.x = p->x + batch * p->x_batch + row0 * p->ldx +
+		     (p->group ? out0 / p->group * p->k : 0),
 		.y = p->y + batch * p->y_batch + row0 * p->ldy + out0,
 		.row0 = row0,
 		.n_rows = n_rows,
@@ -439,6 +441,26 @@ void cpu_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		.add = beta};
 	for (int i = 1; i < x->n_dims - 1; i++)
 		p.rows *= x->ne[i];
+	run_product(g, &p, 0, 1);
+}
+
+void cpu_linear_grouped(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias)
+{
+	const int64_t n_in = x->ne[x->n_dims - 1];
+	struct product p = {.cpu = g->device,
+		.w = w,
+		.n = w->ne[0],
+		.k = w->ne[1],
+		.group = w->ne[0] / (n_in / w->ne[1]),
+		.batches = 1,
+		.rows = gpu_count(x) / n_in,
+		.x = x->data,
+		.ldx = n_in,
+		.y = y->data,
+		.ldy = w->ne[0],
+		.bias = bias ? bias->data : NULL,
+		.bias_n = w->ne[0]};
 	run_product(g, &p, 0, 1);
 }
 

@@ -20,7 +20,8 @@
 enum {
 	CHUNK = 256,       /* rows of a task */
 	GROUP = 8,         /* panels of a task */
-	PIECE = 48,        /* blocks of k: 768 KB of rows */
+	PART = 64,         /* rows of it that stay in the first-level cache .. */
+	PIECE = 16,        /* .. for as many blocks of k */
 	CONVERT = 16 << 10 /* values rounded by one task */
 };
 
@@ -169,13 +170,12 @@ static void product_task(void *ud, size_t task)
 	const int64_t first = group * GROUP, n_panels = (end < last ? end : last) - first;
 	const int64_t panel = panel_elements(p->k);
 	const uint16_t *w = (const uint16_t *)p->w->data + first * panel;
+	const uint16_t *x = o->x + batch * o->x_batch + row0 / TILE_ROWS * o->a_group;
 	float sum[GROUP][CHUNK * PANEL] __attribute__((aligned(64)));
 	struct tile_gemm a = {
-		.a = o->x + batch * o->x_batch + row0 / TILE_ROWS * o->a_group,
 		.a_row = o->a_row,
 		.a_group = o->a_group,
 		.sum_row = PANEL,
-		.rows = ceil_div(rows, TILE_STEP) * TILE_STEP,
 	};
 
 	o->cpu->tiles->begin();
@@ -183,10 +183,15 @@ static void product_task(void *ud, size_t task)
 		a.offset = o->offset + b;
 		a.n_blocks = o->blocks - b < PIECE ? o->blocks - b : PIECE;
 		a.resume = b > 0;
-		for (int64_t i = 0; i < n_panels; i++) {
-			a.w = w + i * panel + b * 2 * TILE_ELEMENTS;
-			a.sum = sum[i];
-			o->cpu->tiles->gemm(&a);
+		for (int64_t r = 0; r < rows; r += PART) {
+			const int64_t rest = rows - r < PART ? rows - r : PART;
+			a.a = x + r / TILE_ROWS * o->a_group;
+			a.rows = ceil_div(rest, TILE_STEP) * TILE_STEP;
+			for (int64_t i = 0; i < n_panels; i++) {
+				a.w = w + i * panel + b * 2 * TILE_ELEMENTS;
+				a.sum = sum[i] + r * PANEL;
+				o->cpu->tiles->gemm(&a);
+			}
 		}
 	}
 	o->cpu->tiles->end();

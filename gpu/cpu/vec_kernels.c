@@ -87,11 +87,6 @@ INLINE vf gelu_tanh1(vf x)
 	return x * 0.5f * (vtanh(u) + 1.0f);
 }
 
-INLINE vf tanh1(vf x)
-{
-	return vtanh(x);
-}
-
 INLINE vf leaky_relu1(vf x, vf unused, float slope)
 {
 	return vselect(x < 0.0f, x * slope, x);
@@ -147,11 +142,6 @@ static void gelu_tanh(float *y, const float *x, int64_t n)
 	map(y, x, n, gelu_tanh1);
 }
 
-static void map_tanh(float *y, const float *x, int64_t n)
-{
-	map(y, x, n, tanh1);
-}
-
 static void leaky_relu(float *y, const float *x, float slope, int64_t n)
 {
 	map2(y, x, x, slope, n, leaky_relu1);
@@ -170,6 +160,16 @@ static void gated_silu(float *y, const float *a, const float *b, int64_t n)
 static void gated_gelu(float *y, const float *a, const float *b, int64_t n)
 {
 	map2(y, a, b, 0, n, gated_gelu1);
+}
+
+static void sigmoid(float *y, const float *x, int64_t n)
+{
+	map(y, x, n, vsigmoid);
+}
+
+static void hyperbolic(float *y, const float *x, int64_t n)
+{
+	map(y, x, n, vtanh);
 }
 
 static void add(float *y, const float *a, const float *b, int64_t n)
@@ -432,8 +432,10 @@ static void softmax_bf16(uint16_t *p, float *s, int64_t n, int64_t padded, float
 #define NAME(isa)  NAME_(isa)
 
 const struct vec_kernels NAME(ISA) = {
-	.unary = {relu, gelu, elu, silu, gelu_tanh, map_tanh},
-	.gated = {NULL, gated_gelu, NULL, gated_silu, gated_gelu_tanh},
+	.unary = {relu, gelu, elu, sigmoid, hyperbolic, silu, gelu_tanh},
+	.gated = {[GPU_UNARY_GELU] = gated_gelu,
+		[GPU_UNARY_SILU] = gated_silu,
+		[GPU_UNARY_GELU_TANH] = gated_gelu_tanh},
 	.leaky_relu = leaky_relu,
 	.add = add,
 	.snake = snake,

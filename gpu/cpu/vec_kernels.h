@@ -9,11 +9,14 @@
 
 #include <stdint.h>
 
+#include "gpu/ops.h"
+
 struct vec_kernels {
-	void (*unary[6])(float *y, const float *x, int64_t n); /* by enum gpu_unary; y may be x */
+	/* By enum gpu_unary; y may be x. */
+	void (*unary[GPU_N_UNARY])(float *y, const float *x, int64_t n);
 	void (*add)(float *y, const float *a, const float *b, int64_t n); /* y may be a or b */
 	/* y = a f(b); f is SILU, GELU or GELU_TANH */
-	void (*gated[6])(float *y, const float *a, const float *b, int64_t n);
+	void (*gated[GPU_N_UNARY])(float *y, const float *a, const float *b, int64_t n);
 	/* y = x + sin(alpha x)^2 * inv_beta; y may be x */
 	void (*snake)(
 		float *y, const float *x, const float *alpha, const float *inv_beta, int64_t n);

@@ -57,8 +57,8 @@ static int on_audio(void *ud, int take, const struct engine_audio *chunk, struct
 	return 0;
 }
 
-static void print_span(const struct bench *b, const char *name, struct moment from,
-	struct moment to, double by)
+static void print_span(
+	const struct bench *b, const char *name, struct moment from, struct moment to, double by)
 {
 	printf(",\"%s\":%.3f,\"%s_cpu\":%.3f", name, (to.wall - from.wall) / by, name,
 		(to.cpu - from.cpu) / by / b->n_threads);

@@ -2,9 +2,9 @@
 """Writes a Stable Audio checkpoint of the released sizes with random weights, in the
 folders of diffusers: what the benchmark loads, and its peer, too.
 
-    make_stable_audio.py DIR [f32|bf16]
+    make_stable_audio.py DIR [f32|bf16] [LAYERS]
 
-Sizes: docs/models/stable-audio.md.  Values are uniform with deviation 0.02 (norms,
+Sizes: docs/models/stable-audio.md; LAYERS instead of the transformer's 24.  Values are uniform with deviation 0.02 (norms,
 frequencies and magnitudes of weight norm 1), drawn once for 4 MB and repeated: speed
 does not depend on them.  Needs nothing but Python.
 """
@@ -79,7 +79,7 @@ def transformer():
     yield "postprocess_conv.weight", [64, 64, 1]
     yield "proj_in.weight", [n, 64]
     yield "proj_out.weight", [64, n]
-    for i in range(24):
+    for i in range(DIT["num_layers"]):
         p = f"transformer_blocks.{i}"
         for k in (1, 2, 3):
             yield f"{p}.norm{k}.weight", [n]
@@ -170,7 +170,8 @@ def write(path, tensors, bf16):
 
 
 def main():
-    folder, bf16 = sys.argv[1], sys.argv[2:] == ["bf16"]
+    folder, bf16 = sys.argv[1], sys.argv[2:3] == ["bf16"]
+    DIT["num_layers"] = int(sys.argv[3]) if len(sys.argv) > 3 else 24
     for part, config, tensors, file in (
         ("text_encoder", T5, text_encoder, "model"),
         ("projection_model", NUMBERS, numbers, "diffusion_pytorch_model"),

@@ -29,7 +29,7 @@ wrong 2 'unknown option --librari; did you mean --library?' --librari x models
 wrong 2 '--library needs a value' --library
 wrong 2 '--color takes auto|always|never' --color=blue models
 wrong 2 '--quiet takes no value' --quiet=1 models
-wrong 2 'denoise is not part of this version' denoise
+wrong 2 'denoise takes two files' denoise
 wrong 2 'models takes no argument' models x
 wrong 2 'play takes files or takes' play
 wrong 2 'plays nothing' play --list-devices x.wav

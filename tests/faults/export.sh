@@ -103,9 +103,9 @@ wrong 2 'export takes files and a folder' take.wav
 wrong 1 'it is no folder' take.wav take.wav
 wrong 1 'make it first' take.wav none
 wrong 2 '--format takes float|pcm24|pcm16|flac|flac24' --format mp3 take.wav out
-wrong 2 'denoising is not part of this version' --denoise ss take.wav out
-wrong 2 'denoising is not part of this version' --denoise df take.wav out
 wrong 2 '--denoise takes none|ss|wiener|df' --denoise x take.wav out
+wrong 2 '--denoise takes none|ss|wiener|df' --denoise wiener:2 take.wav out
+wrong 2 '--denoise takes none|ss|wiener|df' --denoise wiener: take.wav out
 wrong 2 '--peak belongs to --lufs' --peak -1 take.wav out
 wrong 2 '--lufs takes a number from -70 to -1' --lufs 3 take.wav out
 wrong 2 '--peak takes a number' --lufs -14 --peak 1 take.wav out

@@ -19,7 +19,7 @@ PLACES = re.compile(r"(?<![\w.~$}{*-])/(work|home|Users|mnt|opt)/\w|\.\./shared\
 HOSTS = re.compile(r"\bhttps?://([\w.-]+\.[a-z]+|[\w-]+(?=:\d))")
 KNOWN_HOSTS = re.compile(
     r"(.*\.)?(huggingface\.co|github\.com|arxiv\.org|debian\.org|pytorch\.org|mesonbuild\.com"
-    r"|unicode\.org|creativecommons\.org|opensource\.org|json\.org|conventionalcommits\.org"
+    r"|apache\.org|unicode\.org|creativecommons\.org|opensource\.org|json\.org|conventionalcommits\.org"
     r"|example\.(com|org)|localhost)$"
 )
 

@@ -35,6 +35,11 @@ RULES = [
         r"engine/|gpu/gpu\.h|library/",
         ("jansson", "sndfile", "soxr"),
     ),
+    (
+        r"engine/denoise/",
+        r"engine/(denoise|weights)/|gpu/gpu\.h|library/base/",
+        ("kiss_fft", "soxr"),
+    ),
     (r"engine/", r"engine/(?!cli/|worker)|gpu/gpu\.h|library/base/", ("jansson", "xxhash")),
     (r"tui/", r"tui/|library/", ("curses", "ncurses", "portaudio", "jansson")),
     (r"tests/", r"", None),

@@ -58,10 +58,14 @@ typedef void unary_fn(struct gpu *g, struct gpu_tensor *y, const struct gpu_tens
 static unary_fn *const unary_fns[] = {[GPU_UNARY_RELU] = gpu_relu,
 	[GPU_UNARY_GELU] = gpu_gelu,
 	[GPU_UNARY_ELU] = gpu_elu,
+	[GPU_UNARY_SIGMOID] = gpu_sigmoid,
+	[GPU_UNARY_TANH] = gpu_tanh,
 	[GPU_UNARY_SILU] = gpu_silu};
 static const char *const unary_names[] = {[GPU_UNARY_RELU] = "relu",
 	[GPU_UNARY_GELU] = "gelu",
 	[GPU_UNARY_ELU] = "elu",
+	[GPU_UNARY_SIGMOID] = "sigmoid",
+	[GPU_UNARY_TANH] = "tanh",
 	[GPU_UNARY_SILU] = "silu"};
 
 static void check_unary(const float *x, int64_t n)

@@ -1,6 +1,7 @@
 /* References in double precision; see naive.h for the error model. */
 #include "tests/ops/naive.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,6 +196,38 @@ struct want naive_lstm(const float *x, const float *w_ih, const float *w_hh, con
 	return want;
 }
 
+struct want naive_gru(const float *x, const float *w_ih, const float *w_hh, const float *b_ih,
+	const float *b_hh, struct want h, int64_t n_batch, int64_t n_time, int64_t n_in,
+	int64_t n_out)
+{
+	struct want want = want_new(n_batch * n_time * n_out);
+
+	for (int64_t bt = 0; bt < n_batch * n_time; bt++) {
+		const int64_t b = bt / n_time;
+		double *hb = h.y + b * n_out, *he = h.tol + b * n_out;
+		for (int64_t d = 0; d < n_out; d++) {
+			struct num in[3], hidden[3], before = {hb[d], he[d]};
+			for (int q = 0; q < 3; q++) {
+				const int64_t o = q * n_out + d;
+				in[q] = gate(
+					x + bt * n_in, hb, he, w_ih, w_hh, b_ih[o], o, n_in, 0);
+				hidden[q] = gate(x, hb, he, w_ih, w_hh, b_hh[o], o, 0, n_out);
+			}
+			struct num r = sigmoid(plus(in[0], hidden[0])),
+				   z = sigmoid(plus(in[1], hidden[1])),
+				   n = hyperbolic(plus(in[2], times(r, hidden[2])));
+			struct num out =
+				plus(times(plus((struct num){1, 0}, (struct num){-z.v, z.e}), n),
+					times(z, before));
+			want.y[bt * n_out + d] = out.v;
+			want.tol[bt * n_out + d] = MARGIN * out.e;
+		}
+		memcpy(hb, want.y + bt * n_out, (size_t)n_out * sizeof(*hb));
+		memcpy(he, want.tol + bt * n_out, (size_t)n_out * sizeof(*he));
+	}
+	return want;
+}
+
 /* ---- attention ---------------------------------------------------------- */
 
 /* Scores are off by `ds` at most, hence each weight by a factor of exp(2 ds); exp, the
@@ -283,6 +316,11 @@ struct want naive_unary(const float *x, enum gpu_unary op, int64_t n)
 			 * -88.7, the result is 0 instead of less than 2^-121. */
 			y = v / (1 + exp(-v));
 			tol = 7 * U * fabs(y) + 0x1p-121;
+		} else if (op == GPU_UNARY_SIGMOID || op == GPU_UNARY_TANH) {
+			struct num f = op == GPU_UNARY_TANH ? hyperbolic((struct num){v, 0})
+							    : sigmoid((struct num){v, 0});
+			y = f.v;
+			tol = f.e + FLT_MIN; /* vexp gives 0 below the normal range */
 		} else {
 			/* x / 2 * (1 + erf): erf is good to 2 ulp (4 U) and takes a rounded
 			 * argument (x erf'(x) <= 0.5 in these units), so 1 + erf is off by at most

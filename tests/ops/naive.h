@@ -31,6 +31,11 @@ struct want naive_conv_transpose1d(const float *x, const float *w, const float *
 struct want naive_lstm(const float *x, const float *w_ih, const float *w_hh, const float *bias,
 	struct want h, struct want c, int64_t n_batch, int64_t n_time, int64_t n_in, int64_t n_out);
 
+/* [B, T, I] -> [B, T, D]; h [B, D] in and out, with its errors. */
+struct want naive_gru(const float *x, const float *w_ih, const float *w_hh, const float *b_ih,
+	const float *b_hh, struct want h, int64_t n_batch, int64_t n_time, int64_t n_in,
+	int64_t n_out);
+
 /* One query [d] against n keys and values, `stride` apart; bias [n] or NULL. */
 void naive_attend(struct want y, const float *q, const float *k, const float *v, int64_t stride,
 	const float *bias, int64_t n, int64_t d, double scale);

@@ -1,8 +1,10 @@
 /* The library's folder, names of takes, models. */
 #include "library/paths.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -172,6 +174,25 @@ static void models_are_found_by_plain_names_only(void **state)
 	assert_error(e, ERR_FORMAT, "a model is a folder");
 }
 
+/* What comes with woodshed: installed, else where it was built. */
+static void data_is_found_from_the_program(void **state)
+{
+	static const char *const folders[] = {"bin", "bin/engine", "bin/engine/denoise",
+		"bin/engine/denoise/weights", "share", "share/woodshed", "share/woodshed/weights"};
+	const char *bin = arena_strdup(&arena, scratch_path(state, "bin"));
+	char real[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++) {
+		assert_int_equal(mkdir(scratch_path(state, folders[i]), 0700), 0);
+		const char *found = paths_shared(bin, "weights", &arena);
+		if (i < 3)
+			assert_null(found);
+		else
+			assert_string_equal(
+				found, realpath(scratch_path(state, folders[i < 6 ? 3 : 6]), real));
+	}
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_open, reset)
@@ -183,6 +204,7 @@ int main(void)
 		TEST(takes_have_fresh_names),
 		TEST(a_senseless_time_is_refused),
 		TEST(models_are_found_by_plain_names_only),
+		TEST(data_is_found_from_the_program),
 	};
 	return RUN_TAP(tests);
 }

@@ -1,0 +1,454 @@
+/* Two windows at once. */
+#include "engine/denoise/spectral.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/denoise/denoise.h"
+#include "engine/denoise/noise.h"
+#include "engine/denoise/resolution.h"
+#include "library/base/arena.h"
+#include "library/base/err.h"
+
+enum {
+	PER_CELL = 4, /* short frames */
+	KEPT = 8,     /* cells whose spectra are kept */
+	/* A cell's long frame ends two and a half cells after its start, so it is there
+	 * with the second block after its own. */
+	ANALYSIS_LAG = 2,
+	/* Cells from a frame's spectrum to its gains: the long window's shares, and one
+	 * more to smooth the weights. */
+	GAIN_LAG = RESOLUTION_LAG + 1,
+	BANDS = DENOISE_BANDS,
+};
+
+_Static_assert(GAIN_LAG < KEPT, "spectra live until they are used");
+
+/* Of the softmax between the windows, in units of noise. */
+static const float TEMPERATURE = 0.05f;
+
+struct band_cell {
+	float risk[2][BANDS]; /* of the short and the long window, in power */
+};
+
+/* Of a band, over all cells: energies, and sums of the levels (dB) of what is taken
+ * out (x) and what is left (y). */
+struct tally {
+	double in, removed;
+	double n, x, y, xx, yy, xy;
+};
+
+struct spectral {
+	struct spectral_rule rule;
+	int rate_hz, channels;
+	double strength;
+	size_t cell; /* frames */
+	struct resolution small, large;
+	struct noise *noise; /* while it is learned */
+	bool marked;
+	float *past; /* channels x past_n: the latest samples */
+	size_t past_n;
+	float *ahead; /* channels x large.n: sums of frames not yet complete */
+	int64_t n_blocks;
+	size_t edge[2][BANDS + 1]; /* first cell of each band, by window */
+	struct band_cell bands[KEPT];
+	float *gain; /* large.width */
+	float least; /* gain */
+	bool report;
+	struct tally tally[BANDS];
+	double unsteady;        /* noise_unsteadiness() */
+	double noise_of[BANDS]; /* sum of the short window's lambda */
+};
+
+static size_t window_of(int rate_hz)
+{
+	size_t n = 64;
+
+	while (n * 24 < (size_t)rate_hz)
+		n *= 2;
+	return n; /* 2048 at 32 to 48 kHz, 1024 at 16 and 24 */
+}
+
+/* Equal steps on a scale that is linear at first and then logarithmic. */
+static void place_bands(struct spectral *s)
+{
+	for (size_t b = 0; b <= BANDS; b++) {
+		double top = (double)s->small.width, x;
+
+		x = 8 * (pow(top / 8 + 1, (double)b / BANDS) - 1);
+		s->edge[0][b] = (size_t)(x + 0.5);
+		s->edge[1][b] = b == BANDS ? s->large.width : s->edge[0][b] * PER_CELL;
+	}
+}
+
+int spectral_open(
+	const struct denoise_desc *d, const struct spectral_rule *rule, void **ret, struct err *e)
+{
+	struct spectral *s = xcalloc(1, sizeof *s);
+	size_t n = window_of(d->rate_hz), channels = (size_t)d->channels;
+	void *mem;
+	int rc = resolution_open(&s->small, n, d->channels, KEPT * PER_CELL, e);
+
+	s->rule = *rule;
+	s->rate_hz = d->rate_hz;
+	s->channels = d->channels;
+	s->strength = d->strength;
+	s->marked = d->marked;
+	s->report = d->report;
+	if (!rc)
+		rc = resolution_open(&s->large, PER_CELL * n, d->channels, KEPT, e);
+	s->cell = s->large.hop;
+	s->past_n = 4 * s->cell + s->cell / 2;
+	s->least = (float)pow(10, -rule->limit_db / 20);
+	if (!rc)
+		rc = mem_try_alloc(&mem, channels * (s->past_n + s->large.n) + s->large.width,
+			sizeof(float), "denoiser", e);
+	if (!rc) {
+		s->past = mem;
+		s->ahead = s->past + channels * s->past_n;
+		s->gain = s->ahead + channels * s->large.n;
+		place_bands(s);
+		rc = noise_open(&s->small, &s->large, d->rate_hz, d->marked, &s->noise, e);
+	}
+	if (rc) {
+		spectral_close(s);
+		return rc;
+	}
+	*ret = s;
+	return 0;
+}
+
+void spectral_close(void *m)
+{
+	struct spectral *s = m;
+
+	if (!s)
+		return;
+	resolution_close(&s->small);
+	resolution_close(&s->large);
+	noise_close(s->noise);
+	free(s->past);
+	free(s);
+}
+
+size_t spectral_block(const void *m)
+{
+	return ((const struct spectral *)m)->cell;
+}
+
+size_t spectral_latency(const void *m)
+{
+	const struct spectral *s = m;
+
+	return (ANALYSIS_LAG + GAIN_LAG + 1) * s->cell + s->cell / 2;
+}
+
+/* ---- analysis ------------------------------------------------------------ */
+
+static void take_block(struct spectral *s, const float *in)
+{
+	size_t keep = s->past_n - s->cell, channels = (size_t)s->channels;
+
+	for (size_t c = 0; c < channels; c++) {
+		float *past = s->past + c * s->past_n;
+
+		memmove(past, past + s->cell, keep * sizeof *past);
+		for (size_t i = 0; i < s->cell; i++)
+			past[keep + i] = in[i * channels + c];
+	}
+}
+
+/* Where short frame m of a cell begins, from the long frame's start. */
+static size_t short_start(const struct spectral *s, size_t m)
+{
+	return s->cell + s->cell / 2 + m * s->small.hop - (s->small.hop + s->small.hop / 2);
+}
+
+/* The frames of the newest cell that is complete; returns its number. */
+static int64_t analyse(struct spectral *s, const float *in, bool with_large)
+{
+	int64_t cell = s->n_blocks++ - ANALYSIS_LAG;
+
+	take_block(s, in);
+	if (with_large)
+		resolution_analyse(&s->large, cell, s->past, s->past_n);
+	for (size_t m = 0; m < PER_CELL; m++)
+		resolution_analyse(&s->small, cell * PER_CELL + (int64_t)m,
+			s->past + short_start(s, m), s->past_n);
+	return cell;
+}
+
+int spectral_learn(void *m, const float *in, size_t n_frames, struct err *e)
+{
+	struct spectral *s = m;
+	/* Quantiles need not hear every frame. */
+	bool with_large = s->marked || s->n_blocks % 2 == 0;
+	int64_t cell;
+
+	if (n_frames < spectral_block(s))
+		return 0;
+	cell = analyse(s, in, with_large);
+	if (cell < ANALYSIS_LAG)
+		return 0; /* its long frame begins before the first sample */
+	if (with_large)
+		noise_hear(s->noise, &s->large, cell);
+	for (int64_t i = 0; i < PER_CELL; i++)
+		noise_hear(s->noise, &s->small, cell * PER_CELL + i);
+	return 0;
+}
+
+int spectral_learned(void *m, struct err *e)
+{
+	struct spectral *s = m;
+	int rc;
+
+	s->unsteady = noise_unsteadiness(s->noise);
+	rc = noise_set(s->noise, &s->small, &s->large, s->strength, e);
+
+	noise_close(s->noise);
+	s->noise = NULL;
+	for (size_t b = 0; b < BANDS; b++) {
+		s->noise_of[b] = 1e-15;
+		for (size_t k = s->edge[0][b]; k < s->edge[0][b + 1]; k++)
+			s->noise_of[b] += s->small.lambda[k];
+	}
+	resolution_clear(&s->small);
+	resolution_clear(&s->large);
+	memset(s->past, 0, (size_t)s->channels * s->past_n * sizeof *s->past);
+	s->n_blocks = 0;
+	return rc;
+}
+
+/* ---- which window -------------------------------------------------------- */
+
+static float band_risk(const struct resolution *r, int64_t row, size_t begin, size_t end)
+{
+	const float *risk = rows_at(&r->risk, row);
+	float sum = 0;
+
+	for (size_t k = begin; k < end; k++)
+		sum += risk[k] * r->lambda[k];
+	return sum;
+}
+
+static struct band_cell *bands_at(struct spectral *s, int64_t cell)
+{
+	return &s->bands[(size_t)(cell & (KEPT - 1))];
+}
+
+/* Risks of one cell, by band, in units of its noise. */
+static void measure_bands(struct spectral *s, int64_t cell)
+{
+	struct band_cell *c = bands_at(s, cell);
+
+	for (size_t b = 0; b < BANDS; b++) {
+		float noise = 1e-30f, risk = 0;
+
+		for (size_t k = s->edge[0][b]; k < s->edge[0][b + 1]; k++)
+			noise += s->small.lambda[k];
+		for (int64_t m = 0; m < PER_CELL; m++)
+			risk += band_risk(
+				&s->small, cell * PER_CELL + m, s->edge[0][b], s->edge[0][b + 1]);
+		c->risk[0][b] = risk / (PER_CELL * noise);
+		c->risk[1][b] = band_risk(&s->large, cell, s->edge[1][b], s->edge[1][b + 1]) /
+				(PER_CELL * noise);
+	}
+}
+
+/* The long window's weight in each band of a cell; the short one has the rest. */
+static void weigh_windows(struct spectral *s, int64_t cell, float weight[BANDS])
+{
+	for (size_t b = 0; b < BANDS; b++) {
+		float d = 0;
+
+		for (int64_t i = -1; i <= 1; i++) {
+			const struct band_cell *c = bands_at(s, cell + i);
+
+			d += (c->risk[1][b] - c->risk[0][b]) * (i ? 0.25f : 0.5f);
+		}
+		weight[b] = 1 / (1 + expf(d / TEMPERATURE));
+	}
+}
+
+/* ---- gains --------------------------------------------------------------- */
+
+/* The bands' weights as a function of the cell: linear between the bands' middles. */
+static void spread_weights(const size_t *edge, const float weight[BANDS], float *out, size_t width)
+{
+	size_t k = 0;
+
+	for (size_t b = 0; b <= BANDS; b++) {
+		size_t from = b ? (edge[b - 1] + edge[b]) / 2 : 0;
+		size_t to = b < BANDS ? (edge[b] + edge[b + 1]) / 2 : width;
+		float at = weight[b ? b - 1 : 0], step = weight[b < BANDS ? b : BANDS - 1] - at;
+
+		if (to > from)
+			step /= (float)(to - from);
+		for (; k < to; k++)
+			out[k] = at + step * (float)(k - from);
+	}
+}
+
+/* The part that is taken out of each cell of a frame: from the shares, the rule and
+ * the weight in `gain`. */
+static void choose_gain(
+	const struct spectral *s, const struct resolution *r, int64_t row, float *restrict gain)
+{
+	const float *restrict share = rows_at(&r->share, row);
+	const float *restrict power = rows_at(&r->power, row);
+	const float *restrict lambda = r->lambda;
+	float most = 1 - s->least, mu = s->rule.wiener;
+
+	for (size_t k = 0; k < r->width; k++) {
+		float u = share[k], a = 1 - u;
+
+		if (mu > 0) {
+			float n = mu * lambda[k];
+
+			u = n / (a * a * power[k] + n + 1e-30f);
+		}
+		gain[k] *= u < most ? u : most;
+	}
+}
+
+/* Energies of a frame by band: all, taken out, left; `weight` is the part of the work
+ * that its window does. */
+static void add_energies(const struct spectral *s, const struct resolution *r, int64_t row,
+	const float weight[BANDS], const float *gain, double energy[3][BANDS])
+{
+	const float *power = rows_at(&r->power, row);
+	size_t which = r == &s->large;
+
+	for (size_t b = 0; b < BANDS; b++)
+		for (size_t k = s->edge[which][b]; k < s->edge[which][b + 1]; k++) {
+			/* gain holds the weight, which may be next to nothing */
+			float u = weight[b] > 1e-3f ? gain[k] / weight[b] : 0;
+			double p = power[k] * weight[b];
+
+			u = u < 1 ? u : 1;
+			energy[0][b] += p;
+			energy[1][b] += p * u * u;
+			energy[2][b] += p * (1 - u) * (1 - u);
+		}
+}
+
+static void add_tally(struct spectral *s, double energy[3][BANDS])
+{
+	for (size_t b = 0; b < BANDS; b++) {
+		struct tally *t = &s->tally[b];
+		double x = 10 * log10(energy[1][b] + 1e-18);
+		double y = 10 * log10(energy[2][b] + 1e-18);
+
+		t->in += energy[0][b];
+		t->removed += energy[1][b];
+		if (!(energy[0][b] > 0.5 * PER_CELL * s->noise_of[b]))
+			continue; /* silence, or a cell cut by an end */
+		t->n++;
+		t->x += x;
+		t->y += y;
+		t->xx += x * x;
+		t->yy += y * y;
+		t->xy += x * y;
+	}
+}
+
+static void synthesise(struct spectral *s, int64_t cell)
+{
+	double energy[3][BANDS] = {0};
+	float weight[BANDS];
+
+	weigh_windows(s, cell, weight);
+	spread_weights(s->edge[1], weight, s->gain, s->large.width);
+	choose_gain(s, &s->large, cell, s->gain);
+	if (s->report)
+		add_energies(s, &s->large, cell, weight, s->gain, energy);
+	resolution_synthesise(&s->large, cell, s->gain, s->ahead, s->large.n);
+	for (size_t b = 0; b < BANDS; b++)
+		weight[b] = 1 - weight[b];
+	for (size_t m = 0; m < PER_CELL; m++) {
+		int64_t row = cell * PER_CELL + (int64_t)m;
+
+		spread_weights(s->edge[0], weight, s->gain, s->small.width);
+		choose_gain(s, &s->small, row, s->gain);
+		if (s->report)
+			add_energies(s, &s->small, row, weight, s->gain, energy);
+		resolution_synthesise(
+			&s->small, row, s->gain, s->ahead + short_start(s, m), s->large.n);
+	}
+	if (s->report)
+		add_tally(s, energy);
+}
+
+static void give_block(struct spectral *s, float *removed)
+{
+	size_t channels = (size_t)s->channels, keep = s->large.n - s->cell;
+
+	for (size_t c = 0; c < channels; c++) {
+		float *ahead = s->ahead + c * s->large.n;
+
+		for (size_t i = 0; i < s->cell; i++)
+			removed[i * channels + c] = ahead[i];
+		memmove(ahead, ahead + s->cell, keep * sizeof *ahead);
+		memset(ahead + keep, 0, s->cell * sizeof *ahead);
+	}
+}
+
+int spectral_process(void *m, const float *in, float *removed, struct err *e)
+{
+	struct spectral *s = m;
+	int64_t cell = analyse(s, in, true);
+
+	resolution_shares(&s->large, cell);
+	for (int64_t i = 0; i < PER_CELL; i++)
+		resolution_shares(&s->small, cell * PER_CELL + i);
+	measure_bands(s, cell - RESOLUTION_LAG);
+	synthesise(s, cell - GAIN_LAG);
+	give_block(s, removed);
+	return 0;
+}
+
+/* How far what is taken out moves with what is left: their correlation, less where
+ * the former hardly moves, as noise does not. */
+static double resemblance(const struct tally *t)
+{
+	const double MOVES_DB = 4;
+	double vx = t->xx / t->n - t->x * t->x / (t->n * t->n);
+	double vy = t->yy / t->n - t->y * t->y / (t->n * t->n);
+	double cov = t->xy / t->n - t->x * t->y / (t->n * t->n);
+
+	if (!(t->n >= 8) || !(vx > 1e-6) || !(vy > 1e-6))
+		return 0;
+	return cov / sqrt(vx * vy) * fmin(vx / (MOVES_DB * MOVES_DB), 1);
+}
+
+bool spectral_report(const void *m, struct denoise_report *ret)
+{
+	const struct spectral *s = m;
+	double noise = 0, in = 1e-30, removed = 0, resembles = 0;
+
+	*ret = (struct denoise_report){.n_bands = BANDS};
+	for (size_t b = 0; b < BANDS; b++) {
+		const struct tally *t = &s->tally[b];
+		double hz = (double)s->rate_hz / (double)s->small.n, power = 0;
+		struct denoise_band *band = &ret->band[b];
+
+		/* lambda is the noise's density; a real signal has each cell twice */
+		for (size_t k = s->edge[0][b]; k < s->edge[0][b + 1]; k++)
+			power += 2 * s->small.lambda[k] / (double)s->small.n;
+		band->low_hz = (double)s->edge[0][b] * hz;
+		band->high_hz = fmin((double)s->edge[0][b + 1] * hz, s->rate_hz / 2.0);
+		band->noise_db = 10 * log10(power);
+		band->removed = t->in > 0 ? t->removed / t->in : 0;
+		band->resembles = t->n > 0 ? resemblance(t) : 0;
+		noise += power;
+		in += t->in;
+		removed += t->removed;
+		resembles += t->removed * band->resembles;
+	}
+	ret->unsteady = s->unsteady;
+	ret->noise_db = 10 * log10(noise);
+	ret->removed = removed / in;
+	ret->resembles = removed > 0 ? resembles / removed : 0;
+	return true;
+}

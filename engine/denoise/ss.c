@@ -1,0 +1,23 @@
+/* Spectral subtraction: G = max(1 - c / m, floor) on the complex spectrum, m being
+ * the power over the noise, averaged where that does no harm (resolution.h).  With
+ * c > 1 that is over-subtraction (M. Berouti, R. Schwartz, J. Makhoul, "Enhancement
+ * of speech corrupted by acoustic noise", ICASSP 1979). */
+#include "engine/denoise/method.h"
+#include "engine/denoise/spectral.h"
+
+static int ss_open(const struct denoise_desc *d, void **ret, struct err *e)
+{
+	return spectral_open(d, &(struct spectral_rule){.limit_db = 30}, ret, e);
+}
+
+const struct denoise_method denoise_ss = {
+	.name = "ss",
+	.open = ss_open,
+	.close = spectral_close,
+	.block = spectral_block,
+	.latency = spectral_latency,
+	.process = spectral_process,
+	.learn = spectral_learn,
+	.learned = spectral_learned,
+	.report = spectral_report,
+};
