@@ -98,7 +98,7 @@ static void bind_erb_decoder(struct df_net *n, struct bind *b)
 		bind_rows(b, &l->bias, GPU_F32, SHAPE(CHANNELS), "erb_dec.conv%dp.bias", i);
 	}
 	for (int i = 1; i < 4; i++) {
-		struct bind_conv conv = {CHANNELS, CHANNELS, 3, i < 3 ? 2 : 1, i < 3};
+		struct bind_conv conv = {CHANNELS, CHANNELS, 3, i < 3 ? 2 : 1, i < 3, false};
 		struct df_layer *l = &n->erb_dec.convt[i];
 		bind_conv(b, &l->w, &l->bias, GPU_F32, conv, "erb_dec.convt%d", i);
 	}
