@@ -25,6 +25,7 @@ static const struct engine_ops *const engines[] = {
 	&musicgen_ops,
 	&stable_audio_ops,
 	&stable_audio_tools_ops,
+	&audioldm2_ops,
 };
 
 /* Model types that people will try, and what to say. */
@@ -32,7 +33,6 @@ static const struct {
 	const char *type, *what;
 } not_yet[] = {
 	{"musicgen_melody", "a MusicGen melody model"},
-	{"AudioLDM2Pipeline", "an AudioLDM 2 model"},
 	{"StableAudio3Pipeline", "a Stable Audio 3 model"},
 };
 

@@ -135,6 +135,9 @@ struct engine_sink {
 	int (*audio)(void *ud, int take, const struct engine_audio *chunk, struct err *e);
 	/* NULL, or told for each take before the first of its audio. */
 	int (*latents)(void *ud, int take, const struct engine_latents *l, struct err *e);
+	/* NULL, or told, before the first of a take's audio, how well it fits the prompt: the
+	 * cosine of CLAP's vectors of both, -1 .. 1.  AudioLDM 2 only. */
+	int (*score)(void *ud, int take, double score, struct err *e);
 	/* NULL, or told what the take would be if it ended with this step (from 1). */
 	int (*preview)(
 		void *ud, int take, int step, const struct engine_audio *whole, struct err *e);

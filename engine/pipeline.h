@@ -48,7 +48,12 @@ struct engine {
 	void *model; /* the engine's own */
 };
 
-extern const struct engine_ops musicgen_ops, stable_audio_ops, stable_audio_tools_ops;
+extern const struct engine_ops musicgen_ops, stable_audio_ops, stable_audio_tools_ops,
+	audioldm2_ops;
+
+/* For tests: how well samples at the model's rate fit a text. */
+int audioldm2_score(struct engine *en, const char *prompt, const float *samples, int64_t n,
+	double *ret, struct err *e);
 
 /* dir/path, the description of a pipeline's part, whose _class_name must be `class` (NULL:
  * any).  Closed by config_close(). */

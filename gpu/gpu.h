@@ -275,6 +275,46 @@ void gpu_rope(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *tabl
 void gpu_head_norm(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *w,
 	const struct gpu_tensor *b, int64_t first, int64_t n_heads, float eps);
 
+/* Bidirectional self-attention inside windows: qkv [W, L, 3H], columns q, k, v,
+ * y [W, L, H].  bias [heads, L, L] f32, query first; mask NULL or [M, L, L], of
+ * which window w takes w % M: both are added to the scaled scores. */
+void gpu_attention_windows(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	const struct gpu_tensor *bias, const struct gpu_tensor *mask, float scale);
+
+/* ---- images ------------------------------------------------------------- */
+
+/* Images are [B, H, W, C].  x [B, H, W, Cin], y [B, Ho, Wo, Cout],
+ * w MATRIX f32 or bf16 [Cout, kernel * kernel * Cin], columns (row, column, channel):
+ *	y[b,i,j,o] = bias[o] + sum x[b, i*stride + r - pad, j*stride + s - pad, c] w[o, (r,s,c)]
+ * with zeros outside; Ho = (H + 2 pad - kernel) / stride + 1, Wo alike.
+ * up (stride 1, Ho = H' and Wo = W'): x is enlarged first, every place twice in each
+ * direction, and cut to H' x W', where H' is 2H or 2H - 1 and W' alike. */
+struct gpu_conv2d {
+	int64_t kernel;
+	int64_t stride; /* 0 means 1 */
+	int64_t pad;
+	bool up;
+};
+void gpu_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv);
+
+/* x and y [B, .., C].  The C channels are cut into n_groups; over the channels of
+ * a group at all places of a batch row
+ *	y = (x - mean) / sqrt(var + eps) * w + b, and with silu y = y sigmoid(y).
+ * Statistics in double precision.  y may be x. */
+struct gpu_group_norm {
+	const struct gpu_tensor *w, *b; /* [C] */
+	int64_t n_groups;
+	float eps;
+	bool silu;
+};
+void gpu_group_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_group_norm *how);
+
+/* y [.., A + B] = a [.., A] and b [.., B] side by side. */
+void gpu_concat(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
+	const struct gpu_tensor *b);
+
 /* ---- norms, elementwise, lookups ---------------------------------------- */
 
 /* Over the last dimension, statistics in f32.
@@ -288,11 +328,16 @@ void gpu_rms_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *
 void gpu_relu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 void gpu_gelu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x); /* exact, erf */
 void gpu_elu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);  /* alpha 1 */
+/* x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
+void gpu_gelu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
+/* slope x below 0 */
+void gpu_leaky_relu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, float slope);
 void gpu_sigmoid(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 void gpu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 void gpu_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x); /* x sigmoid(x) */
 /* x [T, 2F], y [T, F]: y = x[:, :F] * f(x[:, F:]), as SwiGLU and GEGLU have it. */
 void gpu_gated_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
+void gpu_gated_gelu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 void gpu_gated_gelu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 
 /* y = a + b; b may have fewer rows (first dimension) than a, a multiple:

@@ -436,6 +436,94 @@ void gpu_head_norm(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor 
 		g->ops->head_norm(g, x, w, b, first, n_heads, eps);
 }
 
+void gpu_attention_windows(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	const struct gpu_tensor *bias, const struct gpu_tensor *mask, float scale)
+{
+	CALL(g, "attention_windows", attention_windows, IN(y), IN(qkv), IN(bias), OPT(mask));
+	NEED(is_f32(y, 3) && is_f32(qkv, 3) && is_f32(bias, 3),
+		"y, qkv and bias must be contiguous f32 of rank 3");
+	NEED(is_same_extents(y, qkv, 0, 2) && qkv->ne[2] % 3 == 0 && qkv->ne[2] / 3 == y->ne[2],
+		"y must be [W, L, H] and qkv [W, L, 3H]");
+	const int64_t len = y->ne[1];
+	NEED(bias->ne[1] == len && bias->ne[2] == len, "bias must be [heads, L, L]");
+	NEED(bias->ne[0] > 0 && y->ne[2] > 0 && y->ne[2] % bias->ne[0] == 0,
+		"heads do not divide the width");
+	NEED(!mask || (is_f32(mask, 3) && mask->ne[0] > 0 && mask->ne[1] == len &&
+			      mask->ne[2] == len),
+		"mask must be f32 [M, L, L]");
+	NEED(y->data != qkv->data, "y may not be qkv");
+	g->dispatches++;
+	if (gpu_count(y))
+		g->ops->attention_windows(g, y, qkv, bias, mask, scale);
+}
+
+/* ---- images ------------------------------------------------------------- */
+
+/* Whether `out` places come of `in`. */
+static bool is_conv_size(int64_t out, int64_t in, struct gpu_conv2d conv)
+{
+	if (conv.up)
+		return out == 2 * in || out == 2 * in - 1;
+	return in + 2 * conv.pad >= conv.kernel &&
+	       out == (in + 2 * conv.pad - conv.kernel) / conv.stride + 1;
+}
+
+void gpu_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv)
+{
+	CALL(g, "conv2d", conv2d, IN(y), IN(x), IN(w), OPT(bias));
+	NEED(is_f32(y, 4) && is_f32(x, 4), "x and y must be contiguous f32 [B, H, W, C]");
+	NEED(is_matrix(w) && w->dtype != GPU_I8, "w must be a packed matrix of f32 or bf16");
+	conv.stride = conv.stride ? conv.stride : 1;
+	NEED(conv.kernel >= 1 && conv.stride >= 1 && conv.pad >= 0 && conv.pad < conv.kernel,
+		"no such kernel, stride or padding");
+	NEED(!conv.up || (conv.stride == 1 && 2 * conv.pad == conv.kernel - 1),
+		"an enlarged image needs stride 1 and a padding that keeps its size");
+	const int64_t n_taps = conv.kernel * conv.kernel;
+	NEED(x->ne[3] > 0 && w->ne[1] % n_taps == 0 && w->ne[1] / n_taps == x->ne[3],
+		"w must have kernel * kernel * channels columns");
+	NEED(y->ne[3] == w->ne[0], "y has another number of channels than w");
+	NEED(is_vector(bias, w->ne[0]), "bias must be f32, one per output");
+	NEED(y->ne[0] == x->ne[0], "batches differ");
+	NEED(is_conv_size(y->ne[1], x->ne[1], conv) && is_conv_size(y->ne[2], x->ne[2], conv),
+		"y has another size than x gives");
+	NEED(y->data != x->data, "y may not be x");
+	g->dispatches++;
+	if (gpu_count(y))
+		g->ops->conv2d(g, y, x, w, bias, conv);
+}
+
+void gpu_group_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_group_norm *how)
+{
+	CALL(g, "group_norm", group_norm, IN(y), IN(x), {"w", how->w, false}, {"b", how->b, false});
+	NEED(is_plain(y, GPU_F32) && is_plain(x, GPU_F32) && is_same_shape(x, y) && x->n_dims >= 2,
+		"x and y must be contiguous f32 of one shape [B, .., C]");
+	const int64_t n = x->ne[x->n_dims - 1];
+	NEED(how->n_groups >= 1 && n > 0 && n % how->n_groups == 0,
+		"the groups do not divide the channels");
+	NEED(is_vector(how->w, n) && is_vector(how->b, n), "w and b must be f32, one per channel");
+	g->dispatches++;
+	if (gpu_count(y))
+		g->ops->group_norm(g, y, x, how);
+}
+
+void gpu_concat(
+	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a, const struct gpu_tensor *b)
+{
+	CALL(g, "concat", concat, IN(y), IN(a), IN(b));
+	NEED(is_plain(y, GPU_F32) && is_plain(a, GPU_F32) && is_plain(b, GPU_F32),
+		"operands must be contiguous f32");
+	const int last = y->n_dims - 1;
+	NEED(a->n_dims == y->n_dims && b->n_dims == y->n_dims && is_same_extents(y, a, 0, last) &&
+			is_same_extents(y, b, 0, last) && y->ne[last] == a->ne[last] + b->ne[last],
+		"y is not a and b side by side");
+	NEED(y->data != a->data && y->data != b->data, "y may not be a nor b");
+	g->dispatches++;
+	if (gpu_count(y))
+		g->ops->concat(g, y, a, b);
+}
+
 /* ---- norms, elementwise, lookups ---------------------------------------- */
 
 static void norm(struct gpu *g, const char *op, struct gpu_tensor *y, const struct gpu_tensor *x,
@@ -520,6 +608,22 @@ void gpu_snake(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		g->ops->snake(g, y, x, alpha, inv_beta);
 }
 
+void gpu_gelu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
+{
+	unary(g, "gelu_tanh", y, x, GPU_UNARY_GELU_TANH);
+}
+
+void gpu_leaky_relu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, float slope)
+{
+	CALL(g, "leaky_relu", leaky_relu, IN(y), IN(x));
+	NEED(is_timed_f32(y) && is_timed_f32(x),
+		"x and y must be f32, contiguous or views along time");
+	NEED(is_same_shape(x, y), "shapes differ");
+	g->dispatches++;
+	if (gpu_count(y))
+		g->ops->leaky_relu(g, y, x, slope);
+}
+
 static void gated(struct gpu *g, const char *op, struct gpu_tensor *y, const struct gpu_tensor *x,
 	enum gpu_unary act)
 {
@@ -535,6 +639,11 @@ static void gated(struct gpu *g, const char *op, struct gpu_tensor *y, const str
 void gpu_gated_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
 {
 	gated(g, "gated_silu", y, x, GPU_UNARY_SILU);
+}
+
+void gpu_gated_gelu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)
+{
+	gated(g, "gated_gelu_tanh", y, x, GPU_UNARY_GELU_TANH);
 }
 
 void gpu_gated_gelu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x)

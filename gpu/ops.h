@@ -16,6 +16,7 @@ enum gpu_unary {
 	GPU_UNARY_SIGMOID,
 	GPU_UNARY_TANH,
 	GPU_UNARY_SILU,
+	GPU_UNARY_GELU_TANH,
 	GPU_N_UNARY,
 };
 
@@ -70,11 +71,23 @@ struct gpu_ops {
 	void (*attention_tiles)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 		int64_t n_heads, float scale);
 
+	void (*attention_windows)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+		const struct gpu_tensor *bias, const struct gpu_tensor *mask, float scale);
+
+	void (*conv2d)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv);
+	void (*group_norm)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		const struct gpu_group_norm *how);
+	void (*concat)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
+		const struct gpu_tensor *b);
+
 	/* rms: b is NULL */
 	void (*norm)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *w, const struct gpu_tensor *b, float eps, bool rms);
 	void (*unary)(
 		struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, enum gpu_unary op);
+	void (*leaky_relu)(
+		struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, float slope);
 	void (*add)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
 		const struct gpu_tensor *b);
 	void (*copy)(
@@ -90,7 +103,7 @@ struct gpu_ops {
 		const struct gpu_tensor *b, int64_t first, int64_t n_heads, float eps);
 	void (*snake)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *alpha, const struct gpu_tensor *inv_beta);
-	/* act: SILU or GELU */
+	/* act: SILU, GELU or GELU_TANH */
 	void (*gated)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		enum gpu_unary act);
 	void (*normal)(struct gpu *g, struct gpu_tensor *y, uint64_t seed, uint32_t stream);

@@ -158,9 +158,11 @@ void model_describe(const char *dir, struct arena *a, struct model *ret)
 	else if (!strcmp(text(index, "_class_name"), "StableAudioPipeline"))
 		describe_part(arena_printf(a, "%s/vae", dir), "stable-audio", "sampling_rate",
 			"audio_channels", ret);
-	else if (!strcmp(text(index, "_class_name"), "AudioLDM2Pipeline"))
-		ret->engine = "audioldm2";
-	else if (!index && !config && !strcmp(text(tools, "model_type"), "diffusion_cond"))
+	else if (!strcmp(text(index, "_class_name"), "AudioLDM2Pipeline")) {
+		describe_part(
+			arena_printf(a, "%s/vocoder", dir), "audioldm2", "sampling_rate", "", ret);
+		ret->channels = 1;
+	} else if (!index && !config && !strcmp(text(tools, "model_type"), "diffusion_cond"))
 		describe_tools(tools, ret);
 	if (fd >= 0)
 		ret->bytes = folder_bytes(fd, 1);

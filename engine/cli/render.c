@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -41,7 +42,8 @@ struct file {
 	uint64_t seed;
 	struct audio_writer *writer; /* NULL before and after its batch */
 	struct loudness_meter *meter;
-	int64_t id; /* of its row in the library; 0: it has none */
+	double score; /* NAN: none */
+	int64_t id;   /* of its row in the library; 0: it has none */
 };
 
 struct render {
@@ -84,6 +86,7 @@ static int choose_paths(struct render *r, struct err *e)
 		struct file *t = &r->takes[i];
 
 		t->seed = r->s.o.seed + i;
+		t->score = NAN;
 		if (r->s.o.out)
 			t->path = output_name(r->s.o.out, i, r->s.o.count, &r->s.arena);
 		else
@@ -171,6 +174,12 @@ static int on_audio(void *ud, int take, const struct engine_audio *chunk, struct
 	return rc;
 }
 
+static int on_score(void *ud, int take, double score, struct err *e)
+{
+	((struct render *)ud)->batch[take].score = score;
+	return 0;
+}
+
 /* OUT.wav's is OUT-preview.wav; each replaces the one before. */
 static int on_preview(void *ud, int take, int step, const struct engine_audio *whole, struct err *e)
 {
@@ -228,6 +237,8 @@ static void show_json(const struct render *r, const struct file *t, struct str *
 	jsonw_u64(out, "seed", t->seed);
 	if (t->id)
 		jsonw_u64(out, "take", (uint64_t)t->id);
+	if (!isnan(t->score))
+		jsonw_num(out, "score", t->score);
 	jsonw_text(out, "model", r->s.model.name);
 	jsonw_text(out, "precision", r->s.info->precision);
 	jsonw_text(out, "device", r->s.info->device);
@@ -244,6 +255,8 @@ static void show_take(const struct render *r, const struct file *t)
 		show_json(r, t, &line);
 	} else {
 		str_printf(&line, "%s  %.2f s  seed %" PRIu64, t->path, seconds_of(r), t->seed);
+		if (!isnan(t->score))
+			str_printf(&line, "  score %.3f", t->score);
 		if (isatty(STDOUT_FILENO))
 			str_sanitize(line.s);
 	}
@@ -261,6 +274,7 @@ static int enter(struct render *r, struct file *t, struct err *e)
 	if (rc)
 		return rc;
 	session_take(&r->s, t->seed, t->path + strlen(r->library) + 1, t->meter, &r->s.arena, &row);
+	row.score = t->score;
 	rc = db_begin(r->db, e);
 	if (rc)
 		return rc;
@@ -286,8 +300,10 @@ static void enter_or_warn(struct render *r, struct file *t)
 /* Takes first .. first + n - 1 as one batch. */
 static int render_batch(struct render *r, uint64_t first, uint64_t n, struct err *e)
 {
-	const struct engine_sink sink = {
-		.audio = on_audio, .preview = r->s.o.preview ? on_preview : NULL, .ud = r};
+	const struct engine_sink sink = {.audio = on_audio,
+		.score = r->s.o.rank ? on_score : NULL,
+		.preview = r->s.o.preview ? on_preview : NULL,
+		.ud = r};
 	int rc = 0;
 
 	r->batch = &r->takes[first];
@@ -303,10 +319,27 @@ static int render_batch(struct render *r, uint64_t first, uint64_t n, struct err
 		if (rc)
 			break;
 		enter_or_warn(r, &r->batch[i]);
-		show_take(r, &r->batch[i]);
+		if (!r->s.o.rank)
+			show_take(r, &r->batch[i]);
 	}
 	close_takes(r->batch, n);
 	return rc;
+}
+
+static int by_score(const void *a, const void *b)
+{
+	const struct file *x = a, *y = b;
+
+	return (x->score < y->score) - (x->score > y->score);
+}
+
+static void show_ranked(struct render *r, uint64_t n)
+{
+	if (!r->s.o.rank || !n)
+		return;
+	qsort(r->takes, n, sizeof(*r->takes), by_score);
+	for (uint64_t i = 0; i < n; i++)
+		show_take(r, &r->takes[i]);
 }
 
 /* A take gives the same samples in any batch, so what does not fit into
@@ -331,6 +364,7 @@ static int render_all(struct render *r, struct err *e)
 			return rc;
 		first += n;
 	}
+	show_ranked(r, first);
 	return 0;
 }
 

@@ -68,6 +68,9 @@ const struct option_spec render_option_specs[] = {
 		FIELD(strength), 0.001, 1},
 	{"redo", 0, OPTION_TEXT, "A-B", "make these seconds of --init anew, keep the rest",
 		FIELD(redo), 0, 0},
+	{"rank", 0, OPTION_FLAG, NULL,
+		"show the takes that fit the prompt best first, with scores (AudioLDM 2)",
+		FIELD(rank), 0, 0},
 	{"preview", 0, OPTION_WHOLE, "N",
 		"every N steps, write what --out would be now to FILE-preview.wav", FIELD(preview),
 		0, 10000},
@@ -89,7 +92,7 @@ const struct option_spec render_option_specs[] = {
 };
 
 static const char *const diffusion_options[] = {"negative", "steps", "sampler", "noise",
-	"sigma-min", "sigma-max", "init", "strength", "redo", "preview", NULL};
+	"sigma-min", "sigma-max", "init", "strength", "redo", "preview", "rank", NULL};
 static const char *const token_options[] = {
 	"greedy", "temperature", "top-k", "top-p", "continue", NULL};
 

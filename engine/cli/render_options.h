@@ -34,6 +34,8 @@ struct render_options {
 	double redo_from, redo_to;   /* the same */
 	uint64_t preview;            /* steps; 0: none */
 
+	bool rank; /* of AudioLDM 2 */
+
 	const char *device, *precision;
 	uint64_t threads; /* 0: all processors */
 	const char *out;  /* NULL: into the library */

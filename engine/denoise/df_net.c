@@ -68,12 +68,12 @@ static void bind_gru(struct bind *b, struct df_gru *u, const char *at)
 static void bind_encoder(struct df_net *n, struct bind *b)
 {
 	for (int i = 0; i < 4; i++) {
-		struct bind_conv conv = {CHANNELS, i ? CHANNELS : ERB_IN, 3, 1, false};
+		struct bind_conv conv = {CHANNELS, i ? CHANNELS : ERB_IN, 3, 1, false, false};
 		struct df_layer *l = &n->enc.erb_conv[i];
 		bind_conv(b, &l->w, &l->bias, GPU_F32, conv, "enc.erb_conv%d", i);
 	}
 	for (int i = 0; i < 2; i++) {
-		struct bind_conv conv = {CHANNELS, i ? CHANNELS : SPEC_IN, 3, 1, false};
+		struct bind_conv conv = {CHANNELS, i ? CHANNELS : SPEC_IN, 3, 1, false, false};
 		struct df_layer *l = &n->enc.df_conv[i];
 		bind_conv(b, &l->w, &l->bias, GPU_F32, conv, "enc.df_conv%d", i);
 	}
@@ -98,12 +98,12 @@ static void bind_erb_decoder(struct df_net *n, struct bind *b)
 		bind_rows(b, &l->bias, GPU_F32, SHAPE(CHANNELS), "erb_dec.conv%dp.bias", i);
 	}
 	for (int i = 1; i < 4; i++) {
-		struct bind_conv conv = {CHANNELS, CHANNELS, 3, i < 3 ? 2 : 1, i < 3};
+		struct bind_conv conv = {CHANNELS, CHANNELS, 3, i < 3 ? 2 : 1, i < 3, false};
 		struct df_layer *l = &n->erb_dec.convt[i];
 		bind_conv(b, &l->w, &l->bias, GPU_F32, conv, "erb_dec.convt%d", i);
 	}
 	bind_conv(b, &n->erb_dec.conv0_out.w, &n->erb_dec.conv0_out.bias, GPU_F32,
-		(struct bind_conv){1, CHANNELS, 3, 1, false}, "erb_dec.conv0_out");
+		(struct bind_conv){1, CHANNELS, 3, 1, false, false}, "erb_dec.conv0_out");
 }
 
 static void bind_df_decoder(struct df_net *n, struct bind *b)
@@ -114,7 +114,7 @@ static void bind_df_decoder(struct df_net *n, struct bind *b)
 	bind_matrix(b, &n->df_dec.skip, GPU_F32, HIDDEN, 64, "df_dec.skip.weight");
 	bind_matrix(b, &n->df_dec.out, GPU_F32, DF_BINS * COEFS, 128, "df_dec.out.weight");
 	bind_conv(b, &n->df_dec.convp.w, &n->df_dec.convp.bias, GPU_F32,
-		(struct bind_conv){COEFS, CHANNELS, C0_FRAMES, 1, false}, "df_dec.convp");
+		(struct bind_conv){COEFS, CHANNELS, C0_FRAMES, 1, false, false}, "df_dec.convp");
 }
 
 void df_net_bind(struct df_net *n, struct bind *b)

@@ -248,9 +248,9 @@ static void bind_layer(
 		.kernel = l->conv.kernel,
 		.stride = l->conv.stride,
 		.transposed = l->kind == CODEC_UP};
-	struct bind_conv first = {l->c_mid, l->c_in, l->conv.kernel, 1, false};
-	struct bind_conv second = {l->c_out, l->c_mid, 1, 1, false};
-	struct bind_conv skip = {l->c_out, l->c_in, 1, 1, false};
+	struct bind_conv first = {.n_out = l->c_mid, .n_in = l->c_in, .kernel = l->conv.kernel};
+	struct bind_conv second = {.n_out = l->c_out, .n_in = l->c_mid, .kernel = 1};
+	struct bind_conv skip = {.n_out = l->c_out, .n_in = l->c_in, .kernel = 1};
 	char at[64];
 
 	snprintf(at, sizeof(at), "audio_encoder.%s.layers.%d", half, l->module);

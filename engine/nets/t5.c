@@ -4,7 +4,7 @@
  *
  *	x = embed[id]                          [T, D]; not scaled, no positions
  *	each layer:  x += o(attention(qkv(rms(x))))
- *	             x += wo(act(wi(rms(x))))
+ *	             x += wo(act(wi(rms(x))))    v1.1: wo(wi_1(..) gelu(wi_0(..)))
  *	rms(x)
  *
  * Nothing has a bias vector, scores are not divided by sqrt(head_dim), and
@@ -51,15 +51,18 @@ void t5_configure(struct t5 *t, struct config *c, const char *path)
 	cfg->eps = (float)config_num(c, at(p, path, "layer_norm_epsilon"), 1e-6, 0, 1);
 
 	const char *type = config_str(c, at(p, path, "model_type"), "t5");
-	config_require(c, !strcmp(type, "t5"), "%s.model_type '%s' is not supported, only t5 is",
-		path, type);
+	config_require(c, !strcmp(type, "t5"), "%smodel_type '%s' is not supported, only t5 is",
+		at(p, path, ""), type);
 	const char *act = config_str(c, at(p, path, "feed_forward_proj"), "relu");
-	cfg->gelu = !strcmp(act, "gelu");
-	config_require(c, cfg->gelu || !strcmp(act, "relu"),
-		"%s.feed_forward_proj '%s' is not supported (relu, gelu)", path, act);
+	cfg->act = !strcmp(act, "gelu")         ? T5_GELU
+		   : !strcmp(act, "gated-gelu") ? T5_GATED_GELU
+						: T5_RELU;
+	config_require(c, cfg->act != T5_RELU || !strcmp(act, "relu"),
+		"%sfeed_forward_proj '%s' is not supported (relu, gelu, gated-gelu)",
+		at(p, path, ""), act);
 	config_require(c, cfg->max_distance > cfg->n_buckets / 4,
-		"%s.relative_attention_max_distance %lld is too small for %lld buckets", path,
-		(long long)cfg->max_distance, (long long)cfg->n_buckets);
+		"%srelative_attention_max_distance %lld is too small for %lld buckets",
+		at(p, path, ""), (long long)cfg->max_distance, (long long)cfg->n_buckets);
 }
 
 void t5_bind(
@@ -86,7 +89,12 @@ void t5_bind(
 			block);
 		bind_matrix(b, &l->o, dtype, d, inner, "%s.0.SelfAttention.o.weight", block);
 		bind_rows(b, &l->norm_ff, GPU_F32, SHAPE(d), "%s.1.layer_norm.weight", block);
-		bind_matrix(b, &l->wi, dtype, cfg->ff, d, "%s.1.DenseReluDense.wi.weight", block);
+		if (cfg->act == T5_GATED_GELU)
+			bind_matrix(b, &l->wi, dtype, 2 * cfg->ff, d,
+				"%s.1.DenseReluDense.wi_{1,0}.weight", block);
+		else
+			bind_matrix(b, &l->wi, dtype, cfg->ff, d, "%s.1.DenseReluDense.wi.weight",
+				block);
 		bind_matrix(b, &l->wo, dtype, d, cfg->ff, "%s.1.DenseReluDense.wo.weight", block);
 	}
 	bind_rows(b, &t->relative_bias, GPU_F32, SHAPE(cfg->n_buckets, cfg->n_heads),
@@ -95,6 +103,17 @@ void t5_bind(
 }
 
 /* ---- forward ------------------------------------------------------------ */
+
+static void activate(
+	struct gpu *g, enum t5_act act, struct gpu_tensor *y, const struct gpu_tensor *x)
+{
+	if (act == T5_GATED_GELU)
+		gpu_gated_gelu_tanh(g, y, x);
+	else if (act == T5_GELU)
+		gpu_gelu(g, y, x);
+	else
+		gpu_relu(g, y, x);
+}
 
 static struct gpu_tensor *position_bias(
 	const struct t5 *t, struct gpu *g, struct gpu_arena *a, int64_t n);
@@ -112,6 +131,9 @@ struct gpu_tensor *t5_encode(const struct t5 *t, struct gpu *g, struct gpu_arena
 	struct gpu_tensor *qkv = gpu_new(g, step, GPU_F32, "qkv", SHAPE(n, 3 * inner));
 	struct gpu_tensor *heads = gpu_new(g, step, GPU_F32, "heads", SHAPE(n, inner));
 	struct gpu_tensor *ff = gpu_new(g, step, GPU_F32, "ff", SHAPE(n, cfg->ff));
+	struct gpu_tensor *wide = cfg->act != T5_GATED_GELU ? ff
+							    : gpu_new(g, step, GPU_F32, "gated ff",
+								      SHAPE(n, 2 * cfg->ff));
 	struct gpu_tensor *bias = position_bias(t, g, step, n);
 
 	gpu_write(g, tokens, ids, (size_t)n * sizeof(*ids));
@@ -123,11 +145,8 @@ struct gpu_tensor *t5_encode(const struct t5 *t, struct gpu *g, struct gpu_arena
 		gpu_attention_full(g, heads, qkv, bias, cfg->n_heads, 1.0f);
 		gpu_linear_add(g, x, heads, l->o, NULL);
 		gpu_rms_norm(g, h, x, l->norm_ff, cfg->eps);
-		gpu_linear(g, ff, h, l->wi, NULL);
-		if (cfg->gelu)
-			gpu_gelu(g, ff, ff);
-		else
-			gpu_relu(g, ff, ff);
+		gpu_linear(g, wide, h, l->wi, NULL);
+		activate(g, cfg->act, ff, wide);
 		gpu_linear_add(g, x, ff, l->wo, NULL);
 		gpu_tap(g, x, "t5.block%d", (int)i);
 	}

@@ -15,7 +15,7 @@ struct t5_config {
 	int64_t vocab, width, n_layers, n_heads, head_dim, ff;
 	int64_t n_buckets, max_distance;
 	float eps;
-	bool gelu; /* else relu */
+	enum t5_act { T5_RELU, T5_GELU, T5_GATED_GELU } act; /* gated: tanh form, as in v1.1 */
 };
 
 struct t5_layer {
@@ -23,7 +23,7 @@ struct t5_layer {
 	struct gpu_tensor *qkv;       /* [3 * n_heads * head_dim, width] */
 	struct gpu_tensor *o;         /* [width, n_heads * head_dim] */
 	struct gpu_tensor *norm_ff;   /* [width] */
-	struct gpu_tensor *wi;        /* [ff, width] */
+	struct gpu_tensor *wi;        /* [ff, width]; gated: [2 ff, width], the gate last */
 	struct gpu_tensor *wo;        /* [width, ff] */
 };
 

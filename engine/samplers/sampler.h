@@ -56,4 +56,20 @@ int sampler_sigma_plan(const char *name, int n_steps, struct sampler_sigmas sigm
 int sampler_flow_plan(const char *name, int n_steps, double start, struct arena *a,
 	struct sampler_plan *ret, struct err *e);
 
+/* What a model was trained with: how much noise each of its steps has (DDPM). */
+enum sampler_spacing { SAMPLER_LEADING, SAMPLER_LINSPACE, SAMPLER_TRAILING };
+struct sampler_schedule {
+	int64_t n; /* steps of training */
+	double beta_start, beta_end;
+	bool is_scaled;                      /* betas even in their roots; else in themselves */
+	bool last_is_clean;                  /* DDIM ends without noise; else with that of step 0 */
+	int64_t offset;                      /* of the steps, LEADING only */
+	enum sampler_spacing spacing;        /* of DDIM */
+	enum sampler_spacing spacing_others; /* of the others: what the file says, else LINSPACE */
+};
+/* Samplers over the training's schedule, as diffusers has them: "ddim" and "dpmpp-2m"
+ * (DPM-Solver++ multistep).  time is the number of the training step. */
+int sampler_schedule_plan(const char *name, int n_steps, const struct sampler_schedule *schedule,
+	struct arena *a, struct sampler_plan *ret, struct err *e);
+
 #endif

@@ -14,17 +14,13 @@
  */
 #include "engine/text/unigram.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <float.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "engine/text/charsmap.h"
+#include "engine/text/file.h"
 #include "engine/text/trie.h"
 #include "engine/text/vocab.h"
 #include "library/base/err.h"
@@ -492,58 +488,25 @@ int unigram_vocab(const struct unigram *u)
 
 /* ---- the file ---- */
 
-static int read_all(int fd, const char *path, uint8_t **ret, size_t *ret_n, struct err *e)
-{
-	struct stat st;
-	ssize_t got;
-	int rc;
-
-	if (fstat(fd, &st))
-		return err_errno(e, errno, "cannot read '%s'", path);
-	if (!S_ISREG(st.st_mode) || st.st_size > VOCAB_MAX_FILE)
-		return err_set(e, ERR_FORMAT,
-			"'%s' is no file or larger than any tokenizer: copy it again", path);
-	rc = mem_try_alloc((void **)ret, (size_t)st.st_size, 1, path, e);
-	if (rc)
-		return rc;
-	for (*ret_n = 0; *ret_n < (size_t)st.st_size; *ret_n += (size_t)got) {
-		got = read(fd, *ret + *ret_n, (size_t)st.st_size - *ret_n);
-		if (got < 0)
-			return err_errno(e, errno, "cannot read '%s'", path);
-		if (!got) /* somebody cut it meanwhile */
-			break;
-	}
-	return 0;
-}
-
 int unigram_open(const char *dir, struct unigram **ret, struct err *e)
 {
 	static const char *const names[] = {"spiece.model", "tokenizer.json"};
-	char path[4096];
 	uint8_t *bytes = NULL;
-	size_t n = 0, i;
-	int fd = -1, rc;
+	size_t n = 0, i = 0;
+	int rc = text_file_read(dir, names[0], &bytes, &n, e);
 
-	for (i = 0; i < 2 && fd < 0; i++) {
-		if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, names[i]) >= sizeof path)
-			return err_set(e, ERR_ARG, "the folder's name is longer than %zu bytes",
-				sizeof path);
-		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO does not hang */
-		if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
-			return err_errno(e, errno, "cannot open '%s'", path);
-	}
-	if (fd < 0)
+	if (!rc && !bytes)
+		rc = text_file_read(dir, names[++i], &bytes, &n, e);
+	if (rc)
+		return rc;
+	if (!bytes)
 		return err_set(e, ERR_FORMAT,
 			"'%s' holds no spiece.model and no tokenizer.json: copy the tokenizer "
 			"there",
 			dir);
-	rc = read_all(fd, path, &bytes, &n, e);
-	close(fd);
-	if (!rc) {
-		rc = unigram_parse(i == 2, bytes, n, ret, e);
-		if (rc)
-			rc = err_wrap(e, rc, "'%s'", path);
-	}
+	rc = unigram_parse(i == 1, bytes, n, ret, e);
+	if (rc)
+		rc = err_wrap(e, rc, "'%s/%s'", dir, names[i]);
 	free(bytes);
 	return rc;
 }

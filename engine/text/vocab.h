@@ -18,7 +18,6 @@ struct unigram;
 
 enum {
 	VOCAB_MAX_PIECES = 1 << 20,
-	VOCAB_MAX_FILE = 32 << 20, /* bytes; the largest known is half of it */
 };
 
 /* With the numbers of sentencepiece_model.proto. */

@@ -351,36 +351,72 @@ static void resolve_conv(struct bind *b, struct slot *s, const char *prefix)
 	note_missing(b, arena_printf(&b->mem, names[0][0], prefix));
 }
 
-void bind_conv(struct bind *b, struct gpu_tensor **dst, struct gpu_tensor **dst_bias,
-	enum gpu_dtype dtype, struct bind_conv conv, const char *prefix, ...)
+static struct gpu_shape conv_shape(struct bind_conv conv)
 {
-	struct slot s = {
-		.kind = conv.transposed ? KIND_TRANSPOSED : KIND_CONV,
-		.is_matrix = true,
-		.dtype = dtype,
-		.name = prefix,
-		.dst = dst,
-		.shape = conv.transposed ? SHAPE(conv.n_in, conv.n_out, conv.kernel)
-					 : SHAPE(conv.n_out, conv.n_in, conv.kernel),
-		.conv = conv,
-	};
-	va_list ap;
+	if (conv.square)
+		return SHAPE(conv.n_out, conv.n_in, conv.kernel, conv.kernel);
+	return conv.transposed ? SHAPE(conv.n_in, conv.n_out, conv.kernel)
+			       : SHAPE(conv.n_out, conv.n_in, conv.kernel);
+}
 
-	va_start(ap, prefix);
-	char *text = format(b, prefix, ap);
-	va_end(ap);
-	resolve_conv(b, &s, text);
-	*dst = NULL;
+/* A weight and its bias. */
+static void add_conv(
+	struct bind *b, struct slot s, struct gpu_tensor **dst_bias, const char *prefix)
+{
+	s.is_matrix = true;
+	resolve_conv(b, &s, prefix);
+	*s.dst = NULL;
 	*VEC_PUSH(&b->slots) = s;
 	if (!dst_bias)
 		return;
 	add_stack(b,
 		(struct slot){.kind = KIND_ROWS,
 			.dtype = GPU_F32,
-			.name = prefix,
+			.name = s.name,
 			.dst = dst_bias,
-			.shape = SHAPE(conv.n_out)},
-		arena_printf(&b->mem, "%s.bias", text));
+			.shape = SHAPE(s.conv.n_out)},
+		arena_printf(&b->mem, "%s.bias", prefix));
+}
+
+void bind_conv(struct bind *b, struct gpu_tensor **dst, struct gpu_tensor **dst_bias,
+	enum gpu_dtype dtype, struct bind_conv conv, const char *prefix, ...)
+{
+	struct slot s = {
+		.kind = conv.transposed ? KIND_TRANSPOSED : KIND_CONV,
+		.dtype = dtype,
+		.name = prefix,
+		.dst = dst,
+		.shape = conv_shape(conv),
+		.conv = conv,
+	};
+	va_list ap;
+
+	va_start(ap, prefix);
+	const char *text = format(b, prefix, ap);
+	va_end(ap);
+	if (conv.square)
+		s.conv.kernel *= conv.kernel; /* its taps, in the order of the file */
+	add_conv(b, s, dst_bias, text);
+}
+
+void bind_transposed(struct bind *b, struct gpu_tensor **dst, struct gpu_tensor **dst_bias,
+	enum gpu_dtype dtype, int64_t n_out, int64_t n_in, const char *prefix, ...)
+{
+	/* What a transposed convolution of one tap is. */
+	const struct slot s = {
+		.kind = KIND_TRANSPOSED,
+		.dtype = dtype,
+		.name = prefix,
+		.dst = dst,
+		.shape = SHAPE(n_in, n_out),
+		.conv = {.n_out = n_out, .n_in = n_in, .kernel = 1, .stride = 1},
+	};
+	va_list ap;
+
+	va_start(ap, prefix);
+	const char *text = format(b, prefix, ap);
+	va_end(ap);
+	add_conv(b, s, dst_bias, text);
 }
 
 void bind_ignore(struct bind *b, const char *pattern)
@@ -712,7 +748,9 @@ static int fold(
 static int read_conv(const struct bind *b, const struct slot *s, int64_t first, int64_t n,
 	float *dst, float *gain, struct err *e)
 {
-	const int64_t size = s->shape.ne[1] * s->shape.ne[2];
+	int64_t size = 1;
+	for (int i = 1; i < s->shape.n; i++)
+		size *= s->shape.ne[i];
 	int rc = ckpt_read_f32(
 		b->ckpt, s->parts[0], (uint64_t)(first * size), (uint64_t)(n * size), dst, e);
 

@@ -51,9 +51,15 @@ struct bind_conv {
 	int64_t n_out, n_in, kernel;
 	int64_t stride; /* transposed only */
 	bool transposed;
+	bool square; /* a kernel x kernel one, in the layout of gpu_conv2d */
 };
 void bind_conv(struct bind *b, struct gpu_tensor **dst, struct gpu_tensor **dst_bias,
 	enum gpu_dtype dtype, struct bind_conv conv, const char *prefix, ...) BIND_NAME(6);
+
+/* A product whose weight lies transposed in the file, [n_in, n_out] (GPT-2's Conv1D), and
+ * its bias [n_out], from `prefix`.weight and `prefix`.bias. */
+void bind_transposed(struct bind *b, struct gpu_tensor **dst, struct gpu_tensor **dst_bias,
+	enum gpu_dtype dtype, int64_t n_out, int64_t n_in, const char *prefix, ...) BIND_NAME(7);
 
 /* Names that may be there and are not used; '*' matches any run. */
 void bind_ignore(struct bind *b, const char *pattern);

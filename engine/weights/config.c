@@ -2,6 +2,7 @@
 #include "engine/weights/config.h"
 
 #include <jansson.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -167,6 +168,13 @@ bad:
 	fail(c, path, v, "a list of at most %d whole numbers from %lld to %lld", max, (long long)lo,
 		(long long)hi);
 	return 0;
+}
+
+int config_length(struct config *c, const char *path)
+{
+	const json_t *v = find(c, path);
+
+	return json_is_array(v) && json_array_size(v) <= INT_MAX ? (int)json_array_size(v) : -1;
 }
 
 bool config_has(struct config *c, const char *path)

@@ -28,6 +28,8 @@ const char *config_str(struct config *c, const char *path, const char *fallback)
 /* A list of integers; returns how many (0 when absent and not required). */
 int config_ints(struct config *c, const char *path, bool required, int64_t *ret, int max,
 	int64_t lo, int64_t hi);
+/* Entries of a list; -1 where there is none. */
+int config_length(struct config *c, const char *path);
 bool config_has(struct config *c, const char *path); /* present and not null */
 /* A condition between values, in words: config_require(c, h % n == 0, "..."). */
 void config_require(struct config *c, bool ok, const char *fmt, ...)

@@ -163,21 +163,30 @@ static void cpu_zero(struct gpu *g, void *dst, size_t bytes)
 	memset(dst, 0, bytes);
 }
 
-void *cpu_scratch(struct gpu *g, size_t bytes)
+static void *grown(struct gpu *g, struct cpu_scratch *s, size_t bytes)
 {
-	struct cpu *c = cpu_of(g);
 	struct err e = {0};
 
-	if (c->scratch && bytes <= c->scratch_bytes)
-		return c->scratch;
-	free(c->scratch);
-	c->scratch_bytes = 0;
-	if (mem_try_alloc(&c->scratch, bytes, 1, "scratch of an op", &e)) {
+	if (s->at && bytes <= s->bytes)
+		return s->at;
+	free(s->at);
+	s->bytes = 0;
+	if (mem_try_alloc(&s->at, bytes, 1, "scratch of an op", &e)) {
 		gpu_fail(g, e.code, "%s", e.text);
 		return NULL;
 	}
-	c->scratch_bytes = bytes;
-	return c->scratch;
+	s->bytes = bytes;
+	return s->at;
+}
+
+void *cpu_scratch(struct gpu *g, size_t bytes)
+{
+	return grown(g, &cpu_of(g)->scratch, bytes);
+}
+
+void *cpu_outer_scratch(struct gpu *g, size_t bytes)
+{
+	return grown(g, &cpu_of(g)->outer, bytes);
 }
 
 /* ---- tiling ------------------------------------------------------------- */
@@ -251,7 +260,8 @@ static void cpu_close(struct gpu *g)
 	struct cpu *c = cpu_of(g);
 
 	pool_close(c->pool);
-	free(c->scratch);
+	free(c->scratch.at);
+	free(c->outer.at);
 	free(c);
 }
 
@@ -287,8 +297,13 @@ static const struct gpu_ops cpu_ops = {
 	.attention_cross = cpu_attention_cross,
 	.attention_full = cpu_attention_full,
 	.attention_tiles = cpu_attention_tiles,
+	.attention_windows = cpu_attention_windows,
+	.conv2d = cpu_conv2d,
+	.concat = cpu_concat,
+	.group_norm = cpu_group_norm,
 	.norm = cpu_norm,
 	.unary = cpu_unary,
+	.leaky_relu = cpu_leaky_relu,
 	.add = cpu_add,
 	.copy = cpu_copy,
 	.fill = cpu_fill,

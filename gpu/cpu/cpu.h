@@ -1,8 +1,10 @@
 /* The CPU table: what its files share.  Private to gpu/cpu and tests/ops.
  *
  * cpu.c	opens, allocates, holds the table and the tiling of work
- * linear.c, lstm.c, gru.c, attention.c	products; inner loops in kernels.c
+ * linear.c, lstm.c, gru.c, attention.c, windows.c, conv2d.c	products; inner loops in
+ *	kernels.c
  * tiles.c	products of bf16 by bf16; inner loops in tile_kernels.c
+ * group_norm.c	inner loops in image_kernels.c
  * norm.c, elementwise.c, diffusion.c, sample.c	the rest; inner loops in vec_kernels.c
  *
  * The three files of inner loops are compiled once per instruction set and
@@ -35,8 +37,10 @@ struct cpu {
 		*kernels; /* cpu_kernels_for(isa): set at open and by cpu_limit_isa */
 	const struct vec_kernels *vec;
 	const struct tile_kernels *tiles;
-	void *scratch; /* owned; see cpu_scratch() */
-	size_t scratch_bytes;
+	struct cpu_scratch {
+		void *at; /* owned */
+		size_t bytes;
+	} scratch, outer; /* see cpu_scratch() */
 };
 
 /* The best kernels up to `isa` that this build has (linear.c). */
@@ -72,6 +76,8 @@ void cpu_limit_isa(struct gpu *g, enum cpu_isa isa);
  * call; kept between ops so that none allocates in the steady state.  NULL
  * after gpu_fail(). */
 void *cpu_scratch(struct gpu *g, size_t bytes);
+/* The same beside it, for an op that calls others. */
+void *cpu_outer_scratch(struct gpu *g, size_t bytes);
 
 /* Cuts rows x cols elements into tasks of about 16K, whose bounds depend on
  * nothing but rows and cols, and runs fn on them: on this thread when there
@@ -132,12 +138,30 @@ struct tile_product {
 	const float *bias; /* [bias_n], repeated over the n outputs; or NULL */
 	int64_t bias_n;
 	int add;
+	int64_t line, keep; /* rows come in lines, of which y has the first `keep`; 0: all */
 };
 size_t cpu_tile_matrix_bytes(int64_t n_out, int64_t n_in);
 void cpu_tile_put_rows(struct gpu_tensor *t, int64_t first, int64_t n, const float *src);
 void cpu_tile_product(struct gpu *g, const struct tile_product *p);
+/* Stride 1, and channels that fill whole blocks of k. */
+bool cpu_can_tile_conv2d(
+	const struct gpu_tensor *x, const struct gpu_tensor *w, struct gpu_conv2d conv);
+void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv);
 void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	int64_t n_heads, float scale);
+
+/* windows.c */
+void cpu_attention_windows(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	const struct gpu_tensor *bias, const struct gpu_tensor *mask, float scale);
+
+/* conv2d.c, group_norm.c */
+void cpu_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv);
+void cpu_concat(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
+	const struct gpu_tensor *b);
+void cpu_group_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_group_norm *how);
 
 /* norm.c */
 void cpu_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
@@ -145,6 +169,7 @@ void cpu_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 
 /* elementwise.c */
 void cpu_unary(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, enum gpu_unary op);
+void cpu_leaky_relu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, float slope);
 void cpu_add(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
 	const struct gpu_tensor *b);
 void cpu_copy(struct gpu *g, struct gpu_tensor *dst, const struct gpu_tensor *src, bool flip);

@@ -53,6 +53,30 @@ void cpu_unary(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, 
 	cpu_tiles(g, rows.n_rows, rows.n_cols, unary_task, &m);
 }
 
+static void leaky_relu_task(void *ud, const struct cpu_tile *t)
+{
+	const struct map *m = ud;
+
+	for (int64_t r = t->row; r < t->row + t->n_rows; r++)
+		m->vec->leaky_relu(m->y + r * m->y_row + t->col, m->a + r * m->a_row + t->col,
+			m->value, t->n_cols);
+}
+
+void cpu_leaky_relu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, float slope)
+{
+	struct rows rows = rows_of(y, gpu_is_contiguous(y) && gpu_is_contiguous(x));
+	struct map m = {
+		.vec = cpu_of(g)->vec,
+		.y = y->data,
+		.a = x->data,
+		.y_row = y->nb[0],
+		.a_row = x->nb[0],
+		.value = slope,
+	};
+
+	cpu_tiles(g, rows.n_rows, rows.n_cols, leaky_relu_task, &m);
+}
+
 static void add_task(void *ud, const struct cpu_tile *t)
 {
 	const struct map *m = ud;

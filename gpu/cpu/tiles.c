@@ -129,9 +129,9 @@ struct run {
 	int64_t blocks, chunks, groups;
 };
 
-/* y = sum + bias (+ y) of one panel */
-static void finish(
-	const struct tile_product *p, const float *sum, float *y, int64_t panel, int64_t rows)
+/* y = sum + bias (+ y) of one panel, for rows row0 .. row0 + rows - 1 of a batch's y */
+static void finish(const struct tile_product *p, const float *sum, float *y, int64_t panel,
+	int64_t row0, int64_t rows)
 {
 	const int64_t out0 = panel * PANEL, left = p->n - out0;
 	const int64_t n = left < PANEL ? left : PANEL;
@@ -139,8 +139,11 @@ static void finish(
 
 	for (int64_t o = 0; o < n && p->bias; o++)
 		bias[o] = p->bias[(out0 + o) % p->bias_n];
-	for (int64_t r = 0; r < rows; r++, sum += PANEL) {
-		float *dst = y + r * p->ldy + out0;
+	for (int64_t r = row0; r < row0 + rows; r++, sum += PANEL) {
+		if (p->line && r % p->line >= p->keep)
+			continue;
+		const int64_t at = p->line ? r / p->line * p->keep + r % p->line : r;
+		float *dst = y + at * p->ldy + out0;
 		if (p->add && n == PANEL)
 			for (int64_t o = 0; o < PANEL; o++)
 				dst[o] = sum[o] + bias[o] + dst[o];
@@ -193,7 +196,7 @@ static void product_task(void *ud, size_t task)
 	}
 	o->cpu->tiles->end();
 	for (int64_t i = 0; i < n_panels; i++)
-		finish(p, sum[i], p->y + batch * p->y_batch + row0 * p->ldy, first + i, rows);
+		finish(p, sum[i], p->y + batch * p->y_batch, first + i, row0, rows);
 }
 
 /* x where it is, rounded: frames of `channels`, and some behind the last that the last
@@ -256,6 +259,98 @@ void cpu_tile_product(struct gpu *g, const struct tile_product *p)
 	else
 		place_rows(&o, &r);
 	pool_run(o.cpu->pool, (size_t)(p->batches * o.chunks * o.groups), product_task, &o);
+}
+
+/* ---- images ------------------------------------------------------------- */
+
+/* A convolution over images: they are rounded once, each with a border of zeros, and row r of
+ * tap (i, j) is the place r + i * line + j.  The places at the right border are
+ * computed and dropped. */
+struct border {
+	const struct vec_kernels *vec;
+	const struct gpu_tensor *x;
+	uint16_t *dst;
+	int64_t height, width, pad; /* without border; of the enlarged image */
+	bool up;
+};
+
+/* One line of one image. */
+static void border_task(void *ud, size_t task)
+{
+	const struct border *o = ud;
+	const int64_t c = o->x->ne[3], lines = o->height + 2 * o->pad, line = o->width + 2 * o->pad;
+	const int64_t batch = (int64_t)task / lines, i = (int64_t)task % lines - o->pad;
+	uint16_t *dst = o->dst + (int64_t)task * line * c;
+
+	if (i < 0 || i >= o->height) {
+		memset(dst, 0, (size_t)(line * c) * sizeof(*dst));
+		return;
+	}
+	const float *x = (const float *)o->x->data +
+			 (batch * o->x->ne[1] + (o->up ? i / 2 : i)) * o->x->ne[2] * c;
+	memset(dst, 0, (size_t)(o->pad * c) * sizeof(*dst));
+	dst += o->pad * c;
+	if (o->up)
+		for (int64_t j = 0; j < o->width; j++)
+			o->vec->to_bf16(dst + j * c, x + j / 2 * c, c);
+	else
+		o->vec->to_bf16(dst, x, o->width * c);
+	memset(dst + o->width * c, 0, (size_t)(o->pad * c) * sizeof(*dst));
+}
+
+bool cpu_can_tile_conv2d(
+	const struct gpu_tensor *x, const struct gpu_tensor *w, struct gpu_conv2d conv)
+{
+	return w->dtype == GPU_TILES && conv.stride == 1 && x->ne[3] % TILE_K == 0;
+}
+
+void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv)
+{
+	const int64_t c = x->ne[3], batches = y->ne[0];
+	struct border image = {.vec = cpu_of(g)->vec,
+		.x = x,
+		.height = conv.up ? y->ne[1] : x->ne[1],
+		.width = conv.up ? y->ne[2] : x->ne[2],
+		.pad = conv.pad,
+		.up = conv.up};
+	const int64_t line = image.width + 2 * conv.pad, lines = image.height + 2 * conv.pad;
+	const struct tile_product p = {.w = w,
+		.n = w->ne[0],
+		.k = w->ne[1],
+		.batches = batches,
+		.rows = (y->ne[1] - 1) * line + y->ne[2],
+		.y = y->data,
+		.y_batch = y->ne[1] * y->ne[2] * w->ne[0],
+		.ldy = w->ne[0],
+		.bias = bias ? bias->data : NULL,
+		.bias_n = w->ne[0],
+		.line = line,
+		.keep = y->ne[2]};
+	struct run o = {.p = &p,
+		.cpu = g->device,
+		.x_batch = lines * line * c,
+		.a_row = c,
+		.a_group = TILE_ROWS * c,
+		.blocks = n_blocks(p.k),
+		.chunks = ceil_div(p.rows, CHUNK),
+		.groups = ceil_div(ceil_div(p.n, PANEL), GROUP)};
+	const size_t offsets = (size_t)ceil_div(o.blocks, 8) * 64;
+	const int64_t elements = batches * o.x_batch, behind = TILE_STEP * c;
+	char *scratch = cpu_scratch(g, offsets + (size_t)(elements + behind) * sizeof(uint16_t));
+
+	if (!scratch)
+		return;
+	o.offset = (int64_t *)(void *)scratch;
+	image.dst = (uint16_t *)(void *)(scratch + offsets);
+	o.x = image.dst;
+	for (int64_t b = 0; b < o.blocks; b++) {
+		const int64_t tap = b * TILE_K / c;
+		o.offset[b] = (tap / conv.kernel * line + tap % conv.kernel) * c + b * TILE_K % c;
+	}
+	memset(image.dst + elements, 0, (size_t)behind * sizeof(*image.dst));
+	pool_run(o.cpu->pool, (size_t)(batches * lines), border_task, &image);
+	pool_run(o.cpu->pool, (size_t)(batches * o.chunks * o.groups), product_task, &o);
 }
 
 /* ---- attention ---------------------------------------------------------- */

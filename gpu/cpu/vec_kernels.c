@@ -80,6 +80,23 @@ INLINE vf silu1(vf x)
 	return x * vsigmoid(x);
 }
 
+/* The form with tanh, of GPT-2 and T5 v1.1: sqrt(2 / pi) (x + 0.044715 x^3) */
+INLINE vf gelu_tanh1(vf x)
+{
+	vf u = (x + x * x * x * 0.044715f) * 0.79788456080286536f;
+	return x * 0.5f * (vtanh(u) + 1.0f);
+}
+
+INLINE vf leaky_relu1(vf x, vf unused, float slope)
+{
+	return vselect(x < 0.0f, x * slope, x);
+}
+
+INLINE vf gated_gelu_tanh1(vf a, vf b, float unused)
+{
+	return a * gelu_tanh1(b);
+}
+
 INLINE vf gated_silu1(vf a, vf b, float unused)
 {
 	return a * silu1(b);
@@ -118,6 +135,21 @@ static void elu(float *y, const float *x, int64_t n)
 static void silu(float *y, const float *x, int64_t n)
 {
 	map(y, x, n, silu1);
+}
+
+static void gelu_tanh(float *y, const float *x, int64_t n)
+{
+	map(y, x, n, gelu_tanh1);
+}
+
+static void leaky_relu(float *y, const float *x, float slope, int64_t n)
+{
+	map2(y, x, x, slope, n, leaky_relu1);
+}
+
+static void gated_gelu_tanh(float *y, const float *a, const float *b, int64_t n)
+{
+	map2(y, a, b, 0, n, gated_gelu_tanh1);
 }
 
 static void gated_silu(float *y, const float *a, const float *b, int64_t n)
@@ -400,8 +432,11 @@ static void softmax_bf16(uint16_t *p, float *s, int64_t n, int64_t padded, float
 #define NAME(isa)  NAME_(isa)
 
 const struct vec_kernels NAME(ISA) = {
-	.unary = {relu, gelu, elu, sigmoid, hyperbolic, silu},
-	.gated = {[GPU_UNARY_GELU] = gated_gelu, [GPU_UNARY_SILU] = gated_silu},
+	.unary = {relu, gelu, elu, sigmoid, hyperbolic, silu, gelu_tanh},
+	.gated = {[GPU_UNARY_GELU] = gated_gelu,
+		[GPU_UNARY_SILU] = gated_silu,
+		[GPU_UNARY_GELU_TANH] = gated_gelu_tanh},
+	.leaky_relu = leaky_relu,
 	.add = add,
 	.snake = snake,
 	.rotate = rotate,

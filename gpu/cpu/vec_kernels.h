@@ -15,7 +15,7 @@ struct vec_kernels {
 	/* By enum gpu_unary; y may be x. */
 	void (*unary[GPU_N_UNARY])(float *y, const float *x, int64_t n);
 	void (*add)(float *y, const float *a, const float *b, int64_t n); /* y may be a or b */
-	/* y = a f(b); f is SILU or GELU */
+	/* y = a f(b); f is SILU, GELU or GELU_TANH */
 	void (*gated[GPU_N_UNARY])(float *y, const float *a, const float *b, int64_t n);
 	/* y = x + sin(alpha x)^2 * inv_beta; y may be x */
 	void (*snake)(
@@ -24,6 +24,8 @@ struct vec_kernels {
 	void (*rotate)(float *a, float *b, const float *cos, const float *sin, int64_t n);
 	void (*add_bf16)(float *y, const uint16_t *b, int64_t n); /* y += b */
 	void (*guidance)(float *y, const float *text, const float *null, float scale, int64_t n);
+	/* x or, below 0, slope x; y may be x */
+	void (*leaky_relu)(float *y, const float *x, float slope, int64_t n);
 	/* One row.  b NULL: root mean square, else mean and variance. */
 	void (*norm)(
 		float *y, const float *x, const float *w, const float *b, float eps, int64_t n);

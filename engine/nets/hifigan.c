@@ -1,0 +1,271 @@
+/* HiFi-GAN's generator (Kong et al. 2020, "HiFi-GAN: Generative Adversarial Networks
+ * for Efficient and High Fidelity Speech Synthesis"), as SpeechT5HifiGan of
+ * huggingface/transformers runs it; with the sizes of AudioLDM 2:
+ *
+ *	conv 7         64 -> 1024              [T, 1024]
+ *	for each rate u of 5, 4, 2, 2, 2:
+ *	  leaky relu, transposed conv (kernels 16, 16, 8, 4, 4)    halves the width
+ *	  x = mean of three residual blocks of x, with kernels 3, 7, 11
+ *	    for each dilation d of 1, 3, 5:  x += conv(lrelu(conv_d(lrelu(x))))
+ *	leaky relu (0.01 here, 0.1 elsewhere), conv 7, tanh    [160 T + 32, 1]
+ *
+ * A kernel of 16 with stride 5 gives 5 T + 1 frames, which is where the 32
+ * samples are from. */
+#include "engine/nets/hifigan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/weights/bind.h"
+#include "engine/weights/config.h"
+
+#define LAST_SLOPE 0.01f
+enum { ENDS_KERNEL = 7 };
+
+/* ---- configuration and weights ------------------------------------------ */
+
+static void configure_ups(struct hifigan *v, struct config *c)
+{
+	int64_t rates[HIFIGAN_MAX_UPS] = {4, 4, 4, 4}, kernels[HIFIGAN_MAX_UPS] = {8, 8, 8, 8};
+	int n_kernels = 4;
+
+	v->n_ups = 4;
+	if (config_has(c, "upsample_rates"))
+		v->n_ups = config_ints(c, "upsample_rates", true, rates, HIFIGAN_MAX_UPS, 1, 64);
+	if (config_has(c, "upsample_kernel_sizes"))
+		n_kernels = config_ints(
+			c, "upsample_kernel_sizes", true, kernels, HIFIGAN_MAX_UPS, 1, 256);
+	config_require(c, v->n_ups > 0 && n_kernels == v->n_ups,
+		"upsample_kernel_sizes must have as many entries as upsample_rates");
+	v->hop = 1;
+	for (int i = 0; i < v->n_ups; i++) {
+		v->ups[i] = (struct hifigan_up){
+			.rate = rates[i], .kernel = kernels[i], .width = v->width >> (i + 1)};
+		v->hop *= rates[i];
+		config_require(c, kernels[i] >= rates[i],
+			"upsample_kernel_sizes: a kernel is shorter than its rate");
+		config_require(c, v->ups[i].width >= 1,
+			"upsample_initial_channel %lld is too small", (long long)v->width);
+	}
+	config_require(c, v->hop <= 1 << 16, "upsample_rates are too large");
+}
+
+static void configure_blocks(struct hifigan *v, struct config *c)
+{
+	static const int64_t kernels[] = {3, 7, 11}, dilations[] = {1, 3, 5};
+	char path[64];
+
+	v->n_kernels = 3;
+	v->n_dilations = 3;
+	memcpy(v->kernels, kernels, sizeof(kernels));
+	for (int i = 0; i < 3; i++)
+		memcpy(v->dilations[i], dilations, sizeof(dilations));
+	if (config_has(c, "resblock_kernel_sizes"))
+		v->n_kernels = config_ints(
+			c, "resblock_kernel_sizes", true, v->kernels, HIFIGAN_MAX_KERNELS, 1, 63);
+	config_require(c, v->n_kernels > 0, "resblock_kernel_sizes is empty");
+	if (config_has(c, "resblock_dilation_sizes")) {
+		config_require(c, config_length(c, "resblock_dilation_sizes") == v->n_kernels,
+			"resblock_dilation_sizes must have as many entries as "
+			"resblock_kernel_sizes");
+		for (int i = 0; i < v->n_kernels; i++) {
+			snprintf(path, sizeof(path), "resblock_dilation_sizes.%d", i);
+			const int n = config_ints(
+				c, path, true, v->dilations[i], HIFIGAN_MAX_DILATIONS, 1, 256);
+			config_require(c, n > 0 && (!i || n == v->n_dilations),
+				"resblock_dilation_sizes: lists of different lengths are not "
+				"supported");
+			v->n_dilations = n;
+		}
+	}
+	for (int i = 0; i < v->n_kernels; i++)
+		config_require(
+			c, v->kernels[i] % 2 == 1, "resblock_kernel_sizes: kernels must be odd");
+}
+
+void hifigan_configure(struct hifigan *v, struct config *c)
+{
+	memset(v, 0, sizeof(*v));
+	const char *type = config_str(c, "model_type", "hifigan");
+	config_require(c, !strcmp(type, "hifigan"),
+		"model_type '%s' is not supported, only hifigan is", type);
+	v->n_mels = config_int(c, "model_in_dim", 80, 1, 4096);
+	v->rate = config_int(c, "sampling_rate", 16000, 1, 768000);
+	v->width = config_int(c, "upsample_initial_channel", 512, 1, 65536);
+	v->slope = (float)config_num(c, "leaky_relu_slope", 0.1, 0, 1);
+	config_require(c, !config_bool(c, "normalize_before", true),
+		"normalize_before true is not supported");
+	configure_ups(v, c);
+	configure_blocks(v, c);
+}
+
+static void bind_one(struct hifigan_conv *l, struct bind *b, enum gpu_dtype dtype, int64_t n_out,
+	int64_t n_in, const char *name)
+{
+	const struct bind_conv conv = {.n_out = n_out, .n_in = n_in, .kernel = l->kernel};
+
+	bind_conv(b, &l->w, &l->b, dtype, conv, "%s", name);
+}
+
+static void bind_blocks(
+	struct hifigan *v, struct bind *b, enum gpu_dtype dtype, int up, const char *prefix)
+{
+	struct hifigan_up *u = &v->ups[up];
+	char at[128];
+
+	for (int k = 0; k < v->n_kernels; k++)
+		for (int d = 0; d < v->n_dilations; d++) {
+			const int block = up * v->n_kernels + k;
+			u->first[k][d] = (struct hifigan_conv){
+				.kernel = v->kernels[k], .dilation = v->dilations[k][d]};
+			u->second[k][d] =
+				(struct hifigan_conv){.kernel = v->kernels[k], .dilation = 1};
+			snprintf(at, sizeof(at), "%sresblocks.%d.convs1.%d", prefix, block, d);
+			bind_one(&u->first[k][d], b, dtype, u->width, u->width, at);
+			snprintf(at, sizeof(at), "%sresblocks.%d.convs2.%d", prefix, block, d);
+			bind_one(&u->second[k][d], b, dtype, u->width, u->width, at);
+		}
+}
+
+void hifigan_bind(struct hifigan *v, struct bind *b, enum gpu_dtype dtype, const char *prefix)
+{
+	int64_t width = v->width;
+	char at[128];
+
+	v->pre = v->post = (struct hifigan_conv){.kernel = ENDS_KERNEL, .dilation = 1};
+	snprintf(at, sizeof(at), "%sconv_pre", prefix);
+	bind_one(&v->pre, b, dtype, width, v->n_mels, at);
+	for (int i = 0; i < v->n_ups; i++) {
+		struct hifigan_up *u = &v->ups[i];
+		const struct bind_conv conv = {.n_out = u->width,
+			.n_in = width,
+			.kernel = u->kernel,
+			.stride = u->rate,
+			.transposed = true};
+		bind_conv(b, &u->w, &u->b, dtype, conv, "%supsampler.%d", prefix, i);
+		bind_blocks(v, b, dtype, i, prefix);
+		width = u->width;
+	}
+	snprintf(at, sizeof(at), "%sconv_post", prefix);
+	bind_one(&v->post, b, GPU_F32, 1, width, at);
+	snprintf(at, sizeof(at), "%smean", prefix); /* of normalize_before */
+	bind_ignore(b, at);
+	snprintf(at, sizeof(at), "%sscale", prefix);
+	bind_ignore(b, at);
+}
+
+/* ---- forward ------------------------------------------------------------ */
+
+static int64_t up_length(const struct hifigan_up *u, int64_t n)
+{
+	return (n - 1) * u->rate - (u->kernel - u->rate) / 2 * 2 + u->kernel;
+}
+
+int64_t hifigan_samples(const struct hifigan *v, int64_t n_frames)
+{
+	for (int i = 0; i < v->n_ups; i++)
+		n_frames = up_length(&v->ups[i], n_frames);
+	return n_frames;
+}
+
+/* x behind a leaky relu (slope 1: as it is), with `pad` frames of zeros on both sides. */
+static struct gpu_tensor *padded(
+	struct gpu *g, struct gpu_arena *a, const struct gpu_tensor *x, float slope, int64_t pad)
+{
+	const int64_t n = x->ne[0];
+	struct gpu_tensor *y = gpu_new(g, a, GPU_F32, "padded", SHAPE(n + 2 * pad, x->ne[1]));
+
+	if (pad) {
+		gpu_fill(g, gpu_view(g, a, y, 0, 0, pad), 0);
+		gpu_fill(g, gpu_view(g, a, y, 0, pad + n, pad), 0);
+	}
+	gpu_leaky_relu(g, gpu_view(g, a, y, 0, pad, n), x, slope);
+	return y;
+}
+
+/* y = conv(lrelu(x)), of x's length. */
+static void convolve(const struct hifigan_conv *l, struct gpu *g, struct gpu_arena *step,
+	struct gpu_tensor *y, const struct gpu_tensor *x, float slope)
+{
+	const int64_t pad = (l->kernel - 1) * l->dilation / 2;
+	struct gpu_mark mark = gpu_arena_mark(step);
+
+	gpu_conv1d(g, y, padded(g, step, x, slope, pad), l->w, l->b,
+		(struct gpu_conv){.kernel = l->kernel, .dilation = l->dilation});
+	gpu_arena_release(step, mark);
+}
+
+/* The transposed convolution without what its padding cuts off both ends. */
+static struct gpu_tensor *raise_rate(const struct hifigan *v, const struct hifigan_up *u,
+	struct gpu *g, struct gpu_arena *step, const struct gpu_tensor *x)
+{
+	const int64_t seen = (u->kernel + u->rate - 1) / u->rate, n = x->ne[0];
+	struct gpu_tensor *full =
+		gpu_new(g, step, GPU_F32, "raised", SHAPE((n + seen - 1) * u->rate, u->width));
+
+	gpu_conv_transpose1d(g, full, padded(g, step, x, v->slope, seen - 1), u->w, u->b,
+		(struct gpu_conv){.kernel = u->kernel, .stride = u->rate});
+	return gpu_view(g, step, full, 0, (u->kernel - u->rate) / 2, up_length(u, n));
+}
+
+/* y = the mean of the residual blocks of x. */
+static void residual_blocks(const struct hifigan *v, const struct hifigan_up *u, struct gpu *g,
+	struct gpu_arena *step, struct gpu_tensor *y, const struct gpu_tensor *x)
+{
+	const struct gpu_shape shape = SHAPE(x->ne[0], x->ne[1]);
+	struct gpu_mark mark = gpu_arena_mark(step);
+	struct gpu_tensor *sum = gpu_new(g, step, GPU_F32, "block", shape);
+	struct gpu_tensor *h = gpu_new(g, step, GPU_F32, "h", shape);
+	struct gpu_tensor *d = gpu_new(g, step, GPU_F32, "d", shape);
+
+	for (int k = 0; k < v->n_kernels; k++) {
+		gpu_copy(g, sum, x);
+		for (int i = 0; i < v->n_dilations; i++) {
+			convolve(&u->first[k][i], g, step, h, sum, v->slope);
+			convolve(&u->second[k][i], g, step, d, h, v->slope);
+			gpu_add(g, sum, sum, d);
+		}
+		if (k)
+			gpu_add(g, y, y, sum);
+		else
+			gpu_copy(g, y, sum);
+	}
+	gpu_combine(g, y, &(struct gpu_term){y, 1.0f / (float)v->n_kernels}, 1);
+	gpu_arena_release(step, mark);
+}
+
+static struct gpu_tensor *enter(const struct hifigan *v, struct gpu *g, struct gpu_arena *step,
+	const struct gpu_tensor *mel)
+{
+	struct gpu_tensor *x = gpu_new(g, step, GPU_F32, "x", SHAPE(mel->ne[0], v->width));
+
+	convolve(&v->pre, g, step, x, mel, 1);
+	return x;
+}
+
+struct gpu_tensor *hifigan_render(const struct hifigan *v, struct gpu *g, struct gpu_arena *a,
+	struct gpu_arena *step, const struct gpu_tensor *mel)
+{
+	struct gpu_tensor *out =
+		gpu_new(g, a, GPU_F32, "samples", SHAPE(hifigan_samples(v, mel->ne[0]), 1));
+	struct gpu_arena *both[2] = {step, gpu_arena_new(g, "vocoder")};
+	struct gpu_mark marks[2] = {gpu_arena_mark(both[0]), gpu_arena_mark(both[1])};
+	struct gpu_tensor *x = enter(v, g, step, mel);
+
+	for (int i = 0; i < v->n_ups; i++) {
+		const struct hifigan_up *u = &v->ups[i];
+		struct gpu_arena *mine = both[!(i % 2)];
+		gpu_arena_release(mine, marks[!(i % 2)]);
+		struct gpu_tensor *y =
+			gpu_new(g, mine, GPU_F32, "x", SHAPE(up_length(u, x->ne[0]), u->width));
+		residual_blocks(v, u, g, mine, y, raise_rate(v, u, g, mine, x));
+		x = y;
+		gpu_tap(g, x, "vocoder.up%d", i);
+	}
+	convolve(&v->post, g, step, out, x, LAST_SLOPE);
+	gpu_tanh(g, out, out);
+	gpu_arena_release(both[0], marks[0]);
+	gpu_arena_free(both[1]);
+	gpu_tap(g, out, "vocoder.out");
+	return out;
+}

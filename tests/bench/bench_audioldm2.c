@@ -1,0 +1,140 @@
+/* One AudioLDM 2 model in one precision: what tests/bench/audioldm2 runs in a
+ * process of its own, so that peak memory is that of this run.
+ *
+ *	bench_audioldm2 DIR f32|bf16 [--threads N] [--seconds S] [--steps N] [--clock cpu]
+ *
+ * Renders with guidance and reads the clock at every stage, or the processor time of
+ * all threads (for machines that are shared).  Prints one JSON object:
+ * seconds of the text encoders, of a step (the median), of the VAE and of the vocoder. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "engine/engine.h"
+#include "gpu/gpu.h"
+#include "library/base/clock.h"
+#include "library/base/err.h"
+
+enum { MAX_STEPS = 1024 };
+
+/* Of all threads: what does not depend on who else uses the machine. */
+static double cpu_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+struct times {
+	double text[2], decode[3], step[MAX_STEPS + 1];
+	double (*now)(void);
+	int n_steps;
+};
+
+static int progress(void *ud, enum engine_stage stage, uint64_t done, uint64_t total)
+{
+	struct times *t = ud;
+	const double now = t->now();
+
+	if (stage == ENGINE_STAGE_TEXT)
+		t->text[done > 0] = now;
+	if (stage == ENGINE_STAGE_RENDER && done <= MAX_STEPS) {
+		t->step[done] = now;
+		t->n_steps = (int)done;
+	}
+	if (stage == ENGINE_STAGE_DECODE && done < 3)
+		t->decode[done] = now;
+	return 0;
+}
+
+static int drop_audio(void *ud, int take, const struct engine_audio *chunk, struct err *e)
+{
+	return 0;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	return (*(const double *)a > *(const double *)b) -
+	       (*(const double *)a < *(const double *)b);
+}
+
+static double median_step(const struct times *t)
+{
+	double each[MAX_STEPS];
+
+	for (int i = 0; i < t->n_steps; i++)
+		each[i] = t->step[i + 1] - t->step[i];
+	qsort(each, (size_t)t->n_steps, sizeof(*each), by_size);
+	return t->n_steps ? each[t->n_steps / 2] : NAN;
+}
+
+static uint64_t peak_rss(void)
+{
+	unsigned long long kb = 0;
+	char line[256];
+	FILE *f = fopen("/proc/self/status", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmHWM: %llu", &kb) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kb * 1024;
+}
+
+int main(int argc, char **argv)
+{
+	struct engine_options options = {.precision = ENGINE_F32};
+	struct engine_request r = {
+		.prompt = "80s driving pop song with heavy drums and synth pads in the background",
+		.n_takes = 1,
+		.guidance = 3.5f,
+		.steps = 5};
+	const struct engine_sink sink = {.audio = drop_audio};
+	const char *seconds = NULL;
+	struct times t = {.now = clock_now};
+	const struct engine_watch watch = {.progress = progress, .ud = &t};
+	struct engine *en;
+	struct err e = {0};
+
+	if (argc < 3) {
+		fprintf(stderr, "usage: bench_audioldm2 DIR f32|bf16 [--threads N] [--seconds S] "
+				"[--steps N] [--clock cpu]\n");
+		return 2;
+	}
+	options.precision = strcmp(argv[2], "bf16") ? ENGINE_F32 : ENGINE_BF16;
+	for (int i = 3; i + 1 < argc; i += 2) {
+		if (!strcmp(argv[i], "--threads"))
+			options.n_threads = atoi(argv[i + 1]);
+		else if (!strcmp(argv[i], "--steps"))
+			r.steps = atoi(argv[i + 1]);
+		else if (!strcmp(argv[i], "--clock"))
+			t.now = strcmp(argv[i + 1], "cpu") ? clock_now : cpu_now;
+		else
+			seconds = argv[i + 1];
+	}
+	const double start = clock_now();
+	int rc = engine_open(argv[1], &options, NULL, &en, &e);
+	const double loaded = clock_now();
+	if (!rc) {
+		r.n_frames = engine_info(en)->default_frames;
+		rc = seconds ? engine_frames(engine_info(en), seconds, &r.n_frames, &e) : 0;
+	}
+	if (!rc)
+		rc = engine_render(en, &r, &watch, &sink, &e);
+	if (rc) {
+		fprintf(stderr, "%s\n", e.text);
+		return 1;
+	}
+	printf("{\"device\": \"%s\", \"load_s\": %.3f, \"text_s\": %.3f, \"step_s\": %.4f, "
+	       "\"vae_s\": %.3f, \"vocoder_s\": %.3f, \"arena_bytes\": %llu, \"peak_bytes\": "
+	       "%llu}\n",
+		gpu_describe(engine_gpu(en)), loaded - start, t.text[1] - t.text[0],
+		median_step(&t), t.decode[1] - t.decode[0], t.decode[2] - t.decode[1],
+		(unsigned long long)gpu_bytes_peak(engine_gpu(en)), (unsigned long long)peak_rss());
+	engine_close(en);
+	return 0;
+}
