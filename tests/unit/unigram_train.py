@@ -17,7 +17,8 @@ import shutil
 import sys
 import tempfile
 
-from unigram_compare import PLANES, WORDS, compare, random_text, sentencepiece
+from random_texts import PLANES, WORDS, random_text
+from unigram_compare import compare, sentencepiece
 
 # A few rules in place of a whole Unicode table: code points to code points.
 RULES = """41 42\t61 62
