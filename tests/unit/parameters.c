@@ -122,6 +122,8 @@ static json_t *sample(const struct parameter *p)
 		return json_real(0.37);
 	case PARAMETER_CHOICE:
 		return json_string(strrchr(p->choices, '|') + 1);
+	case PARAMETER_TEXT:
+		return json_string("1-2"); /* seconds, for one of them */
 	default:
 		return json_string("/a/b");
 	}
