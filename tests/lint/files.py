@@ -23,6 +23,15 @@ KNOWN_HOSTS = re.compile(
     r"|example\.(com|org)|localhost)$"
 )
 
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+
+
+def check_links(root, path, text):
+    for number, line in enumerate(text.split("\n"), 1):
+        for target in LINK.findall(line):
+            if not (root / path).parent.joinpath(target).exists():
+                yield f"{path}:{number}: links to {target}, which is not there"
+
 
 def text_of(path):
     data = path.read_bytes()
@@ -55,6 +64,8 @@ def check(root):
         text = text_of(root / path)
         if text and not path.startswith(DATA):
             yield from check_text(path, text)
+        if text and path.endswith(".md"):
+            yield from check_links(root, path, text)
 
 
 if __name__ == "__main__":

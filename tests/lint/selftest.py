@@ -53,6 +53,7 @@ PLANTED = [
     ("shell", "scripts/run", "#!/bin/sh\nif true; then\n", "scripts/run:1:"),
     ("files", "docs/x.md", "text \n", "docs/x.md:1: trailing"),
     ("files", "docs/x.md", "text", "docs/x.md:1: no newline"),
+    ("files", "docs/x.md", "\n[y](y.md) and [z](https://example.org/z)\n", "docs/x.md:2: links"),
     ("files", "docs/x.md", "\n" * 2001, "docs/x.md:2000:"),
     ("files", "docs/x.md", "see /" + "work/x\n", "docs/x.md:1: a path"),
     ("files", "docs/x.md", "\nsee ../" + "shared/y\n", "docs/x.md:2: a path"),

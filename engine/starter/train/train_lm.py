@@ -2,20 +2,22 @@
 """Trains tokenizer, text encoder and decoder on the codec's codes, and exports.
 
     train_lm.py DATA OUT [--device cpu|cuda] [--steps N] [--batch N] [--minutes M]
-                [--from FOLDER] [--openings DATA] [--opening-share S]
+                [--from FOLDER]
     train_lm.py DATA OUT --export FOLDER
 
 OUT holds codec.pt (train_codec.py); added are spiece.model, codes.npy, lm.pt
 (resumed from) and lm.csv.  Codes are laid out with the delay pattern; one text
-in ten is dropped, so that guidance works.
+in ten is dropped, so that guidance works.  Pieces that make_data.py adds
+meanwhile are learnt from as well.
 
 What words mean is worth little to a loss over ten seconds: once a piece has
 begun, it tells its own tempo.  Left to that loss alone, a decoder learns styles
-and passes over numbers.  Two things help: the states of the text and of the
-decoder's middle layer must tell what is in the plan (Guides; not exported), and
-many steps see nothing but how pieces begin, each with its text and with one that
-lies (contrast()): with --openings of pieces of their own, which take less time to
-make.
+and passes over numbers.  So in half of the pieces most of what was
+played is hidden from the decoder (gaps(); "word dropout" of Bowman et al. 2016,
+"Generating Sentences from a Continuous Space", section 3.1), and only the text
+and the position are left to tell where the next beat falls.  And the states of
+the text and of the decoder's middle layer must tell what is in the plan, the
+middle layer also where in the beat each frame is (Guides; not exported).
 
 --from starts with an exported checkpoint; --export writes one, in half
 precision.
@@ -24,6 +26,7 @@ precision.
 import argparse
 import csv
 import dataclasses
+import itertools
 import json
 import math
 import pathlib
@@ -45,15 +48,15 @@ import model as starter
 import pieces
 from train_codec import Pieces, share_gone, sizes_on_host
 
-OPENING = 2 * starter.FRAME_RATE  # frames
-EARLY = starter.FRAME_RATE // 2  # frames in which little but the text can tell a tempo
 HELD_OUT = Pieces.HELD_OUT
+MOST_GAPS, LEAST_GAPS = 0.7, 0.25  # share of pieces with gaps, at first and in the end
 CAPTIONS_READ = 3000  # pieces whose captions the tokenizer is made from
 
 
-def read_plans(data):
+def read_plans(data, first=0, last=None):
+    """Of pieces first .. last - 1, as far as there are whole lines."""
     with (pathlib.Path(data) / "pieces.jsonl").open() as f:
-        return [json.loads(line) for line in f]
+        return [json.loads(line) for line in itertools.islice(f, first, last) if line.endswith("\n")]
 
 
 def train_tokenizer(plans, out, size=2000):
@@ -70,24 +73,6 @@ def train_tokenizer(plans, out, size=2000):
             model_type="unigram", vocab_size=size, hard_vocab_limit=False, pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
             character_coverage=1.0, split_digits=True, normalization_rule_name="nmt_nfkc", num_threads=1, minloglevel=2)
     return sentencepiece.SentencePieceProcessor(str(path))
-
-
-@torch.no_grad()
-def encode_all(codec, pieces, path, batch, frames):
-    """Codes of every piece, [pieces, codebooks, frames]."""
-    sizes_on_host(codec)
-    frames = min(frames, pieces.size // starter.HOP)
-    codes = np.load(path) if path.exists() else np.zeros((0, starter.CODEBOOKS, frames), np.uint16)
-    n, new = len(pieces.audio), []
-    for first in range(len(codes), n, batch):
-        some = codec.encode(pieces.pieces(first, min(n, first + batch), frames * starter.HOP)).audio_codes[0]
-        new.append(some.to(torch.int16))
-        if (first + batch) % 800 < batch:
-            print(f"codes of {first + batch} of {n} pieces", flush=True)
-    if new:
-        codes = np.concatenate([codes, torch.cat(new).cpu().numpy().astype(np.uint16)])
-        np.save(path, codes)
-    return codes[:n]
 
 
 def delayed(codes):
@@ -112,63 +97,103 @@ def token_ids(texts, words):
     return out
 
 
-class Batches:
-    """All texts, plans and codes, on the device."""
+class Corpus:
+    """Codes, captions and plans of all pieces there are by now, on the device."""
 
-    def __init__(self, plans, codes, words, device):
-        self.ids = torch.from_numpy(np.stack([token_ids(p["captions"], words) for p in plans])).to(device)
-        self.labels = torch.tensor([Guides.labels(p) for p in plans], device=device)
-        self.codes = torch.from_numpy(codes.astype(np.int16)).to(device)
-        fields = {f.name for f in dataclasses.fields(pieces.Plan)}
-        self.plans = [pieces.Plan(**{k: v for k, v in p.items() if k in fields}) for p in plans]
+    def __init__(self, folder, out, codec, words, frames, device):
+        self.folder, self.codec, self.words, self.device = pathlib.Path(folder), codec, words, device
+        self.frames, self.kept, self.plans = frames, out / "codes.npy", []
+        self.codes = torch.empty((0, starter.CODEBOOKS, frames), dtype=torch.int16, device=device)
+        self.ids = self.labels = None
+        sizes_on_host(codec)
+        self.look()
+
+    @torch.no_grad()
+    def encode(self, first, last, kept):
+        """Codes of pieces first .. last - 1; those of the first `kept` were written by an earlier run."""
+        if first < len(kept):
+            return torch.from_numpy(kept[first:min(last, len(kept))].astype(np.int16)).to(self.device)
+        size = starter.RATE * self.seconds
+        audio = np.memmap(self.folder / "audio.i16", "<i2", "r", offset=2 * size * first, shape=(last - first, size))
+        x = torch.from_numpy(audio[:, : self.frames * starter.HOP].copy()).to(self.device)[:, None].float() / 32768.0
+        return self.codec.encode(x).audio_codes[0].to(torch.int16)
+
+    def look(self, most=10 ** 9):
+        """Takes in what is new, up to so many pieces; tells whether there was any."""
+        plans = read_plans(self.folder, len(self.plans), len(self.plans) + most)
+        if not plans:
+            return False
+        self.seconds = int(plans[0]["seconds"])
+        kept = np.load(self.kept, mmap_mode="r") if self.kept.exists() and not self.plans else np.zeros((0, 1, 1))
+        batch, first, codes = 8 if self.device.type == "cpu" else 64, len(self.plans), [self.codes]
+        last = first + len(plans)
+        while first < last:
+            codes.append(self.encode(first, min(last, first + batch), kept))
+            first += len(codes[-1])
+        self.codes = torch.cat(codes)
+        ids = torch.from_numpy(np.stack([token_ids(p["captions"], self.words) for p in plans])).to(self.device)
+        labels = torch.tensor([Guides.labels(p) for p in plans], device=self.device)
+        self.ids = torch.cat([self.ids, ids]) if self.plans else ids
+        self.labels = torch.cat([self.labels, labels]) if self.plans else labels
+        self.plans += plans
+        return True
+
+    def save(self):
+        np.save(self.kept, self.codes.cpu().numpy().astype(np.uint16))
+
+    def texts(self, rng, rows):
+        """One caption of each: ids and mask [n, S]."""
+        which = torch.from_numpy(rng.integers(self.ids.shape[1], size=len(rows))).to(self.device)
+        ids = self.ids[rows, which].long()
+        ids = ids[:, :int((ids != 0).sum(1).max())] if self.device.type == "cpu" else ids
+        return ids, (ids != 0).long()
 
     def rows(self, rng, n):
-        return rng.integers(HELD_OUT, len(self.codes), n)
-
-    def draw(self, rng, n, of=None):
-        """Codes [n, K, T], text ids and mask [n, S], labels."""
-        rows = self.rows(rng, n) if of is None else of
-        rows = torch.from_numpy(rows).to(self.codes.device)
-        which = torch.from_numpy(rng.integers(self.ids.shape[1], size=n)).to(self.codes.device)
-        ids = self.ids[rows, which].long()
-        ids = ids[:, :int((ids != 0).sum(1).max())] if ids.device.type == "cpu" else ids
-        return self.codes[rows].long(), ids, (ids != 0).long(), self.labels[rows]
+        return torch.from_numpy(rng.integers(HELD_OUT, len(self.plans), n)).to(self.device)
 
 
-def fresh_texts(rng, n, words, device):
-    """Captions of plans that nobody has played: ids, mask, labels."""
-    plans = [pieces.plan(int(rng.integers(10 ** 6, 4 * 10 ** 6))) for _ in range(n)]
-    ids = torch.from_numpy(token_ids([captions.caption(p, rng) for p in plans], words)).to(device).long()
-    return ids, (ids != 0).long(), torch.tensor([Guides.labels(dataclasses.asdict(p)) for p in plans], device=device)
+def gaps(rng, n, columns, share):
+    """What of n pieces the decoder does not get to see, [n, columns]: of that share of them
+    everything, or all but a second here and there."""
+    hidden = np.zeros((n, columns), bool)
+    for row, kind in zip(hidden, rng.random(n) / max(share, 1e-9)):
+        if kind >= 1:
+            continue
+        row[:] = True
+        at = int(rng.integers(100))
+        while kind < 0.75 and at < columns:
+            shown = int(rng.integers(5, 60))
+            row[at:at + shown] = False
+            at += shown + int(rng.integers(25, 200))
+    return hidden
 
 
-def lie(plan, rng):
+def plan_of(line):
+    return pieces.Plan(**{f.name: line[f.name] for f in dataclasses.fields(pieces.Plan)})
+
+
+LIES = ("bpm", "drums", "instruments")
+
+
+def lie(plan, what, rng):
     """The plan with another tempo, without its drums or with some, or with other instruments."""
-    style = pieces.STYLES[plan.style]
-    what = rng.random()
-    if what < 0.6:
+    if what == "bpm":
         factor = math.exp(rng.uniform(0.08, 0.4) * (1 if rng.random() < 0.5 else -1))
         return dataclasses.replace(plan, bpm=int(min(185, max(52, round(plan.bpm * factor)))))
-    if what < 0.85:
-        return dataclasses.replace(plan, drums="" if plan.drums else style["drums"] or "")
+    if what == "drums":
+        return dataclasses.replace(plan, drums="" if plan.drums else pieces.STYLES[plan.style]["drums"] or "")
     other = pieces.plan(int(rng.integers(10 ** 6, 4 * 10 ** 6)))
-    return dataclasses.replace(plan, chords=other.chords, lead=other.lead, bright=other.bright)
+    return dataclasses.replace(plan, chords=other.chords, lead=other.lead)
 
 
-def true_and_lie(plans, rng, words, device):
-    """Texts that differ in what they tell and in little else: ids and masks of both."""
-    texts = [[], []]
-    for p in plans:
-        for _ in range(100):
-            seed, q = int(rng.integers(2 ** 32)), lie(p, rng)
-            a, b = (captions.caption(x, np.random.default_rng(seed)) for x in (p, q))
-            if a != b:
-                break
-        texts[0].append(a)
-        texts[1].append(b)
-    ids = torch.from_numpy(token_ids(texts[0] + texts[1], words)).to(device).long()
-    ids = ids[:, :int((ids != 0).sum(1).max())]
-    return ids, (ids != 0).long()
+def true_and_lie(plan, what, rng):
+    """Two captions that differ in nothing but what the lie is about; none where there are no such."""
+    for _ in range(50):
+        seed, q = int(rng.integers(2 ** 32)), lie(plan, what, rng)
+        a, b = (captions.caption(x, np.random.default_rng(seed)) for x in (plan, q))
+        if a != b:
+            return a, b
+    return None
 
 
 class Guides(nn.Module):
@@ -179,10 +204,12 @@ class Guides(nn.Module):
              "mode": list(pieces.SCALES), "metre": [3, 4], "colour": ["", "vinyl", "tape"]}
     SLOWEST, STEP, TEMPI = 55.0, 0.03, 41  # beats a minute, ratio from one to the next, how many
     WEIGHTS = {"bpm": 3.0, "drums": 3.0}
+    PERIODS = (0.5, 1.0, 2.0)  # in beats
 
     def __init__(self, width):
         super().__init__()
         self.text, self.middle = nn.Linear(width, self.outputs()), nn.Linear(width, self.outputs())
+        self.beat = nn.Linear(width, 2 * len(self.PERIODS))
 
     @classmethod
     def outputs(cls):
@@ -206,6 +233,14 @@ class Guides(nn.Module):
             total = total + self.WEIGHTS.get(part, 1.0) * F.cross_entropy(y[:, first:first + len(names)], labels[:, 2 + i].long())
             first += len(names)
         return total / (len(self.PARTS) + 6)
+
+    def beat_loss(self, states, labels):
+        """states [n, columns, width] of the middle layer: how far they are from telling the phase."""
+        y = self.beat(F.layer_norm(states, states.shape[-1:])).float()
+        bpm = self.SLOWEST * torch.exp(self.STEP * labels[:, :1])
+        beats = torch.arange(y.shape[1], device=y.device) / starter.FRAME_RATE * bpm / 60
+        phase = torch.stack([2 * math.pi * beats / p for p in self.PERIODS], -1)
+        return F.mse_loss(y, torch.cat([phase.cos(), phase.sin()], -1))
 
     @staticmethod
     def pooled(states, mask):
@@ -248,54 +283,54 @@ def encode_text(model, ids, mask):
     return model.enc_to_dec_proj(model.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state)
 
 
-def decode(model, codes, states, mask):
-    """codes [B, K, T]: the nats of each, [B, K, T + K - 1], 0 where there is none; the middle layer's states."""
+def decode(model, codes, states, mask, hidden=None):
+    """codes [B, K, T]: the nats of each, [B, K, T + K - 1], 0 where there is none; the middle layer's
+    states.  hidden [B, T + K - 1]: what is not seen of them."""
     inputs, targets = delayed(codes)
+    if hidden is not None:
+        inputs = inputs.masked_fill(hidden[:, None], starter.ENTRIES)
     out = model.decoder(input_ids=inputs.flatten(0, 1), encoder_hidden_states=states, encoder_attention_mask=mask,
                         use_cache=False, output_hidden_states=True)
     nats = F.cross_entropy(out.logits.flatten(0, 1).float(), targets.flatten(), reduction="none", ignore_index=-100)
     return nats.view_as(targets), out.hidden_states[len(out.hidden_states) // 2]
 
 
-def forward(model, codes, states, mask, dropped):
+def forward(model, codes, states, mask, dropped, hidden=None):
     """Mean loss over the codebooks, and the middle layer's states; dropped [n]: whose text is
     left out.  Attention to states of zero adds nothing (values have no bias), as when there
     is no text, and unlike an empty mask it keeps the fast attention."""
-    nats, middle = decode(model, codes, states * (mask * (~dropped).long()[:, None])[..., None], mask)
+    nats, middle = decode(model, codes, states * (mask * (~dropped).long()[:, None])[..., None], mask, hidden)
     return nats.sum((0, 2)) / codes[:, 0].numel(), middle
 
 
-def contrast(model, guides, batches, rng, n, words, device):
-    """Openings with their text and with one that lies.  What both have in common, which is
-    nearly all of either's loss and all of its noise, cancels out in the difference.  Loss,
-    the decoder's own part, the share of openings that their own text fits better."""
-    rows = batches.rows(rng, n)
-    codes, _, _, labels = batches.draw(rng, n, rows)
-    codes = codes[..., :OPENING]
-    ids, mask = true_and_lie([batches.plans[r] for r in rows], rng, words, device)
-    model.eval()  # dropout would differ between the two
-    nats, middle = decode(model, codes.repeat(2, 1, 1), encode_text(model, ids, mask), mask)
-    model.train()
-    nats = nats.view(2, n, *nats.shape[1:])
-    apart = nats.sum((2, 3))
-    own = nats[0].sum() / codes.numel()
-    heard = guides.loss(guides.middle, middle[:n, :EARLY].flatten(0, 1), labels.repeat_interleave(EARLY, 0))
-    return F.softplus(apart[0] - apart[1]).mean(), own, heard, (apart[0] < apart[1]).float().mean(), (apart[1] - apart[0]).mean()
-
-
 @torch.no_grad()
-def evaluate(model, batches, device):
-    """Held-out loss with the text, without, and with another piece's: the differences are what words are worth."""
+def evaluate(model, corpus, words, device):
+    """Held-out nats a frame with the text, without, and with another piece's: what words are worth.
+    And of each kind of lie, how many pieces fit their own text better, by their first two seconds
+    and as a whole."""
     model.eval()
-    rng, sums = np.random.default_rng(7), np.zeros(3)
-    for i in range(0, HELD_OUT, 8):
-        codes, ids, mask, _ = batches.draw(rng, 8, np.arange(i, i + 8))
+    rng, sums, right = np.random.default_rng(7), np.zeros(3), {}
+    for rows in torch.arange(HELD_OUT, device=device).split(8):
+        codes, (ids, mask) = corpus.codes[rows].long(), corpus.texts(rng, rows)
         states = encode_text(model, ids, mask)
-        keep = torch.zeros(8, dtype=torch.bool, device=device)
+        keep = torch.zeros(len(rows), dtype=torch.bool, device=device)
         for j, (s, m, drop) in enumerate(((states, mask, keep), (states, mask, ~keep), (states.roll(1, 0), mask.roll(1, 0), keep))):
             sums[j] += forward(model, codes, s, m, drop)[0].mean().item() / (HELD_OUT // 8)
+    for what in LIES:
+        apart = []
+        for rows in torch.arange(HELD_OUT, device=device).split(16):
+            told = [(row, true_and_lie(plan_of(corpus.plans[row]), what, rng)) for row in rows.tolist()]
+            told = [(row, both) for row, both in told if both]
+            ids = torch.from_numpy(token_ids([text for texts in zip(*(both for _, both in told)) for text in texts], words))
+            ids = ids.to(device).long()
+            mask, codes = (ids != 0).long(), corpus.codes[[row for row, _ in told]].long()
+            nats = decode(model, codes.repeat(2, 1, 1), encode_text(model, ids, mask), mask)[0].sum(1)
+            nats = nats[len(told):] - nats[:len(told)]
+            apart.append(torch.stack([nats[:, :2 * starter.FRAME_RATE].sum(1), nats.sum(1)], 1))
+        apart = torch.cat(apart).cpu()
+        right[what] = [*(apart > 0).float().mean(0).tolist(), *apart.mean(0).tolist()]
     model.train()
-    return sums
+    return sums, right
 
 
 def load_codec(out, device):
@@ -346,16 +381,15 @@ def main():
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--steps", type=int, default=10000)
-    parser.add_argument("--batch", type=int, default=8, help="pieces; of openings so many that there is as much of them")
+    parser.add_argument("--batch", type=int, default=8, help="pieces")
     parser.add_argument("--rate", type=float, default=6e-4)
     parser.add_argument("--text-rate", type=float, default=1.0, help="of the text encoder, times --rate")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--guides", type=float, default=0.3, help="weight of what states must tell")
-    parser.add_argument("--contrast", type=float, default=0.05, help="weight of what parts true texts from lies")
+    parser.add_argument("--tell", type=int, default=500, help="steps from one report to the next")
+    parser.add_argument("--warm-up", type=int, default=800, help="steps in which only the text encoder learns")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--from", dest="start", type=pathlib.Path)
-    parser.add_argument("--openings", type=pathlib.Path, help="pieces of a few seconds, more than there are long ones")
-    parser.add_argument("--opening-share", type=float, default=0.5, help="of the steps")
     parser.add_argument("--export", type=pathlib.Path)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
@@ -383,18 +417,15 @@ def main():
         optimiser.load_state_dict(state["optimiser"])
         step = state["step"]
     elif args.start:
-        model.load_state_dict({k: v.float() for k, v in load_file(args.start / "model.safetensors").items()}, strict=False)
+        model.load_state_dict({k: v.float() for k, v in load_file(args.start / "model.safetensors").items()
+                               if not k.startswith("audio_encoder")}, strict=False)
     if args.export:
         export(model.cpu().eval(), args.out, args.export)
         return
 
-    def load(folder, plans, name, frames=starter.SECONDS * starter.FRAME_RATE):
-        codes = encode_all(codec, Pieces(folder, device), args.out / name, 8 if args.device == "cpu" else 64, frames)
-        print(f"{len(codes)} pieces  {time.time() - began:.0f} s", flush=True)
-        return Batches(plans[: len(codes)], codes, words, device)
-
-    whole = load(args.data, plans, "codes.npy")
-    openings = load(args.openings, read_plans(args.openings), "openings.npy", OPENING + 10) if args.openings else whole
+    corpus = Corpus(args.data, args.out, codec, words, starter.SECONDS * starter.FRAME_RATE, device)
+    print(f"{len(corpus.plans)} pieces  {time.time() - began:.0f} s", flush=True)
+    corpus.save()
 
     def save():
         kept = {k: v for k, v in model.state_dict().items() if not k.startswith("audio_encoder")}
@@ -402,42 +433,56 @@ def main():
                    path.with_suffix(".new"))
         path.with_suffix(".new").replace(path)
 
-    rng = np.random.default_rng([args.seed, step])
-    log = csv.writer((args.out / "lm.csv").open("a", buffering=1))
-    while (gone := share_gone(step, began, args)) < 1:
-        warm = min(1.0, (step + 1) / 200) * (0.05 + 0.95 * (0.5 + 0.5 * math.cos(math.pi * gone)))
+    def read_texts(rng, n):
+        rows = corpus.rows(rng, n)
+        ids, mask = corpus.texts(rng, rows)
+        return guides.loss(guides.text, Guides.pooled(encode_text(model, ids, mask), mask), corpus.labels[rows])
+
+    def update(loss, rate):
         for group in optimiser.param_groups:
-            group["lr"] = args.rate * warm * group["share"]
-        with torch.autocast(args.device, torch.bfloat16, enabled=args.device == "cuda" or torch.backends.mkldnn.is_available()):
-            if rng.random() < args.opening_share:
-                n = args.batch * whole.codes.shape[-1] // OPENING // 2
-                apart, own, heard, right, margin = contrast(model, guides, openings, rng, n, words, device)
-                loss = own + args.contrast * apart + args.guides * heard
-                told = ["opening", own, apart, right, margin, heard]
-            else:
-                codes, ids, mask, labels = whole.draw(rng, args.batch)
-                more_ids, more_mask, more_labels = fresh_texts(rng, 8 * args.batch, words, device)
-                dropped = torch.from_numpy(rng.random(args.batch) < 0.1).to(device)
-                each, middle = forward(model, codes, encode_text(model, ids, mask), mask, dropped)
-                heard = guides.loss(guides.middle, middle.flatten(0, 1), labels.repeat_interleave(middle.shape[1], 0))
-                read = guides.loss(guides.text, Guides.pooled(encode_text(model, more_ids, more_mask), more_mask), more_labels)
-                loss = each.mean() + args.guides * (heard + read)
-                told = ["whole", *each, heard, read]
+            group["lr"] = rate * group["share"]
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimiser.step()
+
+    rng, looked = np.random.default_rng([args.seed, step]), time.time()
+    autocast = torch.autocast(args.device, torch.bfloat16, enabled=args.device == "cuda" or torch.backends.mkldnn.is_available())
+    for i in range(0 if step else args.warm_up):
+        with autocast:
+            loss = read_texts(rng, 4 * args.batch)
+        update(loss, 2 * args.rate * min(1.0, (i + 1) / 100) * (1.02 - i / args.warm_up))
+        if (i + 1) % 200 == 0:
+            print(f"text encoder, step {i + 1}: {loss.item():.3f}  {time.time() - began:.0f} s", flush=True)
+    log = csv.writer((args.out / "lm.csv").open("a", buffering=1))
+    while (gone := share_gone(step, began, args)) < 1:
+        rows = corpus.rows(rng, args.batch)
+        codes, (ids, mask), labels = corpus.codes[rows].long(), corpus.texts(rng, rows), corpus.labels[rows]
+        dropped = torch.from_numpy(rng.random(args.batch) < 0.1).to(device)
+        hidden = gaps(rng, args.batch, codes.shape[-1] + starter.CODEBOOKS - 1, MOST_GAPS + (LEAST_GAPS - MOST_GAPS) * gone)
+        hidden = torch.from_numpy(hidden).to(device)
+        with autocast:
+            each, middle = forward(model, codes, encode_text(model, ids, mask), mask, dropped, hidden)
+            heard = guides.loss(guides.middle, middle.flatten(0, 1), labels.repeat_interleave(middle.shape[1], 0))
+            beat, read = guides.beat_loss(middle, labels), read_texts(rng, 4 * args.batch)
+            loss = each.mean() + args.guides * (heard + 2 * beat + read)
+        update(loss, args.rate * min(1.0, (step + 1) / 200) * (0.05 + 0.95 * (0.5 + 0.5 * math.cos(math.pi * gone))))
         step += 1
-        if step % 5 == 0:
-            log.writerow([step, int(time.time() - began), told[0], *(f"{float(v):.4f}" for v in told[1:])])
-        if step % 500 == 0:
-            worth = evaluate(model, whole, device)
-            print(f"step {step}: held out {worth[0]:.3f}, without text {worth[1]:.3f}, another's {worth[2]:.3f}  "
-                  f"{time.time() - began:.0f} s", flush=True)
+        if step % 10 == 0:
+            log.writerow([step, int(time.time() - began), *(f"{float(v):.4f}" for v in (*each, heard, beat, read))])
+        if step % args.tell == 0:
+            worth, right = evaluate(model, corpus, words, device)
+            lies = "".join(f", {what} {a:.2f} {b:.2f} ({c:.1f} {d:.1f})" for what, (a, b, c, d) in right.items())
+            print(f"step {step}: held out {worth[0]:.3f}, without text {worth[1]:.3f}, another's {worth[2]:.3f}; "
+                  f"better than a lie{lies}; beat {beat:.2f}; {len(corpus.plans)} pieces  {time.time() - began:.0f} s", flush=True)
+        if time.time() - looked > 15:
+            corpus.look(4000)
+            looked = time.time()
         if time.time() - saved > 240:
             save()
             saved = time.time()
     save()
+    corpus.save()
 
 
 if __name__ == "__main__":
