@@ -208,7 +208,7 @@ enum { JOBS = 1 << SCREEN_QUEUE };
 static const struct binding bindings[] = {
 	{JOBS, "<Enter>", "open-job"},
 	{JOBS, "x", "cancel"},
-	{JOBS | 1 << SCREEN_LIBRARY, "R", "retry"},
+	{JOBS, "R", "retry"},
 	{JOBS, "K", "raise"},
 	{JOBS, "J", "lower"},
 	{JOBS, "gK", "job-first"},

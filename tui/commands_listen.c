@@ -204,7 +204,7 @@ static void do_loop_clear(struct ws *ws, const char *args)
 static const struct command commands[] = {
 	{"scale", "[log|mel|linear]", "how frequencies are spread; the next one", do_scale, false},
 	{"fft", "[SIZE]", "size of the FFT: a power of two; the next one", do_fft, false},
-	{"range", "[DB]", "the darkest level, such as -90; the next one", do_range, false},
+	{"decibels", "[DB]", "the darkest level, such as -90; the next one", do_range, false},
 	{"colours", "[MAP]", "colours of the spectrogram; the next ones", do_colours, false},
 	{"zoom", "FACTOR", "nearer by a factor, or farther by one below 1", do_zoom, true},
 	{"loop-start", "", "the loop begins with what is heard now", do_loop_start, false},
@@ -216,7 +216,7 @@ static const struct command commands[] = {
 static const struct binding bindings[] = {
 	{1 << SCREEN_LISTEN, "zs", "scale"},
 	{1 << SCREEN_LISTEN, "zf", "fft"},
-	{1 << SCREEN_LISTEN, "zd", "range"},
+	{1 << SCREEN_LISTEN, "zd", "decibels"},
 	{1 << SCREEN_LISTEN, "zc", "colours"},
 	{1 << SCREEN_LISTEN, "c", "colours"},
 	{1 << SCREEN_LISTEN, "zi", "zoom 2"},

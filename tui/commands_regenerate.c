@@ -36,12 +36,22 @@ static void queue(struct ws *ws, const struct jobs *jobs, struct err *e)
 	ws_changed(ws);
 }
 
+/* The marked takes, or that under the cursor: of a folded prompt the first, since who
+ * asks for one more does not ask for as many as there are. */
+static size_t sources(struct ws *ws, struct arena *a, const int64_t **ret)
+{
+	const size_t n = ws_targets(ws, a, ret);
+	const bool is_list = ws->screen == SCREEN_LIBRARY || ws->screen == SCREEN_TRASH;
+
+	return n > 1 && is_list && !library_shown(ws)->marks.n ? 1 : n;
+}
+
 /* Each of the takes n times with new seeds; n 0: once with its own. */
 static void regenerate(struct ws *ws, int64_t n)
 {
 	struct arena a = {0};
 	const int64_t *takes;
-	const size_t n_takes = ws_targets(ws, &a, &takes);
+	const size_t n_takes = sources(ws, &a, &takes);
 	struct jobs jobs = {0};
 	struct err e = {0};
 	int rc = 0;
@@ -74,9 +84,15 @@ static void do_again(struct ws *ws, const char *args)
 	regenerate(ws, 1);
 }
 
+/* A row that is no take is a job that failed. */
 static void do_same(struct ws *ws, const char *args)
 {
-	regenerate(ws, 0);
+	const struct library_row *row = library_row_at(&ws->takes, ws->takes.list.cursor);
+
+	if (ws->screen == SCREEN_LIBRARY && row && row->job.id && !ws->takes.marks.n)
+		commands_run(ws, "retry");
+	else
+		regenerate(ws, 0);
 }
 
 static void do_more(struct ws *ws, const char *args)

@@ -24,7 +24,7 @@ offers()
 }
 
 completed woodshed re
-check 'verbs' offers recipe render retry
+check 'verbs' offers recipe remote render retry
 completed woodshed render --prec
 check 'options' offers --precision
 completed woodshed --quiet render --device ''

@@ -197,7 +197,7 @@ keys C-c
 
 # ---- clicks ----------------------------------------------------------------------
 
-click 0 16 1
+click 0 25 1
 check 'a tab' sees '[paused]'
 click 0 3 1
 is_back && click 0 10 8
@@ -239,7 +239,7 @@ t resize-window -t t -x 160 -y 48
 check 'two columns' sees 'newest x'
 keys Tab
 answers status
-check 'Tab moves the focus' grep -q '"screen": "queue"' "$scratch/out"
+check 'Tab moves the focus' grep -q '"screen": "listen"' "$scratch/out"
 keys BTab
 answers status
 check 'and S-Tab back' grep -q '"screen": "library"' "$scratch/out"

@@ -71,7 +71,7 @@ static void a_twin_is_made_once(void **state)
 	struct arena a = {0};
 	struct denoiser *d;
 	struct denoiser_view v;
-	const char *take = scratch_path(state, "take.wav"), *twin;
+	const char *take = arena_strdup(&a, scratch_path(state, "take.wav")), *twin;
 	char want[1024], *asked;
 	size_t n;
 
@@ -135,7 +135,7 @@ static void who_cancels_does_not_wait(void **state)
 	struct arena a = {0};
 	struct denoiser *d;
 	struct denoiser_view v;
-	const char *take = scratch_path(state, "take.wav");
+	const char *take = arena_strdup(&a, scratch_path(state, "take.wav"));
 	double began;
 
 	write_script(state, "case $* in *wiener*) trap '' TERM; sleep 60 >/dev/null 2>&1;; esac\n"
