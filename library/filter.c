@@ -44,6 +44,7 @@ static const struct flag {
 	{"kept", "t.verdict = 'kept'"},
 	{"rejected", "t.verdict = 'rejected'"},
 	{"rated", "t.rating > 0"},
+	{"heard", "t.heard"},
 	{"tagged", "t.id IN (SELECT take FROM tags)"},
 };
 

@@ -6,7 +6,7 @@
  *	model:starter seed:7 id:12 job:3
  *	dur>30 rating>=3 lufs<-14 score>0.2 cfg=3     (< <= = >= >)
  *	created:today created:2026-11 created>=2026-11-20
- *	missing trash kept rejected
+ *	missing trash kept rejected heard
  *	-word -#keep -fav   without it
  *
  * All must hold.  Takes in the trash are left out unless `trash` is said. */

@@ -122,3 +122,19 @@ int loudness_measure(const float *samples, size_t n_frames, int channels, int ra
 	loudness_meter_close(m);
 	return rc;
 }
+
+void loudness_match(const double *lufs, const double *peak_db, size_t n, double *ret_gain)
+{
+	double softest = INFINITY, over = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (isfinite(lufs[i]))
+			softest = fmin(softest, lufs[i]);
+	for (size_t i = 0; i < n; i++) {
+		ret_gain[i] = isfinite(lufs[i]) ? softest - lufs[i] : 0; /* dB */
+		if (isfinite(peak_db[i]))
+			over = fmax(over, peak_db[i] + ret_gain[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		ret_gain[i] = loudness_gain(ret_gain[i] - over);
+}

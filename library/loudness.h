@@ -36,6 +36,12 @@ int loudness_meter_add(
 int loudness_meter_read(struct loudness_meter *m, struct loudness *ret, struct err *e);
 void loudness_meter_close(struct loudness_meter *m); /* NULL-safe */
 
+/* Gains, linear and at most 1, that make n pieces equally loud: the louder ones become
+ * softer, and all of them as much more as it takes for no true peak to go beyond full
+ * scale.  lufs, peak_db: as measured; a loudness that is not known (NaN, -INFINITY) is
+ * left as it is, and a peak that is not known is no limit. */
+void loudness_match(const double *lufs, const double *peak_db, size_t n, double *ret_gain);
+
 /* 20 log10(x); -INFINITY for 0.  And back. */
 double loudness_db(double x);
 double loudness_gain(double db);

@@ -72,6 +72,12 @@ int jobs_list_recent(struct db *db, int64_t since_ms, size_t max, struct arena *
 /* Of these, those that failed, newest first. */
 int jobs_list_failed(struct db *db, int64_t since_ms, size_t max, struct arena *a, struct job **ret,
 	size_t *ret_n, struct err *e);
+/* Those of a batch, at most `max`, in the order in which they were added. */
+int jobs_list_batch(struct db *db, int64_t batch, size_t max, struct arena *a, struct job **ret,
+	size_t *ret_n, struct err *e);
+/* The newest batch that is one prompt for several models, of those that are recent; 0:
+ * none. */
+int jobs_last_race(struct db *db, int64_t *ret_batch, struct err *e);
 /* Another number whenever jobs_list_failed() may give others. */
 int jobs_failed_stamp(struct db *db, uint64_t *ret, struct err *e);
 

@@ -82,6 +82,31 @@ int jobs_list_failed(struct db *db, int64_t since_ms, size_t max, struct arena *
 	return rc ? rc : read_jobs(db, &ids, a, ret, ret_n, e);
 }
 
+int jobs_list_batch(struct db *db, int64_t batch, size_t max, struct arena *a, struct job **ret,
+	size_t *ret_n, struct err *e)
+{
+	struct numbers ids = {0};
+	int rc = add_numbers(
+		db_query(db, "SELECT id FROM jobs WHERE batch = ?1 ORDER BY id LIMIT ?2", "ii",
+			batch, (int64_t)max),
+		&ids, e);
+
+	*ret_n = 0;
+	return rc ? rc : read_jobs(db, &ids, a, ret, ret_n, e);
+}
+
+int jobs_last_race(struct db *db, int64_t *ret_batch, struct err *e)
+{
+	struct query q = db_query(db,
+		"SELECT batch FROM jobs WHERE " LAST " GROUP BY batch"
+		" HAVING count(DISTINCT model) > 1 AND count(DISTINCT prompt) = 1"
+		" ORDER BY batch DESC LIMIT 1",
+		"");
+
+	*ret_batch = query_next(&q) ? query_int(&q, 0) : 0;
+	return query_done(&q, e);
+}
+
 int jobs_failed_stamp(struct db *db, uint64_t *ret, struct err *e)
 {
 	struct query q = db_query(db,

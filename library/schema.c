@@ -203,4 +203,12 @@ static const char second[] =
 	" UNIQUE (engine, name)"
 	") STRICT, WITHOUT ROWID;";
 
-const char *const schema_steps[DB_SCHEMA] = {first, second};
+/* Whether somebody has heard a take.  Of those that are older nobody knows: a user who
+ * judged one had heard it. */
+static const char third[] =
+	"ALTER TABLE takes ADD COLUMN heard INTEGER NOT NULL DEFAULT 0 CHECK (heard IN (0, 1));"
+	"UPDATE takes SET heard = 1 WHERE favourite OR rating OR verdict <> ''"
+	" OR trashed IS NOT NULL;"
+	"CREATE INDEX takes_heard ON takes(heard) WHERE heard;";
+
+const char *const schema_steps[DB_SCHEMA] = {first, second, third};

@@ -109,7 +109,7 @@ int takes_add(struct db *db, const struct take *t, int64_t *ret_id, struct err *
 	"t.id, t.prompt, t.job, t.parent, p.text, p.negative, m.name, m.hash, t.seed,"             \
 	" t.frames, t.rate, t.channels, t.guidance, f.name, f.recipe, t.lufs, t.peak, t.score,"    \
 	" t.rating, t.favourite, t.missing, t.verdict, f.note, t.trashed, t.created,"              \
-	" coalesce((SELECT group_concat(tag, ' ') FROM tags WHERE take = t.id), '')"
+	" t.heard, coalesce((SELECT group_concat(tag, ' ') FROM tags WHERE take = t.id), '')"
 #define JOINS                                                                                      \
 	" JOIN prompts p ON p.id = t.prompt JOIN models m ON m.id = t.model"                       \
 	" JOIN files f ON f.take = t.id"
@@ -143,7 +143,8 @@ static void read_take(const struct query *q, struct arena *a, struct take *t)
 		.note = query_dup(q, 22, a),
 		.trashed = query_int(q, 23),
 		.created = query_int(q, 24),
-		.tags = query_dup(q, 25, a),
+		.heard = query_int(q, 25) != 0,
+		.tags = query_dup(q, 26, a),
 	};
 	memcpy(&t->seed, &seed, sizeof(seed));
 	t->seconds = (double)t->frames / t->rate;

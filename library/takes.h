@@ -31,7 +31,7 @@ struct take {
 	const char *recipe;       /* JSON */
 	double lufs, peak, score; /* NaN: not measured */
 	int rating;               /* 0: none, 1 to 5 */
-	bool favourite, missing;
+	bool favourite, missing, heard;
 	const char *verdict; /* "", "kept", "rejected" */
 	const char *note;
 	const char *tags; /* separated by blanks */
@@ -125,6 +125,9 @@ int takes_totals(struct db *db, int64_t *ret_kept, int64_t *ret_trashed, struct 
  * another field or value; all takes are changed or none. */
 int takes_edit(struct db *db, const int64_t *ids, size_t n, const char *field, const char *value,
 	const char *label, int64_t now_ms, struct err *e);
+
+/* Somebody has heard it; not an action to be taken back.  A take that is gone is none. */
+int takes_hear(struct db *db, int64_t id, struct err *e);
 
 /* Takes back the last action, or does the last undone one again; *ret_label is
  * its name, NULL when there is none. */

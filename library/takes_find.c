@@ -192,12 +192,13 @@ int takes_stamp(struct db *db, uint64_t *ret, struct err *e)
 		"SELECT (SELECT max(id) FROM takes), (SELECT max(id) FROM undo),"
 		" (SELECT max(action) FROM undo WHERE NOT undone),"
 		" (SELECT count(*) FROM takes WHERE trashed IS NOT NULL),"
-		" (SELECT count(*) FROM takes WHERE missing)",
+		" (SELECT count(*) FROM takes WHERE missing),"
+		" (SELECT count(*) FROM takes WHERE heard)",
 		"");
 
 	*ret = 14695981039346656037u; /* FNV-1a, a number at a time */
 	if (query_next(&q))
-		for (int i = 0; i < 5; i++)
+		for (int i = 0; i < 6; i++)
 			*ret = (*ret ^ (uint64_t)query_int(&q, i)) * 1099511628211u;
 	return query_done(&q, e);
 }

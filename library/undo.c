@@ -195,6 +195,11 @@ int takes_edit(struct db *db, const int64_t *ids, size_t n, const char *field, c
 	return rc;
 }
 
+int takes_hear(struct db *db, int64_t id, struct err *e)
+{
+	return db_run(db, e, "UPDATE takes SET heard = 1 WHERE id = ?1 AND NOT heard", "i", id);
+}
+
 /* ---- taking back -------------------------------------------------------- */
 
 struct change {

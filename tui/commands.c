@@ -8,8 +8,8 @@
 
 static const struct command_table *const tables[] = {&commands_general, &commands_library,
 	&commands_marks, &commands_export, &commands_lineage, &commands_regenerate,
-	&commands_compose, &commands_sound, &commands_listen, &commands_denoise, &commands_jobs,
-	&commands_setup, &commands_system};
+	&commands_compose, &commands_sound, &commands_listen, &commands_denoise, &commands_compare,
+	&commands_triage, &commands_race, &commands_jobs, &commands_setup, &commands_system};
 
 enum { N_TABLES = sizeof(tables) / sizeof(*tables) };
 

@@ -5,6 +5,7 @@
 
 #include "library/base/clock.h"
 #include "library/db.h"
+#include "tui/background.h"
 #include "tui/denoiser.h"
 #include "tui/listen.h"
 #include "tui/player.h"
@@ -13,6 +14,9 @@
 /* How long before the end of a take the next one is read. */
 static const double AHEAD_S = 8;
 static const double LAST_S = 1; /* the end: so much is left to hear */
+/* A take of which so much was listened to has been heard; a shorter one, all of it but
+ * a moment. */
+static const double HEARD_S = 3, MOMENT_S = 0.3;
 
 static void play(struct ws *ws, int64_t take)
 {
@@ -23,8 +27,8 @@ static void play(struct ws *ws, int64_t take)
 
 	if (!rc)
 		rc = listen_play(ws->listen,
-			&(struct listen_source){
-				t.id, arena_printf(&a, "%s/%s", ws->library, t.file), NULL},
+			&(struct listen_source){.take = t.id,
+				.path = arena_printf(&a, "%s/%s", ws->library, t.file)},
 			&e);
 	if (rc)
 		ws_fail(ws, &e);
@@ -45,10 +49,11 @@ static void queue_next(struct ws *ws, const struct listen_view *v)
 
 	if (take && !takes_get(ws->db, take, &a, &t, &e)) {
 		const char *path = arena_printf(&a, "%s/%s", ws->library, t.file);
-		const struct listen_source s = {t.id, path,
-			v->mode == MIXER_WET
-				? denoiser_find(ws->sound.denoiser, path, ws->sound.method, &a)
-				: NULL};
+		const struct listen_source s = {.take = t.id,
+			.path = path,
+			.wet = v->mode == MIXER_WET ? denoiser_find(ws->sound.denoiser, path,
+							      ws->sound.method, &a)
+						    : NULL};
 
 		listen_next(ws->listen, &s, &e);
 	}
@@ -59,18 +64,64 @@ static void queue_next(struct ws *ws, const struct listen_view *v)
 
 static void take_title(struct ws *ws, int64_t take)
 {
+	const char *hidden = comparing_hidden(ws, take);
 	struct arena a = {0};
-	struct take t = {.prompt = ""};
+	struct take t = {.prompt = "", .heard = true};
 
 	ws->sound.take = take;
-	ws->sound.loop = (struct interval){0};
-	ws->sound.is_looping = false;
+	ws->sound.listened_s = 0;
 	if (take)
 		takes_get(ws->db, take, &a, &t, NULL);
+	ws->sound.is_told = t.heard;
 	str_clear(&ws->title);
-	str_add(&ws->title, t.prompt ? t.prompt : "");
-	ws->sound.bpm = interval_bpm(str_get(&ws->title));
+	str_add(&ws->title, hidden ? hidden : t.prompt ? t.prompt : "");
+	ws->sound.bpm = interval_bpm(t.prompt ? t.prompt : "");
 	arena_done(&a);
+}
+
+/* ---- what has been heard ------------------------------------------------ */
+
+struct hearing {
+	struct task task;
+	int64_t take;
+};
+
+static int hear(struct db *db, struct task *t, struct err *e)
+{
+	return takes_hear(db, ((struct hearing *)t)->take, e);
+}
+
+static void end_hear(struct ws *ws, struct task *t, int rc, struct err *e)
+{
+	if (rc && rc != ERR_CANCELLED)
+		ws_fail(ws, e);
+	ws_changed(ws);
+	free(t);
+}
+
+void sound_heard(struct ws *ws, int64_t take)
+{
+	struct hearing *h = xcalloc(1, sizeof(*h));
+
+	h->task.run = hear;
+	h->task.end = end_hear;
+	h->take = take;
+	background_do(ws->writer, &h->task);
+}
+
+static void count_heard(struct ws *ws, const struct listen_view *v)
+{
+	struct sound *s = &ws->sound;
+	const double now = clock_now();
+
+	if (s->looked && v->take == s->take && !v->is_loading)
+		s->listened_s += now - s->looked;
+	s->looked = v->is_playing ? now : 0;
+	if (s->is_told || v->take != s->take || !(v->length_s > 0) ||
+		s->listened_s < fmin(HEARD_S, v->length_s - MOMENT_S))
+		return;
+	s->is_told = true;
+	sound_heard(ws, s->take);
 }
 
 void sound_follow(struct ws *ws)
@@ -81,12 +132,18 @@ void sound_follow(struct ws *ws)
 	listen_read(ws->listen, &v);
 	if (v.take != s->take || v.n_changes != s->n_changes)
 		ws->dirty |= DIRTY_BODY | DIRTY_NOW;
+	count_heard(ws, &v);
 	if (v.take != s->take)
 		take_title(ws, v.take);
+	if (v.n_plays != s->n_plays || !v.take) {
+		s->loop = (struct interval){0};
+		s->is_looping = false;
+	}
 	s->n_changes = v.n_changes;
+	s->n_plays = v.n_plays;
 	/* What was removed, of a take without a twin, is silence: nothing follows. */
-	if (s->stops || s->is_looping || !v.is_playing || v.is_loading || v.has_next ||
-		v.mode == MIXER_REMOVED || s->before == v.take ||
+	if (s->stops || s->is_looping || v.n_together > 1 || !v.is_playing || v.is_loading ||
+		v.has_next || v.mode == MIXER_REMOVED || s->before == v.take ||
 		v.length_s - v.position_s > AHEAD_S)
 		return;
 	s->before = v.take;

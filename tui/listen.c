@@ -6,8 +6,8 @@
  *	follow()	notices that the mixer has stepped to the next one
  *
  * One file is read at a time: what is to be played first, then the twin of what is
- * played, then what follows.  Who asks for another file while one is read gets the
- * last one asked for. */
+ * played, then what follows, then what can be heard in its place.  Who asks for another file while
+ *one is read gets the last one asked for. */
 #include "tui/listen.h"
 
 #include <errno.h>
@@ -25,11 +25,12 @@
 /* The loudness is of 0.4 s; before that the filters settle. */
 static const double LOUDNESS_S = 0.5;
 
-enum what { TO_PLAY, TWIN, TO_FOLLOW, N_WHATS };
+enum what { TO_PLAY, TWIN, TO_FOLLOW, BESIDE, N_WHATS = BESIDE + MIXER_SLOTS - 1 };
 
 struct wish {
 	char *path, *wet; /* owned; path NULL: none */
 	int64_t take;
+	double cut, begin_s, end_s;
 };
 
 /* A clip that the mixer has. */
@@ -37,6 +38,7 @@ struct heard {
 	const struct mixer_clip *clip; /* NULL: none */
 	int64_t take;
 	char *path; /* owned */
+	double cut, begin_s, end_s;
 };
 
 struct listen {
@@ -50,6 +52,9 @@ struct listen {
 	struct heard loaded; /* what it will be, without the clip */
 	bool is_unwanted;    /* what is being read */
 	struct heard now, next;
+	struct heard others[MIXER_SLOTS]; /* by slot; none where `now` is */
+	int slot, n_together;             /* of `now`; of all slots */
+	unsigned n_plays;
 	bool is_twin_stale; /* of `now` */
 	enum mixer_mode mode, twin_mode;
 	double mix;
@@ -87,7 +92,20 @@ static void forget_heard(struct heard *h)
 static void want(struct listen *l, enum what what, const struct listen_source *s)
 {
 	forget(&l->wishes[what]);
-	l->wishes[what] = (struct wish){xstrdup(s->path), s->wet ? xstrdup(s->wet) : NULL, s->take};
+	l->wishes[what] = (struct wish){xstrdup(s->path), s->wet ? xstrdup(s->wet) : NULL, s->take,
+		s->cut, s->begin_s, s->end_s};
+}
+
+static float gain_of(const struct heard *h)
+{
+	return (float)(1 - h->cut);
+}
+
+static void forget_others(struct listen *l)
+{
+	for (int i = 0; i < MIXER_SLOTS; i++)
+		forget_heard(&l->others[i]);
+	l->slot = 0;
 }
 
 /* ---- reading ------------------------------------------------------------ */
@@ -108,7 +126,11 @@ static int begin_load(struct listen *l, struct err *e)
 			l->loading_what = i;
 			l->is_unwanted = false;
 			forget_heard(&l->loaded);
-			l->loaded = (struct heard){.take = w->take, .path = xstrdup(w->path)};
+			l->loaded = (struct heard){.take = w->take,
+				.path = xstrdup(w->path),
+				.cut = w->cut,
+				.begin_s = w->begin_s,
+				.end_s = w->end_s};
 		}
 		forget(w);
 		return rc;
@@ -139,6 +161,7 @@ int listen_open(int log_fd, struct listen **ret, struct err *e)
 
 	l->log_fd = log_fd;
 	l->percent = 100;
+	l->n_together = 1;
 	l->mix = 1;
 	l->ready_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (l->ready_fd < 0) {
@@ -165,6 +188,7 @@ void listen_close(struct listen *l)
 	forget_heard(&l->loaded);
 	forget_heard(&l->now);
 	forget_heard(&l->next);
+	forget_others(l);
 	free(l->device);
 	free(l->scratch);
 	free(l);
@@ -195,9 +219,12 @@ static void follow(struct listen *l, const struct mixer_view *v)
 	if (!l->next.clip || v->clip != l->next.clip)
 		return;
 	forget_heard(&l->now);
+	forget_others(l);
 	l->is_twin_stale = false;
 	l->now = l->next;
 	l->next = (struct heard){0};
+	l->n_plays++;
+	l->n_together = 1;
 	if (!l->now.clip->wet && l->mode != MIXER_DRY)
 		set_mode(l, MIXER_DRY);
 }
@@ -224,28 +251,49 @@ static void note_command(struct listen *l, const struct mixer_view *v)
 	l->has_posted = true;
 }
 
+static size_t frame_of(const struct listen *l, double s, size_t length)
+{
+	double frame = round(s * l->status.rate_hz);
+
+	return !(frame > 0) ? 0 : frame >= (double)length ? length : (size_t)frame;
+}
+
 static void play_loaded(struct listen *l)
 {
 	struct mixer *m = mixer_of(l);
 	struct mixer_view v = look(l);
 
+	const struct heard *h = &l->loaded;
+	const size_t length = h->clip->n_frames, begin = frame_of(l, h->begin_s, length);
+
 	mixer_clear(m);
-	mixer_put(m, 0, l->loaded.clip, 1);
+	mixer_put(m, 0, h->clip, gain_of(h));
 	mixer_switch(m, 0);
-	mixer_seek(m, 0);
+	mixer_seek(m, begin);
+	if (h->end_s > h->begin_s)
+		mixer_loop(m, begin, frame_of(l, h->end_s, length));
 	set_mode(l, MIXER_DRY);
 	mixer_play(m);
 	note_command(l, &v);
 	forget_heard(&l->next);
 	forget_heard(&l->now);
+	forget_others(l);
 	l->is_twin_stale = false;
 	l->now = l->loaded;
 	l->loaded = (struct heard){0};
 }
 
+static void put_beside(struct listen *l, int slot)
+{
+	mixer_put(mixer_of(l), slot, l->loaded.clip, gain_of(&l->loaded));
+	forget_heard(&l->others[slot]);
+	l->others[slot] = l->loaded;
+	l->loaded = (struct heard){0};
+}
+
 static void take_twin(struct listen *l)
 {
-	mixer_put(mixer_of(l), 0, l->loaded.clip, 1);
+	mixer_put(mixer_of(l), l->slot, l->loaded.clip, gain_of(&l->loaded));
 	set_mode(l, l->twin_mode);
 	forget_heard(&l->now);
 	l->is_twin_stale = false;
@@ -255,7 +303,7 @@ static void take_twin(struct listen *l)
 
 static void append_loaded(struct listen *l)
 {
-	mixer_next(mixer_of(l), l->loaded.clip, 1);
+	mixer_next(mixer_of(l), l->loaded.clip, gain_of(&l->loaded));
 	forget_heard(&l->next);
 	l->next = l->loaded;
 	l->loaded = (struct heard){0};
@@ -269,6 +317,8 @@ static int take_loaded(struct listen *l, struct err *e)
 
 	l->loading = NULL;
 	l->n_changes++;
+	if (rc && l->loading_what == TO_PLAY && !is_unwanted)
+		drop_wishes(l); /* nor what would have been beside it */
 	if (rc)
 		return rc;
 	if (is_unwanted)
@@ -277,8 +327,10 @@ static int take_loaded(struct listen *l, struct err *e)
 		play_loaded(l);
 	else if (l->loading_what == TWIN)
 		take_twin(l);
-	else
+	else if (l->loading_what == TO_FOLLOW)
 		append_loaded(l);
+	else
+		put_beside(l, l->loading_what - BESIDE + 1);
 	return 0;
 }
 
@@ -310,7 +362,7 @@ int listen_work(struct listen *l, struct err *e)
 	return rc;
 }
 
-int listen_play(struct listen *l, const struct listen_source *s, struct err *e)
+int listen_together(struct listen *l, const struct listen_source *s, int n, struct err *e)
 {
 	int rc = listen_wake(l, e);
 
@@ -318,7 +370,35 @@ int listen_play(struct listen *l, const struct listen_source *s, struct err *e)
 		return rc;
 	drop_wishes(l);
 	want(l, TO_PLAY, s);
+	for (int i = 1; i < n && i < MIXER_SLOTS; i++)
+		want(l, (enum what)(BESIDE + i - 1), &s[i]);
+	l->n_together = n;
+	l->n_plays++;
 	return listen_work(l, e);
+}
+
+int listen_play(struct listen *l, const struct listen_source *s, struct err *e)
+{
+	return listen_together(l, s, 1, e);
+}
+
+bool listen_switch(struct listen *l, int which)
+{
+	if (!l->player || which < 0 || which >= MIXER_SLOTS)
+		return false;
+	if (which == l->slot)
+		return l->now.clip != NULL;
+	if (!l->others[which].clip || l->wishes[TO_PLAY].path)
+		return false;
+	mixer_switch(mixer_of(l), which);
+	l->others[l->slot] = l->now;
+	l->now = l->others[which];
+	l->others[which] = (struct heard){0};
+	l->slot = which;
+	l->is_twin_stale = false;
+	if (!l->now.clip->wet && l->mode != MIXER_DRY)
+		set_mode(l, MIXER_DRY);
+	return true;
 }
 
 int listen_next(struct listen *l, const struct listen_source *s, struct err *e)
@@ -363,13 +443,6 @@ void listen_seek(struct listen *l, double by_s)
 		listen_seek_to(l, (double)look(l).position / l->status.rate_hz + by_s);
 }
 
-static size_t frame_of(const struct listen *l, double s, size_t length)
-{
-	double frame = round(s * l->status.rate_hz);
-
-	return !(frame > 0) ? 0 : frame >= (double)length ? length : (size_t)frame;
-}
-
 void listen_seek_to(struct listen *l, double s)
 {
 	struct mixer_view v;
@@ -409,7 +482,8 @@ void listen_mute(struct listen *l, bool is_muted)
 
 int listen_twin(struct listen *l, const char *wet, enum mixer_mode mode, struct err *e)
 {
-	const struct listen_source s = {l->now.take, l->now.path, wet};
+	const struct listen_source s = {
+		.take = l->now.take, .path = l->now.path, .wet = wet, .cut = l->now.cut};
 
 	if (!l->player || !l->now.clip)
 		return 0;
@@ -486,6 +560,8 @@ void listen_read(struct listen *l, struct listen_view *ret)
 	ret->reads_twin = l->wishes[TWIN].path || (l->loading && l->loading_what == TWIN);
 	ret->mode = l->mode;
 	ret->n_changes = l->n_changes;
+	ret->n_plays = l->n_plays;
+	ret->n_together = l->n_together;
 	if (l->status.rate_hz > 0) {
 		ret->position_s = (double)v.position / l->status.rate_hz;
 		ret->length_s = (double)v.length / l->status.rate_hz;

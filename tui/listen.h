@@ -1,5 +1,5 @@
 /* listen.h: what the workstation plays: one take at a time, and the one after it
- * without a gap.
+ * without a gap; or up to four side by side, of which one is heard.
  *
  * The device is opened when something is played for the first time, files are
  * read on a thread; no call here waits for either.  One thread, the UI's. */
@@ -29,10 +29,19 @@ struct listen_source {
 	int64_t take;
 	const char *path;
 	const char *wet; /* its denoised twin, to be heard where that is so now; NULL: none */
+	double cut;      /* how much softer, 0 to 1: by a gain of 1 - cut */
+	/* Where it begins, and, if `end` is behind that, the loop that it goes round in. */
+	double begin_s, end_s;
 };
 
-/* Plays a file from its beginning, dry, in place of whatever is played. */
+/* Plays a file, dry, in place of whatever is played. */
 int listen_play(struct listen *l, const struct listen_source *s, struct err *e);
+/* The same of several, at most MIXER_SLOTS, on one clock: the first is heard, the others
+ * can be as soon as they are read; begin and end are the first one's.  Nothing follows. */
+int listen_together(struct listen *l, const struct listen_source *s, int n, struct err *e);
+/* Another of these is heard from the very frame on that comes next; false: it is not
+ * read yet. */
+bool listen_switch(struct listen *l, int which);
 /* Follows what is played, without a gap; while nothing is, nothing happens. */
 int listen_next(struct listen *l, const struct listen_source *s, struct err *e);
 void listen_pause(struct listen *l); /* or plays on */
@@ -72,6 +81,8 @@ struct listen_view {
 	double position_s, length_s;
 	double latency_s;   /* what is heard is that far behind */
 	unsigned n_changes; /* files that were read, changes of mode */
+	unsigned n_plays;   /* changes whenever something else is played, but not by a switch */
+	int n_together;     /* of listen_together(); else 1 */
 	uint64_t n_underruns;
 	const char *device;    /* that plays, or ""; until the next call, as below */
 	const char *no_device; /* why nothing is heard, or NULL */

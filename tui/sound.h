@@ -14,10 +14,13 @@ struct err;
 struct ws;
 
 struct sound {
-	int64_t take;       /* that ws->title and the loop are of; 0: none */
-	bool stops;         /* at the end of a take, instead of going on with the next */
-	unsigned n_changes; /* of struct listen_view, as it was last */
-	int64_t before;     /* the take whose successor was looked for last */
+	int64_t take;                /* that ws->title and the loop are of; 0: none */
+	bool stops;                  /* at the end of a take, instead of going on with the next */
+	unsigned n_changes, n_plays; /* of struct listen_view, as they were last */
+	double listened_s;           /* to the take, without what was skipped */
+	double looked;               /* clock_now() of the last sound_follow(); 0: nothing played */
+	bool is_told;                /* that it was heard */
+	int64_t before;              /* the take whose successor was looked for last */
 
 	struct interval loop; /* begin == end: none; end INFINITY: has begun */
 	bool is_looping;
@@ -36,6 +39,9 @@ void sound_close(struct ws *ws);
 /* To be called when something may have moved: takes the title of what is played now,
  * and has the next take follow before this one ends. */
 void sound_follow(struct ws *ws);
+/* The library keeps that somebody heard a take, if it is one that nobody did. */
+void sound_heard(struct ws *ws, int64_t take);
+
 /* To be called when wake_fd was readable: a twin may have been made. */
 void sound_arrived(struct ws *ws);
 

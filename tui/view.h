@@ -88,6 +88,7 @@ struct command_table {
 
 extern const struct command_table commands_general, commands_library, commands_marks,
 	commands_export, commands_lineage, commands_regenerate, commands_compose, commands_sound,
-	commands_listen, commands_denoise, commands_jobs, commands_setup, commands_system;
+	commands_listen, commands_denoise, commands_compare, commands_triage, commands_race,
+	commands_jobs, commands_setup, commands_system;
 
 #endif

@@ -124,8 +124,9 @@ static int draw_columns(
 
 	if (width >= 40) {
 		right -= 4;
-		snprintf(text, sizeof(text), "%c%c", favourite ? '*' : ' ',
-			t && t->rating ? '0' + t->rating : ' ');
+		snprintf(text, sizeof(text), "%c%c%s", favourite ? '*' : ' ',
+			t && t->rating ? '0' + t->rating : ' ',
+			t && !t->heard ? sign("\u25cf", "o") : "");
 		paint(y, right, 4, role, t ? text : "Fav");
 	}
 	if (width >= 60) {

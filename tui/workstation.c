@@ -56,6 +56,9 @@ const struct view *const views[N_SCREENS] = {[SCREEN_LIBRARY] = &view_library,
 	[SCREEN_COMPOSE] = &view_compose,
 	[SCREEN_QUEUE] = &view_queue,
 	[SCREEN_LISTEN] = &view_listen,
+	[SCREEN_COMPARE] = &view_compare,
+	[SCREEN_TRIAGE] = &view_triage,
+	[SCREEN_RACE] = &view_race,
 	[SCREEN_LOG] = &view_log,
 	[SCREEN_LINEAGE] = &view_lineage,
 	[SCREEN_SETUP] = &view_setup,
@@ -135,6 +138,7 @@ void ws_interrupt(struct ws *ws)
 void ws_changed(struct ws *ws)
 {
 	ws->is_stale = ws->takes.is_changed = ws->trash.is_changed = ws->queue.is_stale = true;
+	ws->race.is_stale = true;
 	if (ws->compose)
 		ws->compose->is_stale = true;
 	ws->employ_at = 0;
@@ -473,9 +477,12 @@ static int open_all(struct ws *ws, struct err *e)
 static void close_all(struct ws *ws)
 {
 	listening_close(&ws->listening);
+	comparing_close(&ws->comparing);
 	sound_close(ws);
 	listen_close(ws->listen);
 	changes_close(ws);
+	triage_close(&ws->triage);
+	race_close(&ws->race);
 	if (ws->wake_fd >= 0)
 		close(ws->wake_fd);
 	if (ws->worker.log_fd > 0)

@@ -30,9 +30,12 @@
 #include "tui/sound.h"
 #include "tui/theme.h"
 #include "tui/view.h"
+#include "tui/view_compare.h"
 #include "tui/view_library.h"
 #include "tui/view_listen.h"
 #include "tui/view_queue.h"
+#include "tui/view_race.h"
+#include "tui/view_triage.h"
 #include "tui/wave.h"
 #include "tui/worker_process.h"
 
@@ -52,6 +55,9 @@ enum ws_screen {
 	SCREEN_COMPOSE,
 	SCREEN_QUEUE,
 	SCREEN_LISTEN,
+	SCREEN_COMPARE,
+	SCREEN_TRIAGE,
+	SCREEN_RACE,
 	SCREEN_LOG,
 	SCREEN_LINEAGE,
 	SCREEN_SETUP,
@@ -152,6 +158,9 @@ struct ws {
 
 	struct control *control; /* NULL: another workstation has it */
 	struct listening listening;
+	struct comparing comparing;
+	struct triage triage;
+	struct race race;
 
 	int wake_fd; /* eventfd: a thread of some view has something to show */
 	struct listen *listen;
@@ -256,8 +265,8 @@ void menu_draw(struct ws *ws);
 
 /* ---- views -------------------------------------------------------------- */
 
-extern const struct view view_library, view_trash, view_compose, view_queue, view_listen, view_log,
-	view_lineage, view_setup, view_help;
+extern const struct view view_library, view_trash, view_compose, view_queue, view_listen,
+	view_compare, view_triage, view_race, view_log, view_lineage, view_setup, view_help;
 
 /* The take under the cursor of the list that is shown, of a prompt the first; or NULL. */
 const struct take *view_library_selected(const struct ws *ws);

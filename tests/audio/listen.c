@@ -1,6 +1,6 @@
 /* What the workstation plays, driven as it drives it: a scenario on the default
  * device.  Started by listen.sh, which records and compares.
- *	listen loop|twin|next|seek FILE [OTHER] */
+ *	listen loop|twin|next|seek|swap FILE [OTHER] */
 #include "tui/listen.h"
 
 #include <poll.h>
@@ -60,7 +60,14 @@ int main(int argc, char **argv)
 	const char *what = argc > 2 ? argv[1] : "", *other = argc > 3 ? argv[3] : NULL;
 
 	must(listen_open(-1, &l, &e), &e);
-	must(listen_play(l, &(struct listen_source){1, argv[2], NULL}, &e), &e);
+	if (!strcmp(what, "swap")) {
+		const struct listen_source both[] = {
+			{.take = 1, .path = argv[2]}, {.take = 2, .path = other}};
+
+		must(listen_together(l, both, 2, &e), &e);
+	} else {
+		must(listen_play(l, &(struct listen_source){.take = 1, .path = argv[2]}, &e), &e);
+	}
 	until_it_is(true);
 	if (!strcmp(what, "loop")) {
 		listen_loop(l, 0.5, 0.75);
@@ -71,7 +78,13 @@ int main(int argc, char **argv)
 		go_on(0.7);
 		listen_mode(l, MIXER_DRY);
 	} else if (!strcmp(what, "next")) {
-		must(listen_next(l, &(struct listen_source){2, other, NULL}, &e), &e);
+		must(listen_next(l, &(struct listen_source){.take = 2, .path = other}, &e), &e);
+	} else if (!strcmp(what, "swap")) {
+		for (int i = 1; i >= 0; i--) {
+			go_on(0.6);
+			if (!listen_switch(l, i))
+				must(err_set(&e, ERR_BUG, "it is not read"), &e);
+		}
 	} else if (!strcmp(what, "seek")) {
 		go_on(0.3);
 		listen_seek_to(l, 1.2);

@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the workstation plays, on a sound server: loops, the denoised twin, the next
-# take and jumps, sample by sample.
+# What the workstation plays, on a sound server: loops, the denoised twin, two on one
+# clock, the next take and jumps, sample by sample.
 # Called as: TEST WOODSHED FIXTURES PROGRAM
 # shellcheck source=tests/audio/common.sh
 . "$(dirname "$0")/common.sh"
@@ -27,6 +27,7 @@ heard()
 start_server
 check 'a loop is exact to the sample' heard loop "$dir/dry.wav"
 check 'the denoised twin at the same position, and back' heard twin "$dir/dry.wav" "$dir/wet.wav"
+check 'A/B: the other at the same position, to the frame, and back' heard swap "$dir/dry.wav" "$dir/wet.wav"
 check 'the next one without a gap' heard next "$dir/dry.wav" "$dir/next.wav"
 check 'a jump' heard seek "$dir/dry.wav"
 end_server

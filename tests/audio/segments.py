@@ -5,6 +5,7 @@ segments.py make FILE FRAMES SEED GAIN   16-bit stereo noise at 48 kHz; the same
                                          at another gain is a twin
 segments.py loop RAW FILE                0.5 to 0.75 s some times, the rest once
 segments.py twin RAW FILE TWIN           the twin from some frame on, and back
+segments.py swap RAW FILE OTHER           the same
 segments.py next RAW FILE NEXT           one, then the other
 segments.py seek RAW FILE                from some frame on what comes from 1.2 s on
 
@@ -149,4 +150,4 @@ if __name__ == "__main__":
     if what == "make":
         make(words[0], int(words[1]), words[2], float(words[3]))
     else:
-        {"loop": loop, "twin": twin, "next": follow, "seek": seek}[what](*map(read, words))
+        {"loop": loop, "twin": twin, "swap": twin, "next": follow, "seek": seek}[what](*map(read, words))

@@ -33,6 +33,9 @@ screens()
 			queue-empty-$size: empty $size 256 screen queue
 			queue-$size: full $size 256 screen queue
 			queue-wide-$size: wide $size 256 screen queue
+			compare-empty-$size: empty $size 256 screen compare
+			race-empty-$size: empty $size 256 screen race
+			triage-empty-$size: empty $size 256 triage
 			setup-$size: full $size 256 screen setup
 			help-$size: full $size 256 screen help
 			command-$size: full $size 256 command sort rating

@@ -18,6 +18,7 @@
 #include "library/base/err.h"
 #include "library/db.h"
 #include "library/schema.h"
+#include "library/takes.h"
 
 /* The linker puts this in the place of the program's fcntl() (meson.build), not of
  * SQLite's: a file system without locks, as some mounted from a network are. */
@@ -158,6 +159,30 @@ static void one_from_the_past(void **state)
 	/* what it was is kept */
 	assert_int_equal(stat(scratch_path(state, "library.db.v1"), &st), 0);
 	db_close(must_open(state));
+}
+
+/* As the second left it: one take that was judged, one that nobody may have heard. */
+static void one_of_the_second_version(void **state)
+{
+	struct err e = {0};
+	struct db *db;
+	struct stat st;
+
+	make_first(state);
+	raw(state, schema_steps[1]);
+	raw(state, "PRAGMA user_version = 2;"
+		   "INSERT INTO takes(id, prompt, model, created, seed, frames, rate, channels,"
+		   " rating) VALUES (8, 1, 1, 7, 4, 32000, 32000, 1, 3);"
+		   "INSERT INTO files(take, name, recipe) VALUES (8, 'takes/8.wav', '{}')");
+	db = must_open(state);
+	assert_int_equal(count(db, "PRAGMA user_version"), DB_SCHEMA);
+	assert_int_equal(db_verify(db, &e), 0);
+	assert_int_equal(count(db, "SELECT heard FROM takes WHERE id = 7"), 0);
+	assert_int_equal(count(db, "SELECT heard FROM takes WHERE id = 8"), 1);
+	assert_int_equal(takes_hear(db, 7, &e), 0);
+	assert_int_equal(count(db, "SELECT count(*) FROM takes WHERE heard"), 2);
+	db_close(db);
+	assert_int_equal(stat(scratch_path(state, "library.db.v2"), &st), 0);
 }
 
 static void one_of_another_program(void **state)
@@ -345,6 +370,7 @@ int main(void)
 		TEST(a_new_one),
 		TEST(one_without_locks),
 		TEST(one_from_the_past),
+		TEST(one_of_the_second_version),
 		TEST(one_from_the_future),
 		TEST(one_of_another_program),
 		TEST(one_that_is_none),

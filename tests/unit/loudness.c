@@ -147,6 +147,22 @@ static void decibels_go_both_ways(void **state)
 	assert_true(fabs(loudness_db(loudness_gain(-17.5)) + 17.5) < 1e-12);
 }
 
+/* The softest stays; nothing is made louder, nothing that is not known is touched. */
+static void loudnesses_are_matched_by_attenuation(void **state)
+{
+	const double lufs[] = {-14, -20, NAN, -INFINITY}, peak[] = {-1, -3, NAN, -60};
+	const double hot[] = {-1, 3, NAN, -60}; /* 3 dB over, with the softest loudness */
+	double gain[4];
+
+	loudness_match(lufs, peak, 4, gain);
+	assert_true(fabs(loudness_db(gain[0]) + 6) < 1e-9);
+	assert_true(gain[1] == 1 && gain[2] == 1 && gain[3] == 1);
+	loudness_match(lufs, hot, 2, gain);
+	assert_true(fabs(loudness_db(gain[0]) + 9) < 1e-9);
+	assert_true(fabs(loudness_db(gain[1]) + 3) < 1e-9);
+	loudness_match(lufs, peak, 0, gain);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +173,7 @@ int main(void)
 		cmocka_unit_test(peaks_between_samples_are_found),
 		cmocka_unit_test(the_last_sample_counts),
 		cmocka_unit_test(the_last_moment),
+		cmocka_unit_test(loudnesses_are_matched_by_attenuation),
 		cmocka_unit_test(decibels_go_both_ways),
 	};
 	return RUN_TAP(tests);

@@ -1,0 +1,154 @@
+#!/bin/sh
+# Compare, triage and the race sheet as somebody uses them, inside tmux.
+#	compare.sh WOODSHED FIXTURES
+# shellcheck disable=SC2317 # functions are called by check
+# shellcheck source=tests/faults/common.sh
+. "$(dirname "$0")/../faults/common.sh"
+command -v tmux >/dev/null 2>&1 || skip_all 'there is no tmux'
+# shellcheck source=tests/tui/tmux.sh
+. "$(dirname "$0")/tmux.sh"
+
+export XDG_CONFIG_HOME="$scratch/config"
+# No sound from this test; the clock runs without a device.
+export ALSA_CONFIG_PATH="$scratch/asound.conf" PULSE_SERVER=none JACK_DEFAULT_SERVER=none
+echo 'pcm.!default { type hw card 99 }' >"$ALSA_CONFIG_PATH"
+status=0
+
+finish()
+{
+	end_tmux
+	rm -rf "$scratch"
+	exit "$1"
+}
+
+# start COLUMNS ROWS
+start()
+{
+	end_tmux
+	t new-session -d -x "$1" -y "$2" -s t "env TERM=tmux-256color $woodshed 2>$scratch/err; echo \$? >$scratch/status" \
+		\; set -g status off \; set -sg escape-time 0
+	sees Library
+}
+
+sees_no()
+{
+	i=0
+	while t capture-pane -p -t t | grep -qF -- "$1"; do
+		i=$((i + 1))
+		[ $i -lt 200 ] || return 1
+		sleep 0.05
+	done
+}
+
+# The position that the line of what is played tells, in seconds.
+position()
+{
+	t capture-pane -p -t t | sed -n 's|.* 0:0*\([0-9][0-9]*\) / 0:.*|\1|p' | tail -n 1
+}
+
+# has N FILTER: so many takes are found, within ten seconds.
+has()
+{
+	i=0
+	until [ "$("$woodshed" takes "$2" 2>/dev/null | grep -c 'prompt\|piano\|cello')" -eq "$1" ]; do
+		i=$((i + 1))
+		[ $i -lt 200 ] || return 1
+		sleep 0.05
+	done
+}
+
+mkdir -p "$WOODSHED_LIBRARY/models"
+cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/mono"
+cp -r "$fixtures/stereo" "$WOODSHED_LIBRARY/models/stereo"
+"$woodshed" models --default mono >/dev/null
+: >"$scratch/err"
+for seed in 1 2 3; do
+	"$woodshed" render -m mono -s 16 --seed $seed 'slow piano' >/dev/null 2>&1
+done
+
+# ---- what nobody has heard ----------------------------------------------------------
+
+start 80 24
+check 'prompts with something unheard' sees '●'
+keys l j
+check 'and takes' sees '│ take 3'
+
+# ---- compare ------------------------------------------------------------------------
+
+keys C
+check 'the takes of a prompt, one above the other' sees 'A  slow piano  mono  take 1'
+check 'the second' sees 'B  slow piano  mono  take 2'
+check 'the third' sees 'C  slow piano  mono  take 3'
+check 'their loudness, and by how much they are softer' sees ' LUFS, -'
+check 'the first is heard' sees '▶ A '
+sleep 1
+before=$(position)
+keys a
+check 'the next one' sees '▶ B '
+after=$(position)
+check 'at the same position' [ "$((after - before))" -ge 0 ] && [ "$((after - before))" -le 2 ]
+keys a a
+check 'and around' sees '▶ A '
+keys C
+check 'one by its letter' sees '▶ C '
+keys D
+check 'none by that letter' sees 'these are A to C'
+keys Space
+check 'pause' sees '‖ slow piano'
+keys Space b
+check 'blind: nothing tells them apart' sees 'A  hidden until Enter chooses one'
+check 'nor the line of what is played' sees_no 'slow piano'
+keys a a Enter
+check 'a choice' sees 'kept, chosen blind · u takes it back'
+check 'shows which is which' sees 'slow piano  mono  take'
+check 'and is recorded' has 1 kept
+keys u
+check 'undone' has 0 kept
+for size in '160 48' '40 10' '20 3' '1 1' '3 30' '250 5' '80 24'; do
+	t resize-window -t t -x "${size% *}" -y "${size#* }"
+	keys a h
+	sleep 0.1
+done
+check 'after all sizes' sees '5 Compare'
+sleep 3
+check 'three seconds of one were heard' has 1 heard
+
+# ---- triage -------------------------------------------------------------------------
+
+keys g n
+check 'triage of the others' sees '1 of 2'
+check 'it plays' sees '▶ slow piano'
+check 'goes round in its liveliest part' sees 'A═'
+keys f
+check 'kept, and on' sees '2 of 2'
+keys d
+check 'dropped, and over' sees '1 kept, 1 dropped, 0 made again'
+check 'that one is kept' has 1 kept
+check 'the other is in the trash' has 1 trash
+check 'nothing is left to hear' has 0 -heard
+keys u
+check 'undo' has 0 trash
+keys g n
+check 'no more' sees 'Every take has been heard'
+
+# ---- a race -------------------------------------------------------------------------
+
+keys 1 X
+check 'a lane for each model' sees '3 models make'
+check 'one' sees 'A  mono'
+check 'that comes with woodshed' sees 'B  starter'
+check 'the third' sees 'C  stereo'
+i=0
+until [ "$(t capture-pane -p -t t | grep -c ' LUFS, ')" -eq 3 ] || [ $i -ge 300 ]; do
+	i=$((i + 1))
+	sleep 0.1
+done
+check 'all are done' [ "$(t capture-pane -p -t t | grep -c ' LUFS, ')" -eq 3 ]
+keys C
+check 'one plays' sees '▶ C  stereo'
+keys A
+check 'the other plays' sees '▶ A  mono'
+keys a
+check 'and they are compared' sees 'slow piano  stereo  take'
+
+done_testing

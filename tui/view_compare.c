@@ -1,0 +1,376 @@
+/* Comparing: Listen split, A above B, with one clock. */
+#include "tui/view_compare.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "library/base/arena.h"
+#include "library/base/err.h"
+#include "library/globals.h"
+#include "library/loudness.h"
+#include "tui/listen.h"
+#include "tui/picture.h"
+#include "tui/picture_pane.h"
+#include "tui/terminal.h"
+#include "tui/view_compose.h"
+#include "tui/ws.h"
+
+enum {
+	REMOTE_FPS = 8,
+	LOCAL_FPS = 20,
+	PICTURE_FROM = 2, /* lines that a picture needs */
+};
+
+static void forget(struct comparing *c)
+{
+	for (int i = 0; i < c->n; i++) {
+		picture_close(c->at[i].picture);
+		str_done(&c->at[i].title);
+	}
+	*c = (struct comparing){0};
+}
+
+void comparing_close(struct comparing *c)
+{
+	forget(c);
+}
+
+/* ---- what is compared --------------------------------------------------- */
+
+static int add(struct ws *ws, int64_t id, double *peak, struct err *e)
+{
+	struct comparing *c = &ws->comparing;
+	struct compared *one = &c->at[c->n];
+	struct arena a = {0};
+	int64_t number = 0;
+	struct take t;
+	int rc = takes_get(ws->db, id, &a, &t, e);
+
+	if (!rc)
+		rc = takes_number(ws->db, id, &number, e);
+	if (!rc && strlen(t.file) >= sizeof(one->path))
+		rc = err_set(e, ERR_UNSUPPORTED, "the name of '%.80s' is too long", t.file);
+	if (!rc) {
+		*one = (struct compared){
+			.take = id, .slot = c->n, .seconds = t.seconds, .lufs = t.lufs};
+		*peak = t.peak;
+		snprintf(one->path, sizeof(one->path), "%s", t.file);
+		str_printf(&one->title, "%s  %s  take %lld  seed %llu", t.prompt, t.model,
+			(long long)number, (unsigned long long)t.seed);
+		c->n++;
+	}
+	arena_done(&a);
+	return rc;
+}
+
+static void match(struct comparing *c, const double *peak)
+{
+	double lufs[MIXER_SLOTS], gain[MIXER_SLOTS];
+
+	for (int i = 0; i < c->n; i++)
+		lufs[i] = c->at[i].lufs;
+	loudness_match(lufs, peak, (size_t)c->n, gain);
+	for (int i = 0; i < c->n; i++)
+		c->at[i].cut = 1 - gain[i];
+}
+
+static int play(struct ws *ws, double begin_s, struct err *e)
+{
+	struct comparing *c = &ws->comparing;
+	struct listen_source s[MIXER_SLOTS];
+	struct arena a = {0};
+	int rc;
+
+	for (int i = 0; i < c->n; i++)
+		s[i] = (struct listen_source){.take = c->at[i].take,
+			.path = arena_printf(&a, "%s/%s", ws->library, c->at[i].path),
+			.cut = c->at[i].cut,
+			.begin_s = begin_s};
+	rc = listen_together(ws->listen, s, c->n, e);
+	arena_done(&a);
+	return rc;
+}
+
+int comparing_begin(struct ws *ws, const int64_t *takes, size_t n, struct err *e)
+{
+	struct comparing *c = &ws->comparing;
+	double peak[MIXER_SLOTS] = {0}, begin_s = 0;
+	struct listen_view v;
+	int rc = 0;
+
+	forget(c);
+	listen_read(ws->listen, &v);
+	for (size_t i = 0; i < n && i < MIXER_SLOTS && !rc; i++) {
+		rc = add(ws, takes[i], &peak[i], e);
+		if (takes[i] == v.take && !v.is_loading)
+			begin_s = v.position_s;
+	}
+	match(c, peak);
+	list_set_count(&c->list, c->n);
+	if (!rc)
+		rc = play(ws, begin_s, e);
+	if (rc)
+		forget(c);
+	sound_follow(ws);
+	ws->dirty = DIRTY_ALL;
+	return rc;
+}
+
+void comparing_switch(struct ws *ws, int i)
+{
+	struct comparing *c = &ws->comparing;
+
+	if (i < 0 || i >= c->n)
+		return;
+	if (!listen_switch(ws->listen, c->at[i].slot)) {
+		ws_say(ws, "%c is being read; try again", 'A' + i);
+		return;
+	}
+	list_go(&c->list, i);
+	sound_follow(ws);
+	ws->dirty |= DIRTY_BODY | DIRTY_NOW;
+}
+
+/* Fisher and Yates. */
+static void shuffle(struct comparing *c)
+{
+	uint64_t chance = compose_seed_by_chance();
+
+	for (int i = c->n - 1; i > 0; i--) {
+		const int k = (int)(chance % (uint64_t)(i + 1));
+		const struct compared other = c->at[k];
+
+		chance /= (uint64_t)(i + 1);
+		c->at[k] = c->at[i];
+		c->at[i] = other;
+	}
+}
+
+void comparing_hide(struct ws *ws, bool hides)
+{
+	struct comparing *c = &ws->comparing;
+
+	c->is_blind = hides;
+	if (hides) {
+		shuffle(c);
+		comparing_switch(ws, 0);
+	}
+	ws->sound.take = 0; /* it has another name now */
+	sound_follow(ws);
+	ws->dirty = DIRTY_ALL;
+}
+
+const char *comparing_hidden(const struct ws *ws, int64_t take)
+{
+	static const char *const names[MIXER_SLOTS] = {"A", "B", "C", "D"};
+	const struct comparing *c = &ws->comparing;
+
+	for (int i = 0; i < c->n && c->is_blind; i++)
+		if (c->at[i].take == take)
+			return names[i];
+	return NULL;
+}
+
+/* ---- the screen --------------------------------------------------------- */
+
+/* Something else was played meanwhile: then it is not this clock that moves. */
+static bool is_heard(const struct ws *ws, const struct listen_view *v)
+{
+	const struct comparing *c = &ws->comparing;
+
+	return c->n && v->take == c->at[c->list.cursor].take && v->n_together == c->n;
+}
+
+static double position(const struct ws *ws)
+{
+	struct listen_view v;
+
+	listen_read(ws->listen, &v);
+	return is_heard(ws, &v) && !v.is_loading ? v.position_s : 0;
+}
+
+static int load(struct ws *ws, int height, struct err *e)
+{
+	struct comparing *c = &ws->comparing;
+	struct arena a = {0};
+	int rc = 0;
+
+	for (int i = 0; i < c->n && !rc && !c->at[i].picture; i++) {
+		rc = picture_open(arena_printf(&a, "%s/cache/pictures", ws->library), ws->wake_fd,
+			&c->at[i].picture, e);
+		if (!rc)
+			picture_ask(c->at[i].picture,
+				&(struct picture_desc){.path = arena_printf(&a, "%s/%s",
+							       ws->library, c->at[i].path),
+					.scale = ws->listening.scale,
+					.fft = ws->listening.fft});
+	}
+	arena_done(&a);
+	return rc;
+}
+
+static struct picture_pane pane_of(const struct ws *ws, const struct compared *one, double head)
+{
+	const struct comparing *c = &ws->comparing;
+	double longest = 0;
+
+	for (int i = 0; i < c->n; i++)
+		longest = fmax(longest, c->at[i].seconds);
+	return (struct picture_pane){.picture = one->picture,
+		.span = {0, longest},
+		.map = ws->listening.map,
+		.low_db = ws->listening.low_db,
+		.playhead = head,
+		.loop = ws->sound.loop,
+		.is_looping = ws->sound.is_looping};
+}
+
+static void draw_title(const struct ws *ws, int i, int y, int width)
+{
+	const struct comparing *c = &ws->comparing;
+	const struct compared *one = &c->at[i];
+	const bool is_now = i == (int)c->list.cursor;
+	const enum theme_role role = is_now ? ROLE_ROW_SELECTED : ROLE_TITLE;
+	struct str left = {0}, right = {0};
+	int n;
+
+	str_printf(&left, "%s %c  %s", is_now ? paint_is_utf8() ? "\u25b6" : ">" : " ", 'A' + i,
+		c->is_blind ? "hidden until Enter chooses one" : str_get(&one->title));
+	if (!c->is_blind && isfinite(one->lufs))
+		str_printf(&right, "  %.1f LUFS, %+.1f dB ", one->lufs, loudness_db(1 - one->cut));
+	else if (!c->is_blind)
+		str_add(&right, "  loudness not known ");
+	n = width >= 60 ? (int)right.n : 0;
+	paint(y, 0, width - n, role, str_get(&left));
+	paint(y, width - n, n, role == ROLE_TITLE ? ROLE_DIM : role, str_get(&right));
+	str_done(&right);
+	str_done(&left);
+}
+
+static void draw_one(struct ws *ws, int i, int y, int height, int width)
+{
+	struct comparing *c = &ws->comparing;
+	struct compared *one = &c->at[i];
+	const struct picture_pane p = pane_of(ws, one, c->drawn);
+
+	draw_title(ws, i, y, width);
+	one->pane = (struct rect){y + 1, 0, height - 1, width};
+	if (one->pane.height >= PICTURE_FROM && one->picture && !c->is_blind) {
+		picture_pane_draw(&p, &one->pane);
+		return;
+	}
+	for (int k = 1; k < height; k++)
+		paint(y + k, 0, width, ROLE_TEXT, "");
+}
+
+static void draw_nothing(int height, int width)
+{
+	for (int y = 0; y < height; y++)
+		paint(y, 0, width, ROLE_TEXT, "");
+	paint(height > 2 ? 2 : 0, 2, width - 2, ROLE_DIM,
+		"Nothing to compare. In the library, mark two to four takes with m, then C.");
+}
+
+static void draw(struct ws *ws, int height, int width)
+{
+	struct comparing *c = &ws->comparing;
+	int y = 0;
+
+	if (!c->n) {
+		draw_nothing(height, width);
+		return;
+	}
+	list_set_count(&c->list, c->n);
+	list_resize(&c->list, c->n);
+	c->drawn = position(ws);
+	for (int i = 0; i < c->n; i++) {
+		const int end = height * (i + 1) / c->n;
+
+		c->at[i].pane = (struct rect){0};
+		if (end > y)
+			draw_one(ws, i, y, end - y, width);
+		y = end;
+	}
+}
+
+static void move_playheads(struct ws *ws, int height, int width)
+{
+	struct comparing *c = &ws->comparing;
+	const double was = c->drawn;
+
+	c->drawn = position(ws);
+	for (int i = 0; i < c->n && !c->is_blind; i++) {
+		const struct picture_pane p = pane_of(ws, &c->at[i], c->drawn);
+
+		if (c->at[i].picture && c->at[i].pane.height >= PICTURE_FROM)
+			picture_pane_move(&p, was, &c->at[i].pane);
+	}
+}
+
+static void tick(struct ws *ws, bool is_awake)
+{
+	ws->dirty |= is_awake ? DIRTY_BODY : DIRTY_MOVE;
+}
+
+static int frame_ms(const struct ws *ws)
+{
+	const struct comparing *c = &ws->comparing;
+	const struct rect *r = &c->at[0].pane;
+	const struct picture_layout at = picture_pane_layout(r->height, r->width);
+
+	return interval_frame_ms(pane_of(ws, &c->at[0], 0).span, at.columns,
+		c->n * (at.n_picture + at.n_wave),
+		ws->env->ssh_connection ? REMOTE_FPS : LOCAL_FPS);
+}
+
+/* A press is heard: that one, at that moment. */
+static bool on_mouse(struct ws *ws, const struct mouse *m)
+{
+	struct comparing *c = &ws->comparing;
+	double at;
+
+	for (int i = 0; i < c->n; i++) {
+		const struct rect *r = &c->at[i].pane;
+		const struct picture_pane p = pane_of(ws, &c->at[i], -1);
+
+		if (m->what != MOUSE_PRESS || r->width < 1 || m->y < r->y - 1 ||
+			m->y >= r->y + r->height)
+			continue;
+		comparing_switch(ws, i);
+		if (!c->is_blind && picture_pane_time(&p, r, m->y - r->y, m->x, &at))
+			listen_seek_to(ws->listen, at);
+		ws->dirty |= DIRTY_NOW | DIRTY_MOVE;
+		return true;
+	}
+	return false;
+}
+
+static struct list *list_of(struct ws *ws)
+{
+	return &ws->comparing.list;
+}
+
+static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
+{
+	const struct comparing *c = &ws->comparing;
+	int64_t *id = ARENA_ARRAY(a, int64_t, 1);
+
+	if (!c->n)
+		return 0;
+	*id = c->at[c->list.cursor].take;
+	*ret = id;
+	return 1;
+}
+
+const struct view view_compare = {.name = "compare",
+	.tab = "5 Compare",
+	.hints = "a next, same position  b blind  Enter choose  Space play  { } L loop  ? keys",
+	.load = load,
+	.draw = draw,
+	.move = move_playheads,
+	.tick = tick,
+	.frame_ms = frame_ms,
+	.mouse = on_mouse,
+	.list = list_of,
+	.targets = targets};

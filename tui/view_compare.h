@@ -1,0 +1,50 @@
+/* view_compare.h: up to four takes at the same position of one clock, equally loud.
+ * Private to the workstation. */
+#ifndef WOODSHED_TUI_VIEW_COMPARE_H
+#define WOODSHED_TUI_VIEW_COMPARE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "library/base/str.h"
+#include "tui/list.h"
+#include "tui/mixer.h"
+#include "tui/paint.h"
+
+struct err;
+struct picture;
+struct ws;
+
+/* One that is compared. */
+struct compared {
+	int64_t take;
+	int slot; /* of listen_switch() */
+	struct str title;
+	double seconds, lufs, cut;
+	char path[256];          /* within the library */
+	struct picture *picture; /* NULL until the screen is shown */
+	struct rect pane;        /* where the picture was painted */
+};
+
+struct comparing {
+	struct compared at[MIXER_SLOTS]; /* A, B, ... */
+	int n;
+	struct list list; /* the cursor: what is heard */
+	bool is_blind;    /* nothing is told of them until one is chosen */
+	bool is_asked;    /* for their pictures */
+	double drawn;     /* where the playhead was painted */
+};
+
+void comparing_close(struct comparing *c);
+/* Compares these, from the position where one of them is played; plays.  More than
+ * MIXER_SLOTS: the first. */
+int comparing_begin(struct ws *ws, const int64_t *takes, size_t n, struct err *e);
+/* The i-th is heard, from the very frame on that comes next. */
+void comparing_switch(struct ws *ws, int i);
+/* Hides which is which, in a new order; or no more. */
+void comparing_hide(struct ws *ws, bool hides);
+/* What a take is called while nobody is to know which it is; NULL: its name. */
+const char *comparing_hidden(const struct ws *ws, int64_t take);
+
+#endif
