@@ -402,7 +402,9 @@ static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
 
 const struct view view_library = {.name = "library",
 	.tab = "1 Library",
-	.hints = "Enter open  Space play  / filter  v m mark  i new  D trash  u undo  ? keys",
+	.hints = "Space play  i new  f keep  w export  / filter  m mark  D trash  u undo  Enter "
+		 "open  "
+		 "r again  e edit  d denoise  ? keys",
 	.load = load_library,
 	.draw = draw_library,
 	.list = list_of_library,
