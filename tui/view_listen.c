@@ -229,8 +229,7 @@ static void draw_nothing(int height, int width)
 {
 	for (int y = 0; y < height; y++)
 		paint(y, 0, width, ROLE_TEXT, "");
-	paint(height > 2 ? 2 : 0, 2, width - 2, ROLE_DIM,
-		"No take to listen to. i begins one.");
+	paint(height > 2 ? 2 : 0, 2, width - 2, ROLE_DIM, "No take to listen to. i begins one.");
 }
 
 static void draw(struct ws *ws, int height, int width)
