@@ -62,9 +62,10 @@ def select(pen, numbers):
     return pen
 
 
-def cells(line):
-    """Each character of a line with the pen it is written with."""
-    pen, drawing = dict(PLAIN), False
+def cells(line, pen):
+    """Each character of a line with the pen it is written with, and at the end (None,
+    pen): tmux takes the pen along to the next line."""
+    drawing = False
     for m in re.finditer('\x1b\\[([0-9;:]*)m|([\x0e\x0f])|(.)', line):
         if m[1] is not None:
             pen = select(pen, [int(v or 0) for v in re.split('[;:]', m[1])])
@@ -72,6 +73,7 @@ def cells(line):
             drawing = m[2] == '\x0e'
         else:
             yield (LINES.get(m[3], m[3]) if drawing else m[3]), pen
+    yield None, pen
 
 
 class Screen:
@@ -123,9 +125,11 @@ def main():
     columns, rows = int(sys.argv[1]), int(sys.argv[2])
     background = tuple(bytes.fromhex(sys.argv[3]))
     screen = Screen(columns, rows, background)
+    pen = dict(PLAIN)
     for row, line in enumerate(sys.stdin.read().split('\n')[:rows]):
-        for column, (char, pen) in enumerate(cells(line)):
-            screen.put(column, row, char, pen)
+        for column, (char, pen) in enumerate(cells(line, pen)):
+            if char:
+                screen.put(column, row, char, pen)
     # 256 colours are enough for a screen, and a third of the bytes.
     image = screen.image.quantize(256, dither=Image.Dither.NONE)
     image.save(sys.argv[4], optimize=True)

@@ -162,7 +162,7 @@ tic -x -o "$HOME/.terminfo" "$scratch/16.ti" || skip_all 'there is no tic'
 screens >"$scratch/screens"
 while read -r name library size colors commands; do
 	name=${name%:}
-	if show "$library" "$size" "$colors" "$commands" "$name" "$name"; then
+	if show "$library" "$size" "$colors" "$commands" "$name"; then
 		check "$name" compare "$name"
 	else
 		check "$name is shown" false
