@@ -13,6 +13,7 @@
 #include "library/names.h"
 #include "tui/background.h"
 #include "tui/clipboard.h"
+#include "tui/denoise_process.h"
 #include "tui/terminal.h"
 #include "tui/ws.h"
 
@@ -133,6 +134,7 @@ struct exporting {
 	struct arena arena; /* of all below */
 	struct export_desc desc;
 	int64_t take;
+	struct denoise_process denoiser; /* method NULL: as it is */
 	struct export_result result;
 };
 
@@ -152,13 +154,6 @@ static int make_folder(const char *path, struct arena *a, struct err *e)
 	return 0;
 }
 
-/* What is heard of the take: its file.  Where denoising is heard, its twin belongs
- * here. */
-static const char *source_of(struct db *db, const struct take *t, struct arena *a)
-{
-	return arena_printf(a, "%s/%s", db_library(db), t->file);
-}
-
 static int export(struct db *db, struct task *task, struct err *e)
 {
 	struct exporting *x = (struct exporting *)task;
@@ -169,27 +164,46 @@ static int export(struct db *db, struct task *task, struct err *e)
 		rc = make_folder(x->desc.dir, &x->arena, e);
 	if (rc)
 		return rc;
-	x->desc.source = source_of(db, &t, &x->arena);
+	x->desc.source = arena_printf(&x->arena, "%s/%s", db_library(db), t.file);
 	x->desc.take = arena_printf(&x->arena, "%lld", (long long)t.id);
-	return export_file(&x->desc, &x->arena, &x->result, e);
+	if (x->denoiser.method)
+		rc = denoise_process_run(
+			&x->denoiser, x->desc.source, x->desc.dir, &x->desc.samples, e);
+	if (!rc)
+		rc = export_file(&x->desc, &x->arena, &x->result, e);
+	denoise_process_remove();
+	return rc;
+}
+
+/* "~/Music", as people write it. */
+static const char *folder_text(const struct ws *ws, const char *dir, char out[256])
+{
+	const char *home = ws->env->paths.home;
+	const size_t n = home ? strlen(home) : 0;
+	const bool is_below = n && !strncmp(dir, home, n) && dir[n] == '/';
+
+	snprintf(out, 256, "%s%s", is_below ? "~" : "", dir + (is_below ? n : 0));
+	return out;
 }
 
 static void tell(struct ws *ws, const struct exporting *x)
 {
 	const struct exports *all = &ws->exports;
 	const char *bad = all->n_failed ? all->why : NULL;
-	char size[16];
+	char size[16], folder[256];
 
 	if (all->n_done + all->n_failed < all->n)
 		ws_say(ws, "exporting %zu of %zu ...", all->n_done + all->n_failed + 1, all->n);
 	else if (bad)
 		ws_complain(ws, "exported %zu of %zu: %s", all->n_done, all->n, bad);
 	else if (all->n == 1)
-		ws_say(ws, "exported %s, %s%s", x->result.path, format_bytes(all->bytes, size),
-			all->no_commercial ? "; not for commercial use" : "");
+		ws_say(ws, "exported%s to %s, %s%s: %s", x->denoiser.method ? " denoised" : "",
+			folder_text(ws, x->desc.dir, folder), format_bytes(all->bytes, size),
+			all->no_commercial ? ", not for commercial use" : "",
+			strrchr(x->result.path, '/') + 1);
 	else
-		ws_say(ws, "exported %zu takes to %s, %s%s", all->n, x->desc.dir,
-			format_bytes(all->bytes, size),
+		ws_say(ws, "exported %zu takes to %s, %s%s", all->n,
+			folder_text(ws, x->desc.dir, folder), format_bytes(all->bytes, size),
 			all->no_commercial ? "; some not for commercial use" : "");
 }
 
@@ -214,6 +228,18 @@ static void end_export(struct ws *ws, struct task *task, int rc, struct err *e)
 
 /* ---- commands ----------------------------------------------------------- */
 
+/* A take that is heard denoised is exported so. */
+static void denoise_as_heard(struct ws *ws, struct exporting *x)
+{
+	struct sound_denoised heard;
+
+	if (sound_is_denoised(ws, x->take, &heard))
+		x->denoiser = (struct denoise_process){.program = ws->worker.program,
+			.method = arena_strdup(&x->arena, heard.method),
+			.mix = heard.mix,
+			.quiet = true};
+}
+
 static void begin(struct ws *ws, const struct export_way *way, const int64_t *ids, size_t n)
 {
 	struct err e = {0};
@@ -227,6 +253,7 @@ static void begin(struct ws *ws, const struct export_way *way, const int64_t *id
 		x->take = ids[i];
 		x->task.run = export;
 		x->task.end = end_export;
+		denoise_as_heard(ws, x);
 		if (describe(&own, ws->env, &x->arena, &x->desc, &e)) {
 			ws_fail(ws, &e);
 			arena_done(&x->arena);
@@ -382,11 +409,13 @@ static const struct command commands[] = {
 	{"copy-path", "", "the path of the file to the clipboard", do_copy_path, false},
 };
 
+enum { EXPORTING = 1 << SCREEN_LIBRARY | 1 << SCREEN_QUEUE | 1 << SCREEN_LISTEN };
+
 static const struct binding bindings[] = {
-	{1 << SCREEN_LIBRARY | 1 << SCREEN_QUEUE, "w", "export"},
-	{1 << SCREEN_LIBRARY | 1 << SCREEN_QUEUE, "W", "export-options"},
-	{1 << SCREEN_LIBRARY | 1 << SCREEN_QUEUE | 1 << SCREEN_TRASH, "y", "copy-prompt"},
-	{1 << SCREEN_LIBRARY | 1 << SCREEN_QUEUE | 1 << SCREEN_TRASH, "Y", "copy-path"},
+	{EXPORTING, "w", "export"},
+	{EXPORTING, "W", "export-options"},
+	{EXPORTING | 1 << SCREEN_TRASH, "y", "copy-prompt"},
+	{EXPORTING | 1 << SCREEN_TRASH, "Y", "copy-path"},
 };
 
 const struct command_table commands_export = COMMAND_TABLE(commands, bindings);

@@ -54,6 +54,7 @@ static void do_screen(struct ws *ws, const char *args)
 
 	for (int i = 0; i < N_SCREENS; i++)
 		if (!strcmp(args, views[i]->name)) {
+			ws_say(ws, "%s", ""); /* it was about the screen before */
 			ws_show(ws, (enum ws_screen)i);
 			return;
 		}
@@ -65,6 +66,7 @@ static void do_screen(struct ws *ws, const char *args)
 
 static void do_close(struct ws *ws, const char *args)
 {
+	ws_say(ws, "%s", "");
 	if (ws->screen == SCREEN_HELP) {
 		ws_show(ws, ws->help.base);
 		ws->screen = ws->help.of;

@@ -97,12 +97,18 @@ static void edit(
 
 static void do_favourite(struct ws *ws, const char *args)
 {
+	struct arena a = {0};
 	const struct take *t = view_library_selected(ws);
+	struct take shown;
+	struct err e = {0};
 
+	if (ws->screen == SCREEN_LISTEN)
+		t = takes_get(ws->db, ws->listening.take, &a, &shown, &e) ? NULL : &shown;
 	if (t && t->favourite)
 		edit(ws, "favourite", "0", "", " no favourite any more");
 	else
 		edit(ws, "favourite", "1", "favourite: ", "");
+	arena_done(&a);
 }
 
 static void do_rate(struct ws *ws, const char *args)
@@ -228,7 +234,7 @@ static void do_purge(struct ws *ws, const char *args)
 
 static const struct command commands[] = {
 	{"mark", "", "mark the take, or not any more; the range becomes marks", do_mark, false},
-	{"range", "", "mark from here to where the cursor goes", do_range, false},
+	{"mark-range", "", "mark from here to where the cursor goes", do_range, false},
 	{"extend", "ROWS", "the same, and move", do_extend, true},
 	{"invert", "", "mark what is not marked, and the other way round", do_invert, false},
 	{"unmark", "", "drop all marks", do_unmark, false},
@@ -242,22 +248,25 @@ static const struct command commands[] = {
 	{"purge", "", "delete the take from the trash, for good", do_purge, false},
 };
 
-enum { LISTS = 1 << SCREEN_LIBRARY | 1 << SCREEN_TRASH };
+enum {
+	LISTS = 1 << SCREEN_LIBRARY | 1 << SCREEN_TRASH,
+	TAKES = 1 << SCREEN_LIBRARY | 1 << SCREEN_LISTEN,
+};
 
 static const struct binding bindings[] = {
 	{LISTS, "m", "mark"},
-	{LISTS, "v", "range"},
+	{LISTS, "v", "mark-range"},
 	{LISTS, "<S-Down>", "extend 1"},
 	{LISTS, "<S-Up>", "extend -1"},
 	{LISTS, "*", "invert"},
-	{1 << SCREEN_LIBRARY, "f", "favourite"},
-	{1 << SCREEN_LIBRARY, "<A-0>", "rate 0"},
-	{1 << SCREEN_LIBRARY, "<A-1>", "rate 1"},
-	{1 << SCREEN_LIBRARY, "<A-2>", "rate 2"},
-	{1 << SCREEN_LIBRARY, "<A-3>", "rate 3"},
-	{1 << SCREEN_LIBRARY, "<A-4>", "rate 4"},
-	{1 << SCREEN_LIBRARY, "<A-5>", "rate 5"},
-	{1 << SCREEN_LIBRARY, "t", "tag"},
+	{TAKES, "f", "favourite"},
+	{TAKES, "<A-0>", "rate 0"},
+	{TAKES, "<A-1>", "rate 1"},
+	{TAKES, "<A-2>", "rate 2"},
+	{TAKES, "<A-3>", "rate 3"},
+	{TAKES, "<A-4>", "rate 4"},
+	{TAKES, "<A-5>", "rate 5"},
+	{TAKES, "t", "tag"},
 	{1 << SCREEN_LIBRARY, "n", "note"},
 	{1 << SCREEN_LIBRARY, "D", "trash"},
 	{1 << SCREEN_LIBRARY, "<Del>", "trash"},

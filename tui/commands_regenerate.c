@@ -163,10 +163,10 @@ static const struct command commands[] = {
 };
 
 static const struct binding bindings[] = {
-	{1 << SCREEN_LIBRARY, "r", "again"},
-	{1 << SCREEN_LIBRARY, "R", "same"},
-	{1 << SCREEN_LIBRARY, "e", "edit"},
-	{1 << SCREEN_LIBRARY, "o", "from"},
+	{1 << SCREEN_LIBRARY | 1 << SCREEN_LISTEN, "r", "again"},
+	{1 << SCREEN_LIBRARY | 1 << SCREEN_LISTEN, "R", "same"},
+	{1 << SCREEN_LIBRARY | 1 << SCREEN_LISTEN, "e", "edit"},
+	{1 << SCREEN_LIBRARY | 1 << SCREEN_LISTEN, "o", "from"},
 };
 
 const struct command_table commands_regenerate = COMMAND_TABLE(commands, bindings);

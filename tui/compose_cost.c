@@ -91,7 +91,7 @@ bool compose_cost_tell(const struct compose_cost *c, struct str *out)
 			duration(c->take.wall_s, text));
 	tell_count(&c->n, out);
 	if (isnan(c->take.wall_s))
-		str_printf(out, ", time not known until %s has rendered here once", c->model);
+		str_printf(out, ", time unknown until %s has rendered once", c->model);
 	if (bytes)
 		str_printf(out, ", %s", format_bytes(bytes, text));
 	tell_start(c, out);

@@ -52,7 +52,7 @@ static int spawn(const struct denoise_process *d, const char *in, struct err *e)
 {
 	char program[] = "woodshed-engine", verb[] = "denoise", method[] = "--method",
 	     mix[] = "--mix", quiet[] = "--quiet", end[] = "--", amount[32];
-	char *argv[10] = {program};
+	char *argv[11] = {program}; /* all of them, and NULL */
 	posix_spawn_file_actions_t files;
 	size_t n = 1;
 	pid_t pid;

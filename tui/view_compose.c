@@ -597,7 +597,9 @@ static struct list *list_of(struct ws *ws)
 
 const struct view view_compose = {.name = "compose",
 	.tab = "2 Compose",
-	.hints = "F5 or Alt-Enter queue  Tab next  ^X^E editor  ^P ^N history  Esc leave  F1 keys",
+	.hints =
+		"F5 or Alt-Enter queue  Tab next  ^U clear  ^P ^N history  Esc leave  ^X^E editor  "
+		"F1 keys",
 	.load = load,
 	.draw = draw,
 	.list = list_of,

@@ -333,12 +333,14 @@ static void draw_details(struct ws *ws, const struct library_view *v, int y, int
 	str_done(&engine);
 }
 
-static void draw_empty(const struct library_view *v, int y, int width)
+static void draw_empty(const struct ws *ws, const struct library_view *v, int y, int width)
 {
 	const char *text = !v->has_found      ? ""
 			   : v->filter.text.n ? "Nothing matches. Esc clears the filter."
-			   : v->is_trash
-				   ? "The trash is empty. 1 goes back to the library."
+			   : v->is_trash      ? "The trash is empty. 1 goes back to the library."
+			   : ws->n_waiting    ? "The first take is being made."
+			   : width < 60
+				   ? "No takes yet. Press i for the first."
 				   : "No takes yet. Press i, type what you want to hear, and F5.";
 
 	paint(y, 2, width - 2, ROLE_DIM, text);
@@ -359,7 +361,7 @@ static void draw_list(struct ws *ws, const struct library_view *v, int height, i
 			draw_row(ws, v, row, 2 + i, width);
 	}
 	if (!v->list.n && v->list.height > 1)
-		draw_empty(v, 3, width);
+		draw_empty(ws, v, 3, width);
 	if (detail_lines(height))
 		draw_details(ws, v, height - detail_lines(height), detail_lines(height), width);
 }
@@ -403,7 +405,9 @@ static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
 
 const struct view view_library = {.name = "library",
 	.tab = "1 Library",
-	.hints = "Enter open  Space play  / filter  v m mark  i new  D trash  u undo  ? keys",
+	.hints = "Space play  i new  f keep  w export  / filter  m mark  D trash  u undo  Enter "
+		 "open  "
+		 "r again  e edit  d denoise  ? keys",
 	.load = load_library,
 	.draw = draw_library,
 	.list = list_of_library,

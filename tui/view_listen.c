@@ -202,7 +202,7 @@ static void draw_meter(const struct ws *ws, int side, int y, int width)
 	if (side == 0)
 		snprintf(rest, sizeof(rest), "  %s LUFS", db_text(l->meters.lufs, a));
 	else
-		snprintf(rest, sizeof(rest), "  under-runs %llu%s%.24s",
+		snprintf(rest, sizeof(rest), "  underruns %llu%s%.24s",
 			(unsigned long long)v.n_underruns, *v.device ? "  out: " : "", v.device);
 	paint(y, 0, 2, ROLE_DIM, side ? "R" : "L");
 	paint_bar(y, 2, bar, share_of(l->meters.rms[side]));
@@ -229,8 +229,7 @@ static void draw_nothing(int height, int width)
 {
 	for (int y = 0; y < height; y++)
 		paint(y, 0, width, ROLE_TEXT, "");
-	paint(height > 2 ? 2 : 0, 2, width - 2, ROLE_DIM,
-		"No take to listen to. 1 is the library, i there begins a prompt.");
+	paint(height > 2 ? 2 : 0, 2, width - 2, ROLE_DIM, "No take to listen to. i begins one.");
 }
 
 static void draw(struct ws *ws, int height, int width)
@@ -349,13 +348,24 @@ static struct list *list_of(struct ws *ws)
 	return &ws->listening.no_rows;
 }
 
+static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
+{
+	int64_t *id = ARENA_ARRAY(a, int64_t, 1);
+
+	*ret = id;
+	*id = ws->listening.take;
+	return *id != 0;
+}
+
 const struct view view_listen = {.name = "listen",
 	.tab = "4 Listen",
-	.hints = "Space play  h/l \302\2611 s  { } L loop  d denoise  z view  ( ) takes  ? keys",
+	.hints = "Space play  d denoise  f keep  w export  { } L loop  ( ) takes  h/l \302\2611 s  "
+		 "z view  ? keys",
 	.load = load,
 	.draw = draw,
 	.move = move_playhead,
 	.tick = tick,
 	.frame_ms = frame_ms,
 	.mouse = on_mouse,
-	.list = list_of};
+	.list = list_of,
+	.targets = targets};

@@ -126,13 +126,15 @@ void ws_focus(struct ws *ws, int by)
 
 void ws_interrupt(struct ws *ws)
 {
+	const bool is_idle = !ws->input && !ws->typed.n && !str_get(&ws->message)[0];
+
 	if (ws->input)
 		input_end(ws, false);
 	ws->typed.n = 0;
 	ws->has_menu = false;
 	ws->takes.is_stale = true;
 	ws->dirty = DIRTY_ALL;
-	ws_say(ws, "%s", "");
+	ws_say(ws, "%s", is_idle ? "q leaves woodshed; ^C leaves off what was begun" : "");
 }
 
 void ws_changed(struct ws *ws)

@@ -309,12 +309,21 @@ int denoise_learn(struct denoise *d, const float *samples, size_t n_frames, stru
 	return rc ? rc : feed(d, samples, n_frames, e);
 }
 
+/* What was learned from ends; the stream begins, and nothing of before is in it. */
 static int begin(struct denoise *d, struct err *e)
 {
-	const float *rest = d->fed.at + d->fed.begin * d->channels;
-	const size_t n = queue_held(&d->fed);
-	int rc = n ? d->method->learn(d->m, rest, n, e) : 0;
+	int rc = 0;
 
+	if (d->up) {
+		rc = resample(d, d->up, NULL, 0, &d->fed, e);
+		if (!rc)
+			rc = run_blocks(d, e);
+		if (!rc && soxr_clear(d->up))
+			rc = err_set(e, ERR_NOMEM, "cannot resample; free some memory");
+	}
+	if (!rc && queue_held(&d->fed))
+		rc = d->method->learn(
+			d->m, d->fed.at + d->fed.begin * d->channels, queue_held(&d->fed), e);
 	d->fed.begin = d->fed.end = 0;
 	d->n_in = 0;
 	d->stage = RUNNING;

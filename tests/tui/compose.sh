@@ -102,7 +102,7 @@ check 'what the engine can be told, once it has said so' sees 'Temperature 1'
 typed '2 slow q pianos: 3'
 check 'digits, q and : are text here' sees '>Prompt      2 slow q pianos: 3'
 check 'tokens are counted' sees ' of 2048 tokens'
-check 'time is not known yet' sees 'time not known until mono has rendered here once'
+check 'time is not known yet' sees 'time unknown until mono has rendered once'
 keys C-w C-w
 check '^W takes words' sees '>Prompt      2 slow q'
 keys C-u

@@ -9,7 +9,8 @@ command -v tmux >/dev/null 2>&1 || skip_all 'there is no tmux'
 # shellcheck source=tests/tui/tmux.sh
 . "$(dirname "$0")/tmux.sh"
 
-export XDG_CONFIG_HOME="$scratch/config"
+export XDG_CONFIG_HOME="$scratch/config" HOME="$scratch/home"
+unset XDG_MUSIC_DIR
 # No sound from this test; the clock runs without a device.
 export ALSA_CONFIG_PATH="$scratch/asound.conf" PULSE_SERVER=none JACK_DEFAULT_SERVER=none
 echo 'pcm.!default { type hw card 99 }' >"$ALSA_CONFIG_PATH"
@@ -169,6 +170,19 @@ check 'by the other method' sees 'dn ss'
 run_command 'denoise-method wiener'
 check 'and back, from what is kept' sees 'dn wiener'
 check 'two twins are kept' [ "$(find "$WOODSHED_LIBRARY/cache/denoised" -name '*.wav' | wc -l)" = 2 ]
+
+# ---- keeping and exporting --------------------------------------------------------
+
+keys f
+check 'what is heard is kept' sees 'favourite: 1 take'
+keys w
+check 'and exported as it is heard' sees 'exported denoised to ~/Music/woodshed'
+run_command 'denoise'
+check 'dry again' sees 'dn off'
+keys w
+check 'or as it was made' sees 'exported to ~/Music/woodshed'
+check 'both are there' [ "$(find "$HOME/Music/woodshed" -name '*.wav' | wc -l)" = 2 ]
+check 'the verb denoises quietly, too' "$scratch/bin/woodshed" --quiet export --denoise wiener 1 "$scratch"
 
 # ---- sizes and terminals ----------------------------------------------------------
 

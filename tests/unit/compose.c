@@ -325,7 +325,7 @@ static void cost(void **state)
 	costs(&c, false, "24 × 9.0 s (2 prompts × 3 settings × 4 takes), 36.0 MB, starts at once");
 	c.n = (struct compose_count){1, 1, 1};
 	c.take = (struct forecast){.wall_s = NAN};
-	costs(&c, false, "1 take, time not known until m has rendered here once, starts at once");
+	costs(&c, false, "1 take, time unknown until m has rendered once, starts at once");
 	c.take = (struct forecast){.wall_s = 7200, .bytes = 2000000};
 	c.bytes_free = 1000000;
 	costs(&c, true,

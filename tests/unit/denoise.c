@@ -467,6 +467,14 @@ static int half_process(void *m, const float *in, float *removed, struct err *e)
 	return 0;
 }
 
+static size_t heard;
+
+static int half_learn(void *m, const float *in, size_t n_frames, struct err *e)
+{
+	heard += n_frames;
+	return 0;
+}
+
 static const struct denoise_method half = {
 	.name = "half",
 	.rate_hz = 48000,
@@ -512,6 +520,38 @@ static void test_resampled(void **state)
 	}
 }
 
+/* What was heard in the first pass does not come again in the second, and is whole. */
+static void test_resampled_learned(void **state)
+{
+	static const int rates[] = {8000, 32000, 44100, 96000};
+	struct denoise_method learning = half;
+
+	learning.learn = half_learn;
+	for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+		struct denoise_desc desc = description("half", 1);
+		size_t n = (size_t)rates[i];
+		float *x = samples(n);
+		struct denoise *d;
+		struct result r, unlearned;
+
+		desc.rate_hz = rates[i];
+		for (size_t k = 0; k < n; k++)
+			x[k] = noise_at(k);
+		assert_int_equal(denoise_open_method(&desc, &half, &d, NULL), 0);
+		unlearned = through(d, x, n, 1, 1000);
+		denoise_close(d);
+		heard = 0;
+		assert_int_equal(denoise_open_method(&desc, &learning, &d, NULL), 0);
+		r = through(d, x, n, 1, 1000);
+		denoise_close(d);
+		assert_in_range(heard, 48000 - 1, 48000 + 1);
+		assert_memory_equal(r.out, unlearned.out, n * sizeof *x);
+		result_done(&unlearned);
+		result_done(&r);
+		free(x);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -529,6 +569,7 @@ int main(void)
 		cmocka_unit_test(test_descriptions),
 		cmocka_unit_test(test_no_numbers),
 		cmocka_unit_test(test_resampled),
+		cmocka_unit_test(test_resampled_learned),
 	};
 
 	return RUN_TAP(tests);
