@@ -34,6 +34,7 @@
 #include "library/base/arena.h"
 #include "library/base/clock.h"
 #include "library/base/err.h"
+#include "tui/devices.h"
 #include "tui/stderr.h"
 
 enum {
@@ -41,8 +42,6 @@ enum {
 	SILENCE,
 	FIRST_STREAM,
 	UNDERRUNS = 3, /* within UNDERRUNS_S: the buffer is too short */
-	DEVICES_MAX = 256,
-	NAME_SIZE = 128,
 	RATE_HZ = 48000,
 };
 
@@ -56,14 +55,6 @@ static const double REST_S = 5;
 static const double RETRY_S = 1, RETRY_MAX_S = 60; /* after a device was lost; doubled */
 static const double UNDERRUNS_S = 5, LATENCY_MAX_S = 0.8;
 static const double CATCH_UP_S = 0.25; /* the keeper was held up longer: time is lost */
-
-struct device {
-	PaDeviceIndex index;
-	char name[NAME_SIZE], host[32];
-	int channels;
-	double rate_hz;
-	bool is_default;
-};
 
 struct stream {
 	struct player *p;
@@ -89,7 +80,7 @@ struct player {
 	pthread_cond_t changed;
 	/* Wishes, until PortAudio's thread takes them. */
 	bool wants_open, wants_rescan, wants_stop, wants_end;
-	char wanted[NAME_SIZE]; /* "": the default */
+	char wanted[DEVICE_NAME_SIZE]; /* "": the default */
 	/* PortAudio's thread. */
 	double busy_until; /* deadline of the call it is in; 0: in none */
 	bool is_stuck;     /* the deadline has passed */
@@ -105,8 +96,7 @@ struct player {
 	double latency_s; /* wanted */
 	bool is_rate_final;
 	struct player_status status;
-	struct device devices[DEVICES_MAX];
-	size_t n_devices;
+	struct device_list devices;
 	struct stream *stream; /* owned by PortAudio's thread; NULL: none */
 	unsigned n_streams;
 };
@@ -205,62 +195,10 @@ static void end_call(struct player *p)
 
 static void list_devices(struct player *p)
 {
-	PaDeviceIndex first = Pa_GetDefaultOutputDevice();
-	size_t n = 0;
-
 	pthread_mutex_lock(&p->lock);
-	for (PaDeviceIndex i = 0; i < Pa_GetDeviceCount() && n < DEVICES_MAX; i++) {
-		const PaDeviceInfo *info = Pa_GetDeviceInfo(i);
-		const PaHostApiInfo *host = info ? Pa_GetHostApiInfo(info->hostApi) : NULL;
-		struct device *d = &p->devices[n];
-
-		if (!info || info->maxOutputChannels < 1)
-			continue;
-		*d = (struct device){.index = i,
-			.channels = info->maxOutputChannels,
-			.rate_hz = info->defaultSampleRate,
-			.is_default = i == first};
-		snprintf(d->name, sizeof(d->name), "%s", info->name);
-		snprintf(d->host, sizeof(d->host), "%s", host ? host->name : "");
-		n++;
-	}
-	p->n_devices = n;
+	devices_read(&p->devices);
 	notify(p);
 	pthread_mutex_unlock(&p->lock);
-}
-
-/* The device that a word means; NULL, and why. */
-static const struct device *find_device(const struct player *p, const char *name, char why[256])
-{
-	const struct device *found = NULL;
-
-	snprintf(why, 256, "no audio device is there");
-	for (size_t i = 0; i < p->n_devices; i++)
-		if (*name ? !strcmp(p->devices[i].name, name) : p->devices[i].is_default)
-			return &p->devices[i];
-	if (!*name)
-		return NULL;
-	snprintf(why, 256, "no audio device is called '%.100s'", name);
-	for (size_t i = 0; i < p->n_devices; i++) {
-		if (!strcasestr(p->devices[i].name, name))
-			continue;
-		if (found) {
-			snprintf(why, 256, "'%.60s' may be the audio device '%.60s' or '%.60s'",
-				name, found->name, p->devices[i].name);
-			return NULL;
-		}
-		found = &p->devices[i];
-	}
-	return found;
-}
-
-static const char *failure(PaError code)
-{
-	const PaHostErrorInfo *host = Pa_GetLastHostErrorInfo();
-
-	return code == paUnanticipatedHostError && host && host->errorText && *host->errorText
-		       ? host->errorText
-		       : Pa_GetErrorText(code);
 }
 
 static PaError open_at(struct stream *s, const struct device *d, double rate_hz)
@@ -347,9 +285,9 @@ static void tell_none(struct player *p, const char *reason)
 }
 
 /* Opens what `name` means: false, and why. */
-static bool open_device(struct player *p, const char *name, char why[256])
+static bool open_device(struct player *p, const char *name, char why[DEVICE_WHY_SIZE])
 {
-	const struct device *d = find_device(p, name, why);
+	const struct device *d = devices_find(&p->devices, name, why);
 	int rate_hz = p->status.rate_hz; /* only this thread changes it */
 	struct stream *s;
 	PaError rc;
@@ -367,8 +305,9 @@ static bool open_device(struct player *p, const char *name, char why[256])
 	if (!rc)
 		rc = start_stream(p, s, rate_hz);
 	if (rc) {
-		snprintf(why, 256, "the audio device '%.60s' does not open at %d Hz (%.100s)",
-			d->name, rate_hz, failure(rc));
+		snprintf(why, DEVICE_WHY_SIZE,
+			"the audio device '%.60s' does not open at %d Hz (%.100s)", d->name,
+			rate_hz, devices_failure(rc));
 		set_driver(p, SILENCE);
 		if (s->pa)
 			Pa_CloseStream(s->pa);
@@ -398,20 +337,15 @@ static void close_stream(struct player *p)
 	free(s);
 }
 
-static bool initialise(struct player *p, bool *is_up, bool is_rescan, char why[256])
+static bool initialise(struct player *p, bool *is_up, bool is_rescan, char why[DEVICE_WHY_SIZE])
 {
-	PaError rc = 0;
-
 	if (*is_up && is_rescan) {
 		Pa_Terminate();
 		*is_up = false;
 	}
 	if (!*is_up) {
-		rc = Pa_Initialize();
-		*is_up = !rc;
-		if (rc)
-			snprintf(why, 256, "the audio system does not start (%.100s)", failure(rc));
-		else
+		*is_up = devices_start(why);
+		if (*is_up)
 			list_devices(p);
 	}
 	return *is_up;
@@ -420,7 +354,7 @@ static bool initialise(struct player *p, bool *is_up, bool is_rescan, char why[2
 /* Closes what plays, opens what is wanted; if that fails, what there was. */
 static void reopen(struct player *p, bool *is_up, bool is_rescan, const char *name)
 {
-	char before[NAME_SIZE], why[256], ignored[256];
+	char before[DEVICE_NAME_SIZE], why[DEVICE_WHY_SIZE], ignored[DEVICE_WHY_SIZE];
 	bool is_open;
 
 	pthread_mutex_lock(&p->lock);
@@ -453,7 +387,7 @@ static void *run_backend(void *ud)
 	while (!p->wants_end) {
 		bool opens = p->wants_open || p->wants_rescan, rescans = p->wants_rescan,
 		     stops = p->wants_stop;
-		char name[NAME_SIZE];
+		char name[DEVICE_NAME_SIZE];
 
 		memcpy(name, p->wanted, sizeof(name));
 		p->wants_open = p->wants_rescan = p->wants_stop = false;
@@ -784,17 +718,20 @@ void player_devices(struct player *p, struct arena *a, struct player_device **re
 	struct player_device *list;
 
 	pthread_mutex_lock(&p->lock);
-	list = ARENA_ARRAY(a, struct player_device, p->n_devices + 1);
-	for (size_t i = 0; i < p->n_devices; i++)
+	list = ARENA_ARRAY(a, struct player_device, p->devices.n + 1);
+	for (size_t i = 0; i < p->devices.n; i++) {
+		const struct device *d = &p->devices.devices[i];
+
 		list[i] = (struct player_device){
-			.name = arena_strdup(a, p->devices[i].name),
-			.host = arena_strdup(a, p->devices[i].host),
-			.channels = p->devices[i].channels,
-			.rate_hz = p->devices[i].rate_hz,
-			.is_default = p->devices[i].is_default,
+			.name = arena_strdup(a, d->name),
+			.host = arena_strdup(a, d->host),
+			.channels = d->channels,
+			.rate_hz = d->rate_hz,
+			.is_default = d->is_default,
 		};
+	}
 	*ret = list;
-	*ret_n = p->n_devices;
+	*ret_n = p->devices.n;
 	pthread_mutex_unlock(&p->lock);
 }
 

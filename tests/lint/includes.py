@@ -41,7 +41,7 @@ RULES = [
         ("kiss_fft", "soxr"),
     ),
     (r"engine/", r"engine/(?!cli/|worker)|gpu/gpu\.h|library/base/", ("jansson", "xxhash")),
-    (r"tui/", r"tui/|library/", ("curses", "ncurses", "portaudio", "jansson")),
+    (r"tui/", r"tui/|library/", ("curses", "ncurses", "portaudio", "alsa", "jansson")),
     (r"tests/", r"", None),
 ]
 

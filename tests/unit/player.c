@@ -161,6 +161,38 @@ static void wishes_without_a_device(void **state)
 	player_close(p);
 }
 
+/* PortAudio alone would end the program on both; see tui/devices.c. */
+static void configurations_without_a_default(void **state)
+{
+	static const char only[] = "pcm.only { type null }\n";
+	const char *conf = scratch_path(state, "only.conf");
+	struct player_device *list;
+	struct player_status s;
+	struct arena a = {0};
+	struct player *p;
+	size_t n;
+
+	setenv("ALSA_CONFIG_PATH", "/dev/null", 1);
+	p = open_player();
+	s = settled(p);
+	assert_int_equal(s.state, PLAYER_NO_DEVICE);
+	assert_non_null(strstr(s.reason, "no audio device is there"));
+	player_devices(p, &a, &list, &n);
+	assert_int_equal(n, 0);
+	player_close(p);
+
+	scratch_write(conf, only, strlen(only));
+	setenv("ALSA_CONFIG_PATH", conf, 1);
+	p = open_player();
+	s = settled(p);
+	assert_int_equal(s.state, PLAYER_READY);
+	assert_string_equal(s.device, "only");
+	player_devices(p, &a, &list, &n);
+	assert_int_equal(n, 1);
+	player_close(p);
+	arena_done(&a);
+}
+
 static void closed_at_once_it_frees_its_clips(void **state)
 {
 	const char *path = scratch_path(state, "short.wav");
@@ -216,6 +248,8 @@ int main(void)
 			without_a_device_time_goes_on, hide_devices, scratch_close),
 		cmocka_unit_test_setup_teardown(
 			wishes_without_a_device, hide_devices, scratch_close),
+		cmocka_unit_test_setup_teardown(
+			configurations_without_a_default, hide_devices, scratch_close),
 		cmocka_unit_test_setup_teardown(
 			closed_at_once_it_frees_its_clips, hide_devices, scratch_close),
 		cmocka_unit_test_setup_teardown(
