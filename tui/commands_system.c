@@ -1,7 +1,6 @@
 /* What reaches beyond the screens: the shell, files of the screen, what others ask. */
 #include <errno.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -10,44 +9,27 @@
 
 #include "library/base/jsonw.h"
 #include "library/globals.h"
+#include "tui/child.h"
 #include "tui/listen.h"
 #include "tui/screendump.h"
 #include "tui/terminal.h"
 #include "tui/ws.h"
-
-extern char **environ;
 
 /* ---- the shell ---------------------------------------------------------- */
 
 /* The user's shell with the text as it was typed, or alone; its status, or -1. */
 static int run_shell(const char *shell, const char *text)
 {
-	char option[] = "-c";
-	char *argv[] = {(char *)shell, *text ? option : NULL, (char *)text, NULL};
-	posix_spawnattr_t attributes;
-	sigset_t none, defaults;
-	int status = -1, why;
+	const char *argv[] = {shell, *text ? "-c" : NULL, text, NULL};
+	const struct child_desc desc = {
+		.program = shell, .argv = argv, .has_default_signals = true};
 	pid_t pid;
+	int why = child_start(&desc, &pid);
 
-	sigemptyset(&none);
-	sigemptyset(&defaults);
-	sigaddset(&defaults, SIGINT);
-	sigaddset(&defaults, SIGQUIT);
-	sigaddset(&defaults, SIGTSTP);
-	sigaddset(&defaults, SIGPIPE);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &defaults);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	why = posix_spawn(&pid, shell, NULL, &attributes, argv, environ);
-	posix_spawnattr_destroy(&attributes);
-	if (why) {
-		errno = why;
-		return -1;
-	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	return status;
+	if (!why)
+		return child_wait(pid);
+	errno = why;
+	return -1;
 }
 
 static void wait_for_enter(void)

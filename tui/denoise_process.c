@@ -2,18 +2,14 @@
 #include "tui/denoise_process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "library/base/err.h"
-
-extern char **environ;
+#include "tui/child.h"
 
 /* What a signal handler may touch. */
 static char path[PATH_MAX];
@@ -48,50 +44,44 @@ static int create(const char *dir, struct err *e)
 	return 0;
 }
 
-static int spawn(const struct denoise_process *d, const char *in, struct err *e)
+static int start(const struct denoise_process *d, const char *in, struct err *e)
 {
-	char program[] = "woodshed-engine", verb[] = "denoise", method[] = "--method",
-	     mix[] = "--mix", quiet[] = "--quiet", end[] = "--", amount[32];
-	char *argv[11] = {program}; /* all of them, and NULL */
-	posix_spawn_file_actions_t files;
+	const char *argv[11] = {"woodshed-engine"}; /* all of them, and NULL */
+	char amount[32];
 	size_t n = 1;
 	pid_t pid;
-	int why;
+	int rc;
 
 	snprintf(amount, sizeof amount, "%.17g", d->mix);
 	if (d->quiet)
-		argv[n++] = quiet;
-	argv[n++] = verb;
-	argv[n++] = method;
-	argv[n++] = (char *)d->method;
-	argv[n++] = mix;
+		argv[n++] = "--quiet";
+	argv[n++] = "denoise";
+	argv[n++] = "--method";
+	argv[n++] = d->method;
+	argv[n++] = "--mix";
 	argv[n++] = amount;
-	argv[n++] = end;
-	argv[n++] = (char *)in;
+	argv[n++] = "--";
+	argv[n++] = in;
 	argv[n] = path;
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	why = posix_spawn(&pid, d->program, &files, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&files);
-	if (why)
-		return err_errno(
-			e, why, "cannot start '%s', which belongs beside woodshed", d->program);
-	child = pid;
-	return 0;
+	rc = child_start_engine(
+		&(struct child_desc){.program = d->program, .argv = argv, .in = CHILD_NULL}, &pid,
+		e);
+	if (!rc)
+		child = pid;
+	return rc;
 }
 
 int denoise_process_run(const struct denoise_process *d, const char *in, const char *out_dir,
 	const char **ret_path, struct err *e)
 {
-	int status = 0, rc = create(out_dir, e);
+	int status, rc = create(out_dir, e);
 
 	if (!rc)
-		rc = spawn(d, in, e);
+		rc = start(d, in, e);
 	if (!rc) {
-		while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-			;
+		status = child_wait(child);
 		child = 0;
-		if (!WIFEXITED(status) || WEXITSTATUS(status))
+		if (!child_succeeded(status))
 			rc = err_set(e, ERR_CANCELLED, "'%s' was not denoised", in);
 	}
 	if (rc)

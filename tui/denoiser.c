@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,8 +22,7 @@
 #include "library/base/err.h"
 #include "library/base/str.h"
 #include "library/cache_dir.h"
-
-extern char **environ;
+#include "tui/child.h"
 
 enum {
 	CACHE_MAX = 1 << 30,
@@ -81,35 +79,27 @@ static void free_job(struct job *j)
 static int start(
 	const struct denoiser *d, const char *out, pid_t *ret_pid, int *ret_fd, struct err *e)
 {
-	char program[] = "woodshed-engine", quiet[] = "--quiet", verb[] = "denoise",
-	     option[] = "--method", end[] = "--";
-	char *argv[] = {
-		program, quiet, verb, option, d->now.method, end, d->now.path, (char *)out, NULL};
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attributes;
-	int ends[2], why;
-	sigset_t none;
+	const char *argv[] = {"woodshed-engine", "--quiet", "denoise", "--method", d->now.method,
+		"--", d->now.path, out, NULL};
+	int ends[2], rc;
 
 	if (pipe2(ends, O_CLOEXEC))
 		return err_errno(e, errno, "cannot make a pipe");
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&attributes);
-	sigemptyset(&none);
-	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&files, ends[1], STDOUT_FILENO);
-	posix_spawn_file_actions_adddup2(&files, ends[1], STDERR_FILENO);
-	/* A group of its own: Ctrl-C and a closed window are not meant for it. */
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
-	why = posix_spawn(ret_pid, d->program, &files, &attributes, argv, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&files);
+	rc = child_start_engine(
+		&(struct child_desc){
+			.program = d->program,
+			.argv = argv,
+			.in = CHILD_NULL,
+			.out = ends[1],
+			.err = ends[1],
+			.has_own_group = true,
+		},
+		ret_pid, e);
 	close(ends[1]);
 	*ret_fd = ends[0];
-	if (!why)
-		return 0;
-	close(ends[0]);
-	return err_errno(e, why, "cannot start '%s', which belongs beside woodshed", d->program);
+	if (rc)
+		close(ends[0]);
+	return rc;
 }
 
 /* What the child has written so far of `name`: it works on ".NAME.xxxxxxxx.tmp". */
@@ -201,7 +191,7 @@ static int judge(int status, struct str *out, struct err *e)
 {
 	const char *line = last_line(out);
 
-	if (WIFEXITED(status) && !WEXITSTATUS(status))
+	if (child_succeeded(status))
 		return 0;
 	if (WIFSIGNALED(status))
 		return err_set(e, ERR_IO, "the denoiser was ended by signal %d; try again",
@@ -215,7 +205,7 @@ static int make(struct denoiser *d, struct err *e)
 	struct str out = {0};
 	struct audio info = {0};
 	const char *name = twin_name(d, &d->now, &a);
-	int fd = -1, status = 0, rc;
+	int fd = -1, rc;
 	pid_t pid = 0;
 
 	rc = name ? audio_probe(d->now.path, &info, e)
@@ -230,9 +220,7 @@ static int make(struct denoiser *d, struct err *e)
 	if (!rc) {
 		attend(d, pid, fd, name, &out);
 		close(fd);
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			;
-		rc = judge(status, &out, e);
+		rc = judge(child_wait(pid), &out, e);
 	}
 	str_done(&out);
 	arena_done(&a);

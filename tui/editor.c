@@ -3,27 +3,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "library/base/arena.h"
 #include "library/base/err.h"
 #include "library/base/line.h"
 #include "library/base/str.h"
+#include "tui/child.h"
 #include "tui/terminal.h"
-
-extern char **environ;
 
 enum { WORDS_MAX = 32 };
 
 /* Words, the file last. */
-static int words_of(
-	const char *command, char *file, struct arena *a, char *argv[WORDS_MAX + 2], struct err *e)
+static int words_of(const char *command, const char *file, struct arena *a,
+	const char *argv[WORDS_MAX + 2], struct err *e)
 {
 	char *rest = arena_strdup(a, command && *command ? command : "vi"), *word;
 	int n = 0;
@@ -38,28 +34,18 @@ static int words_of(
 	return 0;
 }
 
-static int run(char **argv, struct err *e)
+static int run(const char *const *argv, struct err *e)
 {
-	posix_spawnattr_t attributes;
-	sigset_t none, ours;
+	const struct child_desc desc = {
+		.program = argv[0], .argv = argv, .has_default_signals = true};
 	pid_t pid;
-	int why, status = 0;
+	int why = child_start(&desc, &pid);
 
-	posix_spawnattr_init(&attributes);
-	sigemptyset(&none);
-	sigfillset(&ours);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &ours);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	why = posix_spawnp(&pid, argv[0], NULL, &attributes, argv, environ);
-	posix_spawnattr_destroy(&attributes);
 	if (why)
 		return err_errno(e, why,
 			"cannot start the editor '%.80s'; set EDITOR to one that is installed",
 			argv[0]);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (WIFEXITED(status) && !WEXITSTATUS(status))
+	if (child_succeeded(child_wait(pid)))
 		return 0;
 	return err_set(e, ERR_CANCELLED, "the editor ended with an error; the text is as it was");
 }
@@ -89,7 +75,8 @@ int editor_run(
 	const char *command, const char *folder, const char *text, struct str *out, struct err *e)
 {
 	struct arena a = {0};
-	char *path = arena_printf(&a, "%s/prompt-XXXXXX.txt", folder), *argv[WORDS_MAX + 2];
+	char *path = arena_printf(&a, "%s/prompt-XXXXXX.txt", folder);
+	const char *argv[WORDS_MAX + 2];
 	int fd = mkostemps(path, 4, O_CLOEXEC), rc = 0, why;
 
 	if (fd < 0) {

@@ -4,18 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "library/base/arena.h"
 #include "library/base/str.h"
-
-extern char **environ;
+#include "tui/child.h"
 
 struct token_count {
 	pid_t pid;           /* 0: it is gone */
@@ -37,35 +34,23 @@ static void give_up(struct token_count *t)
 	t->is_known = false;
 }
 
-static bool spawn(
+static bool start(
 	struct token_count *t, const char *program, const char *library, int end, int log_fd)
 {
-	char name[] = "woodshed-engine", quiet[] = "--quiet", option[] = "--library",
-	     verb[] = "tokens";
-	char *argv[] = {name, quiet, option, (char *)library, verb, NULL};
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attributes;
-	sigset_t none;
-	int why;
+	const char *argv[] = {"woodshed-engine", "--quiet", "--library", library, "tokens", NULL};
+	const struct child_desc desc = {
+		.program = program,
+		.argv = argv,
+		.in = end,
+		.out = end,
+		.err = log_fd,
+		.has_own_group = true,
+	};
 
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&attributes);
-	sigemptyset(&none);
-	posix_spawn_file_actions_adddup2(&files, end, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&files, end, STDOUT_FILENO);
-	if (log_fd >= 0)
-		posix_spawn_file_actions_adddup2(&files, log_fd, STDERR_FILENO);
-	else
-		posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-	/* A group of its own: Ctrl-C is not meant for it. */
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
-	why = posix_spawn(&t->pid, program, &files, &attributes, argv, environ);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&files);
-	if (why)
-		t->pid = 0;
-	return !why;
+	if (!child_start(&desc, &t->pid))
+		return true;
+	t->pid = 0;
+	return false;
 }
 
 struct token_count *token_count_open(const char *program, const char *library, int log_fd)
@@ -78,7 +63,7 @@ struct token_count *token_count_open(const char *program, const char *library, i
 		return t;
 	t->fd = ends[0];
 	fcntl(t->fd, F_SETFL, O_NONBLOCK);
-	if (!spawn(t, program, library, ends[1], log_fd))
+	if (!start(t, program, library, ends[1], log_fd))
 		give_up(t);
 	close(ends[1]);
 	return t;
@@ -182,7 +167,7 @@ void token_count_close(struct token_count *t)
 	give_up(t);
 	if (t->pid) {
 		kill(t->pid, SIGKILL); /* it may be stopped */
-		waitpid(t->pid, NULL, 0);
+		child_wait(t->pid);
 	}
 	str_done(&t->question);
 	str_done(&t->next);
