@@ -26,16 +26,10 @@
 #include "library/base/str.h"
 
 enum {
-	MAX_TAKES = 1024,
 	DEFAULT_STEPS = 200,
 	CHUNK = 1 << 16, /* samples handed out at a time */
 };
 #define DEFAULT_GUIDANCE 3.5f
-/* AUTO: a model whose weights take no more than this in f32 is run in f32. */
-#define SMALL_MODEL_BYTES (256u << 20)
-/* Smaller tables are converted faster than a cache is worth. */
-#define CACHE_LEAST_BYTES (128u << 20)
-
 /* What the UNet was trained to tell of x = alpha * clean + sigma * noise. */
 enum prediction { PREDICTS_NOISE, PREDICTS_CLEAN, PREDICTS_V };
 
@@ -214,18 +208,14 @@ static struct bind *bind_all(struct engine *en, enum engine_precision p)
 	return b;
 }
 
+/* There is no int8 of it. */
 static enum engine_precision choose_precision(struct engine *en)
 {
 	struct bind *b = bind_all(en, ENGINE_F32);
 	const uint64_t bytes = bind_bytes(b);
 
 	bind_free(b);
-	return bytes <= SMALL_MODEL_BYTES ? ENGINE_F32 : ENGINE_BF16;
-}
-
-static int load_progress(void *ud, uint64_t done, uint64_t total)
-{
-	return watch_progress(ud, ENGINE_STAGE_LOAD, done, total, NULL);
+	return pipeline_choose_precision(bytes, 0, 0);
 }
 
 static int load(
@@ -233,15 +223,10 @@ static int load(
 {
 	struct audioldm2 *m = en->model;
 	struct bind *b = bind_all(en, m->precision);
-	char unused[512];
-	int rc = bind_check(b, unused, sizeof(unused), e);
+	int rc = pipeline_check_weights(b, watch, e);
 
-	if (!rc && *unused)
-		watch_warn(watch, "%s", unused);
-	if (!rc && cache && m->precision == ENGINE_BF16 && bind_bytes(b) >= CACHE_LEAST_BYTES)
-		bind_use_cache(b, arena_printf(&m->host, "%s-bf16.weights", cache));
 	if (!rc)
-		rc = bind_load(b, load_progress, (void *)(uintptr_t)watch, e);
+		rc = pipeline_load_weights(b, cache, m->precision, &m->host, watch, e);
 	bind_free(b);
 	return rc;
 }
@@ -251,7 +236,7 @@ static void fill_info(struct engine *en)
 	const struct audioldm2 *m = en->model;
 	struct engine_info *info = &en->info;
 
-	info->precision = m->precision == ENGINE_F32 ? "f32" : "bf16";
+	info->precision = pipeline_precision_name(m->precision);
 	info->rate = (int)m->vocoder.rate;
 	info->channels = 1;
 	info->frame_samples = 1;
@@ -312,16 +297,11 @@ static int check_request(
 			"a take of %lld samples is not possible; this model makes up to %lld at "
 			"once",
 			(long long)r->n_frames, (long long)info->longest_frames);
-	if (r->n_takes < 1 || r->n_takes > MAX_TAKES)
-		return err_set(e, ERR_ARG, "%d takes at once are not possible; 1 to %d are",
-			r->n_takes, MAX_TAKES);
-	if (isinf(r->guidance))
-		return err_set(e, ERR_ARG, "guidance must be a finite number");
 	if (r->continued.samples)
 		return err_set(e, ERR_ARG, "an AudioLDM 2 model cannot continue audio");
 	if (r->init.samples)
 		return err_set(e, ERR_ARG, "an AudioLDM 2 model cannot begin with audio");
-	return 0;
+	return pipeline_check_request(r, e);
 }
 
 /* Latents whose samples are at least as many as asked for. */

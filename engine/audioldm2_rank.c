@@ -34,11 +34,6 @@ void aldm2_rank_done(struct aldm2_rank *r)
 	arena_done(&r->host);
 }
 
-static int load_progress(void *ud, uint64_t done, uint64_t total)
-{
-	return watch_progress(ud, ENGINE_STAGE_LOAD, done, total, NULL);
-}
-
 int aldm2_rank_load(struct aldm2_rank *r, struct gpu *g, const char *dir, struct ckpt *ckpt,
 	enum gpu_dtype dtype, int n_threads, const struct engine_watch *watch, struct err *e)
 {
@@ -49,7 +44,7 @@ int aldm2_rank_load(struct aldm2_rank *r, struct gpu *g, const char *dir, struct
 	r->weights = gpu_arena_new(g, "audio tower");
 	struct bind *b = bind_new(ckpt, g, r->weights, n_threads);
 	clap_audio_bind(&r->tower, b, &r->host, dtype, "text_encoder/");
-	rc = bind_load(b, load_progress, (void *)(uintptr_t)watch, e);
+	rc = pipeline_load_weights(b, NULL, ENGINE_AUTO, &r->host, watch, e);
 	bind_free(b);
 	if (rc) {
 		gpu_arena_free(r->weights);

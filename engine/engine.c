@@ -1,11 +1,10 @@
-/* The front of the engines: which one a folder is for, and what they share.
+/* The front of the engines: which one a folder is for; what they share is in pipeline.c.
  *
  * Another engine is one more line in `engines`. */
 #include "engine/engine.h"
 
 #include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -280,8 +279,6 @@ int engine_render(struct engine *en, const struct engine_request *r,
 	return en->ops->render(en, r, watch, sink, e);
 }
 
-/* ---- watching ----------------------------------------------------------- */
-
 const char *engine_stage_name(enum engine_stage s)
 {
 	static const char *const names[] = {
@@ -291,27 +288,6 @@ const char *engine_stage_name(enum engine_stage s)
 		[ENGINE_STAGE_DECODE] = "decode",
 	};
 	return names[s];
-}
-
-int watch_progress(const struct engine_watch *watch, enum engine_stage stage, uint64_t done,
-	uint64_t total, struct err *e)
-{
-	if (watch && watch->progress && watch->progress(watch->ud, stage, done, total))
-		return err_set(e, ERR_CANCELLED, "cancelled");
-	return 0;
-}
-
-void watch_warn(const struct engine_watch *watch, const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	if (!watch || !watch->warn)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	watch->warn(watch->ud, text);
 }
 
 /* ---- lengths ------------------------------------------------------------ */

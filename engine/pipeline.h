@@ -7,6 +7,8 @@
 
 #include "engine/engine.h"
 
+struct arena;
+struct bind;
 struct ckpt;
 struct config;
 
@@ -59,6 +61,31 @@ int audioldm2_score(struct engine *en, const char *prompt, const float *samples,
  * any).  Closed by config_close(). */
 int pipeline_config(
 	const char *dir, const char *path, const char *class, struct config **ret, struct err *e);
+
+/* "f32", "bf16", "int8". */
+const char *pipeline_precision_name(enum engine_precision p);
+
+/* AUTO, by the bytes of the weights and of what a render needs besides: f32 for a small
+ * model; else bf16 if that fits what is free; else int8. */
+enum engine_precision pipeline_choose_precision(
+	uint64_t f32_bytes, uint64_t bf16_bytes, uint64_t render_bytes);
+
+/* bind_check(); tensors that nobody asked for are a warning. */
+int pipeline_check_weights(struct bind *b, const struct engine_watch *watch, struct err *e);
+
+/* bind_load(), told as ENGINE_STAGE_LOAD.  Where there is something to convert, and enough
+ * of it, converted weights are kept in "CACHE-PRECISION.weights"; cache NULL: never.  The
+ * name is in the arena, for as long as b needs it. */
+int pipeline_load_weights(struct bind *b, const char *cache, enum engine_precision p,
+	struct arena *a, const struct engine_watch *watch, struct err *e);
+
+/* What all engines ask of a request: how many takes, and guidance.  ERR_ARG. */
+int pipeline_check_request(const struct engine_request *r, struct err *e);
+
+/* Audio that a request brings, `what` it is for ("continue"): of the model's rate and
+ * channels, not empty, all finite.  ERR_ARG, ERR_FORMAT. */
+int pipeline_check_audio(const struct engine_info *info, const struct engine_audio *a,
+	const char *what, struct err *e);
 
 /* For tests: windows of this many frames instead of the model's.  At least 2. */
 void musicgen_set_window(struct engine *en, int64_t n_frames);

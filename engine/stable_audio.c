@@ -15,10 +15,6 @@
 #include "engine/weights/config.h"
 #include "library/base/err.h"
 
-/* AUTO: a model whose weights take no more than this in f32 is run in f32. */
-#define SMALL_MODEL_BYTES (256u << 20)
-/* Smaller tables are converted faster than a cache is worth. */
-#define CACHE_LEAST_BYTES (128u << 20)
 /* AUTO: what a render needs besides weights. */
 #define RENDER_BYTES (300u << 20)
 
@@ -33,11 +29,6 @@ static enum gpu_dtype matrix_dtype(enum engine_precision p)
 enum gpu_dtype stable_audio_sound_dtype(enum engine_precision p)
 {
 	return p == ENGINE_BF16 ? GPU_TILES : GPU_F32;
-}
-
-static const char *precision_name(enum engine_precision p)
-{
-	return p == ENGINE_F32 ? "f32" : p == ENGINE_INT8 ? "int8" : "bf16";
 }
 
 /* The scheduler of diffusers' folder. */
@@ -200,18 +191,8 @@ static uint64_t weight_bytes(struct engine *en, enum engine_precision p)
 
 static enum engine_precision choose_precision(struct engine *en)
 {
-	const uint64_t available = mem_available();
-
-	if (weight_bytes(en, ENGINE_F32) <= SMALL_MODEL_BYTES)
-		return ENGINE_F32;
-	if (!available || weight_bytes(en, ENGINE_BF16) + RENDER_BYTES <= available)
-		return ENGINE_BF16;
-	return ENGINE_INT8;
-}
-
-int stable_audio_load_progress(void *ud, uint64_t done, uint64_t total)
-{
-	return watch_progress(ud, ENGINE_STAGE_LOAD, done, total, NULL);
+	return pipeline_choose_precision(
+		weight_bytes(en, ENGINE_F32), weight_bytes(en, ENGINE_BF16), RENDER_BYTES);
 }
 
 /* All complaints first, those about the encoder too, then the reading. */
@@ -219,20 +200,14 @@ static int load(
 	struct engine *en, const char *cache, const struct engine_watch *watch, struct err *e)
 {
 	struct stable_audio *m = en->model;
-	char unused[512];
 	struct bind *b = bind_all(en, m->precision, true);
-	int rc = bind_check(b, unused, sizeof(unused), e);
+	int rc = pipeline_check_weights(b, watch, e);
 
 	bind_free(b);
 	if (rc)
 		return rc;
-	if (*unused)
-		watch_warn(watch, "%s", unused);
 	b = bind_all(en, m->precision, false);
-	if (cache && m->precision != ENGINE_F32 && bind_bytes(b) >= CACHE_LEAST_BYTES)
-		bind_use_cache(b, arena_printf(&m->host, "%s-%s.weights", cache,
-					  precision_name(m->precision)));
-	rc = bind_load(b, stable_audio_load_progress, (void *)(uintptr_t)watch, e);
+	rc = pipeline_load_weights(b, cache, m->precision, &m->host, watch, e);
 	bind_free(b);
 	if (rc)
 		return rc;
@@ -246,7 +221,7 @@ static void fill_info(struct engine *en)
 	struct engine_info *info = &en->info;
 	const bool distilled = m->objective == OBJECTIVE_FLOW;
 
-	info->precision = precision_name(m->precision);
+	info->precision = pipeline_precision_name(m->precision);
 	info->rate = (int)m->vae.cfg.rate;
 	info->channels = (int)m->vae.cfg.audio_channels;
 	info->frame_samples = 1;

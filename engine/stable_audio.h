@@ -35,9 +35,6 @@ struct stable_audio {
 
 /* Of the autoencoder's matrices. */
 enum gpu_dtype stable_audio_sound_dtype(enum engine_precision p);
-/* For bind_load(); ud: the watch. */
-int stable_audio_load_progress(void *ud, uint64_t done, uint64_t total);
-
 int stable_audio_render(struct engine *en, const struct engine_request *r,
 	const struct engine_watch *watch, const struct engine_sink *sink, struct err *e);
 

@@ -25,7 +25,6 @@
 #include "library/base/err.h"
 
 enum {
-	MAX_TAKES = 1024,
 	MAX_STEPS = 10000,
 	DECODE_FRAMES = 64,
 	ENCODE_SAMPLES = 1 << 16,
@@ -61,24 +60,6 @@ struct render {
 
 /* ---- the request -------------------------------------------------------- */
 
-static int check_init(const struct render *rd)
-{
-	const struct engine_audio *a = &rd->r->init;
-
-	if (!a->samples)
-		return 0;
-	if (a->rate != rd->info->rate || a->channels != rd->info->channels || a->frames < 1)
-		return err_set(rd->e, ERR_ARG,
-			"the audio to begin with has %d channels at %d Hz; the model takes %d at "
-			"%d",
-			a->channels, a->rate, rd->info->channels, rd->info->rate);
-	for (int64_t i = 0; i < a->frames * a->channels; i++)
-		if (!isfinite(a->samples[i]))
-			return err_set(rd->e, ERR_FORMAT,
-				"the audio to begin with holds a sample that is not a number");
-	return 0;
-}
-
 static int check_request(const struct render *rd)
 {
 	const struct engine_request *r = rd->r;
@@ -87,14 +68,9 @@ static int check_request(const struct render *rd)
 		return err_set(rd->e, ERR_ARG,
 			"a take of %lld samples is not possible; the model makes up to %lld",
 			(long long)r->n_frames, (long long)rd->info->longest_frames);
-	if (r->n_takes < 1 || r->n_takes > MAX_TAKES)
-		return err_set(rd->e, ERR_ARG, "%d takes at once are not possible; 1 to %d are",
-			r->n_takes, MAX_TAKES);
 	if (r->steps < 0 || r->steps > MAX_STEPS)
 		return err_set(rd->e, ERR_ARG, "%d steps are not possible; 1 to %d are", r->steps,
 			MAX_STEPS);
-	if (isinf(r->guidance))
-		return err_set(rd->e, ERR_ARG, "guidance must be a finite number");
 	if (!(r->strength >= 0 && r->strength <= 1))
 		return err_set(
 			rd->e, ERR_ARG, "a strength of %g is not between 0 and 1", r->strength);
@@ -103,7 +79,10 @@ static int check_request(const struct render *rd)
 	if (r->noise && r->n_takes > 1)
 		return err_set(
 			rd->e, ERR_ARG, "noise from a file makes one take, not %d", r->n_takes);
-	return check_init(rd);
+	const int rc = pipeline_check_request(r, rd->e);
+	if (rc || !r->init.samples)
+		return rc;
+	return pipeline_check_audio(rd->info, &r->init, "begin with", rd->e);
 }
 
 static bool is_redo(const struct engine_request *r)
@@ -272,7 +251,7 @@ static int load_encoder(struct render *rd)
 		m->encoder_weights = gpu_arena_new(rd->g, "encoder weights");
 	struct bind *b = bind_new(m->ckpt, rd->g, m->encoder_weights, m->n_threads);
 	oobleck_bind_encoder(&m->vae, b, stable_audio_sound_dtype(m->precision));
-	int rc = bind_load(b, stable_audio_load_progress, (void *)(uintptr_t)rd->watch, rd->e);
+	int rc = pipeline_load_weights(b, NULL, rd->m->precision, &rd->m->host, rd->watch, rd->e);
 	bind_free(b);
 	if (rc)
 		return rc;

@@ -1,0 +1,111 @@
+/* What engines share: precisions, weights, what every request must be, the watcher. */
+#include "engine/pipeline.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "engine/weights/bind.h"
+#include "library/base/arena.h"
+#include "library/base/err.h"
+
+enum { MAX_TAKES = 1024 };
+/* AUTO: a model whose weights take no more than this in f32 is run in f32. */
+#define SMALL_MODEL_BYTES (256u << 20)
+/* Smaller tables are converted faster than a cache is worth. */
+#define CACHE_LEAST_BYTES (128u << 20)
+
+/* ---- weights ------------------------------------------------------------ */
+
+const char *pipeline_precision_name(enum engine_precision p)
+{
+	return p == ENGINE_F32 ? "f32" : p == ENGINE_INT8 ? "int8" : "bf16";
+}
+
+enum engine_precision pipeline_choose_precision(
+	uint64_t f32_bytes, uint64_t bf16_bytes, uint64_t render_bytes)
+{
+	const uint64_t available = mem_available(); /* 0: not known */
+
+	if (f32_bytes <= SMALL_MODEL_BYTES)
+		return ENGINE_F32;
+	if (!available || bf16_bytes + render_bytes <= available)
+		return ENGINE_BF16;
+	return ENGINE_INT8;
+}
+
+int pipeline_check_weights(struct bind *b, const struct engine_watch *watch, struct err *e)
+{
+	char unused[512];
+	int rc = bind_check(b, unused, sizeof(unused), e);
+
+	if (!rc && *unused)
+		watch_warn(watch, "%s", unused);
+	return rc;
+}
+
+static int load_progress(void *ud, uint64_t done, uint64_t total)
+{
+	return watch_progress(ud, ENGINE_STAGE_LOAD, done, total, NULL);
+}
+
+int pipeline_load_weights(struct bind *b, const char *cache, enum engine_precision p,
+	struct arena *a, const struct engine_watch *watch, struct err *e)
+{
+	/* In f32 there is nothing to convert. */
+	if (cache && p != ENGINE_F32 && bind_bytes(b) >= CACHE_LEAST_BYTES)
+		bind_use_cache(
+			b, arena_printf(a, "%s-%s.weights", cache, pipeline_precision_name(p)));
+	return bind_load(b, load_progress, (void *)(uintptr_t)watch, e);
+}
+
+/* ---- requests ----------------------------------------------------------- */
+
+int pipeline_check_request(const struct engine_request *r, struct err *e)
+{
+	if (r->n_takes < 1 || r->n_takes > MAX_TAKES)
+		return err_set(e, ERR_ARG, "%d takes at once are not possible; 1 to %d are",
+			r->n_takes, MAX_TAKES);
+	if (isinf(r->guidance))
+		return err_set(e, ERR_ARG, "guidance must be a finite number");
+	return 0;
+}
+
+int pipeline_check_audio(const struct engine_info *info, const struct engine_audio *a,
+	const char *what, struct err *e)
+{
+	if (a->rate != info->rate || a->channels != info->channels)
+		return err_set(e, ERR_ARG,
+			"the audio to %s has %d channels at %d Hz; the model takes %d at %d", what,
+			a->channels, a->rate, info->channels, info->rate);
+	if (a->frames < 1)
+		return err_set(e, ERR_ARG, "the audio to %s is empty", what);
+	for (int64_t i = 0; i < a->frames * a->channels; i++)
+		if (!isfinite(a->samples[i]))
+			return err_set(e, ERR_FORMAT,
+				"the audio to %s holds a sample that is not a number", what);
+	return 0;
+}
+
+/* ---- watching ----------------------------------------------------------- */
+
+int watch_progress(const struct engine_watch *watch, enum engine_stage stage, uint64_t done,
+	uint64_t total, struct err *e)
+{
+	if (watch && watch->progress && watch->progress(watch->ud, stage, done, total))
+		return err_set(e, ERR_CANCELLED, "cancelled");
+	return 0;
+}
+
+void watch_warn(const struct engine_watch *watch, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	if (!watch || !watch->warn)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	watch->warn(watch->ud, text);
+}
