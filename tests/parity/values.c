@@ -35,6 +35,12 @@ struct values values_of(struct gpu *g, const struct gpu_tensor *t)
 		r.n *= (size_t)t->ne[i];
 	r.v = need(malloc((r.n + 1) * sizeof(float)));
 	gpu_read(g, t, r.v, r.n * sizeof(float));
+	for (size_t i = 0; i < r.n && t->dtype == GPU_I32; i++) {
+		int32_t id;
+
+		memcpy(&id, &r.v[i], sizeof(id));
+		r.v[i] = (float)id;
+	}
 	return r;
 }
 
@@ -52,6 +58,14 @@ struct values values_read(const struct ckpt *c, const char *name)
 		abort();
 	}
 	return r;
+}
+
+struct values values_part(const struct ckpt *c, const char *run, const char *part)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), part ? "%s.%s" : "%s", run, part);
+	return values_read(c, name);
 }
 
 struct values transposed(struct values x, size_t rows)

@@ -16,9 +16,12 @@ struct values {
 
 void *need(void *p); /* aborts on NULL */
 void append(struct values *to, const float *v, size_t n);
+/* Integers become floats. */
 struct values values_of(struct gpu *g, const struct gpu_tensor *t);
 /* The tensor of a file; empty when there is none. */
 struct values values_read(const struct ckpt *c, const char *name);
+/* values_read() of run.part; part NULL: of run alone. */
+struct values values_part(const struct ckpt *c, const char *run, const char *part);
 /* [rows][n] to [n][rows] */
 struct values transposed(struct values x, size_t rows);
 

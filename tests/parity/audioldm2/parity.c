@@ -17,6 +17,7 @@
 #include "gpu/gpu.h"
 #include "library/base/err.h"
 #include "library/base/str.h"
+#include "tests/parity/manifest.h"
 #include "tests/parity/tap.h"
 #include "tests/parity/values.h"
 
@@ -40,26 +41,6 @@ struct parity {
 	struct ckpt *expected;
 	struct engine *en;
 };
-
-static double number(const json_t *o, const char *key, double otherwise)
-{
-	const json_t *v = json_object_get(o, key);
-
-	return json_is_number(v) ? json_number_value(v) : otherwise;
-}
-
-static const char *text(const json_t *o, const char *key)
-{
-	return json_string_value(json_object_get(o, key));
-}
-
-static struct values expected(const struct parity *p, const char *run, const char *part)
-{
-	char name[96];
-
-	snprintf(name, sizeof(name), "%s.%s", run, part);
-	return values_read(p->expected, name);
-}
 
 /* ---- rendering ---------------------------------------------------------- */
 
@@ -149,7 +130,7 @@ static void seen_done(struct seen *s)
 static int request(const struct parity *p, const json_t *run, struct engine_noise *noise,
 	struct engine_request *ret, struct err *e)
 {
-	const struct values start = expected(p, text(run, "name"), "noise");
+	const struct values start = values_part(p->expected, text(run, "name"), "noise");
 
 	*noise = (struct engine_noise){.latents = start.v, .n = (int64_t)start.n};
 	*ret = (struct engine_request){.prompt = text(run, "prompt"),
@@ -208,7 +189,7 @@ static bool check_taps(const struct parity *p, const json_t *run, const struct s
 
 	for (int i = 0; i < s->n_taps; i++) {
 		const char *name = s->taps[i].name;
-		struct values want = expected(p, text(run, "name"), name);
+		struct values want = values_part(p->expected, text(run, "name"), name);
 		if (want.n) {
 			ok &= close_to(name, s->taps[i].v, want, number(noise, name, 0));
 			n_compared++;
@@ -233,7 +214,7 @@ static bool check_run(const struct parity *p, const json_t *run)
 	if (!ok) {
 		tap_remark("%s", e.text);
 	} else {
-		struct values want = expected(p, text(run, "name"), "wave");
+		struct values want = values_part(p->expected, text(run, "name"), "wave");
 		ok = check_taps(p, run, &s);
 		ok &= close_to(
 			"samples", s.audio, want, number(json_object_get(run, "noise"), "wave", 0));
@@ -362,8 +343,8 @@ static bool check_rank(const struct parity *p)
 {
 	const json_t *rank = json_object_get(p->manifest, "rank");
 	const json_t *noise = json_object_get(rank, "noise");
-	struct values audio = expected(p, "rank", "audio"),
-		      cosines = expected(p, "rank", "cosines");
+	struct values audio = values_part(p->expected, "rank", "audio"),
+		      cosines = values_part(p->expected, "rank", "cosines");
 	const size_t n_takes = (size_t)number(rank, "takes", 0), width = audio.n / n_takes;
 	bool ok = true;
 
@@ -373,7 +354,7 @@ static bool check_rank(const struct parity *p)
 		struct err e = {0};
 		double score = 0;
 		snprintf(name, sizeof(name), "take.%zu", i);
-		struct values take = expected(p, "rank", name);
+		struct values take = values_part(p->expected, "rank", name);
 		gpu_set_tap(engine_gpu(p->en), on_heard, &h);
 		if (audioldm2_score(
 			    p->en, text(rank, "prompt"), take.v, (int64_t)take.n, &score, &e)) {
@@ -412,7 +393,7 @@ static bool check_bf16(const struct parity *p)
 	if (!ok)
 		tap_remark("%s", e.text);
 	for (int i = 0; i < s.n_taps && ok; i++) {
-		struct values want = expected(p, text(run, "name"), s.taps[i].name);
+		struct values want = values_part(p->expected, text(run, "name"), s.taps[i].name);
 		if (!strcmp(s.taps[i].name, "prediction.1")) {
 			const double off = distance(s.taps[i].v, want);
 			tap_remark("the first prediction is off by %.3g of itself, may by %.3g",

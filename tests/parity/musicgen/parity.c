@@ -5,14 +5,7 @@
  * FOLDER is the checkpoint, EXPECTED.json the runs, EXPECTED.safetensors the
  * tensors (make_fixtures.py says how both came about).  Every run is a test of
  * its own: token ids and codes must be equal, everything else within a
- * tolerance.
- *
- * Tolerances.  The manifest holds, for each tensor, the largest difference
- * between transformers in f32 and the same arithmetic in f64.  Another order
- * of summation makes an error of the same size, so two of them differ by up to
- * twice that, and the largest of a thousand values in one draw may be twice
- * that of another: MARGIN 4.  UNIT of the largest value covers tensors whose
- * noise happened to be next to nothing. */
+ * tolerance. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -26,15 +19,9 @@
 #include "gpu/gpu.h"
 #include "library/base/err.h"
 #include "library/base/str.h"
+#include "tests/parity/manifest.h"
 #include "tests/parity/tap.h"
-
-#define MARGIN 4.0
-#define UNIT   0x1p-21 /* two roundings of f32 */
-
-struct values {
-	float *v; /* owned */
-	size_t n;
-};
+#include "tests/parity/values.h"
 
 /* What a render showed on its way. */
 struct seen {
@@ -56,66 +43,6 @@ struct parity {
 	int64_t hop;
 };
 
-/* ---- values ------------------------------------------------------------- */
-
-static void *need(void *p)
-{
-	if (!p)
-		abort();
-	return p;
-}
-
-static void append(struct values *to, const float *v, size_t n)
-{
-	to->v = need(realloc(to->v, (to->n + n + 1) * sizeof(*v)));
-	memcpy(to->v + to->n, v, n * sizeof(*v));
-	to->n += n;
-}
-
-static struct values read_tensor(struct gpu *g, const struct gpu_tensor *t)
-{
-	struct values r = {.n = 1};
-
-	for (int i = 0; i < t->n_dims; i++)
-		r.n *= (size_t)t->ne[i];
-	r.v = need(malloc((r.n + 1) * sizeof(float)));
-	gpu_read(g, t, r.v, r.n * sizeof(float));
-	if (t->dtype == GPU_I32)
-		for (size_t i = 0; i < r.n; i++) {
-			int32_t id;
-			memcpy(&id, &r.v[i], sizeof(id));
-			r.v[i] = (float)id;
-		}
-	return r;
-}
-
-/* run.part, or just run when part is NULL */
-static struct values expected(const struct parity *p, const char *run, const char *part)
-{
-	char name[128];
-	struct err e = {0};
-	struct values r;
-
-	snprintf(name, sizeof(name), part ? "%s.%s" : "%s", run, part);
-	const struct ckpt_tensor *t = ckpt_find(p->expected, name);
-	if (!t)
-		return (struct values){0};
-	r.n = (size_t)t->n_elements;
-	r.v = need(malloc((r.n + 1) * sizeof(float)));
-	if (ckpt_read_f32(p->expected, t, 0, r.n, r.v, &e)) {
-		fprintf(stderr, "%s: %s\n", name, e.text);
-		abort();
-	}
-	return r;
-}
-
-static double number(const json_t *o, const char *key, double otherwise)
-{
-	const json_t *v = json_object_get(o, key);
-
-	return json_is_number(v) ? json_number_value(v) : otherwise;
-}
-
 /* ---- comparing ---------------------------------------------------------- */
 
 static bool same_ids(const char *what, struct values got, struct values want)
@@ -133,26 +60,6 @@ static bool same_ids(const char *what, struct values got, struct values want)
 	return true;
 }
 
-/* Every stride-th of got; noise: of f32 in this tensor. */
-static bool close_to(
-	const char *what, struct values got, struct values want, size_t stride, double noise)
-{
-	double worst = 0, peak = 0;
-
-	if ((got.n + stride - 1) / stride != want.n) {
-		tap_remark("%s: %zu values in steps of %zu, not %zu", what, got.n, stride, want.n);
-		return false;
-	}
-	for (size_t i = 0; i < want.n; i++) {
-		const double d = fabs((double)got.v[i * stride] - (double)want.v[i]);
-		worst = d > worst || isnan(d) ? d : worst;
-		peak = fmax(peak, fabs((double)want.v[i]));
-	}
-	const double tolerance = MARGIN * noise + UNIT * peak;
-	tap_remark("%s: differs by %.2g, may by %.2g (peak %.3g)", what, worst, tolerance, peak);
-	return worst <= tolerance;
-}
-
 /* ---- rendering ---------------------------------------------------------- */
 
 static void on_tap(void *ud, struct gpu *g, const char *name, const struct gpu_tensor *t)
@@ -166,14 +73,14 @@ static void on_tap(void *ud, struct gpu *g, const char *name, const struct gpu_t
 
 	if (one) {
 		free(one->v);
-		*one = read_tensor(g, t);
+		*one = values_of(g, t);
 	} else if (!strcmp(name, "lm.logits")) {
 		s->logits = need(realloc(s->logits, (s->n_logits + 1) * sizeof(*s->logits)));
-		s->logits[s->n_logits++] = read_tensor(g, t);
+		s->logits[s->n_logits++] = values_of(g, t);
 	} else if (!strcmp(name, "encodec.latent")) {
 		const size_t n = s->n_latents + 1;
 		s->latents = need(realloc(s->latents, n * sizeof(*s->latents)));
-		s->latents[n - 1] = read_tensor(g, t);
+		s->latents[n - 1] = values_of(g, t);
 		s->n_latents = n;
 	}
 }
@@ -216,23 +123,11 @@ static void seen_done(struct seen *s)
 	free(s->latents);
 }
 
-/* [channels][n] to [n][channels] or back. */
-static struct values transposed(struct values x, size_t rows)
-{
-	struct values r = {need(malloc((x.n + 1) * sizeof(float))), x.n};
-	const size_t columns = x.n / rows;
-
-	for (size_t i = 0; i < rows; i++)
-		for (size_t j = 0; j < columns; j++)
-			r.v[j * rows + i] = x.v[i * columns + j];
-	return r;
-}
-
 static int render_from(const struct parity *p, const json_t *run, struct engine *en, int n_takes,
 	const struct engine_latents *latents, struct seen *s, struct err *e)
 {
 	const char *clip = json_string_value(json_object_get(run, "clip"));
-	struct values planar = clip ? expected(p, clip, NULL) : (struct values){0};
+	struct values planar = clip ? values_part(p->expected, clip, NULL) : (struct values){0};
 	struct values samples = transposed(planar, (size_t)p->channels);
 	const struct engine_sink sink = {.audio = on_audio, .latents = on_latents, .ud = s};
 	struct engine_request r = {
@@ -272,7 +167,7 @@ static int render(const struct parity *p, const json_t *run, struct engine *en, 
 static bool check_ids(const struct parity *p, const json_t *run, const char *name)
 {
 	const char *prompt = json_string_value(json_object_get(run, "prompt"));
-	struct values want = expected(p, name, "ids"), got = {0};
+	struct values want = values_part(p->expected, name, "ids"), got = {0};
 	struct err e = {0};
 	int32_t *ids = NULL;
 	size_t n = 0;
@@ -290,8 +185,8 @@ static bool check_ids(const struct parity *p, const json_t *run, const char *nam
 static bool check_near(
 	const struct parity *p, const char *name, const char *part, struct values got, double noise)
 {
-	struct values want = expected(p, name, part);
-	bool ok = close_to(part, got, want, 1, noise);
+	struct values want = values_part(p->expected, name, part);
+	bool ok = close_to(part, got, want, noise);
 
 	free(want.v);
 	return ok;
@@ -307,7 +202,7 @@ static bool check_latent(const struct parity *p, const char *name, const struct 
 			const size_t n = s->latents[i].n / (size_t)p->channels;
 			append(&got, s->latents[i].v + (size_t)c * n, n);
 		}
-	/* A sum of few values: no order of it is off by more than UNIT. */
+	/* A sum of few values: no order of it is off by more than two roundings. */
 	bool ok = check_near(p, name, "latent", got, 0);
 	free(got.v);
 	return ok;
@@ -342,7 +237,7 @@ static bool check_clip(
 	const struct parity *p, const json_t *run, const char *clip, const struct seen *s)
 {
 	const json_t *c = NULL, *clips = json_object_get(p->manifest, "clips");
-	struct values want = expected(p, clip, "codes"), got = {0};
+	struct values want = values_part(p->expected, clip, "codes"), got = {0};
 	const size_t frames = (size_t)number(run, "frames", 0);
 	bool ok;
 	size_t i;
@@ -397,7 +292,8 @@ static bool check_run(const struct parity *p, const json_t *run)
 		tap_remark("%s", e.text);
 		ok = false;
 	} else {
-		struct values codes = expected(p, name, "codes"), wave = expected(p, name, "wave");
+		struct values codes = values_part(p->expected, name, "codes"),
+			      wave = values_part(p->expected, name, "wave");
 		struct values audio = transposed(s.audio, s.audio.n / (size_t)p->channels);
 		struct values got = {0};
 		const size_t stride = (size_t)number(run, "stride", 1);
@@ -406,7 +302,7 @@ static bool check_run(const struct parity *p, const json_t *run)
 			for (size_t i = 0; i < n; i += stride)
 				append(&got, audio.v + (size_t)c * n + i, 1);
 		ok &= same_ids("codes", s.codes, codes);
-		ok &= close_to("samples", got, wave, 1, number(run, "wave_noise", 0));
+		ok &= close_to("samples", got, wave, number(run, "wave_noise", 0));
 		if (json_is_true(json_object_get(run, "taps")))
 			ok &= check_taps(p, run, name, &s);
 		if (clip && !window)
@@ -447,7 +343,7 @@ static bool check_precision(const struct parity *p, enum engine_precision precis
 		tap_remark("%s", e.text);
 		goto out;
 	}
-	struct values want = expected(p, "main", "logits.0"), got = alone.logits[0];
+	struct values want = values_part(p->expected, "main", "logits.0"), got = alone.logits[0];
 	double difference = 0, power = 0;
 	for (size_t k = 0; k < want.n; k++) {
 		difference += pow((double)got.v[k] - (double)want.v[k], 2);

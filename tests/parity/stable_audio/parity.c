@@ -4,13 +4,7 @@
  *	parity FOLDER EXPECTED
  *
  * FOLDER is the checkpoint, EXPECTED.json the runs, EXPECTED.safetensors the tensors
- * (make_fixtures.py says how both came about).
- *
- * Tolerances.  The manifest holds, for each tensor, the largest difference between the
- * reference in f32 and the same arithmetic in f64.  Another order of summation makes an
- * error of the same size, so two of them differ by up to twice that, and the largest of
- * a hundred values in one draw may be twice that of another: MARGIN 4.  UNIT of the
- * largest value covers tensors whose noise happened to be next to nothing. */
+ * (make_fixtures.py says how both came about). */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -22,15 +16,9 @@
 #include "gpu/gpu.h"
 #include "library/base/err.h"
 #include "library/base/str.h"
+#include "tests/parity/manifest.h"
 #include "tests/parity/tap.h"
-
-#define MARGIN 4.0
-#define UNIT   0x1p-20 /* four roundings of f32 */
-
-struct values {
-	float *v; /* owned */
-	size_t n;
-};
+#include "tests/parity/values.h"
 
 enum { MAX_TAPS = 8 };
 
@@ -59,76 +47,6 @@ struct parity {
 	struct engine_noise noise;
 };
 
-/* ---- values ------------------------------------------------------------- */
-
-static void *need(void *p)
-{
-	if (!p)
-		abort();
-	return p;
-}
-
-static struct values expected(const struct parity *p, const char *run, const char *part)
-{
-	char name[128];
-	struct err e = {0};
-	struct values r;
-
-	snprintf(name, sizeof(name), part ? "%s.%s" : "%s", run, part);
-	const struct ckpt_tensor *t = ckpt_find(p->expected, name);
-	if (!t)
-		return (struct values){0};
-	r.n = (size_t)t->n_elements;
-	r.v = need(malloc((r.n + 1) * sizeof(float)));
-	if (ckpt_read_f32(p->expected, t, 0, r.n, r.v, &e)) {
-		fprintf(stderr, "%s: %s\n", name, e.text);
-		abort();
-	}
-	return r;
-}
-
-static double number(const json_t *o, const char *key, double otherwise)
-{
-	const json_t *v = json_object_get(o, key);
-
-	return json_is_number(v) ? json_number_value(v) : otherwise;
-}
-
-static const char *text(const json_t *o, const char *key)
-{
-	return json_string_value(json_object_get(o, key));
-}
-
-/* [rows][n] to [n][rows] */
-static struct values transposed(struct values x, size_t rows)
-{
-	struct values r = {need(malloc((x.n + 1) * sizeof(float))), x.n};
-	const size_t columns = x.n / rows;
-
-	for (size_t i = 0; i < rows; i++)
-		for (size_t j = 0; j < columns; j++)
-			r.v[j * rows + i] = x.v[i * columns + j];
-	return r;
-}
-
-static bool close_to(const char *what, struct values got, struct values want, double noise)
-{
-	double worst = 0, peak = 0;
-
-	if (got.n != want.n) {
-		tap_remark("%s: %zu values, not %zu", what, got.n, want.n);
-		return false;
-	}
-	for (size_t i = 0; i < want.n; i++) {
-		const double d = fabs((double)got.v[i] - (double)want.v[i]);
-		worst = d > worst || isnan(d) ? d : worst;
-		peak = fmax(peak, fabs((double)want.v[i]));
-	}
-	const double tolerance = MARGIN * noise + UNIT * peak;
-	tap_remark("%s: differs by %.2g, may by %.2g (peak %.3g)", what, worst, tolerance, peak);
-	return worst <= tolerance;
-}
-
 /* ---- rendering ---------------------------------------------------------- */
 
 static void on_tap(void *ud, struct gpu *g, const char *name, const struct gpu_tensor *t)
@@ -150,9 +68,7 @@ static void on_tap(void *ud, struct gpu *g, const char *name, const struct gpu_t
 			return; /* the first counts */
 	if (!as || s->n_taps == MAX_TAPS)
 		return;
-	struct values v = {.n = (size_t)(t->ne[0] * t->ne[1])};
-	v.v = need(malloc((v.n + 1) * sizeof(float)));
-	gpu_read(g, t, v.v, v.n * sizeof(float));
+	struct values v = values_of(g, t);
 	/* the reference has channels first, but for rows of text */
 	const bool rows = !strcmp(as, "t5") || !strcmp(as, "condition");
 	snprintf(s->taps[s->n_taps].name, sizeof(s->taps->name), "%s", as);
@@ -163,12 +79,8 @@ static void on_tap(void *ud, struct gpu *g, const char *name, const struct gpu_t
 
 static int on_audio(void *ud, int take, const struct engine_audio *chunk, struct err *e)
 {
-	struct values *to = &((struct seen *)ud)->audio;
-	const size_t n = (size_t)(chunk->frames * chunk->channels);
-
-	to->v = need(realloc(to->v, (to->n + n + 1) * sizeof(float)));
-	memcpy(to->v + to->n, chunk->samples, n * sizeof(float));
-	to->n += n;
+	append(&((struct seen *)ud)->audio, chunk->samples,
+		(size_t)(chunk->frames * chunk->channels));
 	return 0;
 }
 
@@ -267,7 +179,7 @@ static bool check_taps(const struct parity *p, const json_t *run, const struct s
 
 	for (int i = 0; i < s->n_taps; i++) {
 		char key[48];
-		struct values want = expected(p, text(run, "name"), s->taps[i].name);
+		struct values want = values_part(p->expected, text(run, "name"), s->taps[i].name);
 		struct values got = s->taps[i].v;
 		snprintf(key, sizeof(key), "%s_noise", s->taps[i].name);
 		if (!strcmp(s->taps[i].name, "t5")) /* only real tokens are computed here */
@@ -288,7 +200,7 @@ static bool check_run(const struct parity *p, const json_t *run)
 	if (!ok) {
 		tap_remark("%s", e.text);
 	} else {
-		struct values want = expected(p, text(run, "name"), "wave");
+		struct values want = values_part(p->expected, text(run, "name"), "wave");
 		struct values got = transposed(s.audio, s.audio.n / (size_t)p->channels);
 		ok = close_to("samples", got, want, number(run, "wave_noise", 0));
 		ok &= !json_is_true(json_object_get(run, "taps")) || s.n_taps >= 5;
@@ -453,7 +365,7 @@ static bool check_precision(const struct parity *p, enum engine_precision precis
 	struct engine *en = NULL;
 	struct err e = {0};
 	double difference = 0, power = 0;
-	struct values want = expected(p, "main", "velocity");
+	struct values want = values_part(p->expected, "main", "velocity");
 
 	if (engine_open(p->folder, &options, NULL, &en, &e) ||
 		render(p, find_run(p, "main"), en, &s, &e))
@@ -492,9 +404,9 @@ static int open_all(struct parity *p, const char *base, struct err *e)
 		return rc;
 	p->channels = engine_info(p->en)->channels;
 	p->rate = engine_info(p->en)->rate;
-	p->latents = expected(p, "noise_latents", NULL);
-	p->steps = expected(p, "noise_steps", NULL);
-	p->clip = expected(p, "clip", NULL);
+	p->latents = values_part(p->expected, "noise_latents", NULL);
+	p->steps = values_part(p->expected, "noise_steps", NULL);
+	p->clip = values_part(p->expected, "clip", NULL);
 	p->noise = (struct engine_noise){.latents = p->latents.v,
 		.steps = p->steps.v,
 		.n = (int64_t)p->latents.n,
