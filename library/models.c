@@ -194,6 +194,14 @@ static int read_pick(const char *library, struct arena *a, const char **ret, str
 		       : err_errno(e, why, "cannot read '%s'", path);
 }
 
+bool models_has(const struct models *m, const struct known_model *known)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->list[i].known == known)
+			return true;
+	return false;
+}
+
 int models_pick(const char *library, const char *name, struct err *e)
 {
 	struct arena a = {0};

@@ -60,6 +60,9 @@ int models_list_shared(const char *library, const char *own, const char *hub, st
 /* NULL when there is none of that name. */
 const struct model *models_find(const struct models *m, const char *name);
 
+/* Whether one of them is the catalogue's `known`. */
+bool models_has(const struct models *m, const struct known_model *known);
+
 /* Makes NAME the library's default, until the next call; NULL: none is picked.
  * The caller has seen that there is such a model. */
 int models_pick(const char *library, const char *name, struct err *e);

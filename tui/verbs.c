@@ -209,14 +209,6 @@ static int show_cache(const char *library, bool drop, struct err *e)
 	return rc;
 }
 
-static bool is_installed(const struct models *m, const struct known_model *k)
-{
-	for (size_t i = 0; i < m->n; i++)
-		if (m->list[i].known == k)
-			return true;
-	return false;
-}
-
 static void show_line(struct str *line)
 {
 	puts(line->s);
@@ -240,7 +232,7 @@ static void show_known(const struct models *m, bool json)
 		};
 		struct str line = {0};
 
-		if (is_installed(m, k))
+		if (models_has(m, k))
 			continue;
 		if (is_first && !json)
 			printf("%snot installed (woodshed pull NAME):\n", m->n ? "\n" : "");

@@ -15,6 +15,7 @@
 #include "library/base/clock.h"
 #include "library/base/err.h"
 #include "library/base/str.h"
+#include "library/catalogue.h"
 #include "library/db.h"
 #include "library/globals.h"
 #include "library/models.h"
@@ -87,6 +88,24 @@ static void report_models(const struct models *models)
 	}
 }
 
+/* What those that are not here would need. */
+static void report_known(const struct models *models, const char *token, uint64_t room)
+{
+	const char *what = "to pull";
+	char size[16];
+
+	for (const struct known_model *k = catalogue; k->name; k++) {
+		if (models_has(models, k))
+			continue;
+		say(what, "%s (%s) needs %s of disk%s%s%s", k->name, k->engine,
+			format_bytes(k->about_bytes, size),
+			k->about_bytes > room ? ", more than is free" : "",
+			k->gated && !token ? ", and HF_TOKEN, once its licence is accepted: " : "",
+			k->gated && !token ? k->page : "");
+		what = "";
+	}
+}
+
 static int64_t count(struct db *db, const char *sql)
 {
 	struct query q = db_prepare(db, sql);
@@ -140,27 +159,30 @@ static int report_library(
 	struct models models;
 	struct statvfs fs;
 	const char *dir;
-	uint64_t cached;
-	char room[16];
+	uint64_t cached, room = UINT64_MAX; /* not known */
+	char text[16];
 	int rc = globals_library(g, env, &a, &dir, e);
 
 	if (rc)
 		goto out;
 	say("library", "%s%s", dir,
 		access(dir, W_OK | X_OK) ? " (cannot be written: takes cannot be kept)" : "");
-	if (!statvfs(dir, &fs))
-		say("disk", "%s free there",
-			format_bytes((uint64_t)fs.f_bavail * fs.f_frsize, room));
+	if (!statvfs(dir, &fs)) {
+		room = (uint64_t)fs.f_bavail * fs.f_frsize;
+		say("disk", "%s free there", format_bytes(room, text));
+	}
 	rc = repair ? repair_library(dir, &a, e) : report_database(dir, e);
 	if (!rc)
 		rc = globals_models(g, env, &a, &models, e);
-	if (!rc)
+	if (!rc) {
 		report_models(&models);
+		report_known(&models, env->hf_token, room);
+	}
 	if (!rc)
 		rc = models_cache(dir, false, &cached, e);
 	if (!rc && cached)
 		say("cache", "%s of converted weights (woodshed models --drop-cache removes them)",
-			format_bytes(cached, room));
+			format_bytes(cached, text));
 out:
 	arena_done(&a);
 	return rc;

@@ -229,6 +229,8 @@ run "$woodshed" export 9999 out
 check 'no such take' grep -q 'no take 9999' "$scratch/err"
 run "$woodshed" doctor
 check 'doctor counts' grep -q "^takes  *$((before + 6)), of which 1 lack their file$" "$scratch/out"
+check 'and tells what known models need' grep -q \
+	'stable-audio-open-1.0 (stable-audio) needs 5.3 GB of disk.*HF_TOKEN.*https://' "$scratch/out"
 run "$woodshed" doctor --repair
 check 'a sound library' grep -q '^database  *sound$' "$scratch/out"
 python3 - "$WOODSHED_LIBRARY" <<'PYTHON'
