@@ -254,8 +254,5 @@ int takes_sweep(struct db *db, int64_t now_ms, struct sweep *ret, struct err *e)
 	str_done(&folder);
 	if (!rc)
 		rc = mark_missing(&s);
-	if (!rc)
-		return db_commit(db, e);
-	db_rollback(db);
-	return rc;
+	return db_end(db, rc, e);
 }

@@ -280,6 +280,14 @@ void db_rollback(struct db *db)
 		db_run(db, NULL, "ROLLBACK", "");
 }
 
+int db_end(struct db *db, int rc, struct err *e)
+{
+	if (!rc)
+		return db_commit(db, e);
+	db_rollback(db);
+	return rc;
+}
+
 /* ---- opening ------------------------------------------------------------ */
 
 static int pragma(struct db *db, const char *sql, int64_t *ret, struct err *e)

@@ -51,6 +51,8 @@ void db_interrupt(struct db *db);
 int db_begin(struct db *db, struct err *e);
 int db_commit(struct db *db, struct err *e);
 void db_rollback(struct db *db); /* nothing to do: does nothing */
+/* db_commit() if rc is 0, else db_rollback(): rc, or why the commit failed. */
+int db_end(struct db *db, int rc, struct err *e);
 
 struct query {
 	struct db *db;

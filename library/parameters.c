@@ -67,10 +67,7 @@ int parameters_write(struct db *db, const char *version, const struct engine_par
 		rc = write_engine(db, &engines[i], e);
 	if (!rc)
 		rc = db_set_setting(db, VERSION, version, e);
-	if (!rc)
-		return db_commit(db, e);
-	db_rollback(db);
-	return rc;
+	return db_end(db, rc, e);
 }
 
 /* ---- reading ------------------------------------------------------------ */

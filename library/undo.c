@@ -189,10 +189,7 @@ int takes_edit(struct db *db, const int64_t *ids, size_t n, const char *field, c
 	rc = next_action(db, &act.id, e);
 	for (size_t i = 0; i < n && !rc; i++)
 		rc = edit_one(db, &act, ids[i], e);
-	if (!rc)
-		return db_commit(db, e);
-	db_rollback(db);
-	return rc;
+	return db_end(db, rc, e);
 }
 
 int takes_hear(struct db *db, int64_t id, struct err *e)
