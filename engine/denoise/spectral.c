@@ -422,6 +422,14 @@ static double resemblance(const struct tally *t)
 	return cov / sqrt(vx * vy) * fmin(vx / (MOVES_DB * MOVES_DB), 1);
 }
 
+/* Shares and resemblance from which it is likely that music goes as well. */
+static bool takes_music(const struct denoise_report *r)
+{
+	const double REMOVED = 0.003, RESEMBLES = 0.5, UNSTEADY = 2;
+
+	return r->removed > REMOVED && (r->resembles > RESEMBLES || r->unsteady > UNSTEADY);
+}
+
 bool spectral_report(const void *m, struct denoise_report *ret)
 {
 	const struct spectral *s = m;
@@ -450,5 +458,6 @@ bool spectral_report(const void *m, struct denoise_report *ret)
 	ret->noise_db = 10 * log10(noise);
 	ret->removed = removed / in;
 	ret->resembles = removed > 0 ? resembles / removed : 0;
+	ret->takes_music = takes_music(ret);
 	return true;
 }
