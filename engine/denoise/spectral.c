@@ -25,6 +25,10 @@ enum {
 
 _Static_assert(GAIN_LAG < KEPT, "spectra live until they are used");
 
+/* By how much more a cell may be lowered where the noise is known, not estimated: less
+ * is left of it, and music is as safe. */
+static const float MARKED_DB = 10;
+
 /* Of the softmax between the windows, in units of noise. */
 static const float TEMPERATURE = 0.05f;
 
@@ -100,7 +104,7 @@ int spectral_open(
 		rc = resolution_open(&s->large, PER_CELL * n, d->channels, KEPT, e);
 	s->cell = s->large.hop;
 	s->past_n = 4 * s->cell + s->cell / 2;
-	s->least = (float)pow(10, -rule->limit_db / 20);
+	s->least = powf(10, -(rule->limit_db + (d->marked ? MARKED_DB : 0)) / 20);
 	if (!rc)
 		rc = mem_try_alloc(&mem, channels * (s->past_n + s->large.n) + s->large.width,
 			sizeof(float), "denoiser", e);
