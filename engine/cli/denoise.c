@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -259,22 +260,13 @@ static int commit(struct run *x, struct err *e)
 
 /* ---- telling ------------------------------------------------------------- */
 
-/* Shares and resemblance from which it is likely that music goes as well. */
-static const double WARN_REMOVED = 0.003, WARN_RESEMBLES = 0.5, WARN_UNSTEADY = 2;
-
-static bool takes_music(const struct denoise_report *r)
+/* What there is none of is told as a dash. */
+static void add_number(struct str *out, int width, int digits, double v)
 {
-	return r->removed > WARN_REMOVED &&
-	       (r->resembles > WARN_RESEMBLES || r->unsteady > WARN_UNSTEADY);
-}
-
-/* -INFINITY, no noise, is told as a dash. */
-static void add_level(struct str *out, double db)
-{
-	if (isfinite(db))
-		str_printf(out, "%8.1f", db);
+	if (isfinite(v))
+		str_printf(out, "%*.*f", width, digits, v);
 	else
-		str_add(out, "       -");
+		str_printf(out, "%*s", width, "-");
 }
 
 static void tell_text(const struct denoise_report *r)
@@ -289,14 +281,15 @@ static void tell_text(const struct denoise_report *r)
 			continue;
 		str_clear(&line);
 		str_printf(&line, "%8.0f %8.0f       ", b->low_hz, b->high_hz);
-		add_level(&line, b->noise_db);
-		str_printf(&line, "  %6.2f %%   %+20.2f", 100 * b->removed, b->resembles);
+		add_number(&line, 8, 1, b->noise_db);
+		str_printf(&line, "  %6.2f %%   %20.2f", 100 * b->removed, b->resembles);
 		print_line(line.s);
 	}
 	str_clear(&line);
 	str_add(&line, "             all       ");
-	add_level(&line, r->noise_db);
-	str_printf(&line, "  %6.2f %%   %+20.2f", 100 * r->removed, r->resembles);
+	add_number(&line, 8, 1, r->noise_db);
+	str_printf(&line, "  %6.2f %%   ", 100 * r->removed);
+	add_number(&line, 20, 2, r->resembles);
 	print_line(line.s);
 	str_done(&line);
 }
@@ -333,21 +326,33 @@ static void tell_json(const struct run *x, const struct denoise_report *r)
 		jsonw_num(&line, "noise_db", r->noise_db);
 		jsonw_num(&line, "removed", r->removed);
 		jsonw_num(&line, "resembles", r->resembles);
-		jsonw_bool(&line, "takes_music", takes_music(r));
+		jsonw_bool(&line, "takes_music", r->takes_music);
 	}
 	jsonw_end(&line);
 	print_line(line.s);
 	str_done(&line);
 }
 
+static void warn_of_speech(double percent)
+{
+	char text[256];
+
+	snprintf(text, sizeof text,
+		"this takes music away: DeepFilterNet was made for speech, heard none, and removes "
+		"%.3g %% of the sound; keep some with --strength 0.75 or --mix 0.75, or use "
+		"--method wiener",
+		percent);
+	print_warning(text);
+}
+
 static void warn(const struct run *x, const struct denoise_report *r)
 {
-	if (x->o.report && !r)
-		print_warning("this method does not know what noise is, so there is no report");
-	else if (r && x->o.strength > 0 && !isfinite(r->noise_db))
+	if (x->o.strength > 0 && isinf(r->noise_db))
 		print_warning("no steady noise was found, so nothing is removed; mark a stretch of "
 			      "it with --noise-from");
-	else if (r && x->o.report && takes_music(r))
+	else if (r->takes_music && isnan(r->noise_db))
+		warn_of_speech(100 * r->removed * x->o.mix * x->o.mix);
+	else if (r->takes_music)
 		print_warning("this takes music away: what is removed, or was marked, comes and "
 			      "goes as music does; lower --strength or --mix, or mark noise alone "
 			      "with --noise-from");
@@ -362,7 +367,7 @@ static void tell(const struct run *x)
 		tell_json(x, x->o.report ? r : NULL);
 	else if (r && x->o.report)
 		tell_text(r);
-	if (!x->globals->quiet)
+	if (r && !x->globals->quiet)
 		warn(x, r);
 }
 

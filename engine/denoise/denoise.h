@@ -47,7 +47,7 @@ struct denoise_desc {
 	double mix;             /* 0 (dry) .. 1 (wet) */
 	double strength; /* 0..DENOISE_STRENGTH_MAX: the noise is taken for so many times as strong
 			    as it is estimated (power); 0 removes nothing */
-	bool report;     /* count what denoise_report() tells */
+	bool report;     /* ss, wiener: count for denoise_report(); df always does */
 	bool marked;     /* what is learned is noise alone */
 };
 
@@ -93,12 +93,13 @@ struct denoise_band {
 };
 
 struct denoise_report {
-	size_t n_bands;
+	size_t n_bands; /* 0: the method looks at none (df) */
 	struct denoise_band band[DENOISE_BANDS];
-	double noise_db;  /* of all bands; -INFINITY: no noise was found */
+	double noise_db;  /* of all bands; -INFINITY: no noise was found; NAN: not sought (df) */
 	double unsteady;  /* of what was marked: 1 noise, 0 hum, 2 and more: music */
-	double removed;   /* share of all energy */
-	double resembles; /* mean of the bands', weighted by the energy removed */
+	double removed;   /* share of all energy, before the mix */
+	double resembles; /* mean of the bands', weighted by the energy removed; NAN: none */
+	bool takes_music; /* it is likely that music goes with the noise */
 };
 
 /* Whether the method can tell; what it can.  After flush. */

@@ -17,8 +17,10 @@ enum { FRAMES = DF_BLOCK * DF_HOP };
 struct df_method {
 	struct df *df;
 	size_t channels;
-	bool marked; /* what it hears ahead is noise: nothing to measure */
-	float *late; /* the input's last DF_LATENCY frames, then a block */
+	double mix;
+	bool marked;        /* what it hears ahead is noise: nothing to measure */
+	float *late;        /* the input's last DF_LATENCY frames, then a block */
+	double in, removed; /* energies so far */
 };
 
 static void df_method_close(void *p)
@@ -42,6 +44,7 @@ static int df_method_open(const struct denoise_desc *d, void **ret, struct err *
 			"the weights of DeepFilterNet are not installed; use wiener or ss");
 	m = xcalloc(1, sizeof *m);
 	m->channels = (size_t)d->channels;
+	m->mix = d->mix;
 	m->marked = d->marked;
 	rc = df_open(d->df_weights, d->channels, 1, &m->df, e);
 	if (!rc)
@@ -90,10 +93,27 @@ static int df_method_process(void *p, const float *in, float *removed, struct er
 	int rc = df_process(m->df, in, removed, DF_BLOCK, e);
 
 	memcpy(m->late + before, in, n * sizeof *in);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		removed[i] = m->late[i] - removed[i];
+		m->in += (double)m->late[i] * m->late[i];
+		m->removed += (double)removed[i] * removed[i];
+	}
 	memmove(m->late, m->late + n, before * sizeof *m->late);
 	return rc;
+}
+
+/* Music is what it is not made for: where it hears no voice, and takes more away
+ * than a strength of 0.75 would. */
+static bool df_method_report(const void *p, struct denoise_report *ret)
+{
+	const struct df_method *m = p;
+	const double NO_VOICE_DB = -10, MOST = 0.6;
+
+	*ret = (struct denoise_report){.noise_db = NAN, .resembles = NAN};
+	ret->removed = m->in > 0 ? m->removed / m->in : 0;
+	ret->takes_music =
+		m->mix * m->mix * ret->removed > MOST && df_median_snr(m->df) < NO_VOICE_DB;
+	return true;
 }
 
 const struct denoise_method denoise_df = {
@@ -106,4 +126,5 @@ const struct denoise_method denoise_df = {
 	.process = df_method_process,
 	.learn = df_method_learn,
 	.end = df_method_end,
+	.report = df_method_report,
 };

@@ -37,6 +37,10 @@ static const double NORMAL[3] = {-2.0537, -1.6449, -1.0364}; /* those of a norma
  * must stand out by so much, and keep their level within this. */
 enum { HUM_HZ_MAX = 1500, HUM_HARMONICS = 5, HUM_DB = 8, HUM_SPREAD_DB = 8 };
 
+/* Of the first HUM_LOWEST at least HUM_LOW: held notes may have overtones near harmonics
+ * of the mains, but higher ones. */
+enum { HUM_LOWEST = 4, HUM_LOW = 2 };
+
 struct noise {
 	bool marked;
 	int rate_hz;
@@ -493,15 +497,16 @@ static double find_hum(const struct hum *x, double cell_hz)
 	for (size_t m = 0; m < 2; m++)
 		for (int step = -15; step <= 15; step++) {
 			double sum = 0, base = (mains[m] + 0.02 * step) / cell_hz;
-			int count = 0;
+			int count = 0, low = 0;
 
 			for (int h = 1; base * h < (double)x->width; h++) {
 				double out = stands_out(x, base, h);
 
 				count += out > 0;
+				low += out > 0 && h <= HUM_LOWEST;
 				sum += out;
 			}
-			if (count >= HUM_HARMONICS && sum > best) {
+			if (count >= HUM_HARMONICS && low >= HUM_LOW && sum > best) {
 				best = sum;
 				found = base;
 			}

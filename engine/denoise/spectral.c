@@ -25,6 +25,10 @@ enum {
 
 _Static_assert(GAIN_LAG < KEPT, "spectra live until they are used");
 
+/* By how much more a cell may be lowered where the noise is known, not estimated: less
+ * is left of it, and music is as safe. */
+static const float MARKED_DB = 10;
+
 /* Of the softmax between the windows, in units of noise. */
 static const float TEMPERATURE = 0.05f;
 
@@ -100,7 +104,7 @@ int spectral_open(
 		rc = resolution_open(&s->large, PER_CELL * n, d->channels, KEPT, e);
 	s->cell = s->large.hop;
 	s->past_n = 4 * s->cell + s->cell / 2;
-	s->least = (float)pow(10, -rule->limit_db / 20);
+	s->least = powf(10, -(rule->limit_db + (d->marked ? MARKED_DB : 0)) / 20);
 	if (!rc)
 		rc = mem_try_alloc(&mem, channels * (s->past_n + s->large.n) + s->large.width,
 			sizeof(float), "denoiser", e);
@@ -422,6 +426,14 @@ static double resemblance(const struct tally *t)
 	return cov / sqrt(vx * vy) * fmin(vx / (MOVES_DB * MOVES_DB), 1);
 }
 
+/* Shares and resemblance from which it is likely that music goes as well. */
+static bool takes_music(const struct denoise_report *r)
+{
+	const double REMOVED = 0.003, RESEMBLES = 0.5, UNSTEADY = 2;
+
+	return r->removed > REMOVED && (r->resembles > RESEMBLES || r->unsteady > UNSTEADY);
+}
+
 bool spectral_report(const void *m, struct denoise_report *ret)
 {
 	const struct spectral *s = m;
@@ -450,5 +462,6 @@ bool spectral_report(const void *m, struct denoise_report *ret)
 	ret->noise_db = 10 * log10(noise);
 	ret->removed = removed / in;
 	ret->resembles = removed > 0 ? resembles / removed : 0;
+	ret->takes_music = takes_music(ret);
 	return true;
 }

@@ -20,7 +20,7 @@ struct err;
 /* Of a method. */
 struct spectral_rule {
 	float wiener;   /* noise over pilot in the Wiener filter; 0: no second stage */
-	float limit_db; /* the most by which a cell is lowered */
+	float limit_db; /* the most by which a cell is lowered; more where noise was marked */
 };
 
 int spectral_open(

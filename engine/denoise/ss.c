@@ -1,7 +1,12 @@
 /* Spectral subtraction: G = max(1 - c / m, floor) on the complex spectrum, m being
  * the power over the noise, averaged where that does no harm (resolution.h).  With
  * c > 1 that is over-subtraction (M. Berouti, R. Schwartz, J. Makhoul, "Enhancement
- * of speech corrupted by acoustic noise", ICASSP 1979). */
+ * of speech corrupted by acoustic noise", ICASSP 1979).
+ *
+ * Fixed, as none of it asks for an ear: the power domain, since c then follows from
+ * the distribution of a mean of n powers, c = 1 + k / sqrt(n), near 1 for wide ones;
+ * the floor, -30 dB, or -40 where noise was marked.  --strength multiplies the
+ * noise, and so is over-subtraction by the user's hand. */
 #include "engine/denoise/method.h"
 #include "engine/denoise/spectral.h"
 

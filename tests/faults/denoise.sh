@@ -81,20 +81,20 @@ assert any(r)' "$1" "$2" "$3" 2>/dev/null
 }
 
 make in.wav noisy 4
-for method in ss wiener; do
-	denoise --method $method --removed out/removed.wav in.wav out/wet.wav
+for method in ss wiener df; do
+	denoise --quiet --method $method --removed out/removed.wav in.wav out/wet.wav
 	check "$method" succeeds
 	check "$method: as long as before" like in.wav out/wet.wav
 	check "$method: something changed" differ in.wav out/wet.wav
 	check "$method: with what was removed it is the input" adds_up in.wav out/wet.wav out/removed.wav
+	check "$method: no word about it" [ ! -s "$scratch/out" ]
+	denoise --method $method --mix 0 in.wav out/dry.wav
+	check "$method: mix 0" same_samples in.wav out/dry.wav
+	denoise --quiet --method $method in.wav out/again.wav
+	check "$method: again, the same bytes" same out/wet.wav out/again.wav
 done
-check 'no word about it' [ ! -s "$scratch/out" ]
-denoise --mix 0 in.wav out/dry.wav
-check 'mix 0' same_samples in.wav out/dry.wav
 denoise --strength 0 in.wav out/dry.wav
 check 'strength 0' same_samples in.wav out/dry.wav
-denoise in.wav out/again.wav
-check 'again: the same bytes' same out/wet.wav out/again.wav
 denoise --noise-from 0.6-1.6 in.wav out/marked.wav
 check 'a marked stretch' succeeds
 for format in pcm16 pcm24 float; do
@@ -113,26 +113,57 @@ assert lines[-1]["type"] == "denoise" and -36 < lines[-1]["noise_db"] < -32, lin
 ' "$scratch/out"
 rm out/*
 
+# DeepFilterNet, made for speech, and music.
+music='this takes music away: DeepFilterNet .* keep some with --strength 0.75 or --mix 0.75'
+denoise --method df in.wav out/a.wav
+check 'df: music goes, which is told with the remedy' grep -q "$music" "$scratch/err"
+check 'df: for all that' status_is 0
+for remedy in '--strength 0.75' '--mix 0.75'; do
+	# shellcheck disable=SC2086
+	denoise --method df $remedy in.wav out/a.wav
+	check "df: $remedy is the remedy" succeeds
+done
+denoise --quiet --json --report --method df in.wav
+check 'df: the report' python3 -c '
+import json, sys
+lines = [json.loads(line) for line in open(sys.argv[1])]
+assert len(lines) == 1 and lines[0]["takes_music"] and lines[0]["noise_db"] is None, lines
+assert 0.6 < lines[0]["removed"] < 1.1, lines
+' "$scratch/out"
+rm out/*
+
 # Signals that are no music, and shapes.
-for kind in silence dc square; do
-	make $kind.wav $kind 2
-	denoise --quiet $kind.wav out/a.wav
-	check "$kind" succeeds
-	check "$kind: as long as before" like $kind.wav out/a.wav
+for method in wiener df; do
+	for kind in silence dc square; do
+		make $kind.wav $kind 2
+		denoise --quiet --method $method $kind.wav out/a.wav
+		check "$method: $kind" succeeds
+		check "$method: $kind is as long as before" like $kind.wav out/a.wav
+	done
 done
 for shape in '8000 1' '11025 3' '44100 8' '96000 2' '192000 2'; do
 	# shellcheck disable=SC2086
 	make shape.wav noisy 0.3 $shape
-	denoise --quiet shape.wav out/a.wav
-	check "$shape" succeeds
-	check "$shape: as long as before" like shape.wav out/a.wav
+	for method in wiener df; do
+		denoise --quiet --method $method --removed out/r.wav shape.wav out/a.wav
+		check "$method, $shape" succeeds
+		check "$method, $shape: as long as before" like shape.wav out/a.wav
+	done
+	check "df, $shape: with what was removed it is the input" adds_up shape.wav out/a.wav out/r.wav
+	denoise --method df --mix 0 shape.wav out/a.wav
+	check "df, $shape: mix 0" same_samples shape.wav out/a.wav
 done
 make one.wav dc 0.0000625
-denoise --quiet one.wav out/a.wav
-check 'one sample' succeeds
-check 'is one sample' [ "$(shape out/a.wav)" = '16000 1 4' ]
+for method in wiener df; do
+	denoise --quiet --method $method one.wav out/a.wav
+	check "$method: one sample" succeeds
+	check "$method: is one sample" [ "$(shape out/a.wav)" = '16000 1 4' ]
+done
 denoise silence.wav out/a.wav
 check 'silence has no noise, which is told' says 'no steady noise was found'
+denoise --method df silence.wav out/a.wav
+check 'df: silence needs no word' succeeds
+check 'df: silence stays' same_samples silence.wav out/a.wav
 rm out/*
 
 # wrong STATUS WORDS ARG...: refused, nothing left behind.

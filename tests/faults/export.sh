@@ -39,6 +39,31 @@ check 'all options' succeeds
 check 'tell the loudness' grep -q 'out/take.flac .* 48000 Hz  -30.0 LUFS .* gain [-+][0-9.]* dB' "$scratch/out"
 rm -r out/*
 
+# Through the denoiser, which is another process.
+for how in wiener ss df; do
+	run "$woodshed" denoise --quiet --method $how take.wav wet.wav
+	check "$how" succeeds
+	exports --quiet --name '{take}' --denoise $how take.wav out
+	check "$how: exported" succeeds
+	check "$how: as the verb does it" same_samples wet.wav out/take.wav
+	check "$how: nothing else is left" holds_only out take.wav
+	run "$woodshed" recipe out/take.wav
+	check "$how: the recipe tells" grep -q "denoised ($how, mix 1)" "$scratch/out"
+	rm wet.wav out/*
+done
+exports --name '{take}' --denoise df:0 take.wav out
+check 'mix 0' succeeds
+check 'changes nothing' same_samples take.wav out/take.wav
+rm out/*
+exports --name '{take}' --denoise wiener:0.5 --format flac --rate 48000 --lufs -30 take.wav out
+check 'with all that follows' grep -q 'out/take.flac .* 48000 Hz  -30.0 LUFS' "$scratch/out"
+rm out/*
+echo 'no audio, but a text that is long enough to be looked at' >text.wav
+exports --denoise wiener text.wav out
+check 'no audio is refused' status_is 1
+check 'and leaves nothing' holds_only out
+rm text.wav
+
 # The same file again and again; nothing is overwritten.
 echo old >out/take.wav
 for i in 1 2 3; do

@@ -3,11 +3,14 @@ at the start or 0) that gives samples of the same shape, or None where it cannot
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
+import time
 
 import numpy as np
 import soundfile
 
+PARITY = pathlib.Path(__file__).resolve().parents[2] / "parity/df"
 WOODSHED = os.environ.get("WOODSHED", "build/woodshed-engine")
 
 
@@ -68,7 +71,38 @@ def noisereduce(stationary):
     return run
 
 
-OURS = {"wiener": woodshed("wiener"), "ss": woodshed("ss")}
+def deepfilternet(x, rate, marked):
+    """The graphs through ONNX Runtime, as the parity test has them, at full strength."""
+    from scipy import signal
+
+    sys.path.insert(0, str(PARITY))
+    import reference
+
+    up = signal.resample_poly(x, 48000, rate, axis=0)
+    level = 10 ** (-24 / 20) / np.sqrt(np.mean(up.mean(1) ** 2))  # as engine/denoise/df.h has it
+    y = reference.enhance(reference.Network(pathlib.Path(os.environ["DF_ONNX"])), up.T, level * up.mean(1))[0].T
+    return signal.resample_poly(y, rate, 48000, axis=0)[: len(x)]
+
+
+def measured(command):
+    """Runs a command: seconds of processor and clock, and peak memory in MB."""
+    begin, peak = time.monotonic(), 0
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    status = pathlib.Path(f"/proc/{process.pid}/status")
+    while True:
+        # Not ru_maxrss, which begins with that of the process that forked.
+        peak = max([peak] + [int(l.split()[1]) for l in status.read_text().splitlines() if l.startswith("VmHWM")])
+        pid, code, used = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            break
+        time.sleep(0.01)
+    process.returncode = code
+    if code:
+        raise SystemExit(f"{command[0]} failed")
+    return used.ru_utime + used.ru_stime, time.monotonic() - begin, peak / 1024
+
+
+OURS = {"wiener": woodshed("wiener"), "ss": woodshed("ss"), "df": woodshed("df")}
 PEERS = {
     "afftdn": afftdn("afftdn"),
     "afftdn tn": afftdn("afftdn=tn=1"),
@@ -77,3 +111,5 @@ PEERS = {
     "nr stat": noisereduce(True),
     "nr nonst": noisereduce(False),
 }
+if "DF_ONNX" in os.environ:
+    PEERS["DF onnx"] = deepfilternet
