@@ -63,7 +63,8 @@ static int queue(struct ws *ws, const struct compose_models *all, const struct j
 	return rc;
 }
 
-/* The prompt that is typed, or the one under the cursor, which keeps what it is made of. */
+/* The prompt that is typed, or that of the take under the cursor, with its seed and length;
+ * other settings belong to one engine and are left to each. */
 static void do_race(struct ws *ws, const char *args)
 {
 	const struct take *t = view_library_selected(ws);
