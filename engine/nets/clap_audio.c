@@ -135,7 +135,7 @@ static void bind_block(const struct binding *w, const struct clap_audio *t,
 static void bind_stages(
 	const struct binding *w, struct clap_audio *t, struct arena *a, const char *root)
 {
-	char at[160];
+	char at[192];
 
 	for (int i = 0; i < t->n_stages; i++) {
 		struct clap_audio_stage *s = &t->stages[i];

@@ -81,6 +81,18 @@ check 'the second' sees 'B  slow piano  mono  take 2'
 check 'the third' sees 'C  slow piano  mono  take 3'
 check 'their loudness, and by how much they are softer' sees ' LUFS, -'
 check 'the first is heard' sees '▶ A '
+# Others are read meanwhile; who asks for one that is not there yet is told so.
+switched()
+{
+	n=0
+	until keys B && sleep 0.5 && t capture-pane -p -t t | grep -qF '▶ B '; do
+		n=$((n + 1))
+		[ $n -lt 20 ] || return 1
+	done
+}
+check 'another one' switched
+keys A
+check 'and the first again' sees '▶ A '
 sleep 1
 before=$(position)
 keys a

@@ -49,5 +49,5 @@ int main(void)
 		cmocka_unit_test(no_key_twice),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RUN_TAP(tests);
 }

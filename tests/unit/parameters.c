@@ -154,11 +154,12 @@ static void all_are_options(void **state)
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < engines[i].n; k++) {
 			const struct parameter *p = &engines[i].list[k];
-			json_t *o = json_object();
+			json_t *o;
 			char *text;
 
 			if (p->kind == PARAMETER_PROMPT)
 				continue; /* a column of its own */
+			o = json_object();
 			json_object_set_new(o, p->name, sample(p));
 			text = json_dumps(o, 0);
 			json_decref(o);
