@@ -10,7 +10,7 @@ import sys
 
 import tree
 
-SUITES = {"unit", "ops", "parity", "faults", "threads", "audio", "tui", "lint", "fuzz", "slow"}
+SUITES = {"unit", "ops", "parity", "faults", "threads", "audio", "tui", "lint", "fuzz", "slow", "long"}
 
 
 def check_sources(root, targets):
