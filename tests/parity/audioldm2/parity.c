@@ -16,24 +16,10 @@
 #include "engine/weights/ckpt.h"
 #include "gpu/gpu.h"
 #include "library/base/err.h"
-#include "library/base/str.h"
+#include "tests/parity/diffusion.h"
 #include "tests/parity/manifest.h"
 #include "tests/parity/tap.h"
 #include "tests/parity/values.h"
-
-enum { MAX_TAPS = 16 };
-
-struct seen {
-	const json_t *run;
-	struct {
-		char name[32]; /* as in EXPECTED */
-		struct values v;
-	} taps[MAX_TAPS];
-	int n_taps;
-	struct values audio;
-	struct engine_latents kept;         /* owned */
-	int n_previews, n_steps, cancel_at; /* 0: never */
-};
 
 struct parity {
 	const char *folder;
@@ -45,7 +31,7 @@ struct parity {
 /* ---- rendering ---------------------------------------------------------- */
 
 /* What EXPECTED calls the tensor of a tap; of texts, the prompt comes first. */
-static bool name_tap(const struct seen *s, const char *tap, char out[32])
+static bool name_tap(const struct seen *s, const char *tap, char out[SEEN_NAME])
 {
 	static const char *const texts[][2] = {
 		{"clap.text", "clap"}, {"t5.out", "t5"}, {"gpt2.generated", "generated"}};
@@ -55,128 +41,64 @@ static bool name_tap(const struct seen *s, const char *tap, char out[32])
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
 		if (strcmp(tap, texts[i][0]))
 			continue;
-		snprintf(out, 32, "%s.positive", texts[i][1]);
-		for (int k = 0; k < s->n_taps; k++)
-			if (!strcmp(s->taps[k].name, out))
-				snprintf(out, 32, "%s.negative", texts[i][1]);
+		snprintf(out, SEEN_NAME, "%s.positive", texts[i][1]);
+		if (seen_tap(s, out).n)
+			snprintf(out, SEEN_NAME, "%s.negative", texts[i][1]);
 		return true;
 	}
 	snprintf(last, sizeof(last), "prediction%d", steps);
 	if (!strcmp(tap, "prediction1") || !strcmp(tap, last))
-		return snprintf(out, 32, "prediction.%s", tap + strlen("prediction")) > 0;
+		return snprintf(out, SEEN_NAME, "prediction.%s", tap + strlen("prediction")) > 0;
 	snprintf(last, sizeof(last), "latents%d", steps);
 	if (!strcmp(tap, last))
-		return snprintf(out, 32, "latents") > 0;
-	return !strcmp(tap, "vae.out") && snprintf(out, 32, "mel") > 0;
+		return snprintf(out, SEEN_NAME, "latents") > 0;
+	return !strcmp(tap, "vae.out") && snprintf(out, SEEN_NAME, "mel") > 0;
 }
 
 static void on_tap(void *ud, struct gpu *g, const char *name, const struct gpu_tensor *t)
 {
 	struct seen *s = ud;
-	char as[32];
+	char as[SEEN_NAME];
 
-	if (s->n_taps == MAX_TAPS || !name_tap(s, name, as))
+	if (s->n_taps == SEEN_TAPS || !name_tap(s, name, as))
 		return;
 	struct values v = values_of(g, t);
 	/* the reference has channels first */
 	const bool is_image = t->n_dims == 3;
-	snprintf(s->taps[s->n_taps].name, sizeof(s->taps->name), "%s", as);
-	s->taps[s->n_taps++].v = is_image ? transposed(v, (size_t)(t->ne[0] * t->ne[1])) : v;
+	seen_add(s, as, is_image ? transposed(v, (size_t)(t->ne[0] * t->ne[1])) : v);
 	if (is_image)
 		free(v.v);
 }
 
-static int on_audio(void *ud, int take, const struct engine_audio *chunk, struct err *e)
-{
-	append(&((struct seen *)ud)->audio, chunk->samples, (size_t)chunk->frames);
-	return 0;
-}
-
-static int on_latents(void *ud, int take, const struct engine_latents *l, struct err *e)
-{
-	struct seen *s = ud;
-	void *copy = need(malloc(l->bytes));
-
-	memcpy(copy, l->data, l->bytes);
-	free((void *)(uintptr_t)s->kept.data);
-	s->kept = (struct engine_latents){copy, l->bytes};
-	return 0;
-}
-
-static int on_preview(void *ud, int take, int step, const struct engine_audio *whole, struct err *e)
-{
-	((struct seen *)ud)->n_previews++;
-	return 0;
-}
-
-static int on_progress(void *ud, enum engine_stage stage, uint64_t done, uint64_t total)
-{
-	struct seen *s = ud;
-
-	if (stage == ENGINE_STAGE_RENDER && done)
-		s->n_steps++;
-	return s->cancel_at && s->n_steps >= s->cancel_at;
-}
-
-static void seen_done(struct seen *s)
-{
-	for (int i = 0; i < s->n_taps; i++)
-		free(s->taps[i].v.v);
-	free(s->audio.v);
-	free((void *)(uintptr_t)s->kept.data);
-}
-
-/* The request of a run; noise (owned by the caller) must outlive it. */
-static int request(const struct parity *p, const json_t *run, struct engine_noise *noise,
-	struct engine_request *ret, struct err *e)
+/* How a run is rendered; noise (owned by the caller) must outlive it. */
+static int prepare(const struct parity *p, const json_t *run, struct engine_noise *noise,
+	struct render *ret, struct err *e)
 {
 	const struct values start = values_part(p->expected, text(run, "name"), "noise");
 
 	*noise = (struct engine_noise){.latents = start.v, .n = (int64_t)start.n};
-	*ret = (struct engine_request){.prompt = text(run, "prompt"),
-		.negative = text(run, "negative"),
-		.n_takes = 1,
-		.guidance = (float)number(run, "guidance", 1),
-		.steps = (int)number(run, "steps", 0),
-		.sampler = text(run, "sampler"),
-		.noise = noise};
-	int rc = engine_frames(engine_info(p->en), text(run, "seconds"), &ret->n_frames, e);
-	if (!rc && (double)ret->n_frames != number(run, "samples", 0))
+	*ret = (struct render){.folder = p->folder,
+		.en = p->en,
+		.run = run,
+		.request = {.prompt = text(run, "prompt"),
+			.negative = text(run, "negative"),
+			.n_takes = 1,
+			.guidance = (float)number(run, "guidance", 1),
+			.steps = (int)number(run, "steps", 0),
+			.sampler = text(run, "sampler"),
+			.noise = noise},
+		.tap = on_tap};
+	int64_t *n_frames = &ret->request.n_frames;
+	int rc = engine_frames(engine_info(p->en), text(run, "seconds"), n_frames, e);
+	if (!rc && (double)*n_frames != number(run, "samples", 0))
 		rc = err_set(e, ERR_BUG, "%s s are %lld samples", text(run, "seconds"),
-			(long long)ret->n_frames);
+			(long long)*n_frames);
 	return rc;
 }
 
 static void noise_free(struct engine_noise *n)
 {
 	free((void *)(uintptr_t)n->latents);
-}
-
-static int render_with(
-	const struct engine_request *r, struct engine *en, struct seen *s, struct err *e)
-{
-	const struct engine_sink sink = {
-		.audio = on_audio, .latents = on_latents, .preview = on_preview, .ud = s};
-	const struct engine_watch watch = {.progress = on_progress, .ud = s};
-
-	gpu_set_tap(engine_gpu(en), on_tap, s);
-	int rc = engine_render(en, r, &watch, &sink, e);
-	gpu_set_tap(engine_gpu(en), NULL, NULL);
-	return rc;
-}
-
-static int render(
-	const struct parity *p, const json_t *run, struct engine *en, struct seen *s, struct err *e)
-{
-	struct engine_request r;
-	struct engine_noise noise;
-	int rc = request(p, run, &noise, &r, e);
-
-	s->run = run;
-	if (!rc)
-		rc = render_with(&r, en, s, e);
-	noise_free(&noise);
-	return rc;
 }
 
 /* ---- runs --------------------------------------------------------------- */
@@ -208,8 +130,10 @@ static bool check_taps(const struct parity *p, const json_t *run, const struct s
 static bool check_run(const struct parity *p, const json_t *run)
 {
 	struct seen s = {0};
+	struct render r;
+	struct engine_noise noise;
 	struct err e = {0};
-	bool ok = !render(p, run, p->en, &s, &e);
+	bool ok = !prepare(p, run, &noise, &r, &e) && !seen_render(&s, &r, &e);
 
 	if (!ok) {
 		tap_remark("%s", e.text);
@@ -220,104 +144,8 @@ static bool check_run(const struct parity *p, const json_t *run)
 			"samples", s.audio, want, number(json_object_get(run, "noise"), "wave", 0));
 		free(want.v);
 	}
+	noise_free(&noise);
 	seen_done(&s);
-	return ok;
-}
-
-static const json_t *main_run(const struct parity *p)
-{
-	return json_array_get(json_object_get(p->manifest, "runs"), 0);
-}
-
-static bool same_audio(const struct seen *a, const struct seen *b)
-{
-	return a->audio.n && a->audio.n == b->audio.n &&
-	       !memcmp(a->audio.v, b->audio.v, a->audio.n * sizeof(float));
-}
-
-/* What was kept of a render gives the same samples; damaged, it is refused. */
-static bool check_kept(const struct parity *p)
-{
-	const json_t *run = main_run(p);
-	struct seen first = {0}, again = {.run = run}, none = {.run = run};
-	struct engine_request r;
-	struct engine_noise noise;
-	struct err e = {0};
-	bool ok = !request(p, run, &noise, &r, &e) && !render(p, run, p->en, &first, &e);
-
-	if (!ok) {
-		tap_remark("%s", e.text);
-		goto out;
-	}
-	r.latents = &first.kept;
-	ok = !render_with(&r, p->en, &again, &e) && same_audio(&first, &again) && !again.n_steps;
-	((float *)(uintptr_t)first.kept.data)[3] = NAN;
-	ok &= render_with(&r, p->en, &none, &e) == ERR_FORMAT;
-	first.kept.bytes--;
-	err_clear(&e);
-	ok &= render_with(&r, p->en, &none, &e) == ERR_FORMAT;
-out:
-	noise_free(&noise);
-	seen_done(&first);
-	seen_done(&again);
-	seen_done(&none);
-	return ok;
-}
-
-/* Noise of the generator: a batch gives what its takes give alone, on any number of
- * threads; another seed gives something else. */
-static bool check_seeds(const struct parity *p)
-{
-	const struct engine_options options = {.precision = ENGINE_F32, .n_threads = 1};
-	const json_t *run = main_run(p);
-	struct seen batch = {.run = run}, one = {.run = run}, two = {.run = run};
-	struct engine *en = NULL;
-	struct engine_request r;
-	struct engine_noise noise;
-	struct err e = {0};
-	bool ok = !request(p, run, &noise, &r, &e);
-
-	r.noise = NULL;
-	r.seed = UINT64_C(1) << 40;
-	r.n_takes = 2;
-	ok = ok && !render_with(&r, p->en, &batch, &e);
-	r.n_takes = 1;
-	ok = ok && !engine_open(p->folder, &options, NULL, &en, &e) &&
-	     !render_with(&r, en, &one, &e);
-	r.seed++;
-	ok = ok && !render_with(&r, en, &two, &e);
-	if (!ok)
-		tap_remark("%s", e.text);
-	const size_t n = one.audio.n * sizeof(float);
-	ok = ok && batch.audio.n == 2 * one.audio.n && !memcmp(batch.audio.v, one.audio.v, n) &&
-	     !memcmp(batch.audio.v + one.audio.n, two.audio.v, n) &&
-	     memcmp(one.audio.v, two.audio.v, n);
-	engine_close(en);
-	noise_free(&noise);
-	seen_done(&batch);
-	seen_done(&one);
-	seen_done(&two);
-	return ok;
-}
-
-/* Previews change nothing; a cancelled render ends within a step. */
-static bool check_previews(const struct parity *p)
-{
-	const json_t *run = main_run(p);
-	struct seen with = {.run = run}, without = {0}, cancelled = {.run = run, .cancel_at = 2};
-	struct engine_request r;
-	struct engine_noise noise;
-	struct err e = {0};
-	bool ok = !request(p, run, &noise, &r, &e) && !render(p, run, p->en, &without, &e);
-
-	r.preview = 2;
-	ok = ok && !render_with(&r, p->en, &with, &e) && same_audio(&with, &without) &&
-	     with.n_previews == (r.steps - 1) / 2;
-	ok &= render_with(&r, p->en, &cancelled, &e) == ERR_CANCELLED && cancelled.n_steps == 2;
-	noise_free(&noise);
-	seen_done(&with);
-	seen_done(&without);
-	seen_done(&cancelled);
 	return ok;
 }
 
@@ -380,54 +208,34 @@ static bool check_rank(const struct parity *p)
 /* Rounding a weight to bf16 is off by 2^-9 / sqrt(3) of it, root mean square, and a product
  * by as much of itself.  Some 300 products in a row add up like random numbers; as much
  * again as a margin. */
-static bool check_bf16(const struct parity *p)
+static bool check_bf16(struct render r, const struct ckpt *expected)
 {
 	const double allowed = 2 * sqrt(300) * 0x1p-9 / sqrt(3);
 	const struct engine_options options = {.precision = ENGINE_BF16, .n_threads = 2};
-	const json_t *run = main_run(p);
+	struct values want = values_part(expected, text(r.run, "name"), "prediction.1");
 	struct seen s = {0};
-	struct engine *en = NULL;
 	struct err e = {0};
-	bool ok = !engine_open(p->folder, &options, NULL, &en, &e) && !render(p, run, en, &s, &e);
 
+	r.en = NULL;
+	bool ok = !engine_open(r.folder, &options, NULL, &r.en, &e) && !seen_render(&s, &r, &e);
 	if (!ok)
 		tap_remark("%s", e.text);
-	for (int i = 0; i < s.n_taps && ok; i++) {
-		struct values want = values_part(p->expected, text(run, "name"), s.taps[i].name);
-		if (!strcmp(s.taps[i].name, "prediction.1")) {
-			const double off = distance(s.taps[i].v, want);
-			tap_remark("the first prediction is off by %.3g of itself, may by %.3g",
-				off, allowed);
-			ok = off <= allowed && off > 0;
-		}
-		free(want.v);
-	}
-	engine_close(en);
+	const double off = distance(seen_tap(&s, "prediction.1"), want);
+	tap_remark("the first prediction is off by %.3g of itself, may by %.3g", off, allowed);
+	engine_close(r.en);
+	free(want.v);
 	seen_done(&s);
-	return ok;
+	return ok && off <= allowed && off > 0;
 }
 
 /* ---- the program -------------------------------------------------------- */
 
-static int open_all(struct parity *p, const char *base, struct err *e)
-{
-	const struct engine_options options = {.precision = ENGINE_F32, .n_threads = 2};
-	struct str path = {0};
-	json_error_t why;
-
-	str_printf(&path, "%s.json", base);
-	p->manifest = json_load_file(str_get(&path), JSON_REJECT_DUPLICATES, &why);
-	str_clear(&path);
-	str_printf(&path, "%s.safetensors", base);
-	int rc = p->manifest ? ckpt_open_file(str_get(&path), &p->expected, e)
-			     : err_set(e, ERR_FORMAT, "%s: %s", base, why.text);
-	str_done(&path);
-	return rc ? rc : engine_open(p->folder, &options, NULL, &p->en, e);
-}
-
 int main(int argc, char **argv)
 {
 	struct parity p = {.folder = argc > 1 ? argv[1] : ""};
+	const struct engine_options f32 = {.precision = ENGINE_F32, .n_threads = 2};
+	struct engine_noise noise;
+	struct render r;
 	struct err e = {0};
 	const json_t *run;
 	size_t i;
@@ -436,16 +244,23 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: parity FOLDER EXPECTED\n");
 		return 2;
 	}
-	if (open_all(&p, argv[2], &e)) {
+	if (manifest_open(argv[2], &p.manifest, &p.expected, &e) ||
+		engine_open(p.folder, &f32, NULL, &p.en, &e)) {
 		fprintf(stderr, "%s\n", e.text);
 		return 99;
 	}
 	json_array_foreach(json_object_get(p.manifest, "runs"), i, run)
 		tap_ok(check_run(&p, run), "run %s", text(run, "name"));
-	tap_ok(check_kept(&p), "latents that were kept");
-	tap_ok(check_seeds(&p), "seeds, takes and threads");
-	tap_ok(check_previews(&p), "previews, and a render that is cancelled");
-	tap_ok(check_bf16(&p), "bf16");
+	if (prepare(&p, manifest_run(p.manifest, "main"), &noise, &r, &e)) {
+		fprintf(stderr, "%s\n", e.text);
+		return 99;
+	}
+	tap_ok(check_kept(r), "latents that were kept");
+	tap_ok(check_seeds(r), "seeds, takes and threads");
+	tap_ok(check_previews(r), "previews");
+	tap_ok(check_cancel(r), "cancelled within a step");
+	tap_ok(check_bf16(r, p.expected), "bf16");
+	noise_free(&noise);
 	if (json_object_get(p.manifest, "rank"))
 		tap_ok(check_rank(&p), "scores of takes");
 	engine_close(p.en);

@@ -18,7 +18,6 @@
 #include "engine/weights/ckpt.h"
 #include "gpu/gpu.h"
 #include "library/base/err.h"
-#include "library/base/str.h"
 #include "tests/parity/manifest.h"
 #include "tests/parity/tap.h"
 #include "tests/parity/values.h"
@@ -329,28 +328,20 @@ static bool check_precision(const struct parity *p, enum engine_precision precis
 	const double one = precision == ENGINE_BF16 ? 0x1p-9 / sqrt(3) : 3.0 / 127 / sqrt(12);
 	const double factor = 2 * sqrt(40);
 	const struct engine_options options = {.precision = precision, .n_threads = 2};
-	const json_t *run = NULL, *runs = json_object_get(p->manifest, "runs");
+	const json_t *run = manifest_run(p->manifest, "main");
 	struct seen alone = {0}, batch = {0};
 	struct engine *en = NULL;
 	struct err e = {0};
 	bool ok = false;
-	size_t i;
 
-	json_array_foreach(runs, i,
-		run) if (!strcmp(json_string_value(json_object_get(run, "name")), "main")) break;
 	if (engine_open(p->folder, &options, NULL, &en, &e) || render(p, run, en, 1, &alone, &e) ||
 		render(p, run, en, 3, &batch, &e)) {
 		tap_remark("%s", e.text);
 		goto out;
 	}
 	struct values want = values_part(p->expected, "main", "logits.0"), got = alone.logits[0];
-	double difference = 0, power = 0;
-	for (size_t k = 0; k < want.n; k++) {
-		difference += pow((double)got.v[k] - (double)want.v[k], 2);
-		power += pow((double)want.v[k], 2);
-	}
+	const double off = distance(got, want);
 	free(want.v);
-	const double off = sqrt(difference / power);
 	tap_remark("first logits are off by %.3g of themselves, may by %.3g", off, one * factor);
 	ok = off <= one * factor && off > 0;
 	/* Three takes at once: the first is what it is alone, bit for bit. */
@@ -368,16 +359,8 @@ out:
 static int open_all(struct parity *p, const char *base, struct err *e)
 {
 	const struct engine_options options = {.precision = ENGINE_F32, .n_threads = 2};
-	struct str path = {0};
-	json_error_t why;
+	int rc = manifest_open(base, &p->manifest, &p->expected, e);
 
-	str_printf(&path, "%s.json", base);
-	p->manifest = json_load_file(str_get(&path), JSON_REJECT_DUPLICATES, &why);
-	str_clear(&path);
-	str_printf(&path, "%s.safetensors", base);
-	int rc = p->manifest ? ckpt_open_file(str_get(&path), &p->expected, e)
-			     : err_set(e, ERR_FORMAT, "%s: %s", base, why.text);
-	str_done(&path);
 	if (!rc)
 		rc = engine_open(p->folder, &options, NULL, &p->en, e);
 	if (!rc)
