@@ -15,16 +15,6 @@
 #include "tui/compose_history.h"
 #include "tui/draft_file.h"
 
-static struct db *open_library(void **state)
-{
-	struct err e = {0};
-	struct db *db;
-
-	if (db_open(*state, &db, &e))
-		fail_msg("%s", e.text);
-	return db;
-}
-
 static void open_history(void **state, struct compose_history *h, struct compose *c)
 {
 	struct err e = {0};
@@ -92,7 +82,7 @@ static void kept_soon(void **state)
 
 static void back_and_forth(void **state)
 {
-	struct db *db = open_library(state);
+	struct db *db = scratch_library(state);
 	struct compose_history h;
 	struct compose c;
 	struct err e = {0};

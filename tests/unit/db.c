@@ -41,16 +41,6 @@ int __wrap_fcntl64(int fd, int command, ...)
 	return __real_fcntl64(fd, command, value);
 }
 
-static struct db *must_open(void **state)
-{
-	struct err e = {0};
-	struct db *db;
-
-	if (db_open(*state, &db, &e))
-		fail_msg("%s", e.text);
-	return db;
-}
-
 static int64_t count(struct db *db, const char *sql)
 {
 	struct query q = db_prepare(db, sql);
@@ -71,7 +61,7 @@ static void raw(void **state, const char *sql)
 
 static void a_new_one(void **state)
 {
-	struct db *db = must_open(state), *again = must_open(state);
+	struct db *db = scratch_library(state), *again = scratch_library(state);
 	struct stat st;
 	struct err e = {0};
 
@@ -106,7 +96,7 @@ static void refuses(void **state, int code, const char *words)
 
 static void one_from_the_future(void **state)
 {
-	db_close(must_open(state));
+	db_close(scratch_library(state));
 	raw(state, "PRAGMA user_version = 99");
 	refuses(state, ERR_UNSUPPORTED, "newer woodshed");
 }
@@ -121,7 +111,7 @@ static void one_without_locks(void **state)
 	has_no_locks = false;
 	assert_error(e, ERR_IO, "has no locks");
 	assert_int_equal(scratch_count(*state), 0); /* nothing was made */
-	db_close(must_open(state));
+	db_close(scratch_library(state));
 }
 
 /* As the first version left it, with a prompt, a job and a take. */
@@ -147,7 +137,7 @@ static void one_from_the_past(void **state)
 	struct stat st;
 
 	make_first(state);
-	db = must_open(state);
+	db = scratch_library(state);
 	assert_int_equal(count(db, "PRAGMA user_version"), DB_SCHEMA);
 	assert_int_equal(db_verify(db, &e), 0);
 	assert_int_equal(count(db, "SELECT seed FROM takes WHERE id = 7"), -3);
@@ -158,7 +148,7 @@ static void one_from_the_past(void **state)
 	db_close(db);
 	/* what it was is kept */
 	assert_int_equal(stat(scratch_path(state, "library.db.v1"), &st), 0);
-	db_close(must_open(state));
+	db_close(scratch_library(state));
 }
 
 /* As the second left it: one take that was judged, one that nobody may have heard. */
@@ -174,7 +164,7 @@ static void one_of_the_second_version(void **state)
 		   "INSERT INTO takes(id, prompt, model, created, seed, frames, rate, channels,"
 		   " rating) VALUES (8, 1, 1, 7, 4, 32000, 32000, 1, 3);"
 		   "INSERT INTO files(take, name, recipe) VALUES (8, 'takes/8.wav', '{}')");
-	db = must_open(state);
+	db = scratch_library(state);
 	assert_int_equal(count(db, "PRAGMA user_version"), DB_SCHEMA);
 	assert_int_equal(db_verify(db, &e), 0);
 	assert_int_equal(count(db, "SELECT heard FROM takes WHERE id = 7"), 0);
@@ -224,7 +214,7 @@ static void a_link_is_not_followed(void **state)
 
 static void changes_are_whole(void **state)
 {
-	struct db *db = must_open(state);
+	struct db *db = scratch_library(state);
 	struct err e = {0};
 
 	assert_int_equal(db_begin(db, &e), 0);
@@ -246,7 +236,7 @@ static void one_statement_used_twice(void **state)
 {
 	static const char sql[] = "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n"
 				  " WHERE i < 3) SELECT i FROM n";
-	struct db *db = must_open(state);
+	struct db *db = scratch_library(state);
 	struct query a = db_query(db, sql, ""), b;
 	int seen = 0;
 
@@ -263,7 +253,7 @@ static void one_statement_used_twice(void **state)
 
 static void wrong_sql_is_told_and_does_no_harm(void **state)
 {
-	struct db *db = must_open(state);
+	struct db *db = scratch_library(state);
 	struct err e = {0};
 	struct query q = db_query(db, "SELECT one_thing, FROM nothing", "");
 
@@ -275,7 +265,7 @@ static void wrong_sql_is_told_and_does_no_harm(void **state)
 
 static void backups(void **state)
 {
-	struct db *db = must_open(state);
+	struct db *db = scratch_library(state);
 	const char *path = scratch_path(state, "copy.db");
 	struct err e = {0};
 	sqlite3 *copy;
@@ -298,7 +288,7 @@ static void backups(void **state)
 
 static void damage_is_found(void **state)
 {
-	struct db *db = must_open(state);
+	struct db *db = scratch_library(state);
 	struct err e = {0};
 
 	for (int i = 0; i < 500; i++) {
@@ -357,7 +347,7 @@ static void first_start_of_many(void **state)
 		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
 		assert_int_equal(status, 0);
 	}
-	struct db *db = must_open(state);
+	struct db *db = scratch_library(state);
 	assert_int_equal(count(db, "SELECT value FROM settings"), 160);
 	db_close(db);
 }

@@ -9,19 +9,9 @@
 
 enum { NOW = 1700000000 };
 
-static struct db *open_library(const char *folder)
-{
-	struct db *db;
-	struct err e = {0};
-
-	if (db_open(folder, &db, &e))
-		fail_msg("%s", e.text);
-	return db;
-}
-
 static void kept_and_replaced(void **state)
 {
-	struct db *db = open_library(*state);
+	struct db *db = scratch_library(state);
 	struct arena a = {0};
 	struct saved_filter *list;
 	const char *text;
@@ -33,7 +23,7 @@ static void kept_and_replaced(void **state)
 	assert_int_equal(filters_save(db, "best", "rating>=4", NOW, NULL), 0);
 	assert_int_equal(filters_save(db, "long", "dur>60", NOW, NULL), 0);
 	db_close(db);
-	db = open_library(*state); /* it is on disk */
+	db = scratch_library(state); /* it is on disk */
 	assert_int_equal(filters_list(db, &a, &list, &n, NULL), 0);
 	assert_int_equal(n, 2);
 	assert_string_equal(list[0].name, "best");
@@ -57,7 +47,7 @@ static void refused(struct db *db, const char *name, const char *text)
 
 static void what_is_no_name_or_filter(void **state)
 {
-	struct db *db = open_library(*state);
+	struct db *db = scratch_library(state);
 	struct arena a = {0};
 	struct saved_filter *list;
 	struct err e = {0}, again = {0};

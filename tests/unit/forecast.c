@@ -11,16 +11,6 @@
 #include "library/forecast.h"
 #include "library/queue.h"
 
-static struct db *open_library(void **state)
-{
-	struct err e = {0};
-	struct db *db;
-
-	if (db_open(*state, &db, &e))
-		fail_msg("%s", e.text);
-	return db;
-}
-
 static void add(struct db *db, const char *model, double seconds, int64_t takes, double load_s,
 	double wall_s)
 {
@@ -40,7 +30,7 @@ static void add(struct db *db, const char *model, double seconds, int64_t takes,
 
 static void nothing_known(void **state)
 {
-	struct db *db = open_library(state);
+	struct db *db = scratch_library(state);
 	struct forecast f;
 	struct err e = {0};
 
@@ -52,7 +42,7 @@ static void nothing_known(void **state)
 
 static void from_history(void **state)
 {
-	struct db *db = open_library(state);
+	struct db *db = scratch_library(state);
 	struct forecast f;
 	struct err e = {0};
 
@@ -73,7 +63,7 @@ static void from_history(void **state)
 /* A second of a long take costs more: what is alike in length counts. */
 static void lengths(void **state)
 {
-	struct db *db = open_library(state);
+	struct db *db = scratch_library(state);
 	struct forecast f;
 	struct err e = {0};
 
@@ -106,7 +96,7 @@ static void add_jobs(struct db *db, const char *model, const char *seconds, int 
 
 static void what_is_ahead(void **state)
 {
-	struct db *db = open_library(state);
+	struct db *db = scratch_library(state);
 	struct forecast_ahead a;
 	struct err e = {0};
 
@@ -148,7 +138,7 @@ static void what_is_ahead(void **state)
 
 static void old_ones_go(void **state)
 {
-	struct db *db = open_library(state);
+	struct db *db = scratch_library(state);
 	struct query q;
 
 	for (int i = 0; i < 250; i++)

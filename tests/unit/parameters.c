@@ -17,16 +17,6 @@
 #include "library/parameters.h"
 #include "library/queue.h"
 
-static struct db *open_library(void **state)
-{
-	struct err e = {0};
-	struct db *db;
-
-	if (db_open(*state, &db, &e))
-		fail_msg("%s", e.text);
-	return db;
-}
-
 static bool is_current(struct db *db, const char *version)
 {
 	struct err e = {0};
@@ -44,7 +34,7 @@ static void kept(void **state)
 	};
 	const struct engine_parameters engines[] = {
 		{"one", true, true, list, 2}, {"two", true, false, list + 1, 1}};
-	struct db *db = open_library(state);
+	struct db *db = scratch_library(state);
 	struct engine_parameters p;
 	struct arena a = {0};
 	struct err e = {0};
@@ -77,7 +67,7 @@ static void a_kind_of_tomorrow(void **state)
 {
 	static const struct parameter list[] = {{"x", "X", "", PARAMETER_FLAG, 0, 0, "", "", ""}};
 	const struct engine_parameters engine = {"one", true, true, list, 1};
-	struct db *db = open_library(state);
+	struct db *db = scratch_library(state);
 	struct engine_parameters p;
 	struct arena a = {0};
 	struct err e = {0};
@@ -92,7 +82,7 @@ static void a_kind_of_tomorrow(void **state)
 
 static void published_once(void **state)
 {
-	struct db *db = open_library(state), *other = open_library(state);
+	struct db *db = scratch_library(state), *other = scratch_library(state);
 	struct engine_parameters p;
 	struct arena a = {0};
 	struct err e = {0};

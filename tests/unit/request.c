@@ -11,16 +11,6 @@
 #include "library/request.h"
 #include "library/takes.h"
 
-static struct db *open_library(void **state)
-{
-	struct err e = {0};
-	struct db *db;
-
-	if (db_open(*state, &db, &e))
-		fail_msg("%s", e.text);
-	return db;
-}
-
 static int64_t add_take(struct db *db, int64_t job, const char *recipe)
 {
 	struct take t = {.model = "m",
@@ -53,7 +43,7 @@ static void from_its_job(void **state)
 		.seed = UINT64_MAX,
 		.seconds = "1.10",
 		.options = "{\"cfg\":3,\"continue\":\"/a.wav\"}"};
-	struct db *db = open_library(state);
+	struct db *db = scratch_library(state);
 	struct arena a = {0};
 	struct job_new j;
 	struct err e = {0};
@@ -81,7 +71,7 @@ static void from_its_job(void **state)
 
 static void from_its_recipe(void **state)
 {
-	struct db *db = open_library(state);
+	struct db *db = scratch_library(state);
 	struct arena a = {0};
 	struct job_new j;
 	struct err e = {0};
@@ -102,7 +92,7 @@ static void from_its_recipe(void **state)
 
 static void what_cannot_be(void **state)
 {
-	struct db *db = open_library(state);
+	struct db *db = scratch_library(state);
 	struct arena a = {0};
 	struct job_new j;
 	struct err e = {0};

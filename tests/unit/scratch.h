@@ -10,9 +10,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+struct db;
+
 /* cmocka setup and teardown: *state is the folder's path. */
 int scratch_open(void **state);
 int scratch_close(void **state);
+
+/* The library in that folder, which is made; fails the test when it cannot be. */
+struct db *scratch_library(void **state);
 
 const char *scratch_path(void **state, const char *name); /* valid until the eighth call after */
 int scratch_count(const char *dir);                       /* entries, without "." and ".." */

@@ -10,12 +10,10 @@
 
 static struct db *library_of(void **state, const char *const *prompts)
 {
+	struct db *db = scratch_library(state);
 	struct err e = {0};
-	struct db *db;
 	int64_t id;
 
-	if (db_open(*state, &db, &e))
-		fail_msg("%s", e.text);
 	for (; *prompts; prompts++)
 		assert_int_equal(prompts_add(db, *prompts, NULL, 0, NULL, 1, &id, &e), 0);
 	return db;
