@@ -1,60 +1,11 @@
 #!/bin/sh
 # AudioLDM 2: folders that are no sound model, and options that do not fit.
-# shellcheck source=tests/faults/common.sh
-. "$(dirname "$0")/common.sh"
+# shellcheck disable=SC2034 # for checkpoint.sh
+# shellcheck source=tests/faults/checkpoint.sh
+. "$(dirname "$0")/checkpoint.sh"
 
-dir=$scratch/takes
-mkdir "$dir"
-copy=$scratch/model
-
-fresh()
-{
-	rm -rf "$copy"
-	cp -r "$fixtures/music" "$copy"
-}
-
-# edit FILE PYTHON: `config` is the description, which is written back.
-edit()
-{
-	(cd "$copy" && python3 - "$1" "$2" <<'PYTHON'
-import json, sys
-
-with open(sys.argv[1]) as f:
-    config = json.load(f)
-exec(sys.argv[2])
-with open(sys.argv[1], "w") as f:
-    json.dump(config, f)
-PYTHON
-	) || echo "edit failed: $2" >&2
-}
-
-# poison PART TENSOR BYTES: the first number of a tensor, in f16.
-poison()
-{
-	(cd "$copy/$1" && python3 - "$2" "$3" <<'PYTHON'
-import glob, json, struct, sys
-
-path = glob.glob("*.safetensors")[0]
-data = bytearray(open(path, "rb").read())
-size = struct.unpack_from("<Q", data)[0]
-at = 8 + size + json.loads(data[8:8 + size])[sys.argv[1]]["data_offsets"][0]
-data[at:at + 2] = struct.pack("<e", float(sys.argv[2]))
-open(path, "wb").write(data)
-PYTHON
-	) || echo "poison failed: $2" >&2
-}
-
-# refused STATUS NAME WORDS [OPTION...]
-refused()
-{
-	wanted=$1
-	what=$2
-	words=$3
-	shift 3
-	render -m "$copy" --steps 3 --seconds 0.05 -o "$dir/x.wav" "$@" p
-	check "$what" fails_with "$wanted" "$words"
-	check "$what: nothing is written" holds_only "$dir"
-}
+model=music
+short='--steps 3 --seconds 0.05'
 
 for part in unet vae vocoder text_encoder text_encoder_2 projection_model language_model; do
 	fresh

@@ -1,22 +1,14 @@
 #!/bin/sh
 # Folders that are no sound model: exit status 1, one line, nothing written.
-# shellcheck source=tests/faults/common.sh
-. "$(dirname "$0")/common.sh"
+# shellcheck disable=SC2034 # for checkpoint.sh
+# shellcheck source=tests/faults/checkpoint.sh
+. "$(dirname "$0")/checkpoint.sh"
 
-dir=$scratch/takes
-mkdir "$dir"
-copy=$scratch/model
+short='-s 0.1'
 
-# fresh FIXTURE: a copy to break.
-fresh()
-{
-	rm -rf "$copy"
-	cp -r "$fixtures/$1" "$copy"
-}
-
-# edit PYTHON: runs it in the copy; `header`, `payload` and `save` are there for
+# rewrite PYTHON: runs it in the copy; `header`, `payload` and `save` are there for
 # model.safetensors, `config` for config.json, which is written back.
-edit()
+rewrite()
 {
 	(cd "$copy" && python3 - "$1" <<'PYTHON'
 import json, struct, sys
@@ -42,69 +34,58 @@ exec(sys.argv[1])
 with open("config.json", "w") as f:
     json.dump(config, f)
 PYTHON
-	) || echo "edit failed: $1" >&2
-}
-
-# refused NAME WORDS [OPTION...]
-refused()
-{
-	what=$1
-	words=$2
-	shift 2
-	render -m "$copy" -s 0.1 -o "$dir/x.wav" "$@" p
-	check "$what" fails_with 1 "$words"
-	check "$what: nothing is written" holds_only "$dir"
+	) || echo "rewrite failed: $1" >&2
 }
 
 fresh mono
 head -c 100000 "$fixtures/mono/model.safetensors" >"$copy/model.safetensors"
-refused 'a file that was cut' 'model.safetensors'
+refused 1 'a file that was cut' 'model.safetensors'
 head -c -1 "$fixtures/mono/model.safetensors" >"$copy/model.safetensors"
-refused 'a file that lacks one byte' 'model.safetensors'
+refused 1 'a file that lacks one byte' 'model.safetensors'
 : >"$copy/model.safetensors"
-refused 'an empty file' 'model.safetensors'
+refused 1 'an empty file' 'model.safetensors'
 rm "$copy/model.safetensors"
-refused 'no weights' 'weights'
+refused 1 'no weights' 'weights'
 mkdir "$copy/model.safetensors"
-refused 'a folder in place of the weights' 'model.safetensors'
+refused 1 'a folder in place of the weights' 'model.safetensors'
 
 fresh mono
-edit 'save(2**63)'
-refused 'a header longer than the file' 'model.safetensors'
+rewrite 'save(2**63)'
+refused 1 'a header longer than the file' 'model.safetensors'
 fresh mono
-edit 'save(99999999)'
-refused 'a header as long as is allowed' 'model.safetensors'
+rewrite 'save(99999999)'
+refused 1 'a header as long as is allowed' 'model.safetensors'
 fresh mono
-edit 'a, b = [k for k in header if k != "__metadata__"][:2]
+rewrite 'a, b = [k for k in header if k != "__metadata__"][:2]
 header[b]["data_offsets"] = header[a]["data_offsets"]
 save()'
-refused 'tensors that overlap' 'model.safetensors'
+refused 1 'tensors that overlap' 'model.safetensors'
 fresh mono
-edit 'header["decoder.model.decoder.layer_norm.weight"]["data_offsets"][1] += 2**40
+rewrite 'header["decoder.model.decoder.layer_norm.weight"]["data_offsets"][1] += 2**40
 save()'
-refused 'offsets outside of the file' 'model.safetensors'
+refused 1 'offsets outside of the file' 'model.safetensors'
 fresh mono
-edit 'for k in "decoder.lm_heads.0.weight", "decoder.model.decoder.layers.1.fc1.weight":
+rewrite 'for k in "decoder.lm_heads.0.weight", "decoder.model.decoder.layers.1.fc1.weight":
     header[k + "x"] = header.pop(k)
 save()'
-refused 'two tensors that are missing' 'missing tensors: 2'
+refused 1 'two tensors that are missing' 'missing tensors: 2'
 check 'both are named' grep -q 'lm_heads.0.*fc1\|fc1.*lm_heads.0' "$scratch/err"
 fresh mono
-edit 'header["decoder.model.decoder.layers.0.fc1.weight"]["shape"].reverse()
+rewrite 'header["decoder.model.decoder.layers.0.fc1.weight"]["shape"].reverse()
 save()'
-refused 'a tensor of another shape' 'instead of'
+refused 1 'a tensor of another shape' 'instead of'
 fresh mono
-edit 'at = header["decoder.model.decoder.layers.0.fc1.weight"]["data_offsets"][0]
+rewrite 'at = header["decoder.model.decoder.layers.0.fc1.weight"]["data_offsets"][0]
 payload[at:at + 4] = struct.pack("<f", float("nan"))
 save()'
-refused 'a weight that is not a number' 'NaN'
+refused 1 'a weight that is not a number' 'NaN'
 fresh mono
-edit 'at = header["audio_encoder.quantizer.layers.0.codebook.embed"]["data_offsets"][0]
+rewrite 'at = header["audio_encoder.quantizer.layers.0.codebook.embed"]["data_offsets"][0]
 payload[at:at + 4] = struct.pack("<f", float("-inf"))
 save()'
-refused 'an infinite weight' 'infinite'
+refused 1 'an infinite weight' 'infinite'
 for precision in f32 bf16 int8; do
-	refused "an infinite weight in $precision" 'infinite' --precision "$precision"
+	refused 1 "an infinite weight in $precision" 'infinite' --precision "$precision"
 done
 
 # Sizes that no model has, each alone.
@@ -123,26 +104,26 @@ for change in 'decoder.hidden_size = 2**40' 'decoder.hidden_size = -8' 'decoder.
 	fresh mono
 	part=${change%%.*}
 	rest=${change#*.}
-	edit "config['$part']['${rest%% *}'] = ${rest#*= }"
+	rewrite "config['$part']['${rest%% *}'] = ${rest#*= }"
 	render -m "$copy" -s 0.1 -o "$dir/x.wav" p
 	check "config: $change" fails_with 1 'woodshed'
 done
 check 'config: nothing is written' holds_only "$dir"
 fresh mono
 echo '{"model_type": "musicgen", ' >"$copy/config.json"
-refused 'config.json is cut' 'config.json'
+refused 1 'config.json is cut' 'config.json'
 printf '[%.0s' $(seq 5000) >"$copy/config.json"
-refused 'config.json is nested' 'config.json'
+refused 1 'config.json is nested' 'config.json'
 echo '{"model_type": "bert"}' >"$copy/config.json"
-refused 'another kind of model' 'bert'
+refused 1 'another kind of model' 'bert'
 echo '{"model_type": "musicgen_melody"}' >"$copy/config.json"
-refused 'a relative that is not supported' 'melody'
+refused 1 'a relative that is not supported' 'melody'
 
 fresh mono
 rm "$copy/spiece.model"
-refused 'no tokenizer' 'spiece.model'
+refused 1 'no tokenizer' 'spiece.model'
 head -c 5000 "$fixtures/mono/spiece.model" >"$copy/spiece.model"
-refused 'a tokenizer that was cut' 'spiece.model'
+refused 1 'a tokenizer that was cut' 'spiece.model'
 
 # PyTorch files: nothing in them runs.
 fresh bin
@@ -158,26 +139,26 @@ with zipfile.ZipFile("pytorch_model.bin") as old, zipfile.ZipFile("new", "w") as
 os.replace("new", "pytorch_model.bin")
 PYTHON
 )
-refused 'a pickle that calls' 'os'
+refused 1 'a pickle that calls' 'os'
 check 'and is not obeyed' [ ! -e pwned.x ]
 check 'nor in its folder' [ ! -e "$copy/pwned.x" ]
 fresh bin
 head -c 200000 "$fixtures/bin/pytorch_model.bin" >"$copy/pytorch_model.bin"
-refused 'a PyTorch file that was cut' 'pytorch_model.bin'
+refused 1 'a PyTorch file that was cut' 'pytorch_model.bin'
 
 # Shards.
 fresh odd
 rm "$copy/model-00003-of-00006.safetensors"
-refused 'a shard that is missing' 'model-00003-of-00006.safetensors'
+refused 1 'a shard that is missing' 'model-00003-of-00006.safetensors'
 fresh odd
 sed -i 's/"model-00002-of-00006.safetensors"/"..\/model\/model-00002-of-00006.safetensors"/' \
 	"$copy/model.safetensors.index.json"
-refused 'a shard in another folder' 'plain name'
+refused 1 'a shard in another folder' 'plain name'
 
 # Memory: what cannot be had is told, not tried.  An embedding of 256 MB, nearly
 # all of it a hole in the file.
 fresh mono
-edit 'name, rest, at = "text_encoder.shared.weight", bytearray(), 0
+rewrite 'name, rest, at = "text_encoder.shared.weight", bytearray(), 0
 width = header[name]["shape"][1]
 for k in sorted((k for k in header if k not in (name, "__metadata__")),
                 key=lambda k: header[k]["data_offsets"]):

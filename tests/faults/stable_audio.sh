@@ -1,60 +1,11 @@
 #!/bin/sh
 # Stable Audio: folders that are no sound model, and options that do not fit.
-# shellcheck source=tests/faults/common.sh
-. "$(dirname "$0")/common.sh"
+# shellcheck disable=SC2034 # for checkpoint.sh
+# shellcheck source=tests/faults/checkpoint.sh
+. "$(dirname "$0")/checkpoint.sh"
 
-dir=$scratch/takes
-mkdir "$dir"
-copy=$scratch/model
-
-fresh()
-{
-	rm -rf "$copy"
-	cp -r "$fixtures/${1:-whole}" "$copy"
-}
-
-# edit FILE PYTHON: `config` is the description, which is written back.
-edit()
-{
-	(cd "$copy" && python3 - "$1" "$2" <<'PYTHON'
-import json, sys
-
-with open(sys.argv[1]) as f:
-    config = json.load(f)
-exec(sys.argv[2])
-with open(sys.argv[1], "w") as f:
-    json.dump(config, f)
-PYTHON
-	) || echo "edit failed: $2" >&2
-}
-
-# poison PART TENSOR VALUE: the first number of a tensor.
-poison()
-{
-	(cd "$copy/$1" && python3 - "$2" "$3" <<'PYTHON'
-import glob, json, struct, sys
-
-path = glob.glob("*.safetensors")[0]
-data = bytearray(open(path, "rb").read())
-size = struct.unpack_from("<Q", data)[0]
-at = 8 + size + json.loads(data[8:8 + size])[sys.argv[1]]["data_offsets"][0]
-data[at:at + 4] = struct.pack("<f", float(sys.argv[2]))
-open(path, "wb").write(data)
-PYTHON
-	) || echo "poison failed: $2" >&2
-}
-
-# refused STATUS NAME WORDS [OPTION...]
-refused()
-{
-	wanted=$1
-	what=$2
-	words=$3
-	shift 3
-	render -m "$copy" --steps 3 -o "$dir/x.wav" "$@" p
-	check "$what" fails_with "$wanted" "$words"
-	check "$what: nothing is written" holds_only "$dir"
-}
+model=whole
+short='--steps 3'
 
 for part in transformer vae text_encoder projection_model; do
 	fresh
