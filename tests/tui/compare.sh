@@ -2,43 +2,10 @@
 # Compare, triage and the race sheet as somebody uses them, inside tmux.
 #	compare.sh WOODSHED FIXTURES
 # shellcheck disable=SC2317 # functions are called by check
-# shellcheck source=tests/faults/common.sh
-. "$(dirname "$0")/../faults/common.sh"
-command -v tmux >/dev/null 2>&1 || skip_all 'there is no tmux'
-# shellcheck source=tests/tui/tmux.sh
-. "$(dirname "$0")/tmux.sh"
+# shellcheck source=tests/tui/screen.sh
+. "$(dirname "$0")/screen.sh"
 
-export XDG_CONFIG_HOME="$scratch/config"
-# No sound from this test; the clock runs without a device.
-export ALSA_CONFIG_PATH="$scratch/asound.conf" PULSE_SERVER=none JACK_DEFAULT_SERVER=none
-echo 'pcm.!default { type hw card 99 }' >"$ALSA_CONFIG_PATH"
-status=0
-
-finish()
-{
-	end_tmux
-	rm -rf "$scratch"
-	exit "$1"
-}
-
-# start COLUMNS ROWS
-start()
-{
-	end_tmux
-	t new-session -d -x "$1" -y "$2" -s t "env TERM=tmux-256color $woodshed 2>$scratch/err; echo \$? >$scratch/status" \
-		\; set -g status off \; set -sg escape-time 0
-	sees Library
-}
-
-sees_no()
-{
-	i=0
-	while t capture-pane -p -t t | grep -qF -- "$1"; do
-		i=$((i + 1))
-		[ $i -lt 200 ] || return 1
-		sleep 0.05
-	done
-}
+no_sound
 
 # The position that the line of what is played tells, in seconds.
 position()
@@ -50,18 +17,16 @@ position()
 has()
 {
 	i=0
-	until [ "$("$woodshed" takes "$2" 2>/dev/null | grep -c 'prompt\|piano\|cello')" -eq "$1" ]; do
+	until "$woodshed" takes --json -- "$2" >"$scratch/takes" 2>&1 &&
+		[ "$(wc -l <"$scratch/takes")" -eq "$1" ]; do
 		i=$((i + 1))
 		[ $i -lt 200 ] || return 1
 		sleep 0.05
 	done
 }
 
-mkdir -p "$WOODSHED_LIBRARY/models"
-cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/mono"
+install_mono
 cp -r "$fixtures/stereo" "$WOODSHED_LIBRARY/models/stereo"
-"$woodshed" models --default mono >/dev/null
-: >"$scratch/err"
 for seed in 1 2 3; do
 	"$woodshed" render -m mono -s 16 --seed $seed 'slow piano' >/dev/null 2>&1
 done
@@ -69,6 +34,7 @@ done
 # ---- what nobody has heard ----------------------------------------------------------
 
 start 80 24
+sees Library
 check 'prompts with something unheard' sees '●'
 keys l j
 check 'and takes' sees '│ take 3'
@@ -98,7 +64,12 @@ before=$(position)
 keys a
 check 'the next one' sees '▶ B '
 after=$(position)
-check 'at the same position' [ "$((after - before))" -ge 0 ] && [ "$((after - before))" -le 2 ]
+goes_on()
+{
+	[ -n "$before" ] && [ -n "$after" ] && [ "$((after - before))" -ge 0 ] &&
+		[ "$((after - before))" -le 2 ]
+}
+check 'at the same position' goes_on
 keys a a
 check 'and around' sees '▶ A '
 keys C

@@ -4,41 +4,11 @@
 # made again with all their settings.
 #	compose.sh WOODSHED FIXTURES
 # shellcheck disable=SC2317,SC2086 # functions are called by check
-# shellcheck source=tests/faults/common.sh
-. "$(dirname "$0")/../faults/common.sh"
-command -v tmux >/dev/null 2>&1 || skip_all 'there is no tmux'
-# shellcheck source=tests/tui/tmux.sh
-. "$(dirname "$0")/tmux.sh"
+# shellcheck source=tests/tui/screen.sh
+. "$(dirname "$0")/screen.sh"
 
-export XDG_CONFIG_HOME="$scratch/config" XDG_CACHE_HOME="$scratch/cache"
+export XDG_CACHE_HOME="$scratch/cache"
 export VISUAL='' EDITOR="$scratch/editor --wait"
-status=0
-: >"$scratch/err"
-
-finish()
-{
-	end_tmux
-	rm -rf "$scratch"
-	exit "$1"
-}
-
-# Gone, not there any more.
-sees_no()
-{
-	i=0
-	while t capture-pane -p -t t >"$scratch/out" && grep -qF -- "$1" "$scratch/out"; do
-		i=$((i + 1))
-		[ $i -lt 200 ] || return 1
-		sleep 0.05
-	done
-}
-
-# escape: Esc, and nothing at once with it, which would be Alt.
-escape()
-{
-	keys Escape
-	sleep 0.2
-}
 
 # clear: whatever is typed in the field.
 clear()
@@ -75,9 +45,7 @@ has_jobs()
 	done
 }
 
-mkdir -p "$WOODSHED_LIBRARY/models"
-cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/mono"
-"$woodshed" models --default mono >/dev/null
+install_mono
 
 # ---- who counts tokens --------------------------------------------------------------
 
@@ -248,9 +216,7 @@ check 'rendered' sees ' 5 takes'
 keys R
 check 'R: the very same' sees 'queued as job 6'
 check 'rendered as well' sees ' 6 takes'
-keys :
-typed 'more 2'
-keys Enter
+command_line 'more 2'
 check 'more: so many' sees 'queued 2 takes as jobs 7 to 8'
 check 'all there' sees ' 8 takes'
 python3 - "$WOODSHED_LIBRARY/library.db" >"$scratch/settings" <<'END'

@@ -16,7 +16,7 @@ unset COLORTERM TMUX DISPLAY PULSE_SERVER
 mkdir -p "$scratch/home" "$scratch/run" "$scratch/bin"
 # Alone: without woodshed-engine beside it nothing is rendered.
 cp "$woodshed" "$scratch/bin/woodshed"
-"$make_library" "$WOODSHED_LIBRARY" full || skip_all 'no library can be made'
+"$make_library" "$WOODSHED_LIBRARY" full || finish 99
 for options in ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS; do
 	eval "export $options=\"\${$options:+\$$options:}log_path=$scratch/sanitizer\""
 done

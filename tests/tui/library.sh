@@ -2,65 +2,16 @@
 # The library's screen: prompts and takes, marks, notes, the trash, lineage, exports.
 #	library.sh WOODSHED FIXTURES
 # shellcheck disable=SC2317,SC2086 # functions are called by check
-# shellcheck source=tests/faults/common.sh
-. "$(dirname "$0")/../faults/common.sh"
-command -v tmux >/dev/null 2>&1 || skip_all 'there is no tmux'
-# shellcheck source=tests/tui/tmux.sh
-. "$(dirname "$0")/tmux.sh"
+# shellcheck source=tests/tui/screen.sh
+. "$(dirname "$0")/screen.sh"
 
-export XDG_CONFIG_HOME="$scratch/config" XDG_MUSIC_DIR="$scratch/music"
-export NCURSES_GPM_TERMS=none
-status=0
-: >"$scratch/err"
-
-finish()
-{
-	end_tmux
-	rm -rf "$scratch"
-	exit "$1"
-}
-
-keys()
-{
-	t send-keys -t t "$@"
-}
-
-typed()
-{
-	t send-keys -t t -l -- "$1"
-}
-
-# command TEXT: on the `:` line
-command_line()
-{
-	keys :
-	typed "$1"
-	keys Enter
-}
-
-# Esc and a key at once are Alt and the key.
-escape()
-{
-	keys Escape
-	sleep 0.2
-}
-
-# lacks TEXT: it is not seen, or not any more
-lacks()
-{
-	i=0
-	while t capture-pane -p -t t >"$scratch/out" && grep -qF -- "$1" "$scratch/out"; do
-		i=$((i + 1))
-		[ $i -lt 200 ] || return 1
-		sleep 0.05
-	done
-}
+export XDG_MUSIC_DIR="$scratch/music"
 
 # takes_are FIELD VALUE N: so many takes have it, in what `takes --json` tells.
 takes_are()
 {
 	i=0
-	until [ "$("$woodshed" takes --json "${4:-}" | python3 -c '
+	until [ "$("$woodshed" takes --json | python3 -c '
 import json, sys
 print(sum(json.loads(line)[sys.argv[1]] == json.loads(sys.argv[2]) for line in sys.stdin))' \
 		"$1" "$2")" = "$3" ]; do
@@ -70,16 +21,14 @@ print(sum(json.loads(line)[sys.argv[1]] == json.loads(sys.argv[2]) for line in s
 	done
 }
 
-mkdir -p "$WOODSHED_LIBRARY/models"
-cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/mono"
-"$woodshed" models --default mono >/dev/null
+install_mono
 "$woodshed" queue -m mono -s 0.2 --seed 70 --count 3 'slow piano' >/dev/null
 "$woodshed" queue -m mono -s 0.2 'a b 日本' >/dev/null
 "$woodshed" queue -m mono -s 0.2 --seed 90 --count 2 'fast drums' >/dev/null
 "$woodshed" worker --quiet >/dev/null 2>&1
 
-t new-session -d -x 80 -y 24 -s t "env TERM=tmux-256color $woodshed 2>$scratch/err" \
-	\; set -g status off \; set -sg escape-time 0 \; set -g set-clipboard on
+start 80 24
+t set -g set-clipboard on
 
 # ---- prompts and their takes --------------------------------------------------------
 
@@ -92,13 +41,13 @@ check 'its sign' sees '▾ fast drums (2)'
 keys j j h
 check 'from a take to its prompt' sees '─ fast drums · 2 takes'
 keys h
-check 'which folds' lacks '│ take'
+check 'which folds' sees_no '│ take'
 keys z R
 check 'all unfolded' sees '│ take 3  seed 72'
 keys z M
-check 'all folded' lacks '│ take'
+check 'all folded' sees_no '│ take'
 keys z p
-check 'takes alone' lacks '▸'
+check 'takes alone' sees_no '▸'
 keys z p
 check 'and back' sees '▸ slow piano (3)'
 keys g g Enter
@@ -120,7 +69,7 @@ check 'is done' takes_are favourite true 3
 keys u
 check 'and taken back at once' takes_are favourite false 6
 escape
-check 'no marks' lacks ' marked'
+check 'no marks' sees_no ' marked'
 keys g g v j
 check 'a range' sees ' range '
 command_line 'rate 4'
@@ -148,7 +97,7 @@ keys /
 typed 'chord'
 check 'is found' sees ' 1 of 6 '
 keys Enter
-check 'alone' lacks 'slow piano'
+check 'alone' sees_no 'slow piano'
 escape
 check 'all again' sees ' 6 takes'
 
@@ -156,7 +105,7 @@ check 'all again' sees ' 6 takes'
 keys / c h o r d Enter D
 check 'keys are not ahead of the list' sees 'moved 1 take to the trash'
 escape
-check 'it is the right one' lacks 'a b 日本'
+check 'it is the right one' sees_no 'a b 日本'
 keys u
 check 'and back' sees 'a b 日本'
 
@@ -227,7 +176,9 @@ keys q
 check 'and back' sees ' newest'
 
 keys Q
+check 'Q leaves' has_left 0
 check 'nothing on stderr' test ! -s "$scratch/err"
 run "$woodshed" doctor
-check 'the library is sound' grep -q . "$scratch/out"
+check 'doctor has no complaint' succeeds
+check 'and counts the takes' grep -q '^takes  *5' "$scratch/out"
 done_testing

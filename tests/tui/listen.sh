@@ -3,82 +3,33 @@
 # follows, the denoised twin.  A script stands in for the engine's denoiser.
 #	listen.sh WOODSHED FIXTURES
 # shellcheck disable=SC2317 # functions are called by check
-# shellcheck source=tests/faults/common.sh
-. "$(dirname "$0")/../faults/common.sh"
-command -v tmux >/dev/null 2>&1 || skip_all 'there is no tmux'
-# shellcheck source=tests/tui/tmux.sh
-. "$(dirname "$0")/tmux.sh"
+# shellcheck source=tests/tui/screen.sh
+. "$(dirname "$0")/screen.sh"
 
-export XDG_CONFIG_HOME="$scratch/config" HOME="$scratch/home"
+export HOME="$scratch/home"
 unset XDG_MUSIC_DIR
-# No sound from this test; the clock runs without a device.
-export ALSA_CONFIG_PATH="$scratch/asound.conf" PULSE_SERVER=none JACK_DEFAULT_SERVER=none
-echo 'pcm.!default { type hw card 99 }' >"$ALSA_CONFIG_PATH"
-status=0
+no_sound
 
-finish()
-{
-	end_tmux
-	rm -rf "$scratch"
-	exit "$1"
-}
-
-keys()
-{
-	t send-keys -t t "$@"
-}
-
-# run_command TEXT
-run_command()
-{
-	keys :
-	t send-keys -t t -l -- "$1"
-	keys Enter
-}
-
-# start COLUMNS ROWS [VARIABLE=VALUE...]
-start()
-{
-	size="-x $1 -y $2"
-	shift 2
-	end_tmux
-	# shellcheck disable=SC2086 # two words
-	t new-session -d $size -s t "env TERM=tmux-256color $* $scratch/bin/woodshed 2>$scratch/err; echo \$? >$scratch/status" \
-		\; set -g status off \; set -sg escape-time 0
-	sees Library
-}
-
-# The screen without a text, within ten seconds.
-sees_no()
-{
-	i=0
-	while t capture-pane -p -t t | grep -qF -- "$1"; do
-		i=$((i + 1))
-		[ $i -lt 200 ] || return 1
-		sleep 0.05
-	done
-}
-
-mkdir -p "$WOODSHED_LIBRARY/models" "$scratch/bin"
-cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/mono"
-cp "$woodshed" "$scratch/bin/woodshed"
-"$woodshed" models --default mono >/dev/null
-: >"$scratch/err"
+install_mono
 for prompt in 'first 120 bpm' 'second' 'third'; do
 	"$woodshed" render -m mono -s 4 --seed 1 "$prompt" >/dev/null 2>&1
 done
-cat >"$scratch/bin/woodshed-engine" <<END
+mkdir "$scratch/bin"
+cp "$woodshed" "$scratch/bin/woodshed"
+woodshed=$scratch/bin/woodshed
+cat >"$woodshed-engine" <<END
 #!/bin/sh
 for out; do in=\$last; last=\$out; done
 while [ -e "$scratch/slow" ]; do sleep 0.1; done
 [ ! -e "$scratch/broken" ] || { echo 'woodshed: no luck today; try again' >&2; exit 1; }
 cp "\$in" "\$out"
 END
-chmod +x "$scratch/bin/woodshed-engine"
+chmod +x "$woodshed-engine"
 
 # ---- the picture ------------------------------------------------------------------
 
 start 80 24
+sees Library
 keys j j 4
 check 'the take under the cursor, before it is played' sees ' first 120 bpm'
 check 'with frequencies' sees '10k│'
@@ -93,11 +44,11 @@ keys z d
 check 'another range' sees '-120..0 dB'
 keys c
 check 'another colour map' sees 'magma'
-run_command 'scale log'
+command_line 'scale log'
 check 'a scale by name' sees 'log  4096'
-run_command 'fft 1000'
+command_line 'fft 1000'
 check 'no power of two' sees 'a power of two'
-run_command 'colours nonsense'
+command_line 'colours nonsense'
 check 'no such map' sees "no colour map 'nonsense'"
 keys z i z i
 check 'nearer' sees '0:00.4'
@@ -157,17 +108,17 @@ keys n
 check 'what was taken away' sees 'dn removed'
 keys d
 check 'denoised' sees 'dn wiener'
-run_command 'mix 0.5'
+command_line 'mix 0.5'
 check 'half of it' sees 'dn wiener 50%'
-run_command 'mix 2'
+command_line 'mix 2'
 check 'not twice' sees 'no mix from 0 (dry) to 1 (wet)'
 touch "$scratch/broken"
-run_command 'denoise-method ss'
+command_line 'denoise-method ss'
 check 'a failure is a sentence' sees 'no luck today; try again'
 rm "$scratch/broken"
 keys d
 check 'by the other method' sees 'dn ss'
-run_command 'denoise-method wiener'
+command_line 'denoise-method wiener'
 check 'and back, from what is kept' sees 'dn wiener'
 check 'two twins are kept' [ "$(find "$WOODSHED_LIBRARY/cache/denoised" -name '*.wav' | wc -l)" = 2 ]
 
@@ -177,12 +128,12 @@ keys f
 check 'what is heard is kept' sees 'favourite: 1 take'
 keys w
 check 'and exported as it is heard' sees 'exported denoised to ~/Music/woodshed'
-run_command 'denoise'
+command_line 'denoise'
 check 'dry again' sees 'dn off'
 keys w
 check 'or as it was made' sees 'exported to ~/Music/woodshed'
 check 'both are there' [ "$(find "$HOME/Music/woodshed" -name '*.wav' | wc -l)" = 2 ]
-check 'the verb denoises quietly, too' "$scratch/bin/woodshed" --quiet export --denoise wiener 1 "$scratch"
+check 'the verb denoises quietly, too' "$woodshed" --quiet export --denoise wiener 1 "$scratch"
 
 # ---- sizes and terminals ----------------------------------------------------------
 
@@ -192,11 +143,11 @@ for size in '160 48' '40 10' '20 3' '5 2' '1 1' '3 30' '250 5' '80 24'; do
 	sleep 0.2
 done
 check 'after all sizes down to one cell' sees '4 Listen'
-start 80 24 NO_COLOR=1
-keys 4
+start 80 24 tmux-256color NO_COLOR=1
+sees Library && keys 4
 check 'without colours, shades' sees '###'
-start 80 24 LC_ALL=C
-keys 4
+start 80 24 tmux-256color LC_ALL=C
+sees Library && keys 4
 check 'without UTF-8' sees '10k|'
 
 done_testing

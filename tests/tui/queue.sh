@@ -3,38 +3,12 @@
 # database is another program's, or the worker stands still.
 #	queue.sh WOODSHED FIXTURES
 # shellcheck disable=SC2317,SC2086 # functions are called by check
-# shellcheck source=tests/faults/common.sh
-. "$(dirname "$0")/../faults/common.sh"
-command -v tmux >/dev/null 2>&1 || skip_all 'there is no tmux'
-# shellcheck source=tests/tui/tmux.sh
-. "$(dirname "$0")/tmux.sh"
+# shellcheck source=tests/tui/screen.sh
+. "$(dirname "$0")/screen.sh"
 
-export XDG_CONFIG_HOME="$scratch/config"
-export NCURSES_GPM_TERMS=none
 # Sound to nowhere: plug-ins of ALSA that find no server keep what they have allocated.
 export ALSA_CONFIG_PATH="$scratch/asound"
 printf 'pcm.null { type null }\npcm.!default { type null }\n' >"$ALSA_CONFIG_PATH"
-status=0
-holder=''
-: >"$scratch/err"
-
-finish()
-{
-	end_tmux
-	[ -z "$holder" ] || kill "$holder" 2>/dev/null
-	rm -rf "$scratch"
-	exit "$1"
-}
-
-keys()
-{
-	t send-keys -t t "$@"
-}
-
-typed()
-{
-	t send-keys -t t -l -- "$1"
-}
 
 # row PATTERN: a line of the screen is like that, within ten seconds.
 row()
@@ -70,21 +44,12 @@ worker_pid()
 	pgrep -f "woodshed-engine.*--library $WOODSHED_LIBRARY worker" | head -n 1
 }
 
-mkdir -p "$WOODSHED_LIBRARY/models"
-cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/mono"
+install_mono
 cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/gone"
-"$woodshed" models --default mono >/dev/null
-
-start()
-{
-	t new-session -d -x 80 -y 24 -s t \
-		"env TERM=tmux-256color $woodshed 2>>$scratch/err; echo ended \$?; sleep 60" \
-		\; set -g status off \; set -sg escape-time 0
-}
 
 # ---- order ------------------------------------------------------------------------
 
-start
+start 80 24
 sees 'No takes yet'
 keys 3
 check 'nothing is queued' sees 'Nothing is queued'
@@ -108,9 +73,7 @@ check 'the last' order 2 3 4 1 ''
 keys H
 check 'held' state 1 held
 keys g g j
-keys :
-typed 'priority 5'
-keys Enter
+command_line 'priority 5'
 check 'a higher priority goes first' order 3 2 4 1 ''
 keys j j x
 check 'cancelled' state 4 cancelled
@@ -124,13 +87,9 @@ check 'both' state 3 'done'
 check 'the held one is not' state 1 held
 keys g g H
 check 'until it is released' state 1 'done'
-keys :
-typed 'hide-ended'
-keys Enter
+command_line 'hide-ended'
 check 'nothing is left to see' sees 'Nothing is queued'
-keys :
-typed 'show-ended'
-keys Enter
+command_line 'show-ended'
 check 'and again' state 1 'done'
 keys g g Enter
 check 'Enter: its take in the library' sees '3 takes'
@@ -169,7 +128,7 @@ print("locked", flush=True)
 time.sleep(3)
 c.execute("ROLLBACK")
 print("free", flush=True)' "$WOODSHED_LIBRARY/library.db" >"$scratch/lock" &
-holder=$!
+child=$!
 until grep -q locked "$scratch/lock"; do sleep 0.05; done
 keys g g f 3 1 '?' q /
 typed choir
@@ -177,8 +136,8 @@ check 'a filter while it is locked' sees ' 1 of 4 '
 check 'it still is' test "$(cat "$scratch/lock")" = locked
 keys Escape
 check 'the change comes' sees 'favourite: 1 take'
-wait "$holder"
-holder=''
+wait "$child"
+child=''
 
 # A worker that stands still, then dies.
 "$woodshed" queue -m starter -s 20 --count 2 'a long one' >/dev/null 2>&1 ||
@@ -201,6 +160,6 @@ else
 fi
 
 keys Q
-check 'Q leaves' sees 'ended 0'
+check 'Q leaves' has_left 0
 check 'nothing on stderr' test ! -s "$scratch/err"
 done_testing

@@ -40,11 +40,16 @@ typed()
 	t send-keys -t t -l -- "$1"
 }
 
-# start COLUMNS ROWS [TERM]: a shell, and in it the workstation.
+# start COLUMNS ROWS [TERM [VARIABLE=VALUE...]]: a shell, and in it the workstation.
 start()
 {
+	columns=$1
+	rows=$2
+	terminal=${3:-tmux-256color}
+	shift "$(($# < 3 ? $# : 3))"
 	end_tmux
-	t new-session -d -x "$1" -y "$2" -s t "env PS1='\$ ' TERM=${3:-tmux-256color} bash --norc" \
+	t new-session -d -x "$columns" -y "$rows" -s t \
+		"env PS1='\$ ' TERM=$terminal $* bash --norc" \
 		\; set -g status off \; set -sg escape-time 0
 	sees '$' && typed "$woodshed 2>$scratch/err" && keys Enter
 }

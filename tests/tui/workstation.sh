@@ -3,28 +3,10 @@
 # the list, the queue, sizes down to one cell, and every way to end.
 #	workstation.sh WOODSHED FIXTURES
 # shellcheck disable=SC2317,SC2086 # functions are called by check
-# shellcheck source=tests/faults/common.sh
-. "$(dirname "$0")/../faults/common.sh"
-command -v tmux >/dev/null 2>&1 || skip_all 'there is no tmux'
-# shellcheck source=tests/tui/tmux.sh
-. "$(dirname "$0")/tmux.sh"
+# shellcheck source=tests/tui/screen.sh
+. "$(dirname "$0")/screen.sh"
 
-export XDG_CONFIG_HOME="$scratch/config"
-# Not libgpm, which ncurses loads for TERM=linux: it loses ten bytes.
-export NCURSES_GPM_TERMS=none
-status=0
-: >"$scratch/err"
-
-finish()
-{
-	end_tmux
-	rm -rf "$scratch"
-	exit "$1"
-}
-
-mkdir -p "$WOODSHED_LIBRARY/models"
-cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/mono"
-"$woodshed" models --default mono >/dev/null
+install_mono
 
 # ---- a first take ---------------------------------------------------------------
 
@@ -73,9 +55,7 @@ keys /
 typed 'dur>9'
 keys Enter
 check 'nothing matches' sees 'Nothing matches'
-keys :
-typed 'save-filter long'
-keys Enter
+command_line 'save-filter long'
 check 'a filter is saved' sees 'saved; F and long'
 keys Escape
 check 'cleared' sees ' 2 takes'
@@ -89,12 +69,9 @@ check 'cleared again' sees ' 2 takes'
 keys /
 typed 'nonsense:3'
 check 'a wrong filter is told' sees 'a filter knows no'
-keys Escape
+escape
 check 'and harmless' sees 'i new'
-sleep 0.2 # Esc and a key at once are Alt and the key
-keys :
-typed 'frobnicate'
-keys Enter
+command_line 'frobnicate'
 check 'no such command' sees "there is no command 'frobnicate'"
 
 # ---- another program changes the library ------------------------------------------

@@ -1,0 +1,65 @@
+# shellcheck shell=sh disable=SC2034,SC2154,SC2317
+# What the tests of the workstation share, beside common.sh and tmux.sh, which it reads:
+# settings of its own, a library with a model, what is typed on the `:` line.
+# shellcheck source=tests/faults/common.sh
+. "$(dirname "$0")/../faults/common.sh"
+command -v tmux >/dev/null 2>&1 || skip_all 'there is no tmux'
+# shellcheck source=tests/tui/tmux.sh
+. "$(dirname "$0")/tmux.sh"
+
+export XDG_CONFIG_HOME="$scratch/config"
+# Not libgpm, which ncurses loads for TERM=linux: it loses ten bytes.
+export NCURSES_GPM_TERMS=none
+status=0
+child=''
+: >"$scratch/err"
+
+# $child: a process of the test that must not outlive it.
+finish()
+{
+	end_tmux
+	[ -z "$child" ] || kill "$child" 2>/dev/null
+	rm -rf "$scratch"
+	exit "$1"
+}
+
+# The library gets the model `mono`, which is the default.
+install_mono()
+{
+	mkdir -p "$WOODSHED_LIBRARY/models"
+	cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/mono"
+	"$woodshed" models --default mono >/dev/null
+}
+
+# No sound from this test; the clock runs without a device.
+no_sound()
+{
+	export ALSA_CONFIG_PATH="$scratch/asound.conf" PULSE_SERVER=none JACK_DEFAULT_SERVER=none
+	echo 'pcm.!default { type hw card 99 }' >"$ALSA_CONFIG_PATH"
+}
+
+# command_line TEXT: on the `:` line.
+command_line()
+{
+	keys :
+	typed "$1"
+	keys Enter
+}
+
+# Esc, and nothing at once with it, which would be Alt.
+escape()
+{
+	keys Escape
+	sleep 0.2
+}
+
+# The screen without a text, within ten seconds.
+sees_no()
+{
+	i=0
+	until t capture-pane -p -t t >"$scratch/out" && ! grep -qF -- "$1" "$scratch/out"; do
+		i=$((i + 1))
+		[ $i -lt 200 ] || return 1
+		sleep 0.05
+	done
+}
