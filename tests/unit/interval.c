@@ -8,7 +8,7 @@
 
 static void assert_is(struct interval s, double begin, double end)
 {
-	if (fabs(s.begin - begin) > 1e-9 || fabs(s.end - end) > 1e-9)
+	if (!(fabs(s.begin - begin) <= 1e-9 && fabs(s.end - end) <= 1e-9))
 		fail_msg("%g to %g, not %g to %g", s.begin, s.end, begin, end);
 }
 

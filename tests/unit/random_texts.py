@@ -58,4 +58,7 @@ def run(command, texts):
     """The ids of each text, by the program unigram_compare."""
     packed = b"".join(struct.pack("<I", len(t)) + t for t in texts)
     out = subprocess.run(command, input=packed, stdout=subprocess.PIPE, check=True)
-    return [[int(i) for i in line.split()] for line in out.stdout.decode().splitlines()]
+    lines = out.stdout.decode().splitlines()
+    if len(lines) != len(texts):
+        raise ValueError("%d texts have %d answers" % (len(texts), len(lines)))
+    return [[int(i) for i in line.split()] for line in lines]

@@ -125,8 +125,10 @@ static bool render(const struct run *r, const char *folder, const float *noise)
 
 	if (!ok)
 		tap_remark("%s", e.text);
-	for (size_t i = 0; i < SLICE && ok; i++)
-		worst = fmax(worst, fabs((double)audio.v[r->first + i] - (double)r->samples[i]));
+	for (size_t i = 0; i < SLICE && ok; i++) {
+		const double d = fabs((double)audio.v[r->first + i] - (double)r->samples[i]);
+		worst = d > worst || isnan(d) ? d : worst;
+	}
 	tap_remark("%d steps: differs by %.2g, may by 1e-3", r->steps, worst);
 	engine_close(en);
 	free(audio.v);

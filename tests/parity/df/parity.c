@@ -54,8 +54,10 @@ static double largest_difference(const float *a, const float *b, int64_t n)
 {
 	double most = 0;
 
-	for (int64_t i = 0; i < n; i++)
-		most = fmax(most, fabs((double)a[i] - b[i]));
+	for (int64_t i = 0; i < n; i++) {
+		const double d = fabs((double)a[i] - b[i]);
+		most = d > most || isnan(d) ? d : most;
+	}
 	return most;
 }
 
