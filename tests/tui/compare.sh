@@ -13,16 +13,16 @@ position()
 	t capture-pane -p -t t | sed -n 's|.* 0:0*\([0-9][0-9]*\) / 0:.*|\1|p' | tail -n 1
 }
 
+finds()
+{
+	"$woodshed" takes --json -- "$2" >"$scratch/takes" 2>&1 &&
+		[ "$(wc -l <"$scratch/takes")" -eq "$1" ]
+}
+
 # has N FILTER: so many takes are found, within ten seconds.
 has()
 {
-	i=0
-	until "$woodshed" takes --json -- "$2" >"$scratch/takes" 2>&1 &&
-		[ "$(wc -l <"$scratch/takes")" -eq "$1" ]; do
-		i=$((i + 1))
-		[ $i -lt 200 ] || return 1
-		sleep 0.05
-	done
+	soon finds "$@"
 }
 
 install_mono

@@ -31,18 +31,17 @@ import json, sys
 print(*(json.loads(line).get(sys.argv[1]) for line in sys.stdin), sep="|")' "$1"
 }
 
+jobs_are()
+{
+	[ "$(jobs "$1")" = "$2" ]
+}
+
 # has_jobs FIELD VALUES: those are they, in the end.
 has_jobs()
 {
-	i=0
-	until [ "$(jobs "$1")" = "$2" ]; do
-		i=$((i + 1))
-		if [ $i -ge 200 ]; then
-			echo "# $(jobs "$1")"
-			return 1
-		fi
-		sleep 0.05
-	done
+	soon jobs_are "$@" && return
+	echo "# $(jobs "$1")"
+	return 1
 }
 
 install_mono

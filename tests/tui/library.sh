@@ -7,18 +7,18 @@
 
 export XDG_MUSIC_DIR="$scratch/music"
 
+counts()
+{
+	[ "$("$woodshed" takes --json | python3 -c '
+import json, sys
+print(sum(json.loads(line)[sys.argv[1]] == json.loads(sys.argv[2]) for line in sys.stdin))' \
+		"$1" "$2")" = "$3" ]
+}
+
 # takes_are FIELD VALUE N: so many takes have it, in what `takes --json` tells.
 takes_are()
 {
-	i=0
-	until [ "$("$woodshed" takes --json | python3 -c '
-import json, sys
-print(sum(json.loads(line)[sys.argv[1]] == json.loads(sys.argv[2]) for line in sys.stdin))' \
-		"$1" "$2")" = "$3" ]; do
-		i=$((i + 1))
-		[ $i -lt 100 ] || return 1
-		sleep 0.05
-	done
+	soon counts "$@"
 }
 
 install_mono

@@ -10,15 +10,15 @@
 export ALSA_CONFIG_PATH="$scratch/asound"
 printf 'pcm.null { type null }\npcm.!default { type null }\n' >"$ALSA_CONFIG_PATH"
 
+shows_row()
+{
+	t capture-pane -p -t t >"$scratch/out" && grep -qE -- "$1" "$scratch/out"
+}
+
 # row PATTERN: a line of the screen is like that, within ten seconds.
 row()
 {
-	i=0
-	until t capture-pane -p -t t >"$scratch/out" && grep -qE -- "$1" "$scratch/out"; do
-		i=$((i + 1))
-		[ $i -lt 200 ] || return 1
-		sleep 0.05
-	done
+	soon shows_row "$1"
 }
 
 # state ID STATE
@@ -27,16 +27,16 @@ state()
 	row "^ *$1 $2 "
 }
 
+shows_order()
+{
+	t capture-pane -p -t t >"$scratch/out" &&
+		[ "$(grep -oE '^ +[0-9]+ (waiting|held)' "$scratch/out" | awk '{ print $1 }' | tr '\n' ' ')" = "$*" ]
+}
+
 # order ID ID...: jobs stand below one another in this order.
 order()
 {
-	i=0
-	until t capture-pane -p -t t >"$scratch/out" &&
-		[ "$(grep -oE '^ +[0-9]+ (waiting|held)' "$scratch/out" | awk '{ print $1 }' | tr '\n' ' ')" = "$*" ]; do
-		i=$((i + 1))
-		[ $i -lt 100 ] || return 1
-		sleep 0.05
-	done
+	soon shows_order "$@"
 }
 
 worker_pid()

@@ -53,13 +53,24 @@ escape()
 	sleep 0.2
 }
 
-# The screen without a text, within ten seconds.
-sees_no()
+# soon COMMAND...: true within ten seconds.
+soon()
 {
 	i=0
-	until t capture-pane -p -t t >"$scratch/out" && ! grep -qF -- "$1" "$scratch/out"; do
+	until "$@"; do
 		i=$((i + 1))
 		[ $i -lt 200 ] || return 1
 		sleep 0.05
 	done
+}
+
+shows_no()
+{
+	t capture-pane -p -t t >"$scratch/out" && ! grep -qF -- "$1" "$scratch/out"
+}
+
+# The screen without a text, within ten seconds.
+sees_no()
+{
+	soon shows_no "$1"
 }
