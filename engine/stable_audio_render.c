@@ -20,7 +20,6 @@
 #include <string.h>
 
 #include "engine/diffusion.h"
-#include "engine/text/unigram.h"
 #include "engine/weights/bind.h"
 #include "library/base/err.h"
 
@@ -144,36 +143,15 @@ static int checked(struct render *rd, const char *what)
 
 /* ---- text --------------------------------------------------------------- */
 
-/* Token ids, at most the model's, the end token last. */
-static int tokenize(struct render *rd, const char *text, int32_t **ret, size_t *ret_n)
-{
-	const size_t most = (size_t)rd->m->conditioner.n_tokens;
-	int rc = unigram_encode(rd->m->words, text, strlen(text), ret, ret_n, rd->e);
-
-	if (rc)
-		return rc;
-	if (*ret_n > most) {
-		watch_warn(rd->watch, "the %s is too long: its last %zu of %zu tokens were cut off",
-			text == rd->r->prompt ? "prompt" : "negative prompt", *ret_n - most,
-			*ret_n - 1);
-		(*ret)[most - 1] = (*ret)[*ret_n - 1];
-		*ret_n = most;
-	}
-	for (size_t i = 0; i < *ret_n; i++)
-		if ((*ret)[i] < 0 || (*ret)[i] >= rd->m->t5.cfg.vocab)
-			return err_set(rd->e, ERR_FORMAT,
-				"the tokenizer gives token %d, but the text encoder knows %lld: "
-				"the files of the model do not belong together",
-				(int)(*ret)[i], (long long)rd->m->t5.cfg.vocab);
-	return 0;
-}
-
 /* Padded tokens are masked in T5 and zeros behind it, so they need not be computed. */
 static int encode_text(struct render *rd, const char *text, struct gpu_tensor **ret)
 {
 	int32_t *tokens = NULL;
 	size_t n = 0;
-	int rc = tokenize(rd, text, &tokens, &n);
+	int rc = pipeline_tokens(rd->m->words, text,
+		text == rd->r->prompt ? "prompt" : "negative prompt",
+		(size_t)rd->m->conditioner.n_tokens, rd->m->t5.cfg.vocab, rd->watch, &tokens, &n,
+		rd->e);
 
 	if (!rc)
 		rc = watch_progress(rd->watch, ENGINE_STAGE_TEXT, 0, n, rd->e);
