@@ -61,6 +61,31 @@ int pipeline_load_weights(struct bind *b, const char *cache, enum engine_precisi
 	return bind_load(b, load_progress, (void *)(uintptr_t)watch, e);
 }
 
+uint64_t pipeline_weight_bytes(
+	struct engine *en, pipeline_bind_fn *bind_all, enum engine_precision p)
+{
+	struct bind *b = bind_all(en, p, false);
+	const uint64_t n = bind_bytes(b);
+
+	bind_free(b);
+	return n;
+}
+
+int pipeline_load(struct engine *en, pipeline_bind_fn *bind_all, const char *cache,
+	enum engine_precision p, struct arena *a, const struct engine_watch *watch, struct err *e)
+{
+	struct bind *b = bind_all(en, p, true);
+	int rc = pipeline_check_weights(b, watch, e);
+
+	bind_free(b);
+	if (rc)
+		return rc;
+	b = bind_all(en, p, false);
+	rc = pipeline_load_weights(b, cache, p, a, watch, e);
+	bind_free(b);
+	return rc;
+}
+
 /* ---- text --------------------------------------------------------------- */
 
 int pipeline_check_tokens(const int32_t *ids, size_t n, int64_t vocab, struct err *e)

@@ -180,35 +180,18 @@ static struct bind *bind_all(struct engine *en, enum engine_precision p, bool wi
 	return b;
 }
 
-static uint64_t weight_bytes(struct engine *en, enum engine_precision p)
-{
-	struct bind *b = bind_all(en, p, false);
-	uint64_t n = bind_bytes(b);
-
-	bind_free(b);
-	return n;
-}
-
 static enum engine_precision choose_precision(struct engine *en)
 {
-	return pipeline_choose_precision(
-		weight_bytes(en, ENGINE_F32), weight_bytes(en, ENGINE_BF16), RENDER_BYTES);
+	return pipeline_choose_precision(pipeline_weight_bytes(en, bind_all, ENGINE_F32),
+		pipeline_weight_bytes(en, bind_all, ENGINE_BF16), RENDER_BYTES);
 }
 
-/* All complaints first, those about the encoder too, then the reading. */
 static int load(
 	struct engine *en, const char *cache, const struct engine_watch *watch, struct err *e)
 {
 	struct stable_audio *m = en->model;
-	struct bind *b = bind_all(en, m->precision, true);
-	int rc = pipeline_check_weights(b, watch, e);
+	int rc = pipeline_load(en, bind_all, cache, m->precision, &m->host, watch, e);
 
-	bind_free(b);
-	if (rc)
-		return rc;
-	b = bind_all(en, m->precision, false);
-	rc = pipeline_load_weights(b, cache, m->precision, &m->host, watch, e);
-	bind_free(b);
 	if (rc)
 		return rc;
 	oobleck_prepare(en->gpu, &m->vae.decoder);
