@@ -14,6 +14,7 @@
 #include "engine/weights/ckpt.h"
 #include "engine/weights/config.h"
 #include "library/base/err.h"
+#include "library/base/str.h"
 
 /* AUTO: what a render needs besides weights. */
 #define RENDER_BYTES (300u << 20)
@@ -69,7 +70,7 @@ static int read_limit(const char *dir, int64_t *ret, struct err *e)
 	return rc;
 }
 
-/* One part's description, read by `which`. */
+/* One part's description. */
 static int configure_part(
 	struct stable_audio *m, const char *dir, const char *path, const char *class, struct err *e)
 {
@@ -77,28 +78,22 @@ static int configure_part(
 	int64_t n_tokens = 0;
 	int rc = pipeline_config(dir, path, class, &c, e);
 
-	if (!rc && !strncmp(path, "projection", 10))
+	if (!rc && has_prefix(path, "projection"))
 		rc = read_limit(dir, &n_tokens, e);
 	if (rc) {
 		config_close(c);
 		return rc;
 	}
-	switch (*path) {
-	case 's':
+	if (has_prefix(path, "scheduler"))
 		read_scheduler(m, c);
-		break;
-	case 't':
-		if (path[1] == 'r')
-			sa_dit_configure(&m->dit, c, SA_DIT_DIFFUSERS, 1);
-		else
-			t5_configure(&m->t5, c, "");
-		break;
-	case 'v':
+	else if (has_prefix(path, "text_encoder"))
+		t5_configure(&m->t5, c, "");
+	else if (has_prefix(path, "transformer"))
+		sa_dit_configure(&m->dit, c, SA_DIT_DIFFUSERS, 1);
+	else if (has_prefix(path, "vae"))
 		oobleck_configure(&m->vae, c, OOBLECK_DIFFUSERS);
-		break;
-	default:
+	else
 		sa_conditioner_configure(&m->conditioner, c, SA_CONDITIONER_DIFFUSERS, n_tokens);
-	}
 	rc = config_check(c, e);
 	config_close(c);
 	return rc;
