@@ -67,7 +67,7 @@ struct render {
 	struct gpu_tensor *x;  /* [height, width, channels] */
 	struct diffusion loop;
 	int take;
-	float *latents, *samples; /* [of x], [of the vocoder]; owned */
+	float *samples; /* [of the vocoder]; owned */
 };
 
 /* ---- opening ------------------------------------------------------------ */
@@ -334,9 +334,6 @@ static int prepare(struct render *rd, const struct engine_info *info)
 	if (!rc)
 		rc = diffusion_check_noise(r->noise, n, &rd->plan, rd->e);
 	if (!rc)
-		rc = mem_try_alloc((void **)&rd->latents, (size_t)n, sizeof(*rd->latents),
-			"the latents", rd->e);
-	if (!rc)
 		rc = mem_try_alloc((void **)&rd->samples,
 			(size_t)hifigan_samples(&m->vocoder, rd->height * m->vae.scale),
 			sizeof(*rd->samples), "the samples", rd->e);
@@ -510,40 +507,12 @@ static int preview(void *ud, int step, const struct gpu_tensor *estimate)
 
 /* ---- render ------------------------------------------------------------- */
 
-static size_t latent_bytes(const struct render *rd)
-{
-	return (size_t)(rd->height * rd->width * rd->m->unet.cfg.n_in) * sizeof(*rd->latents);
-}
-
-/* Latents of a render that got no further; they come from a file. */
-static int take_latents(struct render *rd)
-{
-	const struct engine_latents *l = &rd->r->latents[rd->take];
-
-	if (l->bytes != latent_bytes(rd))
-		return err_set(rd->e, ERR_FORMAT,
-			"the kept latents are of another take: %zu bytes instead of %zu", l->bytes,
-			latent_bytes(rd));
-	memcpy(rd->latents, l->data, l->bytes);
-	for (size_t i = 0; i < l->bytes / sizeof(*rd->latents); i++)
-		if (!isfinite(rd->latents[i]))
-			return err_set(rd->e, ERR_FORMAT, "the kept latents are damaged");
-	gpu_write(rd->g, rd->x, rd->latents, l->bytes);
-	return 0;
-}
-
 static int make_latents(struct render *rd)
 {
 	rd->loop.seed = rd->r->seed + (uint64_t)rd->take;
 	int rc = diffusion_run(&rd->loop, rd->x);
 
-	if (rc || !rd->sink->latents)
-		return rc;
-	gpu_read(rd->g, rd->x, rd->latents, latent_bytes(rd));
-	rc = gpu_sync(rd->g, rd->e);
-	return rc ? rc
-		  : rd->sink->latents(rd->sink->ud, rd->take,
-			    &(struct engine_latents){rd->latents, latent_bytes(rd)}, rd->e);
+	return rc ? rc : diffusion_keep_latents(rd->g, rd->x, rd->sink, rd->take, rd->e);
 }
 
 static int render_takes(struct render *rd)
@@ -563,7 +532,8 @@ static int render_takes(struct render *rd)
 		.preview_every = r->preview,
 		.e = rd->e};
 	for (rd->take = 0; rd->take < r->n_takes && !rc; rd->take++) {
-		rc = r->latents ? take_latents(rd) : make_latents(rd);
+		rc = r->latents ? diffusion_put_latents(rd->g, rd->x, &r->latents[rd->take], rd->e)
+				: make_latents(rd);
 		if (!rc)
 			rc = decode(rd, rd->x, true);
 		if (!rc && rd->sink->score)
@@ -594,7 +564,6 @@ static int audioldm2_render(struct engine *en, const struct engine_request *r,
 	gpu_arena_free(rd.arena);
 	gpu_arena_free(rd.step);
 	arena_done(&rd.host);
-	free(rd.latents);
 	free(rd.samples);
 	return rc;
 }

@@ -145,17 +145,6 @@ struct encoding {
 	struct err *e;
 };
 
-static int check_ids(const int32_t *ids, int64_t n, int64_t vocab, struct err *e)
-{
-	for (int64_t i = 0; i < n; i++)
-		if (ids[i] < 0 || ids[i] >= vocab)
-			return err_set(e, ERR_FORMAT,
-				"the tokenizer gives token %d, but the text encoder knows %lld: "
-				"the files of the model do not belong together",
-				(int)ids[i], (long long)vocab);
-	return 0;
-}
-
 static int encode_clap(const struct encoding *c, struct gpu_tensor **ret)
 {
 	const struct aldm2_text *t = c->t;
@@ -171,7 +160,7 @@ static int encode_clap(const struct encoding *c, struct gpu_tensor **ret)
 			"the prompt is too long for CLAP: the last %zu of its %zu tokens were cut "
 			"off",
 			n_cut, n + n_cut);
-	rc = check_ids(ids, (int64_t)n, t->clap.vocab, c->e);
+	rc = pipeline_check_tokens(ids, n, t->clap.vocab, c->e);
 	if (!rc)
 		*ret = clap_text_encode(&t->clap, c->g, c->a, c->step, ids, (int64_t)n);
 	free(ids);
@@ -200,7 +189,7 @@ static int encode_t5(
 		n = (size_t)most;
 	}
 	*ret_n = (int64_t)n;
-	rc = check_ids(ids, *ret_n, t->t5.cfg.vocab, c->e);
+	rc = pipeline_check_tokens(ids, n, t->t5.cfg.vocab, c->e);
 	if (!rc)
 		*ret = t5_encode(&t->t5, c->g, c->a, c->step, ids, *ret_n);
 	free(ids);

@@ -205,7 +205,7 @@ static void make_bands(const struct clap_features *f, double *bands)
 }
 
 struct work {
-	double *re, *im, *bands; /* owned together, by re */
+	double *re, *im, *hann, *bands; /* owned together, by re */
 };
 
 /* The sample at i, mirrored at both ends of max_samples; beyond the repeats silence. */
@@ -224,8 +224,7 @@ static void frame(const struct clap_features *f, const struct work *w, const flo
 	const int64_t n_bins = f->window / 2 + 1;
 
 	for (int64_t i = 0; i < f->window; i++) {
-		const double hann = 0.5 - 0.5 * cos(2 * M_PI * (double)i / (double)f->window);
-		w->re[i] = hann * sample_at(f, x, n, at * f->hop + i - f->window / 2);
+		w->re[i] = w->hann[i] * sample_at(f, x, n, at * f->hop + i - f->window / 2);
 		w->im[i] = 0;
 	}
 	fft(w->re, w->im, f->window);
@@ -242,7 +241,7 @@ static void frame(const struct clap_features *f, const struct work *w, const flo
 int clap_features_make(const struct clap_features *f, const float *samples, int64_t n, int64_t rate,
 	float **ret, struct err *e)
 {
-	const size_t n_work = (size_t)(2 * f->window + f->n_mels * (f->window / 2 + 1));
+	const size_t n_work = (size_t)(3 * f->window + f->n_mels * (f->window / 2 + 1));
 	struct work w = {0};
 	float *x = NULL, *out = NULL;
 	int64_t n_x = 0;
@@ -256,7 +255,10 @@ int clap_features_make(const struct clap_features *f, const float *samples, int6
 			"the spectrum of a take", e);
 	if (!rc) {
 		w.im = w.re + f->window;
-		w.bands = w.im + f->window;
+		w.hann = w.im + f->window;
+		w.bands = w.hann + f->window;
+		for (int64_t i = 0; i < f->window; i++)
+			w.hann[i] = 0.5 - 0.5 * cos(2 * M_PI * (double)i / (double)f->window);
 		make_bands(f, w.bands);
 		for (int64_t i = 0; i < f->n_frames; i++)
 			frame(f, &w, x, n_x, i, out + i * f->n_mels);

@@ -1,4 +1,5 @@
-/* The loop of the diffusion engines: a sampler's table, row by row. */
+/* The loop of the diffusion engines: a sampler's table, row by row; and the latents that it
+ * makes, which may be kept. */
 #include "engine/diffusion.h"
 
 #include <math.h>
@@ -195,4 +196,47 @@ int diffusion_run(struct diffusion *d, struct gpu_tensor *x)
 	gpu_arena_free(r.arena);
 	free(r.host);
 	return rc;
+}
+
+/* ---- latents in and out ------------------------------------------------- */
+
+static size_t latent_bytes(const struct gpu_tensor *x)
+{
+	return (size_t)count(x) * sizeof(float);
+}
+
+int diffusion_keep_latents(struct gpu *g, const struct gpu_tensor *x,
+	const struct engine_sink *sink, int take, struct err *e)
+{
+	float *host;
+	int rc;
+
+	if (!sink->latents)
+		return 0;
+	rc = mem_try_alloc((void **)&host, latent_bytes(x), 1, "the latents", e);
+	if (rc)
+		return rc;
+	gpu_read(g, x, host, latent_bytes(x));
+	rc = gpu_sync(g, e);
+	if (!rc)
+		rc = sink->latents(
+			sink->ud, take, &(struct engine_latents){host, latent_bytes(x)}, e);
+	free(host);
+	return rc;
+}
+
+int diffusion_put_latents(
+	struct gpu *g, struct gpu_tensor *x, const struct engine_latents *l, struct err *e)
+{
+	const float *v = l->data;
+
+	if (l->bytes != latent_bytes(x))
+		return err_set(e, ERR_FORMAT,
+			"the kept latents are of another take: %zu bytes instead of %zu", l->bytes,
+			latent_bytes(x));
+	for (int64_t i = 0; i < count(x); i++)
+		if (!isfinite(v[i]))
+			return err_set(e, ERR_FORMAT, "the kept latents are damaged");
+	gpu_write(g, x, v, l->bytes);
+	return 0;
 }

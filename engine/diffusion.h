@@ -43,6 +43,14 @@ struct diffusion {
  * ERR_FORMAT naming the step when they are no numbers. */
 int diffusion_run(struct diffusion *d, struct gpu_tensor *x);
 
+/* x to the sink as the latents of a take; a sink that wants none: nothing. */
+int diffusion_keep_latents(struct gpu *g, const struct gpu_tensor *x,
+	const struct engine_sink *sink, int take, struct err *e);
+/* x from the latents of a render that got no further; they come from a file: ERR_FORMAT
+ * where they are of another size, or no numbers. */
+int diffusion_put_latents(
+	struct gpu *g, struct gpu_tensor *x, const struct engine_latents *l, struct err *e);
+
 /* Noise that a file gave fits latents of n values and this many steps: 0, or ERR_ARG. */
 int diffusion_check_noise(const struct engine_noise *noise, int64_t n,
 	const struct sampler_plan *plan, struct err *e);

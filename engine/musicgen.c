@@ -78,9 +78,9 @@ static int read_defaults(
 	return 0;
 }
 
-static struct bind *bind_all(
-	struct engine *en, struct musicgen *m, enum engine_precision p, bool with_encoder)
+static struct bind *bind_all(struct engine *en, enum engine_precision p, bool with_encoder)
 {
+	struct musicgen *m = en->model;
 	struct bind *b = bind_new(m->ckpt, en->gpu, m->weights, m->n_threads);
 
 	t5_bind(&m->t5, b, &m->host, musicgen_small_dtype(p), "text_encoder.");
@@ -89,15 +89,6 @@ static struct bind *bind_all(
 	if (with_encoder)
 		codec_bind_encoder(&m->codec, b);
 	return b;
-}
-
-static uint64_t weight_bytes(struct engine *en, struct musicgen *m, enum engine_precision p)
-{
-	struct bind *b = bind_all(en, m, p, false);
-	uint64_t n = bind_bytes(b);
-
-	bind_free(b);
-	return n;
 }
 
 /* What a whole window with guidance needs on top of the weights. */
@@ -111,24 +102,8 @@ static uint64_t window_bytes(const struct musicgen *m)
 
 static enum engine_precision choose_precision(struct engine *en, struct musicgen *m)
 {
-	return pipeline_choose_precision(
-		weight_bytes(en, m, ENGINE_F32), weight_bytes(en, m, ENGINE_BF16), window_bytes(m));
-}
-
-/* All complaints first, those about the encoder too, then the reading. */
-static int load(struct engine *en, struct musicgen *m, const char *cache,
-	const struct engine_watch *watch, struct err *e)
-{
-	struct bind *b = bind_all(en, m, m->precision, true);
-	int rc = pipeline_check_weights(b, watch, e);
-
-	bind_free(b);
-	if (rc)
-		return rc;
-	b = bind_all(en, m, m->precision, false);
-	rc = pipeline_load_weights(b, cache, m->precision, &m->host, watch, e);
-	bind_free(b);
-	return rc;
+	return pipeline_choose_precision(pipeline_weight_bytes(en, bind_all, ENGINE_F32),
+		pipeline_weight_bytes(en, bind_all, ENGINE_BF16), window_bytes(m));
 }
 
 static void set_windows(struct musicgen *m, int64_t n_frames)
@@ -173,7 +148,7 @@ static int musicgen_open(struct engine *en, const struct engine_source *src,
 		options->precision == ENGINE_AUTO ? choose_precision(en, m) : options->precision;
 	rc = fill_info(en, m, src->dir, e);
 	if (!rc)
-		rc = load(en, m, options->cache, watch, e);
+		rc = pipeline_load(en, bind_all, options->cache, m->precision, &m->host, watch, e);
 out:
 	config_close(src->config);
 	return rc;

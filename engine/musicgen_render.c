@@ -27,7 +27,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/text/unigram.h"
 #include "engine/weights/bind.h"
 #include "library/base/err.h"
 
@@ -137,31 +136,6 @@ static int checked(struct render *rd, const char *what)
 
 /* ---- text --------------------------------------------------------------- */
 
-/* Token ids of the prompt, at most MUSICGEN_TOKENS_MAX, the end token among them. */
-static int tokenize(struct render *rd, int32_t **ret, size_t *ret_n)
-{
-	const char *prompt = rd->r->prompt;
-	const int64_t vocab = rd->m->t5.cfg.vocab;
-	int rc = unigram_encode(rd->m->words, prompt, strlen(prompt), ret, ret_n, rd->e);
-
-	if (rc)
-		return rc;
-	if (*ret_n > MUSICGEN_TOKENS_MAX) {
-		watch_warn(rd->watch,
-			"the prompt is too long: its last %zu of %zu tokens were cut off",
-			*ret_n - MUSICGEN_TOKENS_MAX, *ret_n - 1);
-		(*ret)[MUSICGEN_TOKENS_MAX - 1] = (*ret)[*ret_n - 1];
-		*ret_n = MUSICGEN_TOKENS_MAX;
-	}
-	for (size_t i = 0; i < *ret_n; i++)
-		if ((*ret)[i] < 0 || (*ret)[i] >= vocab)
-			return err_set(rd->e, ERR_FORMAT,
-				"the tokenizer gives token %d, but the text encoder knows %lld: "
-				"the files of the model do not belong together",
-				(int)(*ret)[i], (long long)vocab);
-	return 0;
-}
-
 static int encode_text(struct render *rd, struct gpu_tensor **ret)
 {
 	int32_t *tokens = NULL;
@@ -171,7 +145,8 @@ static int encode_text(struct render *rd, struct gpu_tensor **ret)
 	*ret = NULL;
 	if (!*rd->r->prompt)
 		return watch_progress(rd->watch, ENGINE_STAGE_TEXT, 0, 0, rd->e);
-	rc = tokenize(rd, &tokens, &n);
+	rc = pipeline_tokens(rd->m->words, rd->r->prompt, "prompt", MUSICGEN_TOKENS_MAX,
+		rd->m->t5.cfg.vocab, rd->watch, &tokens, &n, rd->e);
 	if (!rc)
 		rc = watch_progress(rd->watch, ENGINE_STAGE_TEXT, 0, n, rd->e);
 	if (!rc) {

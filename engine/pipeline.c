@@ -1,10 +1,12 @@
-/* What engines share: precisions, weights, what every request must be, the watcher. */
+/* What engines share: precisions, weights, tokens, what every request must be, the watcher. */
 #include "engine/pipeline.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "engine/text/unigram.h"
 #include "engine/weights/bind.h"
 #include "library/base/arena.h"
 #include "library/base/err.h"
@@ -57,6 +59,61 @@ int pipeline_load_weights(struct bind *b, const char *cache, enum engine_precisi
 		bind_use_cache(
 			b, arena_printf(a, "%s-%s.weights", cache, pipeline_precision_name(p)));
 	return bind_load(b, load_progress, (void *)(uintptr_t)watch, e);
+}
+
+uint64_t pipeline_weight_bytes(
+	struct engine *en, pipeline_bind_fn *bind_all, enum engine_precision p)
+{
+	struct bind *b = bind_all(en, p, false);
+	const uint64_t n = bind_bytes(b);
+
+	bind_free(b);
+	return n;
+}
+
+int pipeline_load(struct engine *en, pipeline_bind_fn *bind_all, const char *cache,
+	enum engine_precision p, struct arena *a, const struct engine_watch *watch, struct err *e)
+{
+	struct bind *b = bind_all(en, p, true);
+	int rc = pipeline_check_weights(b, watch, e);
+
+	bind_free(b);
+	if (rc)
+		return rc;
+	b = bind_all(en, p, false);
+	rc = pipeline_load_weights(b, cache, p, a, watch, e);
+	bind_free(b);
+	return rc;
+}
+
+/* ---- text --------------------------------------------------------------- */
+
+int pipeline_check_tokens(const int32_t *ids, size_t n, int64_t vocab, struct err *e)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ids[i] < 0 || ids[i] >= vocab)
+			return err_set(e, ERR_FORMAT,
+				"the tokenizer gives token %d, but the text encoder knows %lld: "
+				"the files of the model do not belong together",
+				(int)ids[i], (long long)vocab);
+	return 0;
+}
+
+int pipeline_tokens(const struct unigram *words, const char *text, const char *what, size_t most,
+	int64_t vocab, const struct engine_watch *watch, int32_t **ret, size_t *ret_n,
+	struct err *e)
+{
+	int rc = unigram_encode(words, text, strlen(text), ret, ret_n, e);
+
+	if (rc)
+		return rc;
+	if (*ret_n > most) {
+		watch_warn(watch, "the %s is too long: its last %zu of %zu tokens were cut off",
+			what, *ret_n - most, *ret_n - 1);
+		(*ret)[most - 1] = (*ret)[*ret_n - 1];
+		*ret_n = most;
+	}
+	return pipeline_check_tokens(*ret, *ret_n, vocab, e);
 }
 
 /* ---- requests ----------------------------------------------------------- */

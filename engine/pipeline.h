@@ -11,6 +11,7 @@ struct arena;
 struct bind;
 struct ckpt;
 struct config;
+struct unigram;
 
 /* What open() is given; config and ckpt are the engine's from then on, even
  * if it fails. */
@@ -78,6 +79,29 @@ int pipeline_check_weights(struct bind *b, const struct engine_watch *watch, str
  * name is in the arena, for as long as b needs it. */
 int pipeline_load_weights(struct bind *b, const char *cache, enum engine_precision p,
 	struct arena *a, const struct engine_watch *watch, struct err *e);
+
+/* Binds all that the engine needs, and with_encoder that which audio to begin with needs
+ * besides, which is read when it is asked for. */
+typedef struct bind *pipeline_bind_fn(
+	struct engine *en, enum engine_precision p, bool with_encoder);
+
+/* Bytes of the weights, the encoder's left out. */
+uint64_t pipeline_weight_bytes(
+	struct engine *en, pipeline_bind_fn *bind_all, enum engine_precision p);
+
+/* pipeline_check_weights() of all, the encoder's too, then pipeline_load_weights() of all but
+ * those. */
+int pipeline_load(struct engine *en, pipeline_bind_fn *bind_all, const char *cache,
+	enum engine_precision p, struct arena *a, const struct engine_watch *watch, struct err *e);
+
+/* Token ids of a text, at most `most`, the end token last; `what` it is ("prompt") for the
+ * warning that some were cut off.  *ret is the caller's to free, after an error, too.
+ * ERR_FORMAT where the text encoder does not know one. */
+int pipeline_tokens(const struct unigram *words, const char *text, const char *what, size_t most,
+	int64_t vocab, const struct engine_watch *watch, int32_t **ret, size_t *ret_n,
+	struct err *e);
+/* ERR_FORMAT unless all are of 0 .. vocab - 1. */
+int pipeline_check_tokens(const int32_t *ids, size_t n, int64_t vocab, struct err *e);
 
 /* What all engines ask of a request: how many takes, and guidance.  ERR_ARG. */
 int pipeline_check_request(const struct engine_request *r, struct err *e);

@@ -14,6 +14,7 @@
 #include "engine/weights/ckpt.h"
 #include "engine/weights/config.h"
 #include "library/base/err.h"
+#include "library/base/str.h"
 
 /* AUTO: what a render needs besides weights. */
 #define RENDER_BYTES (300u << 20)
@@ -69,7 +70,7 @@ static int read_limit(const char *dir, int64_t *ret, struct err *e)
 	return rc;
 }
 
-/* One part's description, read by `which`. */
+/* One part's description. */
 static int configure_part(
 	struct stable_audio *m, const char *dir, const char *path, const char *class, struct err *e)
 {
@@ -77,28 +78,22 @@ static int configure_part(
 	int64_t n_tokens = 0;
 	int rc = pipeline_config(dir, path, class, &c, e);
 
-	if (!rc && !strncmp(path, "projection", 10))
+	if (!rc && has_prefix(path, "projection"))
 		rc = read_limit(dir, &n_tokens, e);
 	if (rc) {
 		config_close(c);
 		return rc;
 	}
-	switch (*path) {
-	case 's':
+	if (has_prefix(path, "scheduler"))
 		read_scheduler(m, c);
-		break;
-	case 't':
-		if (path[1] == 'r')
-			sa_dit_configure(&m->dit, c, SA_DIT_DIFFUSERS, 1);
-		else
-			t5_configure(&m->t5, c, "");
-		break;
-	case 'v':
+	else if (has_prefix(path, "text_encoder"))
+		t5_configure(&m->t5, c, "");
+	else if (has_prefix(path, "transformer"))
+		sa_dit_configure(&m->dit, c, SA_DIT_DIFFUSERS, 1);
+	else if (has_prefix(path, "vae"))
 		oobleck_configure(&m->vae, c, OOBLECK_DIFFUSERS);
-		break;
-	default:
+	else
 		sa_conditioner_configure(&m->conditioner, c, SA_CONDITIONER_DIFFUSERS, n_tokens);
-	}
 	rc = config_check(c, e);
 	config_close(c);
 	return rc;
@@ -180,35 +175,18 @@ static struct bind *bind_all(struct engine *en, enum engine_precision p, bool wi
 	return b;
 }
 
-static uint64_t weight_bytes(struct engine *en, enum engine_precision p)
-{
-	struct bind *b = bind_all(en, p, false);
-	uint64_t n = bind_bytes(b);
-
-	bind_free(b);
-	return n;
-}
-
 static enum engine_precision choose_precision(struct engine *en)
 {
-	return pipeline_choose_precision(
-		weight_bytes(en, ENGINE_F32), weight_bytes(en, ENGINE_BF16), RENDER_BYTES);
+	return pipeline_choose_precision(pipeline_weight_bytes(en, bind_all, ENGINE_F32),
+		pipeline_weight_bytes(en, bind_all, ENGINE_BF16), RENDER_BYTES);
 }
 
-/* All complaints first, those about the encoder too, then the reading. */
 static int load(
 	struct engine *en, const char *cache, const struct engine_watch *watch, struct err *e)
 {
 	struct stable_audio *m = en->model;
-	struct bind *b = bind_all(en, m->precision, true);
-	int rc = pipeline_check_weights(b, watch, e);
+	int rc = pipeline_load(en, bind_all, cache, m->precision, &m->host, watch, e);
 
-	bind_free(b);
-	if (rc)
-		return rc;
-	b = bind_all(en, m->precision, false);
-	rc = pipeline_load_weights(b, cache, m->precision, &m->host, watch, e);
-	bind_free(b);
 	if (rc)
 		return rc;
 	oobleck_prepare(en->gpu, &m->vae.decoder);

@@ -20,7 +20,6 @@
 #include <string.h>
 
 #include "engine/diffusion.h"
-#include "engine/text/unigram.h"
 #include "engine/weights/bind.h"
 #include "library/base/err.h"
 
@@ -131,7 +130,7 @@ static int prepare(struct render *rd)
 	rd->arena = gpu_arena_new(rd->g, "render");
 	rd->step = gpu_arena_new(rd->g, "step");
 	rd->latents = gpu_new(rd->g, rd->arena, GPU_F32, "latents", SHAPE(d->window, d->channels));
-	return 0;
+	return gpu_sync(rd->g, rd->e);
 }
 
 /* The first error of the device, with what was going on. */
@@ -144,36 +143,15 @@ static int checked(struct render *rd, const char *what)
 
 /* ---- text --------------------------------------------------------------- */
 
-/* Token ids, at most the model's, the end token last. */
-static int tokenize(struct render *rd, const char *text, int32_t **ret, size_t *ret_n)
-{
-	const size_t most = (size_t)rd->m->conditioner.n_tokens;
-	int rc = unigram_encode(rd->m->words, text, strlen(text), ret, ret_n, rd->e);
-
-	if (rc)
-		return rc;
-	if (*ret_n > most) {
-		watch_warn(rd->watch, "the %s is too long: its last %zu of %zu tokens were cut off",
-			text == rd->r->prompt ? "prompt" : "negative prompt", *ret_n - most,
-			*ret_n - 1);
-		(*ret)[most - 1] = (*ret)[*ret_n - 1];
-		*ret_n = most;
-	}
-	for (size_t i = 0; i < *ret_n; i++)
-		if ((*ret)[i] < 0 || (*ret)[i] >= rd->m->t5.cfg.vocab)
-			return err_set(rd->e, ERR_FORMAT,
-				"the tokenizer gives token %d, but the text encoder knows %lld: "
-				"the files of the model do not belong together",
-				(int)(*ret)[i], (long long)rd->m->t5.cfg.vocab);
-	return 0;
-}
-
 /* Padded tokens are masked in T5 and zeros behind it, so they need not be computed. */
 static int encode_text(struct render *rd, const char *text, struct gpu_tensor **ret)
 {
 	int32_t *tokens = NULL;
 	size_t n = 0;
-	int rc = tokenize(rd, text, &tokens, &n);
+	int rc = pipeline_tokens(rd->m->words, text,
+		text == rd->r->prompt ? "prompt" : "negative prompt",
+		(size_t)rd->m->conditioner.n_tokens, rd->m->t5.cfg.vocab, rd->watch, &tokens, &n,
+		rd->e);
 
 	if (!rc)
 		rc = watch_progress(rd->watch, ENGINE_STAGE_TEXT, 0, n, rd->e);
@@ -419,49 +397,6 @@ static void prepare_loop(struct render *rd)
 	set_kept(rd);
 }
 
-/* ---- latents in and out ------------------------------------------------- */
-
-static size_t latent_bytes(const struct render *rd)
-{
-	const struct sa_dit_config *d = &rd->m->dit.cfg;
-
-	return (size_t)(d->window * d->channels) * sizeof(float);
-}
-
-static int keep_latents(struct render *rd)
-{
-	float *host;
-	int rc;
-
-	if (!rd->sink->latents)
-		return 0;
-	rc = mem_try_alloc((void **)&host, latent_bytes(rd), 1, "the latents", rd->e);
-	if (rc)
-		return rc;
-	gpu_read(rd->g, rd->latents, host, latent_bytes(rd));
-	rc = rd->sink->latents(
-		rd->sink->ud, rd->take, &(struct engine_latents){host, latent_bytes(rd)}, rd->e);
-	free(host);
-	return rc;
-}
-
-/* Those of a render that got no further; they come from a file. */
-static int put_latents(struct render *rd)
-{
-	const struct engine_latents *l = &rd->r->latents[rd->take];
-	const float *v = l->data;
-
-	if (l->bytes != latent_bytes(rd))
-		return err_set(rd->e, ERR_FORMAT,
-			"the kept latents are of another take: %zu bytes instead of %zu", l->bytes,
-			latent_bytes(rd));
-	for (size_t i = 0; i < l->bytes / sizeof(*v); i++)
-		if (!isfinite(v[i]))
-			return err_set(rd->e, ERR_FORMAT, "the kept latents are damaged");
-	gpu_write(rd->g, rd->latents, v, l->bytes);
-	return 0;
-}
-
 /* ---- decode ------------------------------------------------------------- */
 
 /* Outside of what is made anew the audio itself takes the decoder's place, with a fade
@@ -610,10 +545,12 @@ static int on_estimate(void *ud, int step, const struct gpu_tensor *estimate)
 
 static int render_take(struct render *rd)
 {
-	int rc = rd->r->latents ? put_latents(rd) : run_loop(rd);
+	const struct engine_latents *kept = rd->r->latents;
+	int rc = kept ? diffusion_put_latents(rd->g, rd->latents, &kept[rd->take], rd->e)
+		      : run_loop(rd);
 
-	if (!rc && !rd->r->latents)
-		rc = keep_latents(rd);
+	if (!rc && !kept)
+		rc = diffusion_keep_latents(rd->g, rd->latents, rd->sink, rd->take, rd->e);
 	rd->to = to_sink;
 	return rc ? rc : decode(rd, rd->latents, true);
 }

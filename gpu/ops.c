@@ -58,15 +58,25 @@ void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 		g->ops->attention_cross(g, y, q, kv, scale);
 }
 
+/* Both attentions over all of a sequence: rank, heads, widths. */
+static const char *full_fault(
+	const struct gpu_tensor *y, const struct gpu_tensor *qkv, int64_t n_heads)
+{
+	if (!gpu_is_f32(y, 2) || !gpu_is_f32(qkv, 2))
+		return "y and qkv must be contiguous f32 of rank 2";
+	if (n_heads <= 0 || y->ne[1] % n_heads != 0 || y->ne[1] <= 0)
+		return "heads do not divide the width";
+	if (y->ne[0] != qkv->ne[0] || qkv->ne[1] % 3 != 0 || qkv->ne[1] / 3 != y->ne[1])
+		return "y must be [T, H] and qkv [T, 3H]";
+	return NULL;
+}
+
 void gpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	const struct gpu_tensor *bias, int64_t n_heads, float scale)
 {
 	CALL(g, "attention_full", attention_full, IN(y), IN(qkv), OPT(bias));
-	NEED(gpu_is_f32(y, 2) && gpu_is_f32(qkv, 2), "y and qkv must be contiguous f32 of rank 2");
-	NEED(n_heads > 0 && y->ne[1] % n_heads == 0 && y->ne[1] > 0,
-		"heads do not divide the width");
-	NEED(y->ne[0] == qkv->ne[0] && qkv->ne[1] % 3 == 0 && qkv->ne[1] / 3 == y->ne[1],
-		"y must be [T, H] and qkv [T, 3H]");
+	const char *fault = full_fault(y, qkv, n_heads);
+	NEED(!fault, fault);
 	NEED(!bias || (gpu_is_f32(bias, 2) && bias->ne[0] == n_heads &&
 			      bias->ne[1] == 2 * y->ne[0] - 1),
 		"bias must be f32 [heads, 2T-1]");
@@ -80,11 +90,8 @@ void gpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 	int64_t n_heads, float scale)
 {
 	CALL(g, "attention_tiles", attention_tiles, IN(y), IN(qkv));
-	NEED(gpu_is_f32(y, 2) && gpu_is_f32(qkv, 2), "y and qkv must be contiguous f32 of rank 2");
-	NEED(n_heads > 0 && y->ne[1] % n_heads == 0 && y->ne[1] > 0,
-		"heads do not divide the width");
-	NEED(y->ne[0] == qkv->ne[0] && qkv->ne[1] % 3 == 0 && qkv->ne[1] / 3 == y->ne[1],
-		"y must be [T, H] and qkv [T, 3H]");
+	const char *fault = full_fault(y, qkv, n_heads);
+	NEED(!fault, fault);
 	NEED(y->data != qkv->data, "y may not be qkv");
 	g->dispatches++;
 	if (y->ne[0])

@@ -64,8 +64,7 @@ static int run(int argc, char **argv, struct err *e)
 			return verbs[i].run(&g, &env, o.argc - 1, o.argv + 1);
 	err_set(e, ERR_ARG,
 		"woodshed-engine knows the verbs render, queue, worker, recipe, denoise, tokens "
-		"and "
-		"doctor; see woodshed --help");
+		"and doctor; see woodshed --help");
 	return 2;
 }
 

@@ -264,13 +264,28 @@ static void show_take(const struct render *r, const struct file *t)
 	str_done(&line);
 }
 
+/* Once, with the first take. */
+static int open_db(struct render *r, struct err *e)
+{
+	int rc;
+
+	if (r->db)
+		return 0;
+	rc = db_open(r->library, &r->db, e);
+	if (!rc)
+		rc = parameters_publish(r->db, e);
+	if (rc) {
+		db_close(r->db);
+		r->db = NULL;
+	}
+	return rc;
+}
+
 static int enter(struct render *r, struct file *t, struct err *e)
 {
 	struct take row;
-	int rc = r->db ? 0 : db_open(r->library, &r->db, e);
+	int rc = open_db(r, e);
 
-	if (!rc)
-		rc = parameters_publish(r->db, e);
 	if (rc)
 		return rc;
 	session_take(&r->s, t->seed, t->path + strlen(r->library) + 1, t->meter, &r->s.arena, &row);

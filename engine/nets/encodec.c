@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/nets/conv_stream.h"
 #include "engine/weights/bind.h"
 #include "engine/weights/config.h"
 #include "library/base/arena.h"
@@ -60,13 +61,9 @@ struct stage {
 };
 
 struct codec_stream {
+	struct conv_stream chain;
 	const struct codec *codec;
-	struct gpu *g;
-	struct gpu_arena *step; /* borrowed */
 	int64_t batch;
-	codec_emit_fn *emit;
-	void *ud;
-	int n_stages;
 	struct stage stage[CODEC_MAX_LAYERS];
 };
 
@@ -332,7 +329,7 @@ struct gpu_tensor *codec_quantize(
 static struct gpu_tensor *part(
 	struct codec_stream *s, const struct gpu_tensor *x, int64_t first, int64_t n)
 {
-	return gpu_view(s->g, s->step, x, 1, first, n);
+	return gpu_view(s->chain.g, s->chain.step, x, 1, first, n);
 }
 
 /* t[to ..] = x, through the ELU in front of the layer */
@@ -342,15 +339,15 @@ static void put(struct codec_stream *s, const struct window *w, struct gpu_tenso
 	struct gpu_tensor *dst = part(s, t, to, x->ne[1]);
 
 	if (w->elu)
-		gpu_elu(s->g, dst, x);
+		gpu_elu(s->chain.g, dst, x);
 	else
-		gpu_copy(s->g, dst, x);
+		gpu_copy(s->chain.g, dst, x);
 }
 
 static void put_zeros(struct codec_stream *s, struct gpu_tensor *t, int64_t to, int64_t n)
 {
 	if (n)
-		gpu_fill(s->g, part(s, t, to, n), 0);
+		gpu_fill(s->chain.g, part(s, t, to, n), 0);
 }
 
 /* t[to .. to + n) = t[from .. from + n) read backwards */
@@ -358,14 +355,14 @@ static void put_mirrored(
 	struct codec_stream *s, struct gpu_tensor *t, int64_t to, int64_t from, int64_t n)
 {
 	if (n)
-		gpu_flip(s->g, part(s, t, to, n), part(s, t, from, n));
+		gpu_flip(s->chain.g, part(s, t, to, n), part(s, t, from, n));
 }
 
 static void put_repeated(
 	struct codec_stream *s, struct gpu_tensor *t, int64_t to, int64_t from, int64_t n)
 {
 	for (int64_t i = 0; i < n; i++)
-		gpu_copy(s->g, part(s, t, to + i, 1), part(s, t, from, 1));
+		gpu_copy(s->chain.g, part(s, t, to + i, 1), part(s, t, from, 1));
 }
 
 /* t starts with room for the padding; the inputs so far follow it. */
@@ -428,7 +425,7 @@ static void window_keep(
 	if (from < base)
 		from = base;
 	w->n_tail = padded - from;
-	gpu_copy(s->g, part(s, w->tail, 0, w->n_tail), part(s, t, from - base, w->n_tail));
+	gpu_copy(s->chain.g, part(s, w->tail, 0, w->n_tail), part(s, t, from - base, w->n_tail));
 }
 
 /* Takes x, or the end of the stream (NULL); false when no output is ready. */
@@ -448,17 +445,17 @@ static bool window_push(
 	const int64_t next = w->n_out * w->stride;
 	if (!w->n_in || (!x && padded - next < w->span))
 		return false;
-	struct gpu_tensor *t =
-		gpu_new(s->g, s->step, GPU_F32, "window", SHAPE(s->batch, length, w->tail->ne[2]));
+	struct gpu_tensor *t = gpu_new(s->chain.g, s->chain.step, GPU_F32, "window",
+		SHAPE(s->batch, length, w->tail->ne[2]));
 	if (w->n_tail)
-		gpu_copy(s->g, part(s, t, left, w->n_tail), part(s, w->tail, 0, w->n_tail));
+		gpu_copy(s->chain.g, part(s, t, left, w->n_tail), part(s, w->tail, 0, w->n_tail));
 	if (x)
 		put(s, w, t, left + w->n_tail, x);
 	if (left)
 		pad_left(s, w, t);
 	if (right)
 		pad_right(s, w, t, right);
-	if (gpu_failed(s->g))
+	if (gpu_failed(s->chain.g))
 		return false;
 	w->started = true;
 	ret->x = t;
@@ -490,14 +487,14 @@ static void window_init(struct codec_stream *s, struct gpu_arena *state, struct 
 	 * and before the start what will be mirrored in front: at most this. */
 	const int64_t capacity = w->span + w->right + w->stride;
 	w->elu = l->elu;
-	w->tail = gpu_new(s->g, state, GPU_F32, "tail", SHAPE(s->batch, capacity, l->c_in));
+	w->tail = gpu_new(s->chain.g, state, GPU_F32, "tail", SHAPE(s->batch, capacity, l->c_in));
 }
 
 /* ---- layers ------------------------------------------------------------- */
 
 static struct gpu_tensor *new_frames(struct codec_stream *s, const char *name, int64_t n, int64_t c)
 {
-	return gpu_new(s->g, s->step, GPU_F32, name, SHAPE(s->batch, n, c));
+	return gpu_new(s->chain.g, s->chain.step, GPU_F32, name, SHAPE(s->batch, n, c));
 }
 
 static struct gpu_tensor *run_conv(
@@ -511,7 +508,7 @@ static struct gpu_tensor *run_conv(
 		return NULL;
 	struct gpu_tensor *y = new_frames(s, "conv", in.n_out, l->c_out);
 	x = part(s, in.x, in.first, (in.n_out - 1) * w->stride + w->span);
-	gpu_conv1d(s->g, y, x, l->w, l->bias, l->conv);
+	gpu_conv1d(s->chain.g, y, x, l->w, l->bias, l->conv);
 	return y;
 }
 
@@ -530,7 +527,7 @@ static struct gpu_tensor *run_up(
 		return NULL;
 	struct gpu_tensor *y = new_frames(s, "up", in.n_out * ratio, l->c_out);
 	gpu_conv_transpose1d(
-		s->g, y, part(s, in.x, in.first, in.n_out + 1), l->w, l->bias, l->conv);
+		s->chain.g, y, part(s, in.x, in.first, in.n_out + 1), l->w, l->bias, l->conv);
 	const int64_t first = st->window.n_out == in.n_out ? trim_left : 0;
 	const int64_t n = in.n_out * ratio - first - (x ? 0 : trim_right);
 	return n > 0 ? part(s, y, first, n) : NULL;
@@ -542,7 +539,7 @@ static struct gpu_tensor *run_residual(
 	const struct codec_layer *l = st->layer;
 	const struct window *w = &st->window;
 	const struct gpu_conv point = {.kernel = 1};
-	struct gpu *g = s->g;
+	struct gpu *g = s->chain.g;
 	struct seen in;
 
 	if (!window_push(s, &st->window, x, &in))
@@ -577,14 +574,17 @@ static struct gpu_tensor *run_lstm(
 		return NULL;
 	for (int64_t i = 0; i < s->codec->cfg.n_lstm; i++, in = y) {
 		y = new_frames(s, "lstm", x->ne[1], st->layer->c_out);
-		gpu_lstm(s->g, y, in, &st->lstm[i]);
+		gpu_lstm(s->chain.g, y, in, &st->lstm[i]);
 	}
-	gpu_add(s->g, y, y, x);
+	gpu_add(s->chain.g, y, y, x);
 	return y;
 }
 
-static struct gpu_tensor *run(struct codec_stream *s, struct stage *st, const struct gpu_tensor *x)
+static struct gpu_tensor *run(void *layers, int i, const struct gpu_tensor *x)
 {
+	struct codec_stream *s = layers;
+	struct stage *st = &s->stage[i];
+
 	switch (st->layer->kind) {
 	case CODEC_CONV:
 		return run_conv(s, st, x);
@@ -617,9 +617,16 @@ static void stage_init(struct codec_stream *s, struct gpu_arena *state, struct s
 		st->lstm[i] = (struct gpu_lstm){.w_ih = l->w_ih[i],
 			.w_hh = l->w_hh[i],
 			.bias = l->b_ih[i],
-			.h = gpu_zeros(s->g, state, GPU_F32, "lstm h", shape),
-			.c = gpu_zeros(s->g, state, GPU_F32, "lstm c", shape)};
+			.h = gpu_zeros(s->chain.g, state, GPU_F32, "lstm h", shape),
+			.c = gpu_zeros(s->chain.g, state, GPU_F32, "lstm c", shape)};
 	}
+}
+
+static int64_t piece(const void *layers, int i)
+{
+	const struct codec_stream *s = layers;
+
+	return s->stage[i].piece;
 }
 
 struct codec_stream *codec_stream_new(const struct codec *c, const struct codec_chain *chain,
@@ -629,13 +636,17 @@ struct codec_stream *codec_stream_new(const struct codec *c, const struct codec_
 	struct codec_stream *s = xcalloc(1, sizeof(*s));
 
 	s->codec = c;
-	s->g = g;
-	s->step = step;
+	s->chain = (struct conv_stream){.g = g,
+		.step = step,
+		.time = 1,
+		.n_layers = chain->n_layers,
+		.piece = piece,
+		.run = run,
+		.layers = s,
+		.emit = emit,
+		.ud = ud};
 	s->batch = batch;
-	s->emit = emit;
-	s->ud = ud;
-	s->n_stages = chain->n_layers;
-	for (int i = 0; i < s->n_stages; i++) {
+	for (int i = 0; i < s->chain.n_layers; i++) {
 		s->stage[i].layer = &chain->layer[i];
 		stage_init(s, state, &s->stage[i]);
 	}
@@ -647,39 +658,12 @@ void codec_stream_free(struct codec_stream *s)
 	free(s);
 }
 
-/* Depth first: what a piece makes goes to the end before the next is cut. */
-static void push(struct codec_stream *s, int i, const struct gpu_tensor *x)
-{
-	if (gpu_failed(s->g))
-		return;
-	if (i == s->n_stages) {
-		s->emit(s->ud, s->g, x);
-		return;
-	}
-	struct stage *st = &s->stage[i];
-	for (int64_t at = 0; at < x->ne[1]; at += st->piece) {
-		const int64_t left = x->ne[1] - at;
-		struct gpu_mark mark = gpu_arena_mark(s->step);
-		struct gpu_tensor *y =
-			run(s, st, part(s, x, at, left < st->piece ? left : st->piece));
-		if (y)
-			push(s, i + 1, y);
-		gpu_arena_release(s->step, mark);
-	}
-}
-
 void codec_push(struct codec_stream *s, const struct gpu_tensor *x)
 {
-	push(s, 0, x);
+	conv_stream_push(&s->chain, x);
 }
 
 void codec_flush(struct codec_stream *s)
 {
-	for (int i = 0; i < s->n_stages; i++) {
-		struct gpu_mark mark = gpu_arena_mark(s->step);
-		struct gpu_tensor *y = run(s, &s->stage[i], NULL);
-		if (y)
-			push(s, i + 1, y);
-		gpu_arena_release(s->step, mark);
-	}
+	conv_stream_flush(&s->chain);
 }

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/nets/conv_stream.h"
 #include "engine/weights/bind.h"
 #include "engine/weights/config.h"
 #include "library/base/arena.h"
@@ -42,11 +43,7 @@ struct stage {
 };
 
 struct oobleck_stream {
-	struct gpu *g;
-	struct gpu_arena *step; /* borrowed */
-	oobleck_emit_fn *emit;
-	void *ud;
-	int n_stages;
+	struct conv_stream chain;
 	struct stage stage[OOBLECK_MAX_LAYERS];
 };
 
@@ -324,13 +321,13 @@ void oobleck_prepare(struct gpu *g, struct oobleck_chain *chain)
 static struct gpu_tensor *new_frames(
 	struct oobleck_stream *s, const char *name, int64_t n, int64_t c)
 {
-	return gpu_new(s->g, s->step, GPU_F32, name, SHAPE(n, c));
+	return gpu_new(s->chain.g, s->chain.step, GPU_F32, name, SHAPE(n, c));
 }
 
 static struct gpu_tensor *part(
 	struct oobleck_stream *s, const struct gpu_tensor *t, int64_t first, int64_t n)
 {
-	return gpu_view(s->g, s->step, t, 0, first, n);
+	return gpu_view(s->chain.g, s->chain.step, t, 0, first, n);
 }
 
 static const struct gpu_tensor *activate(
@@ -341,7 +338,7 @@ static const struct gpu_tensor *activate(
 	if (!snake->alpha)
 		return x;
 	y = new_frames(s, "snake", x->ne[0], x->ne[1]);
-	gpu_snake(s->g, y, x, snake->alpha, snake->inv_beta);
+	gpu_snake(s->chain.g, y, x, snake->alpha, snake->inv_beta);
 	return y;
 }
 
@@ -350,7 +347,7 @@ static struct gpu_tensor *run_conv(struct oobleck_stream *s, const struct ooblec
 {
 	struct gpu_tensor *y = new_frames(s, "conv", n, l->c_out);
 
-	gpu_conv1d(s->g, y, activate(s, &l->snake, x), l->w, l->bias, l->conv);
+	gpu_conv1d(s->chain.g, y, activate(s, &l->snake, x), l->w, l->bias, l->conv);
 	return y;
 }
 
@@ -360,10 +357,10 @@ static struct gpu_tensor *run_residual(struct oobleck_stream *s, const struct oo
 	struct gpu_tensor *mid = run_conv(s, l, x, n);
 	struct gpu_tensor *y = new_frames(s, "residual", n, l->c_out);
 
-	gpu_snake(s->g, mid, mid, l->snake_out.alpha, l->snake_out.inv_beta);
+	gpu_snake(s->chain.g, mid, mid, l->snake_out.alpha, l->snake_out.inv_beta);
 	/* Output j stands over input j; the window begins with what pads it. */
-	gpu_copy(s->g, y, part(s, x, l->pad, n));
-	gpu_linear_add(s->g, y, mid, l->w_out, l->b_out);
+	gpu_copy(s->chain.g, y, part(s, x, l->pad, n));
+	gpu_linear_add(s->chain.g, y, mid, l->w_out, l->b_out);
 	return y;
 }
 
@@ -376,15 +373,16 @@ static struct gpu_tensor *run_up(struct oobleck_stream *s, struct stage *st,
 	const int64_t front = st->has_output ? 0 : l->pad, behind = is_last ? l->pad : 0;
 	const int64_t left = y->ne[0] - front - behind;
 
-	gpu_conv_transpose1d(s->g, y, activate(s, &l->snake, x), l->w, l->bias, l->conv);
+	gpu_conv_transpose1d(s->chain.g, y, activate(s, &l->snake, x), l->w, l->bias, l->conv);
 	st->has_output = true;
 	return left > 0 ? part(s, y, front, left) : NULL;
 }
 
 /* x NULL: the end of the stream.  NULL when no output is ready. */
-static struct gpu_tensor *run(
-	struct oobleck_stream *s, struct stage *st, const struct gpu_tensor *x)
+static struct gpu_tensor *run(void *layers, int i, const struct gpu_tensor *x)
 {
+	struct oobleck_stream *s = layers;
+	struct stage *st = &s->stage[i];
 	const struct oobleck_layer *l = st->layer;
 	const int64_t padding = l->kind == OOBLECK_UP ? 1 : l->pad, n = x ? x->ne[0] : padding;
 	struct gpu_tensor *window = new_frames(s, "window", st->n_tail + n, l->c_in);
@@ -392,14 +390,15 @@ static struct gpu_tensor *run(
 	const int64_t n_out = length < st->span ? 0 : (length - st->span) / st->stride + 1;
 
 	if (st->n_tail)
-		gpu_copy(s->g, part(s, window, 0, st->n_tail), part(s, st->tail, 0, st->n_tail));
+		gpu_copy(s->chain.g, part(s, window, 0, st->n_tail),
+			part(s, st->tail, 0, st->n_tail));
 	if (x)
-		gpu_copy(s->g, part(s, window, st->n_tail, n), x);
+		gpu_copy(s->chain.g, part(s, window, st->n_tail, n), x);
 	else if (n)
-		gpu_fill(s->g, part(s, window, st->n_tail, n), 0);
+		gpu_fill(s->chain.g, part(s, window, st->n_tail, n), 0);
 	st->n_tail = length - n_out * st->stride;
 	if (st->n_tail)
-		gpu_copy(s->g, part(s, st->tail, 0, st->n_tail),
+		gpu_copy(s->chain.g, part(s, st->tail, 0, st->n_tail),
 			part(s, window, n_out * st->stride, st->n_tail));
 	if (!n_out)
 		return NULL;
@@ -422,8 +421,15 @@ static void stage_init(struct oobleck_stream *s, struct gpu_arena *state, struct
 	st->stride = up ? 1 : l->conv.stride;
 	st->piece = PIECE / l->c_in > st->span ? PIECE / l->c_in : st->span;
 	st->n_tail = up ? 1 : l->pad;
-	st->tail = gpu_zeros(
-		s->g, state, GPU_F32, "tail", SHAPE(st->span + st->stride + st->n_tail, l->c_in));
+	st->tail = gpu_zeros(s->chain.g, state, GPU_F32, "tail",
+		SHAPE(st->span + st->stride + st->n_tail, l->c_in));
+}
+
+static int64_t piece(const void *layers, int i)
+{
+	const struct oobleck_stream *s = layers;
+
+	return s->stage[i].piece;
 }
 
 struct oobleck_stream *oobleck_stream_new(const struct oobleck_chain *chain, struct gpu *g,
@@ -431,12 +437,16 @@ struct oobleck_stream *oobleck_stream_new(const struct oobleck_chain *chain, str
 {
 	struct oobleck_stream *s = xcalloc(1, sizeof(*s));
 
-	s->g = g;
-	s->step = step;
-	s->emit = emit;
-	s->ud = ud;
-	s->n_stages = chain->n_layers;
-	for (int i = 0; i < s->n_stages; i++) {
+	s->chain = (struct conv_stream){.g = g,
+		.step = step,
+		.time = 0,
+		.n_layers = chain->n_layers,
+		.piece = piece,
+		.run = run,
+		.layers = s,
+		.emit = emit,
+		.ud = ud};
+	for (int i = 0; i < s->chain.n_layers; i++) {
 		s->stage[i].layer = &chain->layer[i];
 		stage_init(s, state, &s->stage[i]);
 	}
@@ -448,39 +458,12 @@ void oobleck_stream_free(struct oobleck_stream *s)
 	free(s);
 }
 
-/* Depth first: what a piece makes goes to the end before the next is cut. */
-static void push(struct oobleck_stream *s, int i, const struct gpu_tensor *x)
-{
-	if (gpu_failed(s->g))
-		return;
-	if (i == s->n_stages) {
-		s->emit(s->ud, s->g, x);
-		return;
-	}
-	struct stage *st = &s->stage[i];
-	for (int64_t at = 0; at < x->ne[0]; at += st->piece) {
-		const int64_t left = x->ne[0] - at;
-		struct gpu_mark mark = gpu_arena_mark(s->step);
-		struct gpu_tensor *y =
-			run(s, st, part(s, x, at, left < st->piece ? left : st->piece));
-		if (y)
-			push(s, i + 1, y);
-		gpu_arena_release(s->step, mark);
-	}
-}
-
 void oobleck_push(struct oobleck_stream *s, const struct gpu_tensor *x)
 {
-	push(s, 0, x);
+	conv_stream_push(&s->chain, x);
 }
 
 void oobleck_flush(struct oobleck_stream *s)
 {
-	for (int i = 0; i < s->n_stages; i++) {
-		struct gpu_mark mark = gpu_arena_mark(s->step);
-		struct gpu_tensor *y = run(s, &s->stage[i], NULL);
-		if (y)
-			push(s, i + 1, y);
-		gpu_arena_release(s->step, mark);
-	}
+	conv_stream_flush(&s->chain);
 }
