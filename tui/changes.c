@@ -41,8 +41,8 @@ void changes_close(struct ws *ws)
 		complain("another program is writing to the library; what was changed last waits "
 			 "for it");
 	background_close(ws->reader, ws);
+	background_close(ws->chores, ws); /* their ends may give the writer something */
 	background_close(ws->writer, ws);
-	background_close(ws->chores, ws);
 	background_close(ws->looks, ws);
 	if (ws->ready_fd > 0)
 		close(ws->ready_fd);

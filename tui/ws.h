@@ -109,7 +109,8 @@ struct ws {
 		size_t n, n_done, n_failed; /* takes of the exports that are not all done */
 		uint64_t bytes;
 		bool no_commercial;
-		char why[256]; /* the first failed */
+		char why[256];           /* the first failed */
+		unsigned n_ways, n_kept; /* ways to be kept as settings; the last that was */
 	} exports;
 
 	enum ws_screen screen; /* that keys go to */
