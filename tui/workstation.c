@@ -248,6 +248,7 @@ static void go_on_listening(struct ws *ws)
 
 	if (listen_work(ws->listen, &e))
 		ws_fail(ws, &e);
+	comparing_follow(ws);
 	sound_follow(ws);
 	ws->dirty |= DIRTY_NOW;
 }
