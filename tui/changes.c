@@ -61,7 +61,7 @@ void changes_work(struct ws *ws)
 /* What was typed may ask for another list, which nobody has seen yet. */
 static bool settle_list(struct ws *ws, double seconds)
 {
-	const bool has_list = ws->screen == SCREEN_LIBRARY || ws->screen == SCREEN_TRASH;
+	const bool has_list = library_has_keys(ws);
 	struct library_view *v = library_shown(ws);
 	struct err e = {0};
 	bool is_there;
