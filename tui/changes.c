@@ -141,3 +141,37 @@ void ws_edit(struct ws *ws, const int64_t *ids, size_t n, const char *field, con
 	x->label = xstrdup(label);
 	background_do(ws->writer, &x->task);
 }
+
+struct kept_setting {
+	struct task task;
+	char *name, *value;
+};
+
+static int set(struct db *db, struct task *t, struct err *e)
+{
+	const struct kept_setting *s = (struct kept_setting *)t;
+
+	return db_set_setting(db, s->name, s->value, e);
+}
+
+static void end_set(struct ws *ws, struct task *t, int rc, struct err *e)
+{
+	struct kept_setting *s = (struct kept_setting *)t;
+
+	if (rc)
+		ws_fail(ws, e);
+	free(s->name);
+	free(s->value);
+	free(s);
+}
+
+void ws_set(struct ws *ws, const char *name, const char *value)
+{
+	struct kept_setting *s = xcalloc(1, sizeof(*s));
+
+	s->task.run = set;
+	s->task.end = end_set;
+	s->name = xstrdup(name);
+	s->value = xstrdup(value);
+	background_do(ws->writer, &s->task);
+}

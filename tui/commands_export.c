@@ -177,44 +177,6 @@ static int export(struct db *db, struct task *task, struct err *e)
 	return rc;
 }
 
-struct keeping {
-	struct task task;
-	struct arena arena;
-	struct export_way way;
-};
-
-static int keep(struct db *db, struct task *task, struct err *e)
-{
-	struct keeping *k = (struct keeping *)task;
-	int rc = 0;
-
-	for (size_t i = 0; i < N_PARTS && !rc; i++)
-		rc = db_set_setting(db, parts[i].setting, *part_of(&k->way, i), e);
-	return rc;
-}
-
-static void end_keep(struct ws *ws, struct task *task, int rc, struct err *e)
-{
-	struct keeping *k = (struct keeping *)task;
-
-	if (rc)
-		ws_fail(ws, e);
-	arena_done(&k->arena);
-	free(k);
-}
-
-static void remember(struct ws *ws, const struct export_way *way)
-{
-	struct keeping *k = xcalloc(1, sizeof(*k));
-
-	k->task.run = keep;
-	k->task.end = end_keep;
-	for (size_t i = 0; i < N_PARTS; i++)
-		*part_of(&k->way, i) =
-			arena_strdup(&k->arena, *part_of((struct export_way *)way, i));
-	background_do(ws->writer, &k->task);
-}
-
 /* "~/Music", as people write it. */
 static const char *folder_text(const struct ws *ws, const char *dir, char out[256])
 {
@@ -258,7 +220,8 @@ static void end_export(struct ws *ws, struct task *task, int rc, struct err *e)
 		all->no_commercial |= x->result.no_commercial;
 		if (x->number > all->n_kept) {
 			all->n_kept = x->number;
-			remember(ws, &x->way);
+			for (size_t i = 0; i < N_PARTS; i++)
+				ws_set(ws, parts[i].setting, *part_of(&x->way, i));
 		}
 	} else if (!all->n_failed++) {
 		snprintf(all->why, sizeof(all->why), "%.255s", e->text);

@@ -300,16 +300,14 @@ static void list_devices(struct ws *ws)
 
 static void do_device(struct ws *ws, const char *args)
 {
-	bool is_default = !strcmp(args, "default");
-	struct err e = {0};
+	const bool is_default = !strcmp(args, "default");
 
 	if (!*args) {
 		list_devices(ws);
 		return;
 	}
 	listen_device(ws->listen, is_default ? NULL : args);
-	if (db_set_setting(ws->db, "device", is_default ? "" : args, &e))
-		ws_fail(ws, &e);
+	ws_set(ws, "device", is_default ? "" : args);
 	ws->dirty |= DIRTY_NOW;
 }
 

@@ -222,6 +222,8 @@ void ws_settle(struct ws *ws);
  * done. */
 void ws_edit(struct ws *ws, const int64_t *ids, size_t n, const char *field, const char *value,
 	const char *label);
+/* db_set_setting() on the writer. */
+void ws_set(struct ws *ws, const char *name, const char *value);
 
 /* ---- commands.c --------------------------------------------------------- */
 
