@@ -9,6 +9,7 @@
 
 #include "library/base/arena.h"
 #include "library/db.h"
+#include "tui/thread.h"
 
 struct tasks {
 	struct task *first, *last;
@@ -123,7 +124,7 @@ static void begin(struct background *b)
 	if (b->has_begun)
 		return;
 	b->has_begun = true;
-	b->has_thread = !pthread_create(&b->thread, NULL, work, b);
+	b->has_thread = !thread_start(&b->thread, work, b);
 }
 
 static void give(struct background *b, struct task *t, bool instead)

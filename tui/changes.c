@@ -41,8 +41,8 @@ void changes_close(struct ws *ws)
 		complain("another program is writing to the library; what was changed last waits "
 			 "for it");
 	background_close(ws->reader, ws);
+	background_close(ws->chores, ws); /* their ends may give the writer something */
 	background_close(ws->writer, ws);
-	background_close(ws->chores, ws);
 	background_close(ws->looks, ws);
 	if (ws->ready_fd > 0)
 		close(ws->ready_fd);
@@ -61,7 +61,7 @@ void changes_work(struct ws *ws)
 /* What was typed may ask for another list, which nobody has seen yet. */
 static bool settle_list(struct ws *ws, double seconds)
 {
-	const bool has_list = ws->screen == SCREEN_LIBRARY || ws->screen == SCREEN_TRASH;
+	const bool has_list = library_has_keys(ws);
 	struct library_view *v = library_shown(ws);
 	struct err e = {0};
 	bool is_there;
@@ -140,4 +140,38 @@ void ws_edit(struct ws *ws, const int64_t *ids, size_t n, const char *field, con
 	x->value = value ? xstrdup(value) : NULL;
 	x->label = xstrdup(label);
 	background_do(ws->writer, &x->task);
+}
+
+struct kept_setting {
+	struct task task;
+	char *name, *value;
+};
+
+static int set(struct db *db, struct task *t, struct err *e)
+{
+	const struct kept_setting *s = (struct kept_setting *)t;
+
+	return db_set_setting(db, s->name, s->value, e);
+}
+
+static void end_set(struct ws *ws, struct task *t, int rc, struct err *e)
+{
+	struct kept_setting *s = (struct kept_setting *)t;
+
+	if (rc)
+		ws_fail(ws, e);
+	free(s->name);
+	free(s->value);
+	free(s);
+}
+
+void ws_set(struct ws *ws, const char *name, const char *value)
+{
+	struct kept_setting *s = xcalloc(1, sizeof(*s));
+
+	s->task.run = set;
+	s->task.end = end_set;
+	s->name = xstrdup(name);
+	s->value = xstrdup(value);
+	background_do(ws->writer, &s->task);
 }

@@ -2,7 +2,6 @@
 #include "tui/player.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -10,6 +9,7 @@
 #include "library/audio.h"
 #include "library/base/arena.h"
 #include "library/base/err.h"
+#include "tui/thread.h"
 
 struct file_clip {
 	struct mixer_clip clip; /* first: what others hold points to it */
@@ -97,17 +97,13 @@ int clip_loading_begin(const char *path, const char *wet_path, int rate_hz, int 
 	struct clip_loading **ret, struct err *e)
 {
 	struct clip_loading *l = xcalloc(1, sizeof(*l));
-	sigset_t all, old;
 	int why;
 
 	l->path = xstrdup(path);
 	l->wet_path = wet_path ? xstrdup(wet_path) : NULL;
 	l->rate_hz = rate_hz;
 	l->event_fd = event_fd;
-	sigfillset(&all); /* signals are the main thread's */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	why = pthread_create(&l->thread, NULL, run_loading, l);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	why = thread_start(&l->thread, run_loading, l);
 	if (!why) {
 		*ret = l;
 		return 0;

@@ -40,6 +40,7 @@ static void do_swap(struct ws *ws, const char *args)
 {
 	const struct comparing *c = &ws->comparing;
 	const int n = c->n;
+	const int64_t from = c->has_wish ? c->wish : c->list.cursor;
 	int64_t by = 1;
 
 	if (!n)
@@ -49,7 +50,7 @@ static void do_swap(struct ws *ws, const char *args)
 	else if (*args >= 'A' && *args < 'A' + MIXER_SLOTS && !args[1])
 		ws_say(ws, "there is no %c; these are A to %c", *args, 'A' + n - 1);
 	else if (!*args || commands_number(ws, args, 1 - n, n - 1, &by))
-		comparing_switch(ws, (int)((c->list.cursor + by + n) % n));
+		comparing_switch(ws, (int)((from + by + n) % n));
 }
 
 static void do_blind(struct ws *ws, const char *args)

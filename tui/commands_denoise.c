@@ -137,7 +137,6 @@ static void do_removed(struct ws *ws, const char *args)
 static void do_method(struct ws *ws, const char *args)
 {
 	struct listen_view v;
-	struct err e = {0};
 	int to = -1;
 
 	for (int i = 0; i < N_METHODS; i++)
@@ -149,8 +148,7 @@ static void do_method(struct ws *ws, const char *args)
 		return;
 	}
 	ws->sound.method = methods[to];
-	if (db_set_setting(ws->db, "denoise-method", args, &e))
-		ws_fail(ws, &e);
+	ws_set(ws, "denoise-method", args);
 	listen_read(ws->listen, &v);
 	if (v.has_twin && v.take && v.mode != MIXER_DRY)
 		hear(ws, v.take, v.mode);

@@ -132,6 +132,8 @@ static int describe(const struct export_way *way, const struct environment *env,
 struct exporting {
 	struct task task;
 	struct arena arena; /* of all below */
+	struct export_way way;
+	unsigned number; /* of the way, to be kept when it is known to work; 0: not */
 	struct export_desc desc;
 	int64_t take;
 	struct denoise_process denoiser; /* method NULL: as it is */
@@ -216,6 +218,11 @@ static void end_export(struct ws *ws, struct task *task, int rc, struct err *e)
 		all->n_done++;
 		all->bytes += x->result.n_bytes;
 		all->no_commercial |= x->result.no_commercial;
+		if (x->number > all->n_kept) {
+			all->n_kept = x->number;
+			for (size_t i = 0; i < N_PARTS; i++)
+				ws_set(ws, parts[i].setting, *part_of(&x->way, i));
+		}
 	} else if (!all->n_failed++) {
 		snprintf(all->why, sizeof(all->why), "%.255s", e->text);
 	}
@@ -240,21 +247,24 @@ static void denoise_as_heard(struct ws *ws, struct exporting *x)
 			.quiet = true};
 }
 
-static void begin(struct ws *ws, const struct export_way *way, const int64_t *ids, size_t n)
+/* number: exporting.number */
+static void begin(
+	struct ws *ws, const struct export_way *way, unsigned number, const int64_t *ids, size_t n)
 {
 	struct err e = {0};
 
 	for (size_t i = 0; i < n; i++) {
 		struct exporting *x = xcalloc(1, sizeof(*x));
-		struct export_way own = *way;
 
+		x->way = *way;
 		for (size_t k = 0; k < N_PARTS; k++)
-			*part_of(&own, k) = arena_strdup(&x->arena, *part_of(&own, k));
+			*part_of(&x->way, k) = arena_strdup(&x->arena, *part_of(&x->way, k));
+		x->number = number;
 		x->take = ids[i];
 		x->task.run = export;
 		x->task.end = end_export;
 		denoise_as_heard(ws, x);
-		if (describe(&own, ws->env, &x->arena, &x->desc, &e)) {
+		if (describe(&x->way, ws->env, &x->arena, &x->desc, &e)) {
 			ws_fail(ws, &e);
 			arena_done(&x->arena);
 			free(x);
@@ -266,45 +276,7 @@ static void begin(struct ws *ws, const struct export_way *way, const int64_t *id
 	ws_say(ws, "exporting %zu take%s ...", n, n == 1 ? "" : "s");
 }
 
-struct keeping {
-	struct task task;
-	struct arena arena;
-	struct export_way way;
-};
-
-static int keep(struct db *db, struct task *task, struct err *e)
-{
-	struct keeping *k = (struct keeping *)task;
-	int rc = 0;
-
-	for (size_t i = 0; i < N_PARTS && !rc; i++)
-		rc = db_set_setting(db, parts[i].setting, *part_of(&k->way, i), e);
-	return rc;
-}
-
-static void end_keep(struct ws *ws, struct task *task, int rc, struct err *e)
-{
-	struct keeping *k = (struct keeping *)task;
-
-	if (rc)
-		ws_fail(ws, e);
-	arena_done(&k->arena);
-	free(k);
-}
-
-static void remember(struct ws *ws, const struct export_way *way)
-{
-	struct keeping *k = xcalloc(1, sizeof(*k));
-
-	k->task.run = keep;
-	k->task.end = end_keep;
-	for (size_t i = 0; i < N_PARTS; i++)
-		*part_of(&k->way, i) =
-			arena_strdup(&k->arena, *part_of((struct export_way *)way, i));
-	background_do(ws->writer, &k->task);
-}
-
-/* With words: in another way, which is kept. */
+/* With words: in another way, which is kept once a take was written so. */
 static void do_export(struct ws *ws, const char *args)
 {
 	struct arena a = {0};
@@ -324,9 +296,7 @@ static void do_export(struct ws *ws, const char *args)
 	} else if (!n) {
 		ws_say(ws, "there is no take here");
 	} else {
-		if (*args)
-			remember(ws, &way);
-		begin(ws, &way, ids, n);
+		begin(ws, &way, *args ? ++ws->exports.n_ways : 0, ids, n);
 	}
 	arena_done(&a);
 }

@@ -125,7 +125,7 @@ static void do_clear(struct ws *ws, const char *args)
 	struct library_view *v = library_shown(ws);
 
 	ws_say(ws, "%s", "");
-	if (ws->screen != SCREEN_LIBRARY && ws->screen != SCREEN_TRASH)
+	if (!library_has_keys(ws))
 		return;
 	if (v->anchor)
 		v->anchor = 0;

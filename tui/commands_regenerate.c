@@ -41,9 +41,8 @@ static void queue(struct ws *ws, const struct jobs *jobs, struct err *e)
 static size_t sources(struct ws *ws, struct arena *a, const int64_t **ret)
 {
 	const size_t n = ws_targets(ws, a, ret);
-	const bool is_list = ws->screen == SCREEN_LIBRARY || ws->screen == SCREEN_TRASH;
 
-	return n > 1 && is_list && !library_shown(ws)->marks.n ? 1 : n;
+	return n > 1 && library_has_keys(ws) && !library_shown(ws)->marks.n ? 1 : n;
 }
 
 /* Each of the takes n times with new seeds; n 0: once with its own. */

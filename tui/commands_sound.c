@@ -194,11 +194,10 @@ static void do_continue(struct ws *ws, const char *args)
 static void do_play(struct ws *ws, const char *args)
 {
 	const struct take *t = view_library_selected(ws);
+	const bool is_list = library_has_keys(ws);
 	struct listen_view v;
 
 	listen_read(ws->listen, &v);
-	const bool is_list = ws->screen == SCREEN_LIBRARY || ws->screen == SCREEN_TRASH;
-
 	ws->sound.before = 0;
 	if (t && (v.take ? is_list && t->id != v.take : is_list || ws->screen == SCREEN_LISTEN))
 		play(ws, t->id);
@@ -301,16 +300,14 @@ static void list_devices(struct ws *ws)
 
 static void do_device(struct ws *ws, const char *args)
 {
-	bool is_default = !strcmp(args, "default");
-	struct err e = {0};
+	const bool is_default = !strcmp(args, "default");
 
 	if (!*args) {
 		list_devices(ws);
 		return;
 	}
 	listen_device(ws->listen, is_default ? NULL : args);
-	if (db_set_setting(ws->db, "device", is_default ? "" : args, &e))
-		ws_fail(ws, &e);
+	ws_set(ws, "device", is_default ? "" : args);
 	ws->dirty |= DIRTY_NOW;
 }
 

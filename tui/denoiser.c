@@ -23,6 +23,7 @@
 #include "library/base/str.h"
 #include "library/cache_dir.h"
 #include "tui/child.h"
+#include "tui/thread.h"
 
 enum {
 	CACHE_MAX = 1 << 30,
@@ -285,7 +286,6 @@ int denoiser_open(const struct denoiser_desc *desc, struct denoiser **ret, struc
 {
 	struct denoiser *d = xcalloc(1, sizeof(*d));
 	struct str folder = {0};
-	sigset_t all, old;
 	int why;
 
 	str_printf(&folder, "%s/cache/denoised", desc->library);
@@ -295,10 +295,7 @@ int denoiser_open(const struct denoiser_desc *desc, struct denoiser **ret, struc
 	d->wake_fd = desc->wake_fd;
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_cond_init(&d->asked, NULL);
-	sigfillset(&all); /* signals are the main thread's */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	why = pthread_create(&d->thread, NULL, run, d);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	why = thread_start(&d->thread, run, d);
 	if (!why) {
 		*ret = d;
 		return 0;

@@ -2,13 +2,13 @@
 #include "tui/draft_file.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "library/base/arena.h"
 #include "library/base/err.h"
 #include "library/base/line.h"
+#include "tui/thread.h"
 
 struct draft_file {
 	char *path;
@@ -71,7 +71,6 @@ int draft_file_open(const char *path, struct draft_file **ret, struct err *e)
 {
 	struct draft_file *f = xcalloc(1, sizeof(*f));
 	pthread_condattr_t attributes;
-	sigset_t all, before;
 	int why;
 
 	f->path = xstrdup(path);
@@ -80,10 +79,7 @@ int draft_file_open(const char *path, struct draft_file **ret, struct err *e)
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&f->changed, &attributes);
 	pthread_condattr_destroy(&attributes);
-	sigfillset(&all); /* signals are the main thread's */
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	why = pthread_create(&f->thread, NULL, run, f);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	why = thread_start(&f->thread, run, f);
 	*ret = why ? NULL : f;
 	if (!why)
 		return 0;

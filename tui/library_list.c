@@ -16,6 +16,11 @@ struct library_view *library_shown(struct ws *ws)
 	return ws->screen == SCREEN_TRASH ? &ws->trash : &ws->takes;
 }
 
+bool library_has_keys(const struct ws *ws)
+{
+	return ws->screen == SCREEN_LIBRARY || ws->screen == SCREEN_TRASH;
+}
+
 void library_view_done(struct library_view *v)
 {
 	tree_done(&v->tree);

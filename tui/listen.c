@@ -6,8 +6,8 @@
  *	follow()	notices that the mixer has stepped to the next one
  *
  * One file is read at a time: what is to be played first, then the twin of what is
- * played, then what follows, then what can be heard in its place.  Who asks for another file while
- *one is read gets the last one asked for. */
+ * played, then what follows, then what can be heard in its place.  Who asks for another
+ * file while one is read gets the last one asked for. */
 #include "tui/listen.h"
 
 #include <errno.h>
@@ -382,13 +382,20 @@ int listen_play(struct listen *l, const struct listen_source *s, struct err *e)
 	return listen_together(l, s, 1, e);
 }
 
+/* What is to be played is not there yet: the mixer still has what was played before. */
+static bool is_loading(const struct listen *l)
+{
+	return l->wishes[TO_PLAY].path ||
+	       (l->loading && l->loading_what == TO_PLAY && !l->is_unwanted);
+}
+
 bool listen_switch(struct listen *l, int which)
 {
-	if (!l->player || which < 0 || which >= MIXER_SLOTS)
+	if (!l->player || which < 0 || which >= MIXER_SLOTS || is_loading(l))
 		return false;
 	if (which == l->slot)
 		return l->now.clip != NULL;
-	if (!l->others[which].clip || l->wishes[TO_PLAY].path)
+	if (!l->others[which].clip)
 		return false;
 	mixer_switch(mixer_of(l), which);
 	l->others[l->slot] = l->now;
@@ -537,8 +544,7 @@ void listen_devices(struct listen *l, struct arena *a, struct player_device **re
 void listen_read(struct listen *l, struct listen_view *ret)
 {
 	struct mixer_view v = {0};
-	bool loads = l->wishes[TO_PLAY].path ||
-		     (l->loading && l->loading_what == TO_PLAY && !l->is_unwanted);
+	const bool loads = is_loading(l);
 
 	if (l->player)
 		v = look(l);

@@ -11,7 +11,6 @@
 
 #include <math.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +22,7 @@
 #include "library/base/clock.h"
 #include "library/base/err.h"
 #include "library/cache_dir.h"
+#include "tui/thread.h"
 
 enum {
 	SLICE = 64,           /* transforms before somebody else is heard */
@@ -446,7 +446,6 @@ static void *run(void *ud)
 int picture_open(const char *cache, int wake_fd, struct picture **ret, struct err *e)
 {
 	struct picture *p = xcalloc(1, sizeof(*p));
-	sigset_t all, old;
 	int why;
 
 	p->cache = cache ? xstrdup(cache) : NULL;
@@ -455,10 +454,7 @@ int picture_open(const char *cache, int wake_fd, struct picture **ret, struct er
 	p->view.part = &p->part;
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->asked, NULL);
-	sigfillset(&all); /* signals are the main thread's */
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	why = pthread_create(&p->thread, NULL, run, p);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	why = thread_start(&p->thread, run, p);
 	if (!why) {
 		*ret = p;
 		return 0;

@@ -22,7 +22,6 @@
 #include <portaudio.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +35,7 @@
 #include "library/base/err.h"
 #include "tui/devices.h"
 #include "tui/stderr.h"
+#include "tui/thread.h"
 
 enum {
 	NOBODY,
@@ -613,17 +613,12 @@ static int init(struct player *p, const struct player_desc *d, struct err *e)
 		&p->mixer, e);
 }
 
-/* Signals go to the program's own threads. */
 static int start_threads(struct player *p, struct err *e)
 {
-	sigset_t all, old;
-	int rc;
+	int rc = thread_start(&p->keeper, run_keeper, p);
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&p->keeper, NULL, run_keeper, p);
 	if (!rc) {
-		rc = pthread_create(&p->backend, NULL, run_backend, p);
+		rc = thread_start(&p->backend, run_backend, p);
 		if (rc) {
 			pthread_mutex_lock(&p->lock);
 			p->keeper_ends = true;
@@ -632,7 +627,6 @@ static int start_threads(struct player *p, struct err *e)
 			pthread_join(p->keeper, NULL);
 		}
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rc ? err_errno(e, rc, "cannot start a thread for audio") : 0;
 }
 

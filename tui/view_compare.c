@@ -117,19 +117,53 @@ int comparing_begin(struct ws *ws, const int64_t *takes, size_t n, struct err *e
 	return rc;
 }
 
+/* Something else was played meanwhile: then it is not this clock that moves. */
+static bool is_heard(const struct ws *ws, const struct listen_view *v)
+{
+	const struct comparing *c = &ws->comparing;
+
+	return c->n && v->take == c->at[c->list.cursor].take && v->n_together == c->n;
+}
+
+/* false: it is not read yet. */
+static bool go_to(struct ws *ws, int i)
+{
+	struct comparing *c = &ws->comparing;
+
+	if (!listen_switch(ws->listen, c->at[i].slot))
+		return false;
+	list_go(&c->list, i);
+	sound_follow(ws);
+	ws->dirty |= DIRTY_BODY | DIRTY_NOW;
+	return true;
+}
+
 void comparing_switch(struct ws *ws, int i)
 {
 	struct comparing *c = &ws->comparing;
 
 	if (i < 0 || i >= c->n)
 		return;
-	if (!listen_switch(ws->listen, c->at[i].slot)) {
-		ws_say(ws, "%c is being read; try again", 'A' + i);
+	c->wish = i;
+	c->has_wish = !go_to(ws, i);
+	if (c->has_wish)
+		ws_say(ws, "%c is being read, and then heard", 'A' + i);
+}
+
+void comparing_follow(struct ws *ws)
+{
+	struct comparing *c = &ws->comparing;
+	struct listen_view v;
+
+	if (!c->has_wish)
 		return;
+	listen_read(ws->listen, &v);
+	if (!is_heard(ws, &v)) {
+		c->has_wish = false;
+	} else if (go_to(ws, c->wish)) {
+		c->has_wish = false;
+		ws_say(ws, "%s", "");
 	}
-	list_go(&c->list, i);
-	sound_follow(ws);
-	ws->dirty |= DIRTY_BODY | DIRTY_NOW;
 }
 
 /* Fisher and Yates. */
@@ -150,10 +184,14 @@ static void shuffle(struct comparing *c)
 void comparing_hide(struct ws *ws, bool hides)
 {
 	struct comparing *c = &ws->comparing;
+	const int64_t heard = c->at[c->list.cursor].take;
 
 	c->is_blind = hides;
 	if (hides) {
 		shuffle(c);
+		for (int i = 0; i < c->n; i++)
+			if (c->at[i].take == heard)
+				list_go(&c->list, i);
 		comparing_switch(ws, 0);
 	}
 	ws->sound.take = 0; /* it has another name now */
@@ -173,14 +211,6 @@ const char *comparing_hidden(const struct ws *ws, int64_t take)
 }
 
 /* ---- the screen --------------------------------------------------------- */
-
-/* Something else was played meanwhile: then it is not this clock that moves. */
-static bool is_heard(const struct ws *ws, const struct listen_view *v)
-{
-	const struct comparing *c = &ws->comparing;
-
-	return c->n && v->take == c->at[c->list.cursor].take && v->n_together == c->n;
-}
 
 static double position(const struct ws *ws)
 {

@@ -31,17 +31,20 @@ struct comparing {
 	struct compared at[MIXER_SLOTS]; /* A, B, ... */
 	int n;
 	struct list list; /* the cursor: what is heard */
-	bool is_blind;    /* nothing is told of them until one is chosen */
-	bool is_asked;    /* for their pictures */
-	double drawn;     /* where the playhead was painted */
+	bool has_wish;    /* another is to be heard once it is read: */
+	int wish;
+	bool is_blind; /* nothing is told of them until one is chosen */
+	double drawn;  /* where the playhead was painted */
 };
 
 void comparing_close(struct comparing *c);
 /* Compares these, from the position where one of them is played; plays.  More than
  * MIXER_SLOTS: the first. */
 int comparing_begin(struct ws *ws, const int64_t *takes, size_t n, struct err *e);
-/* The i-th is heard, from the very frame on that comes next. */
+/* The i-th is heard, from the very frame on that comes next, or once it is read. */
 void comparing_switch(struct ws *ws, int i);
+/* To be called when a file was read: it may be the one that is wished for. */
+void comparing_follow(struct ws *ws);
 /* Hides which is which, in a new order; or no more. */
 void comparing_hide(struct ws *ws, bool hides);
 /* What a take is called while nobody is to know which it is; NULL: its name. */

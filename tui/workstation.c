@@ -248,6 +248,7 @@ static void go_on_listening(struct ws *ws)
 
 	if (listen_work(ws->listen, &e))
 		ws_fail(ws, &e);
+	comparing_follow(ws);
 	sound_follow(ws);
 	ws->dirty |= DIRTY_NOW;
 }
@@ -444,7 +445,7 @@ static void open_places(struct ws *ws)
 static int open_all(struct ws *ws, struct err *e)
 {
 	struct models models = {0};
-	const char *folder = globals_program();
+	const char *folder = ws->env->program;
 	int rc = globals_library(ws->globals, ws->env, &ws->arena, &ws->library, e);
 
 	if (!rc)

@@ -109,7 +109,8 @@ struct ws {
 		size_t n, n_done, n_failed; /* takes of the exports that are not all done */
 		uint64_t bytes;
 		bool no_commercial;
-		char why[256]; /* the first failed */
+		char why[256];           /* the first failed */
+		unsigned n_ways, n_kept; /* ways to be kept as settings; the last that was */
 	} exports;
 
 	enum ws_screen screen; /* that keys go to */
@@ -221,6 +222,8 @@ void ws_settle(struct ws *ws);
  * done. */
 void ws_edit(struct ws *ws, const int64_t *ids, size_t n, const char *field, const char *value,
 	const char *label);
+/* db_set_setting() on the writer. */
+void ws_set(struct ws *ws, const char *name, const char *value);
 
 /* ---- commands.c --------------------------------------------------------- */
 

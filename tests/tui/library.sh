@@ -155,6 +155,12 @@ escape
 keys W
 check 'remembered' sees 'as flac, at off'
 escape
+: >"$scratch/no folder"
+command_line "export to $scratch/no folder, as pcm16, at off"
+check 'not where there can be no folder' sees 'exported 0 of 1: '
+keys W
+check 'which is not remembered' sees 'as flac, at off'
+escape
 keys g g y
 check 'the prompt' sees 'copied: fast drums'
 check 'is in the clipboard' test "$(t show-buffer)" = 'fast drums'
