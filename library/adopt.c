@@ -118,12 +118,10 @@ int adopt_file(struct db *db, const char *file, int64_t job, int64_t now_ms, int
 int adopt_for_job(struct db *db, const char *file, int64_t job, int64_t now_ms, int64_t *ret_take,
 	struct err *e)
 {
-	struct query q = db_query(db, "SELECT take FROM files WHERE name = ?1", "t", file);
 	struct err why = {0};
-	int rc;
+	int rc = query_number(
+		db_query(db, "SELECT take FROM files WHERE name = ?1", "t", file), ret_take, e);
 
-	*ret_take = query_next(&q) ? query_int(&q, 0) : 0;
-	rc = query_done(&q, e);
 	if (rc || *ret_take)
 		return rc;
 	rc = adopt_file(db, file, job, now_ms, ret_take, &why);

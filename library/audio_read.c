@@ -233,6 +233,15 @@ static int open_audio(
 		sf_strerror(NULL));
 }
 
+/* What a header tells; no samples. */
+static struct audio info_of(const SF_INFO *info)
+{
+	return (struct audio){.n_frames = (size_t)info->frames,
+		.channels = info->channels,
+		.rate_hz = info->samplerate,
+		.bits = bits_of(info->format)};
+}
+
 struct audio_reader {
 	struct audio info;
 	char *path; /* owned */
@@ -252,10 +261,7 @@ int audio_reader_open(const char *path, struct audio_reader **ret, struct err *e
 		return rc;
 	r = xcalloc(1, sizeof *r);
 	*r = (struct audio_reader){
-		.info = {.n_frames = (size_t)info.frames,
-			.channels = info.channels,
-			.rate_hz = info.samplerate,
-			.bits = bits_of(info.format)},
+		.info = info_of(&info),
 		.path = xstrdup(path),
 		.file = f,
 		.fd = fd,
@@ -324,12 +330,7 @@ int audio_probe(const char *path, struct audio *ret, struct err *e)
 		return rc;
 	rc = check_info(&info, &(struct audio_read_desc){.path = path}, e);
 	if (!rc)
-		*ret = (struct audio){
-			.n_frames = (size_t)info.frames,
-			.channels = info.channels,
-			.rate_hz = info.samplerate,
-			.bits = bits_of(info.format),
-		};
+		*ret = info_of(&info);
 	sf_close(f);
 	close(fd);
 	return rc;

@@ -58,20 +58,7 @@ int cache_dir_make(const char *folder, struct err *e)
 
 int cache_dir_write(const char *name, const void *data, size_t n, struct err *e)
 {
-	struct arena a = {0};
-	char *fresh = arena_printf(&a, "%s.XXXXXX", name);
-	int fd = mkostemp(fresh, O_CLOEXEC), why = fd < 0 ? errno : 0;
-
-	if (!why)
-		why = write_synced(fd, data, n);
-	if (fd >= 0 && close(fd) && !why)
-		why = errno;
-	if (!why && rename(fresh, name))
-		why = errno;
-	if (why && fd >= 0)
-		unlink(fresh);
-	arena_done(&a);
-	return why ? err_errno(e, why, "cannot write '%s'", name) : 0;
+	return file_write(name, data, n, e);
 }
 
 /* Not by mmap: another program may cut the file meanwhile. */

@@ -16,6 +16,7 @@
 #include "library/base/arena.h"
 #include "library/base/err.h"
 #include "library/base/str.h"
+#include "library/base/vec.h"
 #include "library/schema.h"
 
 enum {
@@ -214,6 +215,19 @@ int query_done(struct query *q, struct err *e)
 	}
 	q->s = NULL;
 	return rc;
+}
+
+int query_number(struct query q, int64_t *ret, struct err *e)
+{
+	*ret = query_next(&q) ? query_int(&q, 0) : 0;
+	return query_done(&q, e);
+}
+
+int query_numbers(struct query q, struct numbers *ret, struct err *e)
+{
+	while (query_next(&q))
+		*VEC_PUSH(ret) = query_int(&q, 0);
+	return query_done(&q, e);
 }
 
 int db_run(struct db *db, struct err *e, const char *sql, const char *types, ...)

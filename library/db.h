@@ -78,6 +78,15 @@ const char *query_dup(const struct query *q, int column, struct arena *a);
 bool query_is_null(const struct query *q, int column);
 int query_done(struct query *q, struct err *e);
 
+/* Runs a query for its first column, and ends it.  Of its first row, 0 without one; of
+ * all rows, appended, to be freed by VEC_DONE() whatever comes. */
+struct numbers {
+	int64_t *at;
+	size_t n, cap;
+};
+int query_number(struct query q, int64_t *ret, struct err *e);
+int query_numbers(struct query q, struct numbers *ret, struct err *e);
+
 /* A statement without rows. */
 int db_run(struct db *db, struct err *e, const char *sql, const char *types, ...);
 int64_t db_last_id(const struct db *db); /* of the last INSERT */

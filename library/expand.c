@@ -221,12 +221,12 @@ int expand_pick(const char *text, uint64_t seed, struct arena *a, const char **r
 
 /* ---- numbers ------------------------------------------------------------ */
 
-struct numbers {
+struct values {
 	double *v;
 	size_t n;
 };
 
-static int add(struct numbers *all, double v, struct err *e)
+static int add(struct values *all, double v, struct err *e)
 {
 	if (all->n == EXPAND_MAX)
 		return err_set(e, ERR_ARG, "a sweep has at most %d values", EXPAND_MAX);
@@ -240,7 +240,7 @@ static int fail_range(const char *word, struct err *e)
 		"'%.60s' is no number and no range; write 3, or 1..10, or 2..6:0.5", word);
 }
 
-static int add_range(struct numbers *all, char *word, struct err *e)
+static int add_range(struct values *all, char *word, struct err *e)
 {
 	char *dots = strstr(word, ".."), *colon = strchr(word, ':');
 	double from, to, by = 1;
@@ -262,7 +262,7 @@ static int add_range(struct numbers *all, char *word, struct err *e)
 
 int expand_numbers(const char *text, struct arena *a, double **ret, size_t *ret_n, struct err *e)
 {
-	struct numbers all = {.v = ARENA_ARRAY(a, double, EXPAND_MAX)};
+	struct values all = {.v = ARENA_ARRAY(a, double, EXPAND_MAX)};
 	char *copy = arena_strdup(a, text), *word;
 	int rc = 0;
 

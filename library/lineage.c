@@ -12,20 +12,6 @@ struct rows {
 	size_t n, cap;
 };
 
-struct numbers {
-	int64_t *at;
-	size_t n, cap;
-};
-
-/* Collected first: a connection's statement is not stepped while its rows are walked
- * into. */
-static int numbers_of(struct query q, struct numbers *ret, struct err *e)
-{
-	while (query_next(&q))
-		*VEC_PUSH(ret) = query_int(&q, 0);
-	return query_done(&q, e);
-}
-
 static int add_row(
 	struct db *db, int64_t prompt, int depth, struct arena *a, struct rows *rows, struct err *e)
 {
@@ -51,21 +37,22 @@ static int add_row(
 /* Those above, from the first on. */
 static int find_above(struct db *db, int64_t prompt, struct numbers *ret, struct err *e)
 {
-	return numbers_of(db_query(db,
-				  "WITH RECURSIVE up(id, depth) AS ("
-				  " SELECT parent, 1 FROM prompts WHERE id = ?1"
-				  " UNION ALL SELECT p.parent, depth + 1 FROM prompts p JOIN up"
-				  "  ON p.id = up.id WHERE depth < ?2)"
-				  " SELECT id FROM up WHERE id IS NOT NULL ORDER BY depth DESC",
-				  "ii", prompt, (int64_t)LINEAGE_DEPTH_MAX),
+	return query_numbers(db_query(db,
+				     "WITH RECURSIVE up(id, depth) AS ("
+				     " SELECT parent, 1 FROM prompts WHERE id = ?1"
+				     " UNION ALL SELECT p.parent, depth + 1 FROM prompts p JOIN up"
+				     "  ON p.id = up.id WHERE depth < ?2)"
+				     " SELECT id FROM up WHERE id IS NOT NULL ORDER BY depth DESC",
+				     "ii", prompt, (int64_t)LINEAGE_DEPTH_MAX),
 		ret, e);
 }
 
 static int add_below(struct db *db, int64_t prompt, int depth, int depth_max, struct arena *a,
 	struct rows *rows, struct err *e)
 {
-	struct numbers below = {0};
-	int rc = numbers_of(
+	struct numbers below = {
+		0}; /* collected: no statement is open while its rows are walked into */
+	int rc = query_numbers(
 		db_query(db, "SELECT id FROM prompts WHERE parent = ?1 ORDER BY id", "i", prompt),
 		&below, e);
 

@@ -204,13 +204,12 @@ static int fail_state(struct db *db, int64_t id, const char *wanted, struct err 
 int jobs_waiting(struct db *db, int64_t *ret, struct err *e)
 {
 	/* Two counts, so that each has its index. */
-	struct query q = db_query(db,
-		"SELECT (SELECT count(*) FROM jobs WHERE state = 'queued' AND NOT held)"
-		" + (SELECT count(*) FROM jobs WHERE state IN ('claimed', 'rendering'))",
-		"");
-
-	*ret = query_next(&q) ? query_int(&q, 0) : 0;
-	return query_done(&q, e);
+	return query_number(
+		db_query(db,
+			"SELECT (SELECT count(*) FROM jobs WHERE state = 'queued' AND NOT held)"
+			" + (SELECT count(*) FROM jobs WHERE state IN ('claimed', 'rendering'))",
+			""),
+		ret, e);
 }
 
 int jobs_cancel(struct db *db, int64_t id, int64_t now_ms, bool *ret_at_work, struct err *e)

@@ -1,6 +1,5 @@
 /* Jobs and workers as a screen shows them: those that matter now, however many there
  * have been. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "library/base/arena.h"
@@ -14,24 +13,10 @@
  * ended lately are among the last. */
 #define LAST "id > (SELECT coalesce(max(id), 0) FROM jobs) - 2000"
 
-struct numbers {
-	int64_t *at;
-	size_t n, cap;
-};
-
-/* Their first columns; an error may be found at the end only. */
-static int add_numbers(struct query q, struct numbers *ids, struct err *e)
-{
-	while (query_next(&q))
-		*VEC_PUSH(ids) = query_int(&q, 0);
-	return query_done(&q, e);
-}
-
-static int read_jobs(struct db *db, struct numbers *ids, struct arena *a, struct job **ret,
+/* The jobs of these numbers, which are freed; rc: of finding them. */
+static int read_jobs(struct db *db, int rc, struct numbers *ids, struct arena *a, struct job **ret,
 	size_t *ret_n, struct err *e)
 {
-	int rc = 0;
-
 	*ret = ARENA_ARRAY(a, struct job, ids->n + 1);
 	*ret_n = 0;
 	for (size_t i = 0; i < ids->n && !rc; i++) {
@@ -46,65 +31,61 @@ int jobs_list_recent(struct db *db, int64_t since_ms, size_t max, struct arena *
 	size_t *ret_n, struct err *e)
 {
 	struct numbers ids = {0};
-	int rc = add_numbers(db_query(db,
-				     "SELECT id FROM jobs WHERE state IN ('claimed', 'rendering')"
-				     " ORDER BY id LIMIT ?1",
-				     "i", (int64_t)max),
+	int rc = query_numbers(db_query(db,
+				       "SELECT id FROM jobs WHERE state IN ('claimed', 'rendering')"
+				       " ORDER BY id LIMIT ?1",
+				       "i", (int64_t)max),
 		&ids, e);
 
-	*ret_n = 0;
 	if (!rc)
-		rc = add_numbers(db_query(db,
-					 "SELECT id FROM jobs WHERE state = 'queued'"
-					 " ORDER BY priority DESC, place, id LIMIT ?1",
-					 "i", (int64_t)max),
+		rc = query_numbers(db_query(db,
+					   "SELECT id FROM jobs WHERE state = 'queued'"
+					   " ORDER BY priority DESC, place, id LIMIT ?1",
+					   "i", (int64_t)max),
 			&ids, e);
 	if (!rc)
-		rc = add_numbers(db_query(db,
-					 "SELECT id FROM jobs WHERE " LAST " AND ended > ?1"
-					 " ORDER BY ended DESC, id DESC LIMIT ?2",
-					 "ii", since_ms, (int64_t)max),
+		rc = query_numbers(db_query(db,
+					   "SELECT id FROM jobs WHERE " LAST " AND ended > ?1"
+					   " ORDER BY ended DESC, id DESC LIMIT ?2",
+					   "ii", since_ms, (int64_t)max),
 			&ids, e);
-	return rc ? rc : read_jobs(db, &ids, a, ret, ret_n, e);
+	return read_jobs(db, rc, &ids, a, ret, ret_n, e);
 }
 
 int jobs_list_failed(struct db *db, int64_t since_ms, size_t max, struct arena *a, struct job **ret,
 	size_t *ret_n, struct err *e)
 {
 	struct numbers ids = {0};
-	int rc = add_numbers(db_query(db,
-				     "SELECT id FROM jobs WHERE " LAST " AND state = 'failed'"
-				     " AND ended > ?1 ORDER BY ended DESC, id DESC LIMIT ?2",
-				     "ii", since_ms, (int64_t)max),
+	int rc = query_numbers(db_query(db,
+				       "SELECT id FROM jobs WHERE " LAST " AND state = 'failed'"
+				       " AND ended > ?1 ORDER BY ended DESC, id DESC LIMIT ?2",
+				       "ii", since_ms, (int64_t)max),
 		&ids, e);
 
-	*ret_n = 0;
-	return rc ? rc : read_jobs(db, &ids, a, ret, ret_n, e);
+	return read_jobs(db, rc, &ids, a, ret, ret_n, e);
 }
 
 int jobs_list_batch(struct db *db, int64_t batch, size_t max, struct arena *a, struct job **ret,
 	size_t *ret_n, struct err *e)
 {
 	struct numbers ids = {0};
-	int rc = add_numbers(
+	int rc = query_numbers(
 		db_query(db, "SELECT id FROM jobs WHERE batch = ?1 ORDER BY id LIMIT ?2", "ii",
 			batch, (int64_t)max),
 		&ids, e);
 
-	*ret_n = 0;
-	return rc ? rc : read_jobs(db, &ids, a, ret, ret_n, e);
+	return read_jobs(db, rc, &ids, a, ret, ret_n, e);
 }
 
 int jobs_last_race(struct db *db, int64_t *ret_batch, struct err *e)
 {
-	struct query q = db_query(db,
-		"SELECT batch FROM jobs WHERE " LAST " GROUP BY batch"
-		" HAVING count(DISTINCT model) > 1 AND count(DISTINCT prompt) = 1"
-		" ORDER BY batch DESC LIMIT 1",
-		"");
-
-	*ret_batch = query_next(&q) ? query_int(&q, 0) : 0;
-	return query_done(&q, e);
+	return query_number(db_query(db,
+				    "SELECT batch FROM jobs WHERE " LAST " GROUP BY batch"
+				    " HAVING count(DISTINCT model) > 1"
+				    " AND count(DISTINCT prompt) = 1"
+				    " ORDER BY batch DESC LIMIT 1",
+				    ""),
+		ret_batch, e);
 }
 
 int jobs_failed_stamp(struct db *db, uint64_t *ret, struct err *e)

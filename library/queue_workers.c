@@ -14,7 +14,6 @@
 
 #include "library/adopt.h"
 #include "library/base/arena.h"
-#include "library/base/clock.h"
 #include "library/base/err.h"
 #include "library/base/str.h"
 #include "library/base/vec.h"
@@ -342,14 +341,14 @@ static int claim_one(struct worker *w, int64_t id, int64_t now_ms, struct err *e
 /* The job that differs from `id` in nothing but that its seed is `by` higher. */
 static int sibling(struct db *db, int64_t id, int64_t by, int64_t *ret, struct err *e)
 {
-	struct query q = db_query(db,
-		"SELECT o.id FROM jobs j JOIN jobs o USING (batch, prompt, model, seconds, options,"
-		" priority) WHERE j.id = ?1 AND o.state = 'queued' AND NOT o.held"
-		" AND o.attempts = 0 AND j.attempts <= 1 AND o.seed = j.seed + ?2 LIMIT 1",
-		"ii", id, by);
-
-	*ret = query_next(&q) ? query_int(&q, 0) : 0;
-	return query_done(&q, e);
+	return query_number(
+		db_query(db,
+			"SELECT o.id FROM jobs j JOIN jobs o USING (batch, prompt, model, seconds, "
+			"options,"
+			" priority) WHERE j.id = ?1 AND o.state = 'queued' AND NOT o.held"
+			" AND o.attempts = 0 AND j.attempts <= 1 AND o.seed = j.seed + ?2 LIMIT 1",
+			"ii", id, by),
+		ret, e);
 }
 
 static int claim_all(struct worker *w, const char *model, size_t max, int64_t now_ms,

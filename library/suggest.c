@@ -131,10 +131,7 @@ void suggest_close(struct suggest *s)
 
 int suggest_version(struct db *db, int64_t *ret, struct err *e)
 {
-	struct query q = db_query(db, "SELECT coalesce(max(id), 0) FROM prompts", "");
-
-	*ret = query_next(&q) ? query_int(&q, 0) : 0;
-	return query_done(&q, e);
+	return query_number(db_query(db, "SELECT coalesce(max(id), 0) FROM prompts", ""), ret, e);
 }
 
 /* ---- finding ------------------------------------------------------------ */

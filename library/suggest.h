@@ -18,7 +18,7 @@ enum { SUGGEST_PROMPTS = 2000, SUGGEST_MAX = 8 };
 /* A table of its own: later prompts are not in it. */
 int suggest_open(struct db *db, struct suggest **ret, struct err *e);
 void suggest_close(struct suggest *s); /* NULL-safe */
-/* Number of the newest prompt and tag: another one, and a table is old. */
+/* Number of the newest prompt: another one, and a table is old. */
 int suggest_version(struct db *db, int64_t *ret, struct err *e);
 
 /* A way to go on at byte `at` of a prompt. */

@@ -54,16 +54,14 @@ int prompts_add(struct db *db, const char *text, const char *negative, int64_t p
 
 static int model_row(struct db *db, const char *name, const char *hash, int64_t *ret, struct err *e)
 {
-	struct query q;
 	int rc = db_run(db, e, "INSERT OR IGNORE INTO models(name, hash) VALUES (?1, ?2)", "tt",
 		name, hash ? hash : "");
 
 	if (rc)
 		return rc;
-	q = db_query(db, "SELECT id FROM models WHERE name = ?1 AND hash = ?2", "tt", name,
-		hash ? hash : "");
-	*ret = query_next(&q) ? query_int(&q, 0) : 0;
-	return query_done(&q, e);
+	return query_number(db_query(db, "SELECT id FROM models WHERE name = ?1 AND hash = ?2",
+				    "tt", name, hash ? hash : ""),
+		ret, e);
 }
 
 static int add_row(struct db *db, const struct take *t, struct err *e)
@@ -90,11 +88,9 @@ static int add_row(struct db *db, const struct take *t, struct err *e)
 
 int takes_add(struct db *db, const struct take *t, int64_t *ret_id, struct err *e)
 {
-	struct query q = db_query(db, "SELECT take FROM files WHERE name = ?1", "t", t->file);
-	int rc;
+	int rc = query_number(
+		db_query(db, "SELECT take FROM files WHERE name = ?1", "t", t->file), ret_id, e);
 
-	*ret_id = query_next(&q) ? query_int(&q, 0) : 0;
-	rc = query_done(&q, e);
 	if (rc || *ret_id)
 		return rc;
 	rc = add_row(db, t, e);

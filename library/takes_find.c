@@ -74,10 +74,8 @@ int takes_prompts_update(struct db *db, struct takes_prompts *p, struct err *e)
 			add_pair(p, (struct pair){query_int(&q, 0), query_int(&q, 1)});
 		rc = query_done(&q, e);
 	}
-	q = db_query(db, "SELECT count(*) FROM takes", "");
-	if (!rc && query_next(&q))
-		n = query_int(&q, 0);
-	rc = rc ? (query_done(&q, NULL), rc) : query_done(&q, e);
+	if (!rc)
+		rc = query_number(db_query(db, "SELECT count(*) FROM takes", ""), &n, e);
 	return rc || (size_t)n == p->n ? rc : read_all(db, p, e);
 }
 
@@ -128,22 +126,14 @@ static void add_prompts(
 	}
 }
 
-static int trashed(struct db *db, struct takes_ids *ret, struct err *e)
-{
-	struct query q =
-		db_query(db, "SELECT id FROM takes WHERE trashed IS NOT NULL ORDER BY id", "");
-
-	while (query_next(&q))
-		*VEC_PUSH(ret) = query_int(&q, 0);
-	return query_done(&q, e);
-}
-
 /* All but the trash, in the order of time: nothing else needs to be read. */
 static int find_all(struct db *db, bool oldest_first, const struct takes_prompts *all,
 	struct takes_ids *ret, struct err *e)
 {
-	struct takes_ids gone = {0};
-	int rc = trashed(db, &gone, e);
+	struct numbers gone = {0};
+	int rc = query_numbers(
+		db_query(db, "SELECT id FROM takes WHERE trashed IS NOT NULL ORDER BY id", ""),
+		&gone, e);
 
 	for (size_t i = 0; i < all->n && !rc; i++) {
 		const int64_t id = all->ids[oldest_first ? i : all->n - 1 - i];
@@ -203,37 +193,32 @@ int takes_stamp(struct db *db, uint64_t *ret, struct err *e)
 	return query_done(&q, e);
 }
 
-static int one_number(struct query q, int64_t *ret, struct err *e)
-{
-	*ret = query_next(&q) ? query_int(&q, 0) : 0;
-	return query_done(&q, e);
-}
-
 int takes_number(struct db *db, int64_t id, int64_t *ret, struct err *e)
 {
-	return one_number(db_query(db,
-				  "SELECT count(*) FROM takes t JOIN takes o ON o.prompt = t.prompt"
-				  " AND o.id <= t.id WHERE t.id = ?1",
-				  "i", id),
+	return query_number(
+		db_query(db,
+			"SELECT count(*) FROM takes t JOIN takes o ON o.prompt = t.prompt"
+			" AND o.id <= t.id WHERE t.id = ?1",
+			"i", id),
 		ret, e);
 }
 
 int takes_last_before(struct db *db, int64_t unix_ms, int64_t *ret, struct err *e)
 {
-	return one_number(db_query(db,
-				  "SELECT id FROM takes WHERE created <= ?1"
-				  " ORDER BY created DESC, id DESC LIMIT 1",
-				  "i", unix_ms),
+	return query_number(db_query(db,
+				    "SELECT id FROM takes WHERE created <= ?1"
+				    " ORDER BY created DESC, id DESC LIMIT 1",
+				    "i", unix_ms),
 		ret, e);
 }
 
 int prompts_has_favourite(struct db *db, int64_t id, bool *ret, struct err *e)
 {
 	int64_t n;
-	int rc = one_number(db_query(db,
-				    "SELECT EXISTS (SELECT 1 FROM takes WHERE prompt = ?1"
-				    " AND favourite AND trashed IS NULL)",
-				    "i", id),
+	int rc = query_number(db_query(db,
+				      "SELECT EXISTS (SELECT 1 FROM takes WHERE prompt = ?1"
+				      " AND favourite AND trashed IS NULL)",
+				      "i", id),
 		&n, e);
 
 	*ret = n != 0;

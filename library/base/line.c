@@ -49,24 +49,30 @@ int write_synced(int fd, const void *data, size_t n)
 	return fsync(fd) ? errno : 0;
 }
 
-int line_write(const char *path, const char *text, struct err *e)
+int file_write(const char *path, const void *data, size_t n, struct err *e)
 {
 	struct arena a = {0};
 	char *fresh = arena_printf(&a, "%s.XXXXXX", path);
-	const char *line = arena_printf(&a, "%s\n", text);
-	int fd = mkostemp(fresh, O_CLOEXEC), why = fd < 0 ? errno : 0, rc = 0;
+	int fd = mkostemp(fresh, O_CLOEXEC), why = fd < 0 ? errno : 0;
 
 	if (!why)
-		why = write_synced(fd, line, strlen(line));
+		why = write_synced(fd, data, n);
 	if (fd >= 0 && close(fd) && !why)
 		why = errno;
 	if (!why && rename(fresh, path))
 		why = errno;
-	if (why) {
-		if (fd >= 0)
-			unlink(fresh);
-		rc = err_errno(e, why, "cannot write '%s'", path);
-	}
+	if (why && fd >= 0)
+		unlink(fresh);
+	arena_done(&a);
+	return why ? err_errno(e, why, "cannot write '%s'", path) : 0;
+}
+
+int line_write(const char *path, const char *text, struct err *e)
+{
+	struct arena a = {0};
+	const char *line = arena_printf(&a, "%s\n", text);
+	int rc = file_write(path, line, strlen(line), e);
+
 	arena_done(&a);
 	return rc;
 }

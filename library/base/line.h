@@ -18,4 +18,8 @@ int line_write(const char *path, const char *text, struct err *e);
 /* All of the bytes, and onto the disk: 0, or an errno. */
 int write_synced(int fd, const void *data, size_t n);
 
+/* Makes a file of n bytes, or puts it in place of what is there; 0600, synced, never
+ * there in part. */
+int file_write(const char *path, const void *data, size_t n, struct err *e);
+
 #endif

@@ -4,9 +4,9 @@ folders of diffusers: what the benchmark loads, and its peer, too.
 
     make_stable_audio.py DIR [f32|bf16] [LAYERS]
 
-Sizes: docs/models/stable-audio.md; LAYERS instead of the transformer's 24.  Values are uniform with deviation 0.02 (norms,
-frequencies and magnitudes of weight norm 1), drawn once for 4 MB and repeated: speed
-does not depend on them.  Needs nothing but Python.
+Sizes: docs/models/stable-audio.md; LAYERS instead of the transformer's 24.  Values are
+uniform with deviation 0.02 (norms, frequencies and magnitudes of weight norm 1), drawn
+once for 4 MB and repeated: speed does not depend on them.  Needs nothing but Python.
 """
 import array
 import json

@@ -17,6 +17,7 @@ warnings.filterwarnings("ignore")
 
 import torch
 from diffusers import AutoencoderOobleck, StableAudioDiTModel
+from diffusers.models.embeddings import get_1d_rotary_pos_embed
 
 folder, precision = sys.argv[1], sys.argv[2]
 seconds = float(sys.argv[3]) if len(sys.argv) > 3 else 5
@@ -37,9 +38,6 @@ with torch.inference_mode():
     x, t = torch.randn(2, 64, 1024, dtype=dtype), torch.tensor([0.5], dtype=dtype)
     text = torch.randn(2, 130, 768, dtype=dtype)
     both = torch.randn(2, 1, 1536, dtype=dtype)
-    position = None
-    from diffusers.models.embeddings import get_1d_rotary_pos_embed
-
     position = get_1d_rotary_pos_embed(32, 1025, use_real=True, repeat_interleave_real=False)
     runs = [timed(lambda: dit(x, t, encoder_hidden_states=text, global_hidden_states=both,
         rotary_embedding=position, return_dict=False)) for _ in range(2)]

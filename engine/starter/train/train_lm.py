@@ -106,6 +106,8 @@ class Corpus:
         self.codes = torch.empty((0, starter.CODEBOOKS, frames), dtype=torch.int16, device=device)
         self.ids = self.labels = None
         sizes_on_host(codec)
+        if self.kept.exists() and self.kept.stat().st_mtime < (out / "codec.pt").stat().st_mtime:
+            self.kept.unlink()  # of the codec before it was trained on
         self.look()
 
     @torch.no_grad()
@@ -119,10 +121,10 @@ class Corpus:
         return self.codec.encode(x).audio_codes[0].to(torch.int16)
 
     def look(self, most=10 ** 9):
-        """Takes in what is new, up to so many pieces; tells whether there was any."""
+        """Takes in what is new, up to so many pieces."""
         plans = read_plans(self.folder, len(self.plans), len(self.plans) + most)
         if not plans:
-            return False
+            return
         self.seconds = int(plans[0]["seconds"])
         kept = np.load(self.kept, mmap_mode="r") if self.kept.exists() and not self.plans else np.zeros((0, 1, 1))
         batch, first, codes = 8 if self.device.type == "cpu" else 64, len(self.plans), [self.codes]
@@ -136,7 +138,6 @@ class Corpus:
         self.ids = torch.cat([self.ids, ids]) if self.plans else ids
         self.labels = torch.cat([self.labels, labels]) if self.plans else labels
         self.plans += plans
-        return True
 
     def save(self):
         np.save(self.kept, self.codes.cpu().numpy().astype(np.uint16))
