@@ -41,6 +41,8 @@ struct gpu_arena;
  * when the device is not there. */
 int gpu_open(const char *device, int n_threads, struct gpu **ret, struct err *e);
 void gpu_close(struct gpu *g); /* NULL-safe; frees all arenas */
+/* Where woodshed-cuda.so is, instead of beside the program: for tests.  Borrowed. */
+void gpu_use_module(const char *path);
 
 /* "CPU, 2 threads, AVX-512 VNNI BF16" */
 const char *gpu_describe(const struct gpu *g);
@@ -158,6 +160,28 @@ void gpu_set_tap(struct gpu *g, gpu_tap_fn *fn, void *ud);
 void gpu_tap(struct gpu *g, const struct gpu_tensor *t, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* ---- steps that repeat -------------------------------------------------- */
+
+/* A loop that runs the same ops on the same tensors again and again, with other
+ * contents, states so:
+ *
+ *	if (gpu_step_begin(g, step)) {
+ *		forward(...);
+ *		gpu_step_end(g, step);
+ *	}
+ *
+ * A device may record the ops of one pass and replay them later, without a call for
+ * each: begin is then false, and they have run with the same result, to the bit.
+ * The ops may depend on nothing but tensors and on how full caches are.  In a step the
+ * host may neither read nor write tensors, fill caches or draw noise of another stream.
+ * With a tap set, nothing is replayed. */
+struct gpu_step *gpu_step_new(void);
+void gpu_step_free(struct gpu *g, struct gpu_step *s); /* NULL-safe */
+bool gpu_step_begin(struct gpu *g, struct gpu_step *s);
+void gpu_step_end(struct gpu *g, struct gpu_step *s);
+/* Switches replaying off, to look for a fault. */
+void gpu_set_replay(struct gpu *g, bool on);
+
 /* ---- products ----------------------------------------------------------- */
 
 /* y[M,N] = x[M,K] w[N,K]^T + bias[N]; leading dimensions of x and y count as
@@ -235,10 +259,11 @@ struct gpu_kv {
 	int64_t n_rows, n_heads, head_dim, max_len;
 	struct gpu_tensor *k, *v; /* device layout */
 	int64_t *len;             /* [n_rows] filled so far; host; in the arena */
+	struct gpu_tensor *lens;  /* the same on the device, I32 [n_rows]; or NULL */
 };
 struct gpu_kv *gpu_kv_new(struct gpu *g, struct gpu_arena *a, enum gpu_dtype dtype, int64_t n_rows,
 	int64_t n_heads, int64_t head_dim, int64_t max_len);
-void gpu_kv_clear(struct gpu_kv *kv); /* len = 0 */
+void gpu_kv_clear(struct gpu *g, struct gpu_kv *kv); /* len = 0 */
 
 /* Causal self-attention with a cache: qkv [R*T, 3H], rows ordered (sequence,
  * time), columns q, k, v, heads contiguous; R = kv->n_rows.  Appends the T new
@@ -400,9 +425,17 @@ struct gpu_sampling {
 	const uint64_t *seed; /* host, [N / n_streams] */
 	int64_t n_streams;
 	uint64_t offset;
+	const struct gpu_tensor *at; /* I32 [1], added to offset; or NULL */
 };
 void gpu_sample(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *logits,
 	const struct gpu_sampling *s);
+
+/* What comes after the column at p = at[0], without asking the host: of columns I32 [P, J]
+ *	columns[p, j] = drawn[j] where it is negative,
+ *	next[r, j] = columns[p, j] for all r,  at[0] = p + 1.
+ * drawn I32 [J], next I32 [R, J], at I32 [1].  From P on, only at changes. */
+void gpu_next_column(struct gpu *g, struct gpu_tensor *next, struct gpu_tensor *columns,
+	const struct gpu_tensor *drawn, struct gpu_tensor *at);
 
 #ifdef __cplusplus
 }

@@ -27,6 +27,7 @@ void gpu_attention_causal(struct gpu *g, struct gpu_tensor *y, const struct gpu_
 	g->dispatches++;
 	if (n_time)
 		g->ops->attention_causal(g, y, qkv, kv, n_time, scale);
+	gpu_kv_grow(g, kv, n_time);
 }
 
 void gpu_kv_fill(struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu_tensor *kv_x)
@@ -37,8 +38,10 @@ void gpu_kv_fill(struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu
 	NEED(gpu_is_f32(kv_x, 2) && kv_x->ne[1] == 2 * kv->n_heads * kv->head_dim,
 		"kv_x must be contiguous f32 [S, 2H]");
 	NEED(kv_x->ne[0] >= 1 && kv_x->ne[0] <= kv->max_len, "the cache is too short");
+	NEED(!g->step, "a cache may not be filled in a step");
 	g->dispatches++;
 	g->ops->kv_fill(g, kv, row, kv_x);
+	kv->len[row] = kv_x->ne[0];
 }
 
 void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
@@ -422,7 +425,23 @@ void gpu_sample(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *
 	NEED(s->greedy || (s->seed && s->n_streams >= 1 && s->n_streams <= INT32_MAX &&
 				  ids->ne[0] % s->n_streams == 0),
 		"the streams do not divide the rows, or there is no seed");
+	NEED(!s->at || (gpu_is_plain(s->at, GPU_I32) && gpu_count(s->at) == 1), "at must be [1]");
 	g->dispatches++;
 	if (ids->ne[0])
 		g->ops->sample(g, ids, logits, s);
+}
+
+void gpu_next_column(struct gpu *g, struct gpu_tensor *next, struct gpu_tensor *columns,
+	const struct gpu_tensor *drawn, struct gpu_tensor *at)
+{
+	CALL(g, "next_column", next_column, IN(next), IN(columns), IN(drawn), IN(at));
+	NEED(gpu_is_plain(next, GPU_I32) && gpu_is_plain(columns, GPU_I32) &&
+			gpu_is_plain(drawn, GPU_I32) && gpu_is_plain(at, GPU_I32),
+		"all must be contiguous i32");
+	NEED(next->n_dims == 2 && columns->n_dims == 2 && drawn->n_dims == 1 &&
+			next->ne[1] == columns->ne[1] && next->ne[1] == drawn->ne[0],
+		"next must be [R, J], columns [P, J], drawn [J]");
+	NEED(gpu_count(at) == 1, "at must be [1]");
+	g->dispatches++;
+	g->ops->next_column(g, next, columns, drawn, at);
 }

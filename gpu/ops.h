@@ -6,8 +6,14 @@
 #ifndef WOODSHED_GPU_OPS_H
 #define WOODSHED_GPU_OPS_H
 
+#include <pthread.h>
+
 #include "gpu/gpu.h"
 #include "library/base/err.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 enum gpu_unary {
 	GPU_UNARY_RELU,
@@ -24,7 +30,7 @@ struct gpu_ops {
 	const char *device;
 	/* Names how it packs matrices; changes when that does. */
 	const char *layout;
-	bool is_host; /* its memory is the host's */
+	bool keeps_lens; /* a cache's lengths are on the device, too */
 
 	void (*close)(struct gpu *g);
 	int (*sync)(struct gpu *g, struct err *e);
@@ -36,6 +42,16 @@ struct gpu_ops {
 	void (*write)(struct gpu *g, void *dst, const void *src, size_t bytes);
 	void (*read)(struct gpu *g, void *dst, const void *src, size_t bytes);
 	void (*zero)(struct gpu *g, void *dst, size_t bytes);
+	/* Opens or closes memory to whoever checks accesses; NULL where nobody does. */
+	void (*guard)(struct gpu *g, void *p, size_t bytes, bool open);
+
+	/* Steps that repeat; all NULL where each op is run anew.  record: what follows is
+	 * kept instead of run.  record_end: what was kept, run once; NULL after gpu_fail().
+	 * replay: false when it cannot be run any more (scratch has moved). */
+	void (*record)(struct gpu *g);
+	void *(*record_end)(struct gpu *g);
+	bool (*replay)(struct gpu *g, void *recording);
+	void (*forget)(struct gpu *g, void *recording);
 
 	/* Packed matrices: bytes of data, scale and sums of one [n_out, n_in]. */
 	size_t (*matrix_bytes)(enum gpu_dtype dtype, int64_t n_out, int64_t n_in, size_t *ret_scale,
@@ -61,6 +77,7 @@ struct gpu_ops {
 	void (*kv_size)(const struct gpu_kv *kv, int64_t *ret_k, int64_t *ret_v);
 	void (*attention_causal)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 		struct gpu_kv *kv, int64_t n_time, float scale);
+	/* gpu/ops.c counts the new positions in kv->len, a table with keeps_lens in kv->lens. */
 	void (*kv_fill)(
 		struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu_tensor *kv_x);
 	void (*attention_cross)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
@@ -113,6 +130,21 @@ struct gpu_ops {
 		float guidance);
 	void (*sample)(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *logits,
 		const struct gpu_sampling *s);
+	void (*next_column)(struct gpu *g, struct gpu_tensor *next, struct gpu_tensor *columns,
+		const struct gpu_tensor *drawn, struct gpu_tensor *at);
+};
+
+/* What happens when the ops between gpu_step_begin() and gpu_step_end() run (gpu/step.c). */
+struct gpu_step {
+	void *recording; /* the device's; NULL until there is one */
+	bool was_run;    /* eagerly, so that the device has what it needs */
+	bool is_recording;
+	uint64_t dispatches; /* when it began; then: of the step */
+	struct gpu_growth {
+		struct gpu_kv *kv;
+		int64_t n;
+	} * grown; /* caches, and by how much; owned */
+	size_t n_grown;
 };
 
 struct gpu {
@@ -120,10 +152,26 @@ struct gpu {
 	void *device; /* what the table needs */
 	char description[128];
 	struct err error; /* sticky */
+	pthread_mutex_t fail_lock;
+	struct gpu_step *step; /* between its begin and end */
+	bool no_replay;
 	uint64_t bytes_live, bytes_peak, dispatches;
 	struct gpu_arena *arenas; /* list */
 	gpu_tap_fn *tap;
 	void *tap_ud;
+};
+
+/* n more positions in every sequence of kv, which has room for them. */
+void gpu_kv_grow(struct gpu *g, struct gpu_kv *kv, int64_t n);
+
+/* What a module exports as gpu_cuda_module.  version: of all that program and module
+ * share, the two structs above among it. */
+enum { GPU_MODULE_VERSION = 1 };
+struct gpu_module {
+	int version;
+	size_t ops_size;
+	bool is_emulated;
+	int (*open)(struct gpu *g, struct err *e); /* fills *g */
 };
 
 /* gpu/cpu: fills *g. */
@@ -156,4 +204,7 @@ static inline bool gpu_is_contiguous(const struct gpu_tensor *t)
 	return true;
 }
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -5,32 +5,24 @@
  * back and keeps the chunks, so that a step that allocates the same again
  * gets the same addresses.
  *
- * Under AddressSanitizer host memory that no tensor owns is poisoned, with a
- * gap after each tensor, so that a kernel that reads past the end is found. */
+ * Where something checks accesses (AddressSanitizer, the emulated device), memory that
+ * no tensor owns is closed, with a gap after each tensor, so that a kernel that reads
+ * past the end is found. */
 #include "gpu/gpu.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "gpu/asan.h"
 #include "gpu/ops.h"
 #include "library/base/arena.h"
 #include "library/base/str.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN 1
-#endif
-#endif
-
 #if defined(WITH_ASAN)
-#include <sanitizer/asan_interface.h>
 enum { GAP = 64 };
 #define POISON(p, n)   ASAN_POISON_MEMORY_REGION(p, n)
 #define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
@@ -76,10 +68,23 @@ static struct gpu_tensor no_tensor = {.name = "(none)", .n_dims = 1};
 static int64_t no_len;
 static struct gpu_kv no_kv = {.k = &no_tensor, .v = &no_tensor, .len = &no_len};
 
-/* gpu_put_rows() may fail on several threads at once. */
-static pthread_mutex_t fail_lock = PTHREAD_MUTEX_INITIALIZER;
-
 /* ---- devices ------------------------------------------------------------ */
+
+static const char *module_path;
+
+void gpu_use_module(const char *path)
+{
+	module_path = path;
+}
+
+static void *load(const char *path, struct err *e)
+{
+	void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+
+	if (!module)
+		err_set(e, ERR_UNSUPPORTED, "no CUDA: %s; use --device cpu", dlerror());
+	return module;
+}
 
 /* The module lies beside the program or, installed, in ../lib/woodshed. */
 static void *cuda_module(struct err *e)
@@ -89,6 +94,8 @@ static void *cuda_module(struct err *e)
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	char *slash = NULL;
 
+	if (module_path)
+		return load(module_path, e);
 	if (n > 0) {
 		exe[n] = '\0';
 		slash = strrchr(exe, '/');
@@ -96,37 +103,36 @@ static void *cuda_module(struct err *e)
 	for (size_t i = 0; slash && i < sizeof(places) / sizeof(*places); i++) {
 		slash[1] = '\0';
 		snprintf(path, sizeof(path), "%s%swoodshed-cuda.so", exe, places[i]);
-		if (access(path, F_OK))
-			continue;
-		void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-		if (!module)
-			err_set(e, ERR_UNSUPPORTED, "no CUDA: %s; use --device cpu", dlerror());
-		return module;
+		if (!access(path, F_OK))
+			return load(path, e);
 	}
 	err_set(e, ERR_UNSUPPORTED,
 		"no CUDA: there is no woodshed-cuda.so beside the program; use --device cpu");
 	return NULL;
 }
 
-static int cuda_open(struct gpu *g, struct err *e)
+/* The module stays until the process ends. */
+static int cuda_open(struct gpu *g, bool is_auto, struct err *e)
 {
-	int (*open_device)(struct gpu *, struct err *);
 	void *module = cuda_module(e);
 
 	if (!module)
 		return ERR_UNSUPPORTED;
-	*(void **)&open_device = dlsym(module, "gpu_cuda_open");
-	if (open_device)
-		return open_device(g, e); /* the module stays until the process ends */
-	dlclose(module);
-	return err_set(e, ERR_UNSUPPORTED,
-		"no CUDA: woodshed-cuda.so is of another version; use --device cpu");
+	const struct gpu_module *m = dlsym(module, "gpu_cuda_module");
+	if (!m || m->version != GPU_MODULE_VERSION || m->ops_size != sizeof(struct gpu_ops)) {
+		dlclose(module);
+		return err_set(e, ERR_UNSUPPORTED,
+			"no CUDA: woodshed-cuda.so is of another version; use --device cpu");
+	}
+	if (is_auto && m->is_emulated)
+		return err_set(e, ERR_UNSUPPORTED, "no CUDA: woodshed-cuda.so only emulates it");
+	return m->open(g, e);
 }
 
 int gpu_open(const char *device, int n_threads, struct gpu **ret, struct err *e)
 {
-	bool is_auto = !device || !strcmp(device, "auto");
-	bool is_cpu = device && !strcmp(device, "cpu");
+	const bool is_auto = !device || !strcmp(device, "auto");
+	const bool is_cpu = device && !strcmp(device, "cpu");
 	struct gpu *g;
 	int rc;
 
@@ -134,10 +140,12 @@ int gpu_open(const char *device, int n_threads, struct gpu **ret, struct err *e)
 	if (!is_auto && !is_cpu && strcmp(device, "cuda"))
 		return err_set(e, ERR_ARG, "device '%s' is unknown; use auto, cpu or cuda", device);
 	g = xcalloc(1, sizeof(*g));
-	rc = is_cpu ? ERR_UNSUPPORTED : cuda_open(g, is_auto ? NULL : e);
+	pthread_mutex_init(&g->fail_lock, NULL);
+	rc = is_cpu ? ERR_UNSUPPORTED : cuda_open(g, is_auto, is_auto ? NULL : e);
 	if (is_cpu || (is_auto && rc == ERR_UNSUPPORTED))
 		rc = gpu_cpu_open(g, n_threads, e);
 	if (rc) {
+		pthread_mutex_destroy(&g->fail_lock);
 		free(g);
 		return rc;
 	}
@@ -152,6 +160,7 @@ void gpu_close(struct gpu *g)
 	while (g->arenas)
 		gpu_arena_free(g->arenas);
 	g->ops->close(g);
+	pthread_mutex_destroy(&g->fail_lock);
 	free(g);
 }
 
@@ -176,29 +185,6 @@ int gpu_sync(struct gpu *g, struct err *e)
 	return code;
 }
 
-bool gpu_failed(const struct gpu *g)
-{
-	return __atomic_load_n(&g->error.code, __ATOMIC_ACQUIRE) != 0;
-}
-
-void gpu_fail(struct gpu *g, int code, const char *fmt, ...)
-{
-	struct err now = {0};
-	char text[sizeof(now.text)];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	err_set(&now, code, "%s", text);
-	pthread_mutex_lock(&fail_lock);
-	if (!gpu_failed(g)) {
-		memcpy(g->error.text, now.text, sizeof(now.text));
-		__atomic_store_n(&g->error.code, code, __ATOMIC_RELEASE);
-	}
-	pthread_mutex_unlock(&fail_lock);
-}
-
 uint64_t gpu_bytes_live(const struct gpu *g)
 {
 	return g->bytes_live;
@@ -216,15 +202,20 @@ uint64_t gpu_dispatches(const struct gpu *g)
 
 /* ---- arenas ------------------------------------------------------------- */
 
-static bool is_guarded(const struct gpu_arena *a, const struct bump *b)
+/* Opens or closes memory to whoever checks accesses. */
+static void guard(struct gpu_arena *a, const struct bump *b, void *p, size_t bytes, bool open)
 {
-	return b->on_host || a->g->ops->is_host;
+	if (!b->on_host && a->g->ops->guard)
+		a->g->ops->guard(a->g, p, bytes, open);
+	else if (b->on_host && open)
+		UNPOISON(p, bytes);
+	else if (b->on_host)
+		POISON(p, bytes);
 }
 
 static void chunk_free(struct gpu_arena *a, struct bump *b, struct chunk *c)
 {
-	if (is_guarded(a, b))
-		UNPOISON(c->base, c->size);
+	guard(a, b, c->base, c->size, true);
 	if (b->on_host)
 		free(c->base);
 	else
@@ -252,8 +243,7 @@ static struct chunk *chunk_new(struct gpu_arena *a, struct bump *b, size_t bytes
 			format_bytes(size, needed), format_bytes(ops->bytes_free(a->g), left));
 		return NULL;
 	}
-	if (is_guarded(a, b))
-		POISON(base, size);
+	guard(a, b, base, size, false);
 	struct chunk *c = xcalloc(1, sizeof(*c));
 	c->base = base;
 	c->size = size;
@@ -283,8 +273,7 @@ static void *bump_alloc(
 	}
 	char *p = b->now->base + b->used;
 	b->used += bytes;
-	if (is_guarded(a, b))
-		UNPOISON(p, exact);
+	guard(a, b, p, exact, true);
 	return p;
 }
 
@@ -293,8 +282,8 @@ static void bump_release(struct gpu_arena *a, struct bump *b, struct chunk *now,
 	struct chunk *c = now ? now : b->first;
 	size_t kept = now ? used : 0;
 
-	for (; c && is_guarded(a, b); c = c->next, kept = 0)
-		POISON(c->base + kept, c->size - kept);
+	for (; c; c = c->next, kept = 0)
+		guard(a, b, c->base + kept, c->size - kept, false);
 	b->now = now;
 	b->used = used;
 }
@@ -362,7 +351,8 @@ static size_t round_up(size_t n)
 static void *data_alloc(struct gpu_arena *a, size_t bytes, const char *what)
 {
 	struct gpu *g = a->g;
-	void *p = bump_alloc(a, &a->data, round_up(bytes) + GAP, bytes, what);
+	const size_t gap = g->ops->guard ? ALIGN : 0;
+	void *p = bump_alloc(a, &a->data, round_up(bytes) + gap, bytes, what);
 
 	if (!p)
 		return NULL;
@@ -382,17 +372,6 @@ static void *host_alloc(struct gpu_arena *a, size_t bytes)
 }
 
 /* ---- tensors ------------------------------------------------------------ */
-
-const char *gpu_shape_text(const int64_t *ne, int n_dims, char out[GPU_SHAPE_TEXT])
-{
-	int n = snprintf(out, GPU_SHAPE_TEXT, "[");
-
-	for (int i = 0; i < n_dims && i < 4; i++)
-		n += snprintf(out + n, (size_t)(GPU_SHAPE_TEXT - n), "%s%lld", i ? ", " : "",
-			(long long)ne[i]);
-	snprintf(out + n, (size_t)(GPU_SHAPE_TEXT - n), "]");
-	return out;
-}
 
 /* Rank 1 to 4, no extent negative, bytes within bounds. */
 static bool shape_bytes(enum gpu_dtype dtype, struct gpu_shape s, size_t *ret)
@@ -561,6 +540,11 @@ static bool can_transfer(struct gpu *g, const char *op, const struct gpu_tensor 
 
 	if (gpu_failed(g))
 		return false;
+	if (g->step) {
+		gpu_fail(g, ERR_BUG, "%s: '%s' may not cross to or from the host in a step", op,
+			t->name);
+		return false;
+	}
 	if (t->data && t->layout == GPU_ROWS && gpu_is_contiguous(t) &&
 		bytes == (size_t)gpu_count(t) * gpu_dtype_size(t->dtype))
 		return true;
@@ -693,6 +677,8 @@ struct gpu_kv *gpu_kv_new(struct gpu *g, struct gpu_arena *a, enum gpu_dtype dty
 	g->ops->kv_size(&kv, &n_k, &n_v);
 	kv.k = gpu_new(g, a, dtype, "keys", SHAPE(n_k));
 	kv.v = gpu_new(g, a, dtype, "values", SHAPE(n_v));
+	if (g->ops->keeps_lens)
+		kv.lens = gpu_zeros(g, a, GPU_I32, "lengths", SHAPE(n_rows));
 	if (gpu_failed(g))
 		return &no_kv;
 	kv.len = host_alloc(a, (size_t)n_rows * sizeof(*kv.len));
@@ -701,7 +687,9 @@ struct gpu_kv *gpu_kv_new(struct gpu *g, struct gpu_arena *a, enum gpu_dtype dty
 	return ret;
 }
 
-void gpu_kv_clear(struct gpu_kv *kv)
+void gpu_kv_clear(struct gpu *g, struct gpu_kv *kv)
 {
 	memset(kv->len, 0, (size_t)kv->n_rows * sizeof(*kv->len));
+	if (kv->lens && !gpu_failed(g))
+		g->ops->zero(g, kv->lens->data, (size_t)kv->n_rows * sizeof(int32_t));
 }

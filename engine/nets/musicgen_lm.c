@@ -185,7 +185,7 @@ void lm_condition(struct lm_run *run, struct gpu_arena *a, struct gpu_arena *ste
 void lm_restart(struct lm_run *run)
 {
 	for (int64_t i = 0; i < run->lm->cfg.n_layers; i++)
-		gpu_kv_clear(run->self[i]);
+		gpu_kv_clear(run->g, run->self[i]);
 	run->position = 0;
 }
 

@@ -196,8 +196,6 @@ void cpu_attention_causal(struct gpu *g, struct gpu_tensor *y, const struct gpu_
 	if (!w.scratch)
 		return;
 	run(&w, n_tasks, n_tasks * len * n_time * kv->head_dim * 4, causal_task);
-	for (int64_t r = 0; r < kv->n_rows; r++)
-		kv->len[r] += n_time;
 }
 
 void cpu_kv_fill(struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu_tensor *kv_x)
@@ -211,7 +209,6 @@ void cpu_kv_fill(struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu
 			append(&c, t, k, k + width);
 		}
 	}
-	kv->len[row] = kv_x->ne[0];
 }
 
 static void cross_task(void *ud, size_t task)

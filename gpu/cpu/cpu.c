@@ -10,6 +10,7 @@
 #include <cpuid.h>
 #endif
 
+#include "gpu/asan.h"
 #include "gpu/cpu/tile_kernels.h"
 #include "gpu/cpu/vec_kernels.h"
 #include "library/base/arena.h"
@@ -163,6 +164,19 @@ static void cpu_zero(struct gpu *g, void *dst, size_t bytes)
 	memset(dst, 0, bytes);
 }
 
+#if defined(WITH_ASAN)
+static void cpu_guard(struct gpu *g, void *p, size_t bytes, bool open)
+{
+	if (open)
+		ASAN_UNPOISON_MEMORY_REGION(p, bytes);
+	else
+		ASAN_POISON_MEMORY_REGION(p, bytes);
+}
+#define GUARD cpu_guard
+#else
+#define GUARD NULL
+#endif
+
 static void *grown(struct gpu *g, struct cpu_scratch *s, size_t bytes)
 {
 	struct err e = {0};
@@ -274,7 +288,6 @@ static int cpu_sync(struct gpu *g, struct err *e)
 static const struct gpu_ops cpu_ops = {
 	.device = "cpu",
 	.layout = "cpu 1",
-	.is_host = true,
 	.close = cpu_close,
 	.sync = cpu_sync,
 	.alloc = cpu_alloc,
@@ -283,6 +296,7 @@ static const struct gpu_ops cpu_ops = {
 	.write = cpu_transfer,
 	.read = cpu_transfer,
 	.zero = cpu_zero,
+	.guard = GUARD,
 	.matrix_bytes = cpu_matrix_bytes,
 	.put_rows = cpu_put_rows,
 	.linear = cpu_linear,
@@ -317,6 +331,7 @@ static const struct gpu_ops cpu_ops = {
 	.combine = cpu_combine,
 	.guidance = cpu_guidance,
 	.sample = cpu_sample,
+	.next_column = cpu_next_column,
 };
 
 int gpu_cpu_open(struct gpu *g, int n_threads, struct err *e)

@@ -115,7 +115,7 @@ void cpu_lstm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 void cpu_gru(
 	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, const struct gpu_gru *gru);
 
-/* attention.c; causal and fill advance kv->len */
+/* attention.c */
 void cpu_kv_size(const struct gpu_kv *kv, int64_t *ret_k, int64_t *ret_v);
 void cpu_attention_causal(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	struct gpu_kv *kv, int64_t n_time, float scale);
@@ -195,5 +195,7 @@ void cpu_combine(struct gpu *g, struct gpu_tensor *y, const struct gpu_term *ter
 /* sample.c */
 void cpu_sample(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *logits,
 	const struct gpu_sampling *s);
+void cpu_next_column(struct gpu *g, struct gpu_tensor *next, struct gpu_tensor *columns,
+	const struct gpu_tensor *drawn, struct gpu_tensor *at);
 
 #endif

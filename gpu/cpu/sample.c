@@ -17,6 +17,7 @@
 struct sample {
 	const struct vec_kernels *vec;
 	const struct gpu_sampling *s;
+	uint64_t offset;
 	int32_t *ids; /* -1: the logits are not finite */
 	const float *logits;
 	float *weights; /* [n_rows, n] */
@@ -138,7 +139,7 @@ static void sample_task(void *ud, const struct cpu_tile *t)
 		keep_top(o, logits, w);
 		o->ids[r] = draw(w, o->n,
 			philox_uniform(s->seed[r / s->n_streams], (uint32_t)(r % s->n_streams),
-				s->offset));
+				o->offset));
 	}
 }
 
@@ -148,6 +149,7 @@ void cpu_sample(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *
 	struct sample o = {
 		.vec = cpu_of(g)->vec,
 		.s = s,
+		.offset = s->offset + (s->at ? (uint64_t) * (const int32_t *)s->at->data : 0),
 		.ids = ids->data,
 		.logits = logits->data,
 		.n = logits->ne[1],
@@ -163,4 +165,21 @@ void cpu_sample(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *
 		gpu_fail(g, ERR_GPU, "sample: logits of row %lld are not finite", (long long)r);
 		return;
 	}
+}
+
+void cpu_next_column(struct gpu *g, struct gpu_tensor *next, struct gpu_tensor *columns,
+	const struct gpu_tensor *drawn, struct gpu_tensor *at)
+{
+	const int64_t n = columns->ne[1];
+	const int32_t *from = drawn->data;
+	int32_t *p = at->data, *to = next->data;
+
+	if (*p >= 0 && *p < columns->ne[0]) {
+		int32_t *column = (int32_t *)columns->data + *p * n;
+		for (int64_t i = 0; i < n; i++)
+			column[i] = column[i] < 0 ? from[i] : column[i];
+		for (int64_t r = 0; r < next->ne[0]; r++)
+			memcpy(to + r * n, column, (size_t)n * sizeof(*to));
+	}
+	++*p;
 }

@@ -129,7 +129,7 @@ static void cleared(void **state)
 		struct gpu_tensor *y[2] = {
 			empty(&d, "y0", SHAPE(T, WIDTH)), empty(&d, "y1", SHAPE(T, WIDTH))};
 		gpu_attention_causal(d.g, y[0], put(&d, "a", SHAPE(T, 3 * WIDTH), a), kv, 1);
-		gpu_kv_clear(kv);
+		gpu_kv_clear(d.g, kv);
 		assert_int_equal(kv->len[0], 0);
 		gpu_attention_causal(d.g, y[0], put(&d, "b", SHAPE(T, 3 * WIDTH), b), kv, 1);
 		gpu_attention_causal(d.g, y[1], put(&d, "b", SHAPE(T, 3 * WIDTH), b), fresh, 1);

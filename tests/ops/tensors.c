@@ -343,7 +343,7 @@ static void the_first_error_stays(void **state)
 	assert_null(gpu_new_matrix(d.g, d.a, GPU_F32, "w", 9, 9)->data);
 	struct gpu_kv *kv = gpu_kv_new(d.g, d.a, GPU_F32, 1, 1, 1, 1);
 	assert_null(kv->k->data);
-	gpu_kv_clear(kv);
+	gpu_kv_clear(d.g, kv);
 	gpu_write(d.g, t, y, sizeof(y));
 	gpu_put_rows(d.g, t, 0, 4, y);
 	assert_int_equal(gpu_dispatches(d.g), dispatches);
