@@ -26,7 +26,7 @@ RULES = [
         r"library/",
         ("sqlite3", "sndfile", "FLAC/", "soxr", "ebur128", "jansson", "kiss_fft", "curl/", "png"),
     ),
-    (r"gpu/cuda/", r"gpu/|library/base/", ("cuda", "cublas", "nvtx")),
+    (r"gpu/cuda/", r"gpu/|library/base/|tests/emulation/", ("cuda", "cublas", "nvtx")),
     (r"gpu/", r"gpu/(?!cuda/)|library/base/", ()),
     # The verbs and the worker know the library; networks, text, samplers and
     # pipelines do not.

@@ -1,0 +1,191 @@
+/* The CUDA table: what its files share.  Private to gpu/cuda.
+ *
+ * device.c	opens, allocates, moves bytes, records steps, names what went wrong
+ * product.c	products of plain matrices by cuBLAS
+ * table.c	the table of ops and the module's entry
+ * *.cu		the ops, one file a family
+ *
+ * Files in C see the toolkit's C interface, the .cu files kernels as well.  The same
+ * files are compiled by nvcc for a device, and by the host's compiler against
+ * tests/emulation, which runs kernels on the processor and checks every access.
+ *
+ * Kernels are written in the C part of C++; templates only over element types and
+ * small constants.  A kernel never trusts a grid to be exact: threads beyond the data
+ * return or idle, but all threads of a block reach each barrier. */
+#ifndef WOODSHED_GPU_CUDA_H
+#define WOODSHED_GPU_CUDA_H
+
+#include <cublas_v2.h>
+#include <cuda_runtime.h>
+
+#include "gpu/ops.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a kernel can find wrong, told at the next gpu_sync(); see cuda_faults in device.c. */
+enum cuda_fault {
+	CUDA_NO_FAULT,
+	CUDA_FAULT_LOGITS, /* sample: logits are not finite */
+	CUDA_N_FAULTS,
+};
+struct cuda_status {
+	int fault; /* enum cuda_fault; the first */
+	int row;
+};
+
+enum { CUDA_N_STAGES = 4, CUDA_N_SCRATCH = 3, CUDA_STAGE_BYTES = 8 << 20 };
+
+struct cuda {
+	cudaStream_t stream; /* everything runs on it, in order */
+	cublasHandle_t blas;
+	void *workspace;            /* of cuBLAS, on the device; owned */
+	int arch;                   /* 75, 80, 90: compute capability */
+	int n_sms;                  /* multiprocessors */
+	size_t max_shared;          /* bytes of shared memory a block may ask for */
+	struct cuda_status *status; /* on the device; owned */
+	struct cuda_scratch {
+		void *at; /* owned */
+		size_t bytes;
+	} scratch[CUDA_N_SCRATCH];
+	struct cuda_stage { /* pinned memory on its way to or from the device */
+		void *at;   /* owned */
+		cudaEvent_t done;
+		bool is_taken;
+	} stages[CUDA_N_STAGES];
+	pthread_mutex_t stage_lock;
+	pthread_cond_t stage_free;
+	bool is_recording;
+	uint64_t generation; /* grows when scratch moves: recordings are stale */
+};
+
+static inline struct cuda *cuda_of(const struct gpu *g)
+{
+	return (struct cuda *)g->device;
+}
+
+/* gpu_fail() with what the error means for the user, unless it is cudaSuccess; true
+ * when it is.  what: the call or kernel that told it. */
+bool cuda_ok(struct gpu *g, cudaError_t error, const char *what);
+
+/* At least `bytes` of device memory, 256-byte aligned, contents undefined, valid until
+ * the next call with the same i; kept between ops.  NULL after gpu_fail().  An op takes
+ * 0 and 1; what ops call (cuda_product, cuda_bf16) takes 2. */
+void *cuda_scratch(struct gpu *g, int i, size_t bytes);
+
+/* Pinned memory of CUDA_STAGE_BYTES at ->at, to be filled with what goes to the device;
+ * waits until one is free.  send: its first bytes are copied to dst, in the order of the
+ * stream; give: the caller is done with it, sent or not.  Several threads may. */
+struct cuda_stage *cuda_stage_take(struct gpu *g);
+void cuda_stage_send(struct gpu *g, struct cuda_stage *s, void *dst, size_t bytes);
+void cuda_stage_give(struct gpu *g, struct cuda_stage *s);
+
+/* ---- products (product.c, convert.cu) ------------------------------------ */
+
+/* For each batch b:  y[m,n] = sum_k x[m,k] w[n,k] + beta y[m,n], row-major:
+ *	x at x + b*x_batch, rows ldx apart (rows may overlap), w at w + b*w_batch, rows ldw
+ *	apart; is_nn: w is [k, n] instead, rows ldw apart.
+ * x and w have the same dtype, F32 (never TF32) or BF16; y is f32; sums are f32.
+ * Strides in elements.  m, n, k >= 1. */
+struct cuda_product {
+	enum gpu_dtype dtype;
+	const void *x, *w;
+	float *y;
+	int64_t m, n, k;
+	int64_t ldx, ldw, ldy;
+	int64_t batches; /* 0 means 1 */
+	int64_t x_batch, w_batch, y_batch;
+	float beta;
+	bool is_nn;
+};
+void cuda_product(struct gpu *g, const struct cuda_product *p);
+
+/* convert.cu: rows of f32, ldx apart, to bf16 rows (to nearest even), ldy apart. */
+void cuda_bf16(struct gpu *g, void *y, int64_t ldy, const float *x, int64_t ldx, int64_t n_rows,
+	int64_t n);
+
+/* ---- entries of the table, as in gpu/ops.h -------------------------------- */
+/* Each beside its family; the files say how. */
+
+/* matrix.cu: packed weights and gpu_linear() */
+size_t cuda_matrix_bytes(
+	enum gpu_dtype dtype, int64_t n_out, int64_t n_in, size_t *ret_scale, size_t *ret_sums);
+void cuda_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n, const float *src);
+void cuda_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, int beta);
+void cuda_linear_grouped(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias);
+
+/* conv.cu */
+void cuda_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv);
+void cuda_conv_transpose1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv);
+void cuda_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv);
+
+/* recurrent.cu */
+void cuda_lstm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_lstm *lstm);
+void cuda_gru(
+	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, const struct gpu_gru *gru);
+
+/* attention.cu: caches; attention_full.cu: whole sequences and windows */
+void cuda_kv_size(const struct gpu_kv *kv, int64_t *ret_k, int64_t *ret_v);
+void cuda_attention_causal(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	struct gpu_kv *kv, int64_t n_time, float scale);
+void cuda_kv_fill(struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu_tensor *kv_x);
+void cuda_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
+	const struct gpu_kv *kv, float scale);
+void cuda_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	const struct gpu_tensor *bias, int64_t n_heads, float scale);
+void cuda_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	int64_t n_heads, float scale);
+void cuda_attention_windows(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	const struct gpu_tensor *bias, const struct gpu_tensor *mask, float scale);
+
+/* norm.cu */
+void cuda_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *b, float eps, bool rms);
+void cuda_group_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_group_norm *how);
+void cuda_head_norm(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *w,
+	const struct gpu_tensor *b, int64_t first, int64_t n_heads, float eps);
+
+/* elementwise.cu */
+void cuda_concat(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
+	const struct gpu_tensor *b);
+void cuda_unary(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, enum gpu_unary op);
+void cuda_leaky_relu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, float slope);
+void cuda_gated(
+	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, enum gpu_unary act);
+void cuda_add(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
+	const struct gpu_tensor *b);
+void cuda_copy(struct gpu *g, struct gpu_tensor *dst, const struct gpu_tensor *src, bool flip);
+void cuda_fill(struct gpu *g, struct gpu_tensor *y, float value);
+void cuda_rope(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *table, int64_t n_heads,
+	int64_t head_dim);
+void cuda_snake(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *alpha, const struct gpu_tensor *inv_beta);
+void cuda_combine(struct gpu *g, struct gpu_tensor *y, const struct gpu_term *terms, int n_terms);
+
+/* lookup.cu */
+void cuda_embed_sum(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *table,
+	const struct gpu_tensor *ids);
+void cuda_rvq_encode(struct gpu *g, struct gpu_tensor *codes, const struct gpu_tensor *z,
+	const struct gpu_tensor *codebooks);
+
+/* sample.cu */
+void cuda_normal(struct gpu *g, struct gpu_tensor *y, uint64_t seed, uint32_t stream);
+void cuda_guidance(
+	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *logits, float guidance);
+void cuda_sample(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *logits,
+	const struct gpu_sampling *s);
+void cuda_next_column(struct gpu *g, struct gpu_tensor *next, struct gpu_tensor *columns,
+	const struct gpu_tensor *drawn, struct gpu_tensor *at);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,441 @@
+/* The CUDA device: opening, memory, transfers, recordings, and what errors mean.
+ *
+ * Everything runs on one stream, so ops, transfers and recordings are in order.  Bytes
+ * from the host pass through pinned stages, which several threads may fill at once
+ * (gpu_put_rows) while the device reads others.
+ *
+ * An error such as an illegal address leaves a CUDA process unusable: it becomes
+ * ERR_GPU_LOST, which stays, and the worker ends. */
+#include "gpu/cuda/device.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "library/base/arena.h"
+#include "library/base/str.h"
+
+#if defined(WOODSHED_EMULATED)
+#include "tests/emulation/emulation.h"
+#endif
+
+enum {
+	MIN_ARCH = 75,
+	MIN_DRIVER = 12000, /* 12.0: what toolkit 12.4 and newer run on */
+	WORKSPACE = 32 << 20,
+};
+
+/* ---- errors ------------------------------------------------------------- */
+
+static const char *const cuda_faults[] = {
+	[CUDA_FAULT_LOGITS] = "sample: logits of row %d are not finite",
+};
+
+/* Only a new process gets the device back. */
+static bool is_lost(cudaError_t error)
+{
+	switch ((int)error) {
+	case cudaErrorIllegalAddress:
+	case cudaErrorLaunchFailure:
+	case cudaErrorLaunchTimeout:
+	case cudaErrorECCUncorrectable:
+	case cudaErrorHardwareStackError:
+	case cudaErrorIllegalInstruction:
+	case cudaErrorMisalignedAddress:
+	case cudaErrorInvalidAddressSpace:
+	case cudaErrorInvalidPc:
+	case cudaErrorNvlinkUncorrectable:
+	case cudaErrorAssert:
+	case cudaErrorDevicesUnavailable:
+	case cudaErrorContextIsDestroyed:
+	case cudaErrorUnknown:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool cuda_ok(struct gpu *g, cudaError_t error, const char *what)
+{
+	char left[16];
+
+	if (error == cudaSuccess)
+		return true;
+	cudaGetLastError(); /* a plain error is told once */
+	if (error == cudaErrorMemoryAllocation)
+		gpu_fail(g, ERR_NOMEM,
+			"%s: the GPU is out of memory, %s is free; ask for fewer takes at once, a "
+			"smaller precision or --device cpu",
+			what, format_bytes(cuda_bytes_free(g), left));
+	else if (is_lost(error))
+		gpu_fail(g, ERR_GPU_LOST,
+			"the GPU is lost: %s in %s; it comes back with a new process",
+			cudaGetErrorString(error), what);
+	else
+		gpu_fail(g, ERR_GPU, "%s: %s", what, cudaGetErrorString(error));
+	return false;
+}
+
+/* What kernels found wrong. */
+static void check_status(struct gpu *g)
+{
+	struct cuda *c = cuda_of(g);
+	struct cuda_status s = {0};
+
+	if (!cuda_ok(g, cudaMemcpy(&s, c->status, sizeof(s), cudaMemcpyDeviceToHost), "sync") ||
+		s.fault == CUDA_NO_FAULT)
+		return;
+	cuda_ok(g, cudaMemset(c->status, 0, sizeof(s)), "sync");
+	if (s.fault > 0 && s.fault < CUDA_N_FAULTS)
+		gpu_fail(g, ERR_GPU, cuda_faults[s.fault], s.row);
+}
+
+int cuda_sync(struct gpu *g, struct err *e)
+{
+	if (cuda_ok(g, cudaStreamSynchronize(cuda_of(g)->stream), "sync"))
+		check_status(g);
+	return 0;
+}
+
+/* ---- memory ------------------------------------------------------------- */
+
+void *cuda_alloc(struct gpu *g, size_t bytes)
+{
+	void *p = NULL;
+
+	if (cudaMalloc(&p, bytes) == cudaSuccess)
+		return p;
+	cudaGetLastError(); /* the caller tells what was needed */
+	return NULL;
+}
+
+void cuda_release(struct gpu *g, void *p, size_t bytes)
+{
+	cudaFree(p);
+}
+
+uint64_t cuda_bytes_free(struct gpu *g)
+{
+	size_t left = 0, all = 0;
+
+	return cudaMemGetInfo(&left, &all) == cudaSuccess ? left : 0;
+}
+
+/* A recording holds the addresses: what grows moves, and older recordings are stale. */
+void *cuda_scratch(struct gpu *g, int i, size_t bytes)
+{
+	struct cuda *c = cuda_of(g);
+	struct cuda_scratch *s = &c->scratch[i];
+
+	if (s->at && bytes <= s->bytes)
+		return s->at;
+	if (c->is_recording) {
+		gpu_fail(g, ERR_BUG, "a step needs more scratch than when it first ran");
+		return NULL;
+	}
+	/* cudaFree() waits for the ops that use it. */
+	cudaFree(s->at);
+	s->at = NULL;
+	s->bytes = 0;
+	c->generation++;
+	if (!cuda_ok(g, cudaMalloc(&s->at, bytes), "scratch of an op")) {
+		s->at = NULL;
+		return NULL;
+	}
+	s->bytes = bytes;
+	return s->at;
+}
+
+void cuda_zero(struct gpu *g, void *dst, size_t bytes)
+{
+	if (bytes)
+		cuda_ok(g, cudaMemsetAsync(dst, 0, bytes, cuda_of(g)->stream), "zeros");
+}
+
+/* ---- transfers ---------------------------------------------------------- */
+
+struct cuda_stage *cuda_stage_take(struct gpu *g)
+{
+	struct cuda *c = cuda_of(g);
+	struct cuda_stage *s = NULL;
+
+	pthread_mutex_lock(&c->stage_lock);
+	while (!s) {
+		for (int i = 0; i < CUDA_N_STAGES && !s; i++)
+			s = c->stages[i].is_taken ? NULL : &c->stages[i];
+		if (!s)
+			pthread_cond_wait(&c->stage_free, &c->stage_lock);
+	}
+	s->is_taken = true;
+	pthread_mutex_unlock(&c->stage_lock);
+	cuda_ok(g, cudaEventSynchronize(s->done), "a transfer");
+	return s;
+}
+
+void cuda_stage_give(struct gpu *g, struct cuda_stage *s)
+{
+	struct cuda *c = cuda_of(g);
+
+	pthread_mutex_lock(&c->stage_lock);
+	s->is_taken = false;
+	pthread_cond_signal(&c->stage_free);
+	pthread_mutex_unlock(&c->stage_lock);
+}
+
+void cuda_stage_send(struct gpu *g, struct cuda_stage *s, void *dst, size_t bytes)
+{
+	struct cuda *c = cuda_of(g);
+
+	if (cuda_ok(g, cudaMemcpyAsync(dst, s->at, bytes, cudaMemcpyHostToDevice, c->stream),
+		    "a transfer"))
+		cuda_ok(g, cudaEventRecord(s->done, c->stream), "a transfer");
+}
+
+void cuda_write(struct gpu *g, void *dst, const void *src, size_t bytes)
+{
+	for (size_t at = 0, n; at < bytes && !gpu_failed(g); at += n) {
+		struct cuda_stage *s = cuda_stage_take(g);
+		n = bytes - at < CUDA_STAGE_BYTES ? bytes - at : CUDA_STAGE_BYTES;
+		memcpy(s->at, (const char *)src + at, n);
+		cuda_stage_send(g, s, (char *)dst + at, n);
+		cuda_stage_give(g, s);
+	}
+}
+
+void cuda_read(struct gpu *g, void *dst, const void *src, size_t bytes)
+{
+	struct cuda *c = cuda_of(g);
+
+	for (size_t at = 0, n; at < bytes && !gpu_failed(g); at += n) {
+		struct cuda_stage *s = cuda_stage_take(g);
+		n = bytes - at < CUDA_STAGE_BYTES ? bytes - at : CUDA_STAGE_BYTES;
+		if (cuda_ok(g,
+			    cudaMemcpyAsync(s->at, (const char *)src + at, n,
+				    cudaMemcpyDeviceToHost, c->stream),
+			    "a transfer") &&
+			cuda_ok(g, cudaStreamSynchronize(c->stream), "a transfer"))
+			memcpy((char *)dst + at, s->at, n);
+		cuda_stage_give(g, s);
+	}
+	if (gpu_failed(g))
+		memset(dst, 0, bytes);
+}
+
+/* ---- recordings --------------------------------------------------------- */
+
+struct recording {
+	cudaGraphExec_t exec;
+	uint64_t generation;
+};
+
+void cuda_record(struct gpu *g)
+{
+	struct cuda *c = cuda_of(g);
+
+	c->is_recording = cuda_ok(g,
+		cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeThreadLocal), "recording");
+}
+
+void *cuda_record_end(struct gpu *g)
+{
+	struct cuda *c = cuda_of(g);
+	struct recording *r = NULL;
+	cudaGraph_t graph = NULL;
+
+	if (!c->is_recording)
+		return NULL;
+	c->is_recording = false;
+	/* Ends the capture even after a failed op. */
+	const cudaError_t error = cudaStreamEndCapture(c->stream, &graph);
+	if (!gpu_failed(g) && cuda_ok(g, error, "recording")) {
+		r = xcalloc(1, sizeof(*r));
+		r->generation = c->generation;
+		if (!cuda_ok(g, cudaGraphInstantiate(&r->exec, graph, 0), "recording")) {
+			free(r);
+			r = NULL;
+		}
+	}
+	if (graph)
+		cudaGraphDestroy(graph);
+	if (r && !cuda_replay(g, r)) {
+		cuda_forget(g, r);
+		return NULL;
+	}
+	return r;
+}
+
+bool cuda_replay(struct gpu *g, void *recording)
+{
+	const struct recording *r = recording;
+	struct cuda *c = cuda_of(g);
+
+	return r->generation == c->generation &&
+	       cuda_ok(g, cudaGraphLaunch(r->exec, c->stream), "a recorded step");
+}
+
+void cuda_forget(struct gpu *g, void *recording)
+{
+	struct recording *r = recording;
+
+	cudaGraphExecDestroy(r->exec);
+	free(r);
+}
+
+/* ---- opening ------------------------------------------------------------ */
+
+#if defined(WOODSHED_EMULATED)
+void cuda_guard(struct gpu *g, void *p, size_t bytes, bool open)
+{
+	emulation_guard(p, bytes, open);
+}
+#endif
+
+void cuda_close(struct gpu *g)
+{
+	struct cuda *c = cuda_of(g);
+
+	cudaStreamSynchronize(c->stream);
+	for (int i = 0; i < CUDA_N_STAGES; i++) {
+		if (c->stages[i].done)
+			cudaEventDestroy(c->stages[i].done);
+		cudaFreeHost(c->stages[i].at);
+	}
+	for (int i = 0; i < CUDA_N_SCRATCH; i++)
+		cudaFree(c->scratch[i].at);
+	cudaFree(c->status);
+	cudaFree(c->workspace);
+	if (c->blas)
+		cublasDestroy(c->blas);
+	if (c->stream)
+		cudaStreamDestroy(c->stream);
+	pthread_mutex_destroy(&c->stage_lock);
+	pthread_cond_destroy(&c->stage_free);
+	free(c);
+}
+
+/* In the words of somebody who has to mend it. */
+static int no_device(cudaError_t error, int driver, struct err *e)
+{
+	if (!driver)
+		return err_set(e, ERR_UNSUPPORTED,
+			"no CUDA: there is no NVIDIA driver; install it, or use --device cpu");
+	if (error == cudaErrorInsufficientDriver || driver < MIN_DRIVER)
+		return err_set(e, ERR_UNSUPPORTED,
+			"no CUDA: the NVIDIA driver is for CUDA %d.%d, too old; install a newer "
+			"one, or use --device cpu",
+			driver / 1000, driver % 1000 / 10);
+	if (error == cudaErrorNoDevice || error == cudaSuccess)
+		return err_set(e, ERR_UNSUPPORTED,
+			"no CUDA: the driver finds no GPU; check nvidia-smi, or use --device cpu");
+	return err_set(e, ERR_UNSUPPORTED, "no CUDA: %s; check nvidia-smi, or use --device cpu",
+		cudaGetErrorString(error));
+}
+
+static int find_device(struct cudaDeviceProp *ret, struct err *e)
+{
+	int driver = 0, n = 0;
+
+	cudaDriverGetVersion(&driver);
+	cudaError_t error = driver ? cudaGetDeviceCount(&n) : cudaErrorNoDevice;
+	if (error != cudaSuccess || driver < MIN_DRIVER || n < 1)
+		return no_device(error, driver, e);
+	error = cudaGetDeviceProperties(ret, 0);
+	if (error != cudaSuccess)
+		return no_device(error, driver, e);
+	if (ret->major * 10 + ret->minor < MIN_ARCH)
+		return err_set(e, ERR_UNSUPPORTED,
+			"no CUDA: %.60s has compute capability %d.%d, but 7.5 is needed (a GPU of "
+			"2018 or newer); use --device cpu",
+			ret->name, ret->major, ret->minor);
+	return 0;
+}
+
+/* The first call that makes a context: a busy GPU says so here. */
+static int make_context(struct cuda *c, struct err *e)
+{
+	const cudaError_t error = cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking);
+
+	switch ((int)error) {
+	case cudaSuccess:
+		return 0;
+	case cudaErrorDevicesUnavailable:
+		return err_set(e, ERR_BUSY,
+			"the GPU is used by another program alone; wait for it, or use --device "
+			"cpu");
+	case cudaErrorMemoryAllocation:
+		return err_set(e, ERR_NOMEM,
+			"the GPU has no memory left to start on; end what uses it (nvidia-smi "
+			"lists it), or use --device cpu");
+	case cudaErrorNoKernelImageForDevice:
+		return err_set(e, ERR_UNSUPPORTED,
+			"no CUDA: woodshed-cuda.so was not built for this GPU; build it with "
+			"-Dgpu_arch=native, or use --device cpu");
+	default:
+		return err_set(
+			e, ERR_GPU, "the GPU cannot be opened: %s", cudaGetErrorString(error));
+	}
+}
+
+static bool make_parts(struct gpu *g)
+{
+	struct cuda *c = cuda_of(g);
+
+	for (int i = 0; i < CUDA_N_STAGES; i++)
+		if (!cuda_ok(g, cudaMallocHost(&c->stages[i].at, CUDA_STAGE_BYTES), "opening") ||
+			!cuda_ok(g,
+				cudaEventCreateWithFlags(
+					&c->stages[i].done, cudaEventDisableTiming),
+				"opening"))
+			return false;
+	if (!cuda_ok(g, cudaMalloc((void **)&c->status, sizeof(*c->status)), "opening") ||
+		!cuda_ok(g, cudaMemset(c->status, 0, sizeof(*c->status)), "opening") ||
+		!cuda_ok(g, cudaMalloc(&c->workspace, WORKSPACE), "opening"))
+		return false;
+	if (cublasCreate(&c->blas) == CUBLAS_STATUS_SUCCESS &&
+		cublasSetStream(c->blas, c->stream) == CUBLAS_STATUS_SUCCESS &&
+		/* Its own would be allocated, which a recording cannot do. */
+		cublasSetWorkspace(c->blas, c->workspace, WORKSPACE) == CUBLAS_STATUS_SUCCESS)
+		return true;
+	gpu_fail(
+		g, ERR_GPU, "cuBLAS cannot be started; end what uses the GPU, or use --device cpu");
+	return false;
+}
+
+static int cuda_open(struct gpu *g, struct err *e)
+{
+	struct cudaDeviceProp prop;
+	struct cuda *c;
+	char text[16];
+	int rc = find_device(&prop, e);
+
+	if (rc)
+		return rc;
+	c = xcalloc(1, sizeof(*c));
+	pthread_mutex_init(&c->stage_lock, NULL);
+	pthread_cond_init(&c->stage_free, NULL);
+	c->arch = prop.major * 10 + prop.minor;
+	c->n_sms = prop.multiProcessorCount;
+	c->max_shared = prop.sharedMemPerBlockOptin;
+	g->ops = &cuda_ops;
+	g->device = c;
+	rc = make_context(c, e);
+	if (!rc && !make_parts(g))
+		rc = err_set(e, g->error.code, "%s", g->error.text);
+	if (rc) {
+		cuda_close(g);
+		return rc;
+	}
+	snprintf(g->description, sizeof(g->description), "%.80s, %s", prop.name,
+		format_bytes(prop.totalGlobalMem, text));
+	return 0;
+}
+
+__attribute__((visibility("default"))) extern const struct gpu_module gpu_cuda_module;
+const struct gpu_module gpu_cuda_module = {
+	.version = GPU_MODULE_VERSION,
+	.ops_size = sizeof(struct gpu_ops),
+#if defined(WOODSHED_EMULATED)
+	.is_emulated = true,
+#endif
+	.open = cuda_open,
+};

@@ -1,0 +1,31 @@
+/* Products of plain matrices: cublasGemmEx, which is column-major.  A row-major [m, n]
+ * is a column-major [n, m], so y = x w^T is asked for as y^T = w x^T.
+ *
+ * bf16 runs on tensor cores with f32 sums; f32 without TF32.  A device of compute
+ * capability 7.5 has no bf16 products: there ops convert to f32 before they come here. */
+#include "gpu/cuda/cuda.h"
+
+void cuda_product(struct gpu *g, const struct cuda_product *p)
+{
+	const cudaDataType type = p->dtype == GPU_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+	const cublasComputeType_t sums =
+		p->dtype == GPU_BF16 ? CUBLAS_COMPUTE_32F : CUBLAS_COMPUTE_32F_PEDANTIC;
+	const cublasOperation_t w_op = p->is_nn ? CUBLAS_OP_N : CUBLAS_OP_T;
+	const float one = 1;
+	const int batches = p->batches ? (int)p->batches : 1;
+
+	if (p->m > INT32_MAX || p->n > INT32_MAX || p->k > INT32_MAX || p->batches > INT32_MAX) {
+		gpu_fail(g, ERR_UNSUPPORTED, "a product of %lld x %lld x %lld is too large",
+			(long long)p->m, (long long)p->n, (long long)p->k);
+		return;
+	}
+	const cublasStatus_t status = cublasGemmStridedBatchedEx(cuda_of(g)->blas, w_op,
+		CUBLAS_OP_N, (int)p->n, (int)p->m, (int)p->k, &one, p->w, type, (int)p->ldw,
+		p->w_batch, p->x, type, (int)p->ldx, p->x_batch, &p->beta, p->y, CUDA_R_32F,
+		(int)p->ldy, p->y_batch, batches, sums, CUBLAS_GEMM_DEFAULT);
+	if (status == CUBLAS_STATUS_SUCCESS)
+		return;
+	if (cuda_ok(g, cudaPeekAtLastError(), "a product"))
+		gpu_fail(g, ERR_GPU, "a product of %lld x %lld x %lld: %s", (long long)p->m,
+			(long long)p->n, (long long)p->k, cublasGetStatusString(status));
+}

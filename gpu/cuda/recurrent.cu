@@ -1,0 +1,1 @@
+#include "gpu/cuda/kernel.cuh"

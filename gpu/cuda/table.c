@@ -1,0 +1,93 @@
+/* The CUDA table of ops; the module's entry is in device.c. */
+#include "gpu/cuda/device.h"
+
+/* until all are written */
+#pragma weak cuda_matrix_bytes
+#pragma weak cuda_put_rows
+#pragma weak cuda_linear
+#pragma weak cuda_linear_grouped
+#pragma weak cuda_conv1d
+#pragma weak cuda_conv_transpose1d
+#pragma weak cuda_lstm
+#pragma weak cuda_gru
+#pragma weak cuda_kv_size
+#pragma weak cuda_attention_causal
+#pragma weak cuda_kv_fill
+#pragma weak cuda_attention_cross
+#pragma weak cuda_attention_full
+#pragma weak cuda_attention_tiles
+#pragma weak cuda_attention_windows
+#pragma weak cuda_conv2d
+#pragma weak cuda_concat
+#pragma weak cuda_group_norm
+#pragma weak cuda_norm
+#pragma weak cuda_unary
+#pragma weak cuda_leaky_relu
+#pragma weak cuda_add
+#pragma weak cuda_copy
+#pragma weak cuda_fill
+#pragma weak cuda_embed_sum
+#pragma weak cuda_rvq_encode
+#pragma weak cuda_rope
+#pragma weak cuda_head_norm
+#pragma weak cuda_snake
+#pragma weak cuda_gated
+#pragma weak cuda_normal
+#pragma weak cuda_combine
+#pragma weak cuda_guidance
+#pragma weak cuda_sample
+#pragma weak cuda_next_column
+
+const struct gpu_ops cuda_ops = {
+	.device = "cuda",
+	.layout = "cuda 1",
+	.keeps_lens = true,
+	.close = cuda_close,
+	.sync = cuda_sync,
+	.alloc = cuda_alloc,
+	.release = cuda_release,
+	.bytes_free = cuda_bytes_free,
+	.write = cuda_write,
+	.read = cuda_read,
+	.zero = cuda_zero,
+	.guard = CUDA_GUARD,
+	.record = cuda_record,
+	.record_end = cuda_record_end,
+	.replay = cuda_replay,
+	.forget = cuda_forget,
+	.matrix_bytes = cuda_matrix_bytes,
+	.put_rows = cuda_put_rows,
+	.linear = cuda_linear,
+	.linear_grouped = cuda_linear_grouped,
+	.conv1d = cuda_conv1d,
+	.conv_transpose1d = cuda_conv_transpose1d,
+	.lstm = cuda_lstm,
+	.gru = cuda_gru,
+	.kv_size = cuda_kv_size,
+	.attention_causal = cuda_attention_causal,
+	.kv_fill = cuda_kv_fill,
+	.attention_cross = cuda_attention_cross,
+	.attention_full = cuda_attention_full,
+	.attention_tiles = cuda_attention_tiles,
+	.attention_windows = cuda_attention_windows,
+	.conv2d = cuda_conv2d,
+	.concat = cuda_concat,
+	.group_norm = cuda_group_norm,
+	.norm = cuda_norm,
+	.unary = cuda_unary,
+	.leaky_relu = cuda_leaky_relu,
+	.add = cuda_add,
+	.copy = cuda_copy,
+	.fill = cuda_fill,
+	.embed_sum = cuda_embed_sum,
+	.rvq_encode = cuda_rvq_encode,
+	.rope = cuda_rope,
+	.head_norm = cuda_head_norm,
+	.snake = cuda_snake,
+	.gated = cuda_gated,
+	.normal = cuda_normal,
+	.combine = cuda_combine,
+	.guidance = cuda_guidance,
+	.sample = cuda_sample,
+	.next_column = cuda_next_column,
+};
