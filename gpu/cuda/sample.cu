@@ -51,7 +51,7 @@ static __global__ void guide(float *y, const float *logits, int64_t n, float gui
 	const int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
 
 	if (i < n)
-		y[i] = logits[n + i] + (logits[i] - logits[n + i]) * guidance;
+		y[i] = __fadd_rn(logits[n + i], __fmul_rn(logits[i] - logits[n + i], guidance));
 }
 
 void cuda_guidance(
