@@ -9,7 +9,9 @@
  * SHARED(type, name, [n]...)
  *	an array in shared memory: SHARED(float, tile, [32][33]);
  * DYNAMIC_SHARED(type, name)
- *	type *name: the bytes of the launch. */
+ *	type *name: the bytes of the launch.
+ * UNROLL(n)
+ *	before a loop: so many turns at once. */
 #ifndef WOODSHED_GPU_CUDA_KERNEL_CUH
 #define WOODSHED_GPU_CUDA_KERNEL_CUH
 
@@ -19,9 +21,12 @@
 #include <math.h>
 
 #if defined(WOODSHED_EMULATED)
+#define UNROLL(n)
 #include "tests/emulation/kernel.h"
 #else
-#define NAME_OF(...) #__VA_ARGS__
+#define UNROLL_TEXT(text) _Pragma(#text)
+#define UNROLL(n)         UNROLL_TEXT(unroll n)
+#define NAME_OF(...)      #__VA_ARGS__
 #define LAUNCH(g, kernel, grid, block, shared, ...)                                                \
 	(kernel<<<(grid), (block), (shared), cuda_of(g)->stream>>>(__VA_ARGS__),                   \
 		(void)cuda_ok(g, cudaPeekAtLastError(), NAME_OF(kernel)))
@@ -70,11 +75,11 @@ static __device__ __forceinline__ float block_sum(float x, float *shared)
 	return sum;
 }
 
-/* Tells what is wrong at the next gpu_sync(); the first one wins. */
-static __device__ __forceinline__ void tell_fault(struct cuda_status *status, int fault, int at)
+/* Tells what is wrong at the next gpu_sync(). */
+static __device__ __forceinline__ void tell_fault(
+	unsigned long long *status, enum cuda_fault fault, int at)
 {
-	if (atomicCAS(&status->fault, CUDA_NO_FAULT, fault) == CUDA_NO_FAULT)
-		status->at = at;
+	atomicMin(status, (unsigned long long)(unsigned)at << 8 | (unsigned)fault);
 }
 
 static __device__ __forceinline__ float bf16_to_f32(uint16_t bits)
