@@ -216,7 +216,7 @@ static enum engine_precision choose_precision(struct engine *en)
 	const uint64_t bytes = bind_bytes(b);
 
 	bind_free(b);
-	return pipeline_choose_precision(bytes, 0, 0);
+	return pipeline_choose_precision(en->gpu, bytes, 0, 0);
 }
 
 static int load(

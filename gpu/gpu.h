@@ -46,6 +46,7 @@ void gpu_use_module(const char *path);
 
 /* "CPU, 2 threads, AVX-512 VNNI BF16" */
 const char *gpu_describe(const struct gpu *g);
+const char *gpu_device(const struct gpu *g); /* "cpu", "cuda" */
 
 /* Waits for the device; 0, or the first error since the last call (and clears
  * it, unless the device is lost). */
@@ -57,6 +58,8 @@ void gpu_fail(struct gpu *g, int code, const char *fmt, ...) __attribute__((form
 /* Bytes of all arenas; ops dispatched since open. */
 uint64_t gpu_bytes_live(const struct gpu *g);
 uint64_t gpu_bytes_peak(const struct gpu *g);
+/* What could be allocated on the device now; 0 if that is not known. */
+uint64_t gpu_bytes_free(struct gpu *g);
 uint64_t gpu_dispatches(const struct gpu *g);
 
 /* ---- tensors ------------------------------------------------------------ */
@@ -106,6 +109,8 @@ struct gpu_mark {
 
 struct gpu_arena *gpu_arena_new(struct gpu *g, const char *name);
 void gpu_arena_free(struct gpu_arena *a); /* NULL-safe */
+/* The next `bytes` of data come from one piece, where that is possible. */
+void gpu_arena_reserve(struct gpu_arena *a, uint64_t bytes);
 struct gpu_mark gpu_arena_mark(struct gpu_arena *a);
 /* Forgets what was allocated after the mark; the memory is kept for reuse, so
  * the same sequence of allocations gets the same addresses. */
