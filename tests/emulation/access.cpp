@@ -424,6 +424,49 @@ TOUCHES(4)
 TOUCHES(8)
 TOUCHES(16)
 
+/* Atomic accesses of std::atomic and of guards; fibres are atomic as they are. */
+#define ATOMIC_CHANGE(bits, name, result)                                                          \
+	uint##bits##_t __tsan_atomic##bits##_##name(                                               \
+		volatile uint##bits##_t *p, uint##bits##_t v, int order);                          \
+	uint##bits##_t __tsan_atomic##bits##_##name(                                               \
+		volatile uint##bits##_t *p, uint##bits##_t v, int order)                           \
+	{                                                                                          \
+		check((uintptr_t)p, bits / 8, ATOMIC, PC);                                         \
+		return result;                                                                     \
+	}
+#define ATOMICS(bits)                                                                              \
+	ATOMIC_CHANGE(bits, exchange, __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST))                 \
+	ATOMIC_CHANGE(bits, fetch_add, __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST))                 \
+	ATOMIC_CHANGE(bits, fetch_sub, __atomic_fetch_sub(p, v, __ATOMIC_SEQ_CST))                 \
+	ATOMIC_CHANGE(bits, fetch_and, __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST))                 \
+	ATOMIC_CHANGE(bits, fetch_or, __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST))                   \
+	ATOMIC_CHANGE(bits, fetch_xor, __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST))                 \
+	uint##bits##_t __tsan_atomic##bits##_load(const volatile uint##bits##_t *p, int order);    \
+	uint##bits##_t __tsan_atomic##bits##_load(const volatile uint##bits##_t *p, int order)     \
+	{                                                                                          \
+		check((uintptr_t)p, bits / 8, READ, PC);                                           \
+		return __atomic_load_n(p, __ATOMIC_SEQ_CST);                                       \
+	}                                                                                          \
+	void __tsan_atomic##bits##_store(volatile uint##bits##_t *p, uint##bits##_t v, int order); \
+	void __tsan_atomic##bits##_store(volatile uint##bits##_t *p, uint##bits##_t v, int order)  \
+	{                                                                                          \
+		check((uintptr_t)p, bits / 8, ATOMIC, PC);                                         \
+		__atomic_store_n(p, v, __ATOMIC_SEQ_CST);                                          \
+	}                                                                                          \
+	int __tsan_atomic##bits##_compare_exchange_strong(volatile uint##bits##_t *p,              \
+		uint##bits##_t *is, uint##bits##_t v, int order, int failed);                      \
+	int __tsan_atomic##bits##_compare_exchange_strong(volatile uint##bits##_t *p,              \
+		uint##bits##_t *is, uint##bits##_t v, int order, int failed)                       \
+	{                                                                                          \
+		check((uintptr_t)p, bits / 8, ATOMIC, PC);                                         \
+		return __atomic_compare_exchange_n(                                                \
+			p, is, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                      \
+	}
+ATOMICS(8)
+ATOMICS(16)
+ATOMICS(32)
+ATOMICS(64)
+
 /* -fsanitize=alignment,bounds,signed-integer-overflow,integer-divide-by-zero: on the
  * device the first ends the context, the others give nonsense. */
 struct source {
