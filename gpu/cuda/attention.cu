@@ -1,1 +1,537 @@
-#include "gpu/cuda/kernel.cuh"
+/* Attention over caches of keys and values.
+ *
+ * Keys and values are [row][head][max_len][width], f32 or bf16, width the channels of a
+ * head rounded up to 8 with zeros, so that a position is whole 16-byte words and the
+ * positions of a head are one stretch of memory.  How many are filled is on the device,
+ * kv->lens: grids cover max_len, and blocks beyond the filled part return at once, so that
+ * a recorded step is right at any position.
+ *
+ * attend_split: one query of one head against 128 positions (a split), scores and sums in
+ * f32; with APPEND it stores the new key and value, too: only the block that attends to
+ * the new position touches it.  Moves 2 * positions * width elements, once; all loads of
+ * a thread, 16 of 16 bytes, are on their way before the first is used, so that a block has
+ * 32 KB in flight.  MusicGen Large, bf16, 2 rows at position 1500: 24.6 MB a layer, 7.3 us
+ * at 3.35 TB/s.
+ *
+ * join_splits: y = sum_s e^(m_s - m) o_s / sum_s e^(m_s - m) l_s in ascending order of the
+ * splits that have positions, whatever the grid, so that max_len and replaying change no
+ * bit; then sets the new length.  Moves splits * (width + 2) * 4 bytes a head.
+ *
+ * attend_cached: many queries, tiles of attention.cuh: 4 n_q n_keys width FLOPs a head
+ * on the FMA units.  Stable Audio, 1025 rows, 24 heads of 64, 130 keys: 0.82 GFLOP, 25 us
+ * at half of 67 TFLOP/s.
+ *
+ * append: rows of keys and values into a cache, 16-byte stores.
+ *
+ * A row has the bits that it has alone, as long as it attends in the same way: causal,
+ * one position at a time (attend_split) or several (attend_cached); cross, up to
+ * FEW queries a sequence (attend_split) or more. */
+#include "gpu/cuda/attention.cuh"
+
+enum {
+	SPLIT = 128,
+	SPLIT_WARPS = 4,
+	SPLIT_THREADS = SPLIT_WARPS * WARP,
+	WARP_KEYS = SPLIT / SPLIT_WARPS,
+	BATCH = 8, /* keys of a lane whose loads are on their way together */
+	FEW = 16,  /* queries of a sequence that attend_split takes */
+	APPEND_THREADS = 256,
+	JOIN_THREADS = 64,
+};
+
+static __host__ __device__ __forceinline__ int64_t padded(int64_t dim)
+{
+	return (dim + 7) / 8 * 8;
+}
+
+void cuda_kv_size(const struct gpu_kv *kv, int64_t *ret_k, int64_t *ret_v)
+{
+	*ret_k = kv->n_rows * kv->n_heads * kv->max_len * padded(kv->head_dim);
+	*ret_v = *ret_k;
+}
+
+/* 16 bytes of a cache. */
+template <typename E> struct words {
+	static const int N = 16 / sizeof(E);
+};
+
+static __device__ __forceinline__ void unpack(float *out, const uint4 *u, const float *)
+{
+	out[0] = __uint_as_float(u->x);
+	out[1] = __uint_as_float(u->y);
+	out[2] = __uint_as_float(u->z);
+	out[3] = __uint_as_float(u->w);
+}
+
+static __device__ __forceinline__ void unpack(float *out, const uint4 *u, const uint16_t *)
+{
+	const unsigned x[4] = {u->x, u->y, u->z, u->w};
+
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		out[2 * i] = __uint_as_float(x[i] << 16);
+		out[2 * i + 1] = __uint_as_float(x[i] & 0xffff0000u);
+	}
+}
+
+static __device__ __forceinline__ uint4 pack(const float *x, const float *)
+{
+	return make_uint4(__float_as_uint(x[0]), __float_as_uint(x[1]), __float_as_uint(x[2]),
+		__float_as_uint(x[3]));
+}
+
+static __device__ __forceinline__ unsigned pack2(float even, float odd)
+{
+	return f32_to_bf16(even) | (unsigned)f32_to_bf16(odd) << 16;
+}
+
+static __device__ __forceinline__ uint4 pack(const float *x, const uint16_t *)
+{
+	return make_uint4(
+		pack2(x[0], x[1]), pack2(x[2], x[3]), pack2(x[4], x[5]), pack2(x[6], x[7]));
+}
+
+/* x[0..N-1], of which n are there; the rest is zero. */
+template <int N> static __device__ __forceinline__ void load_some(float *out, const float *x, int n)
+{
+#pragma unroll
+	for (int i = 0; i < N; i++)
+		out[i] = i < n ? x[i] : 0;
+}
+
+/* ---- appending ---------------------------------------------------------- */
+
+/* Positions lens[row] + t (is_fill: t) of rows first_row .. of the cache, from rows of x:
+ * x[row * n_time + t], keys from column k_column, values from v_column. */
+struct append {
+	const float *x;
+	int64_t ldx, k_column, v_column;
+	void *k, *v;
+	int32_t *lens;
+	int64_t first_row, n_rows, n_heads, dim, max_len, n_time;
+	bool is_fill; /* and then sets lens[first_row] */
+};
+
+template <typename E>
+static __global__ void __launch_bounds__(APPEND_THREADS) append(const struct append a)
+{
+	const int64_t width = padded(a.dim), per_head = width / words<E>::N;
+	const int64_t i = blockIdx.x * (int64_t)APPEND_THREADS + threadIdx.x;
+	float x[words<E>::N];
+
+	if (i == 0 && a.is_fill)
+		a.lens[a.first_row] = (int32_t)a.n_time;
+	if (i >= a.n_rows * a.n_time * a.n_heads * per_head)
+		return;
+	const int64_t at = i % per_head * words<E>::N, head = i / per_head % a.n_heads,
+		      from = i / per_head / a.n_heads, row = a.first_row + from / a.n_time;
+	const int64_t position = from % a.n_time + (a.is_fill ? 0 : a.lens[row]);
+	const int64_t to = ((row * a.n_heads + head) * a.max_len + position) * width + at;
+	const float *source = a.x + from * a.ldx + head * a.dim + at;
+	load_some<words<E>::N>(x, source + a.k_column, (int)(a.dim - at));
+	*reinterpret_cast<uint4 *>((E *)a.k + to) = pack(x, (const E *)NULL);
+	load_some<words<E>::N>(x, source + a.v_column, (int)(a.dim - at));
+	*reinterpret_cast<uint4 *>((E *)a.v + to) = pack(x, (const E *)NULL);
+}
+
+static void run_append(struct gpu *g, enum gpu_dtype dtype, const struct append *a)
+{
+	const int64_t words = padded(a->dim) / (dtype == GPU_F32 ? 4 : 8);
+	const unsigned n = blocks_for(a->n_rows * a->n_time * a->n_heads * words, APPEND_THREADS);
+
+	if (dtype == GPU_F32)
+		LAUNCH(g, (append<float>), n, APPEND_THREADS, 0, *a);
+	else
+		LAUNCH(g, (append<uint16_t>), n, APPEND_THREADS, 0, *a);
+}
+
+void cuda_kv_fill(struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu_tensor *kv_x)
+{
+	const int64_t width = kv->n_heads * kv->head_dim;
+	const struct append a = {.x = (const float *)kv_x->data,
+		.ldx = 2 * width,
+		.k_column = 0,
+		.v_column = width,
+		.k = kv->k->data,
+		.v = kv->v->data,
+		.lens = (int32_t *)kv->lens->data,
+		.first_row = row,
+		.n_rows = 1,
+		.n_heads = kv->n_heads,
+		.dim = kv->head_dim,
+		.max_len = kv->max_len,
+		.n_time = kv_x->ne[0],
+		.is_fill = true};
+
+	run_append(g, kv->dtype, &a);
+}
+
+/* ---- one query at a time ------------------------------------------------ */
+
+/* Query r, head h: q + r * ldq + h * dim. */
+struct split {
+	const float *q;
+	int64_t ldq;
+	float *y; /* [n_queries][n_heads * dim] */
+	void *k, *v;
+	int32_t *lens;
+	int64_t n_queries, per_row, n_heads, group, dim, max_len, n_splits;
+	float scale;
+	/* of each query and head: how many keys it sees, and of each split maximum, sum of
+	 * weights, and weighted sum of values, `width` apart; n_keys NULL: one split,
+	 * straight to y */
+	int *n_keys;
+	float *tops, *sums, *parts;
+};
+
+/* Groups of LANES lanes have one key each; a lane has its words<E>::N channels. */
+template <typename E, int KEY_LANES, bool APPEND>
+static __global__ void __launch_bounds__(SPLIT_THREADS) attend_split(const struct split a)
+{
+	const int N = words<E>::N, GROUPS = WARP / KEY_LANES;
+	SHARED(float, tops, [SPLIT_WARPS]);
+	SHARED(float, sums, [SPLIT_WARPS]);
+	SHARED(float, parts, [SPLIT_WARPS][KEY_LANES * words<E>::N]);
+	const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
+	const int at = lane % KEY_LANES * N, width = (int)padded(a.dim);
+	const int split = (int)(blockIdx.x % a.n_splits);
+	const int64_t item = blockIdx.x / a.n_splits; /* query and head */
+	const int64_t head = item % a.n_heads, query = item / a.n_heads, row = query / a.per_row;
+	const int len = a.lens[row], n = len + APPEND;
+	const int first = split * SPLIT + warp * WARP_KEYS + lane / KEY_LANES;
+
+	if (split * SPLIT >= n)
+		return;
+	const int64_t base =
+		(row * (a.n_heads / a.group) + head / a.group) * a.max_len * width + at;
+	E *const k = (E *)a.k + base, *const v = (E *)a.v + base;
+	const float *q_at = a.q + query * a.ldq + head * a.dim + at;
+	const int here = (int)a.dim - at; /* channels from the lane's first on */
+	float q[N], o[N] = {}, top = -INFINITY, sum = 0;
+
+	load_some<N>(q, q_at, here);
+#pragma unroll 1
+	for (int batch = 0; batch < WARP_KEYS; batch += BATCH * GROUPS) {
+		uint4 keys[BATCH], values[BATCH];
+		float s[BATCH], x[N];
+#pragma unroll
+		for (int i = 0; i < BATCH; i++) {
+			const int64_t key = first + batch + i * GROUPS;
+			keys[i] = values[i] = make_uint4(0, 0, 0, 0);
+			if (key < len && here > 0) {
+				keys[i] = *reinterpret_cast<const uint4 *>(k + key * width);
+				values[i] = *reinterpret_cast<const uint4 *>(v + key * width);
+			}
+			if (APPEND && key == len && at < width) {
+				load_some<N>(x, q_at + a.n_heads * a.dim, here);
+				keys[i] = pack(x, k);
+				*reinterpret_cast<uint4 *>(k + key * width) = keys[i];
+				load_some<N>(x, q_at + 2 * a.n_heads * a.dim, here);
+				values[i] = pack(x, v);
+				*reinterpret_cast<uint4 *>(v + key * width) = values[i];
+			}
+		}
+		const float before = top;
+#pragma unroll
+		for (int i = 0; i < BATCH; i++) {
+			s[i] = 0;
+			unpack(x, &keys[i], k);
+#pragma unroll
+			for (int j = 0; j < N; j++)
+				s[i] = fmaf(q[j], x[j], s[i]);
+#pragma unroll
+			for (int other = KEY_LANES / 2; other > 0; other /= 2)
+				s[i] += __shfl_xor_sync(ALL_LANES, s[i], other);
+			s[i] = first + batch + i * GROUPS < n ? s[i] * a.scale : -INFINITY;
+			top = fmaxf(top, s[i]);
+		}
+		top = warp_max(top);
+		const float from = top == -INFINITY ? 0 : top, fade = expf(before - from);
+		sum *= fade;
+#pragma unroll
+		for (int j = 0; j < N; j++)
+			o[j] *= fade;
+#pragma unroll
+		for (int i = 0; i < BATCH; i++) {
+			const float p = expf(s[i] - from);
+			unpack(x, &values[i], v);
+			sum += p;
+#pragma unroll
+			for (int j = 0; j < N; j++)
+				o[j] = fmaf(p, x[j], o[j]);
+		}
+	}
+#pragma unroll
+	for (int other = KEY_LANES; other < WARP; other *= 2) {
+		sum += __shfl_xor_sync(ALL_LANES, sum, other);
+#pragma unroll
+		for (int j = 0; j < N; j++)
+			o[j] += __shfl_xor_sync(ALL_LANES, o[j], other);
+	}
+	if (lane == 0) {
+		tops[warp] = top;
+		sums[warp] = sum;
+	}
+	if (lane < KEY_LANES)
+#pragma unroll
+		for (int j = 0; j < N; j++)
+			parts[warp][at + j] = o[j];
+	__syncthreads();
+
+	float fade[SPLIT_WARPS];
+	top = tops[0]; /* the first warp has a key */
+	sum = 0;
+#pragma unroll
+	for (int w = 1; w < SPLIT_WARPS; w++)
+		top = fmaxf(top, tops[w]);
+#pragma unroll
+	for (int w = 0; w < SPLIT_WARPS; w++) {
+		fade[w] = expf(tops[w] - top);
+		sum = fmaf(fade[w], sums[w], sum);
+	}
+	const int64_t to = item * a.n_splits + split;
+	for (int i = threadIdx.x; i < a.dim; i += SPLIT_THREADS) {
+		float part = 0;
+#pragma unroll
+		for (int w = 0; w < SPLIT_WARPS; w++)
+			part = fmaf(fade[w], parts[w][i], part);
+		if (a.n_keys)
+			a.parts[to * width + i] = part;
+		else
+			a.y[item * a.dim + i] = part / sum;
+	}
+	if (a.n_keys && threadIdx.x == 0) {
+		a.tops[to] = top;
+		a.sums[to] = sum;
+		if (split == 0)
+			a.n_keys[item] = n;
+	}
+}
+
+/* A block has a query and a head.  Nothing here reads lens. */
+template <bool APPEND>
+static __global__ void __launch_bounds__(JOIN_THREADS) join_splits(const struct split a)
+{
+	const int64_t item = blockIdx.x, at = item * a.n_splits;
+	const int n = a.n_keys[item], n_splits = (n + SPLIT - 1) / SPLIT,
+		  width = (int)padded(a.dim);
+	float top = a.tops[at], sum = 0;
+
+	for (int s = 1; s < n_splits; s++)
+		top = fmaxf(top, a.tops[at + s]);
+	for (int s = 0; s < n_splits; s++)
+		sum = fmaf(expf(a.tops[at + s] - top), a.sums[at + s], sum);
+	for (int i = threadIdx.x; i < a.dim; i += JOIN_THREADS) {
+		float y = 0;
+#pragma unroll 4
+		for (int s = 0; s < n_splits; s++)
+			y = fmaf(expf(a.tops[at + s] - top), a.parts[(at + s) * width + i], y);
+		a.y[item * a.dim + i] = y / sum;
+	}
+	if (APPEND && item % a.n_heads == 0 && threadIdx.x == 0)
+		a.lens[item / a.n_heads] = n;
+}
+
+template <typename E, bool APPEND> static void launch_split(struct gpu *g, const struct split *a)
+{
+	const unsigned n = (unsigned)(a->n_queries * a->n_heads * a->n_splits);
+	const int64_t lanes = padded(a->dim) / words<E>::N;
+
+	if (lanes <= 8)
+		LAUNCH(g, (attend_split<E, 8, APPEND>), n, SPLIT_THREADS, 0, *a);
+	else if (lanes <= 16)
+		LAUNCH(g, (attend_split<E, 16, APPEND>), n, SPLIT_THREADS, 0, *a);
+	else
+		LAUNCH(g, (attend_split<E, 32, APPEND>), n, SPLIT_THREADS, 0, *a);
+}
+
+/* A warp has a whole position. */
+static bool can_split(const struct gpu_kv *kv)
+{
+	return padded(kv->head_dim) <= WARP * (kv->dtype == GPU_F32 ? 4 : 8);
+}
+
+template <bool APPEND> static void run_split(struct gpu *g, struct split *a, enum gpu_dtype dtype)
+{
+	const int64_t items = a->n_queries * a->n_heads, n = items * a->n_splits;
+
+	if (APPEND || a->n_splits > 1) {
+		a->n_keys = (int *)cuda_scratch(
+			g, 0, (size_t)(items + n * (2 + padded(a->dim))) * sizeof(float));
+		if (!a->n_keys)
+			return;
+		a->tops = (float *)a->n_keys + items;
+		a->sums = a->tops + n;
+		a->parts = a->sums + n;
+	}
+	if (dtype == GPU_F32)
+		launch_split<float, APPEND>(g, a);
+	else
+		launch_split<uint16_t, APPEND>(g, a);
+	if (a->n_keys)
+		LAUNCH(g, (join_splits<APPEND>), (unsigned)items, JOIN_THREADS, 0, *a);
+}
+
+/* ---- many queries ------------------------------------------------------- */
+
+struct cached {
+	const float *q;
+	int64_t ldq;
+	float *y;
+	const void *k, *v;
+	const int32_t *lens;
+	int64_t per_row, n_heads, group, dim, max_len, q_tiles, chunks;
+	float scale;
+	bool is_causal;
+	bool is_aligned;
+};
+
+template <typename E, int WIDE>
+static __global__ void __launch_bounds__(TILE_THREADS) attend_cached(const struct cached a)
+{
+	SHARED(float4, shared, [TILE_FLOATS]);
+	const int64_t chunk = blockIdx.x % a.chunks, tile = blockIdx.x / a.chunks % a.q_tiles,
+		      item = blockIdx.x / a.chunks / a.q_tiles, head = item % a.n_heads,
+		      row = item / a.n_heads, width = padded(a.dim);
+	const int64_t base = (row * (a.n_heads / a.group) + head / a.group) * a.max_len * width;
+	const int len = a.lens[row], n_time = (int)a.per_row;
+	const int n_keys = a.is_causal ? len + n_time : len;
+	const struct tile_attention<E> t = {
+		.q = {a.q + row * n_time * a.ldq + head * a.dim, a.ldq, n_time, (int)a.dim,
+			a.is_aligned},
+		.k = {(const E *)a.k + base, width, n_keys, (int)width, true},
+		.v = {(const E *)a.v + base, width, n_keys, (int)width, true},
+		.y = a.y + row * n_time * a.n_heads * a.dim + head * a.dim,
+		.y_row = a.n_heads * a.dim, .scale = a.scale, .dim = (int)a.dim,
+		.seen = a.is_causal ? len + 1 : len, .grows = a.is_causal, .bias = NULL,
+		.mask = NULL, .bias_row = 0, .first = (int)tile * TILE,
+		.column = (int)chunk * WIDE * TILE,
+	};
+
+	attend_tile<WIDE, false>(&t, reinterpret_cast<float *>(shared));
+}
+
+static __global__ void advance(int32_t *lens, int64_t n_rows, int n_time)
+{
+	const int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x;
+
+	if (i < n_rows)
+		lens[i] += n_time;
+}
+
+static void run_cached(struct gpu *g, const struct gpu_kv *kv, struct cached *a)
+{
+	a->k = kv->k->data;
+	a->v = kv->v->data;
+	a->lens = (const int32_t *)kv->lens->data;
+	a->dim = kv->head_dim;
+	a->max_len = kv->max_len;
+	a->q_tiles = blocks_for(a->per_row, TILE);
+	a->chunks = tile_chunks(a->dim);
+	a->is_aligned = (uintptr_t)a->q % 16 == 0 && a->ldq % 4 == 0 && a->dim % 4 == 0;
+	const unsigned n = (unsigned)(kv->n_rows * a->n_heads * a->q_tiles * a->chunks);
+	const bool is_wide = tiles_wide(a->dim) > 1;
+
+	if (kv->dtype == GPU_F32 && is_wide)
+		LAUNCH(g, (attend_cached<float, 2>), n, TILE_THREADS, 0, *a);
+	else if (kv->dtype == GPU_F32)
+		LAUNCH(g, (attend_cached<float, 1>), n, TILE_THREADS, 0, *a);
+	else if (is_wide)
+		LAUNCH(g, (attend_cached<uint16_t, 2>), n, TILE_THREADS, 0, *a);
+	else
+		LAUNCH(g, (attend_cached<uint16_t, 1>), n, TILE_THREADS, 0, *a);
+}
+
+/* ---- ops ---------------------------------------------------------------- */
+
+static void causal_step(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	struct gpu_kv *kv, float scale)
+{
+	struct split a = {.q = (const float *)qkv->data,
+		.ldq = qkv->ne[1],
+		.y = (float *)y->data,
+		.k = kv->k->data,
+		.v = kv->v->data,
+		.lens = (int32_t *)kv->lens->data,
+		.n_queries = kv->n_rows,
+		.per_row = 1,
+		.n_heads = kv->n_heads,
+		.group = 1,
+		.dim = kv->head_dim,
+		.max_len = kv->max_len,
+		.n_splits = blocks_for(kv->max_len, SPLIT),
+		.scale = scale};
+
+	run_split<true>(g, &a, kv->dtype);
+}
+
+void cuda_attention_causal(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	struct gpu_kv *kv, int64_t n_time, float scale)
+{
+	const int64_t width = kv->n_heads * kv->head_dim;
+
+	if (n_time == 1 && can_split(kv)) {
+		causal_step(g, y, qkv, kv, scale);
+		return;
+	}
+	const struct append a = {.x = (const float *)qkv->data,
+		.ldx = 3 * width,
+		.k_column = width,
+		.v_column = 2 * width,
+		.k = kv->k->data,
+		.v = kv->v->data,
+		.lens = (int32_t *)kv->lens->data,
+		.first_row = 0,
+		.n_rows = kv->n_rows,
+		.n_heads = kv->n_heads,
+		.dim = kv->head_dim,
+		.max_len = kv->max_len,
+		.n_time = n_time,
+		.is_fill = false};
+	struct cached c = {.q = a.x,
+		.ldq = 3 * width,
+		.y = (float *)y->data,
+		.per_row = n_time,
+		.n_heads = kv->n_heads,
+		.group = 1,
+		.scale = scale,
+		.is_causal = true};
+	run_append(g, kv->dtype, &a);
+	run_cached(g, kv, &c);
+	LAUNCH(g, advance, blocks_for(kv->n_rows, WARP), WARP, 0, a.lens, kv->n_rows, (int)n_time);
+}
+
+void cuda_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
+	const struct gpu_kv *kv, float scale)
+{
+	const int64_t per_row = q->ne[0] / kv->n_rows, n_heads = q->ne[1] / kv->head_dim,
+		      group = n_heads / kv->n_heads;
+
+	if (per_row <= FEW && can_split(kv)) {
+		struct split a = {.q = (const float *)q->data,
+			.ldq = q->ne[1],
+			.y = (float *)y->data,
+			.k = kv->k->data,
+			.v = kv->v->data,
+			.lens = (int32_t *)kv->lens->data,
+			.n_queries = q->ne[0],
+			.per_row = per_row,
+			.n_heads = n_heads,
+			.group = group,
+			.dim = kv->head_dim,
+			.max_len = kv->max_len,
+			.n_splits = blocks_for(kv->max_len, SPLIT),
+			.scale = scale};
+		run_split<false>(g, &a, kv->dtype);
+		return;
+	}
+	struct cached c = {.q = (const float *)q->data,
+		.ldq = q->ne[1],
+		.y = (float *)y->data,
+		.per_row = per_row,
+		.n_heads = n_heads,
+		.group = group,
+		.scale = scale,
+		.is_causal = false};
+	run_cached(g, kv, &c);
+}
