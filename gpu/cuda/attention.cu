@@ -101,15 +101,15 @@ template <int N> static __device__ __forceinline__ void load_some(float *out, co
 
 /* ---- appending ---------------------------------------------------------- */
 
-/* Positions lens[row] + t (is_fill: t) of rows first_row .. of the cache, from rows of x:
- * x[row * n_time + t], keys from column k_column, values from v_column. */
+/* Positions lens[row] + t (is_fill: t, and sets lens) of rows first_row .. of the cache,
+ * from the rows x + (row * n_time + t) * ldx: keys, then values. */
 struct append {
 	const float *x;
-	int64_t ldx, k_column, v_column;
+	int64_t ldx;
 	void *k, *v;
 	int32_t *lens;
-	int64_t first_row, n_rows, n_heads, dim, max_len, n_time;
-	bool is_fill; /* and then sets lens[first_row] */
+	int64_t first_row, n_heads, dim, max_len, n_time, n_words;
+	bool is_fill;
 };
 
 template <typename E>
@@ -121,49 +121,48 @@ static __global__ void __launch_bounds__(APPEND_THREADS) append(const struct app
 
 	if (i == 0 && a.is_fill)
 		a.lens[a.first_row] = (int32_t)a.n_time;
-	if (i >= a.n_rows * a.n_time * a.n_heads * per_head)
+	if (i >= a.n_words)
 		return;
 	const int64_t at = i % per_head * words<E>::N, head = i / per_head % a.n_heads,
 		      from = i / per_head / a.n_heads, row = a.first_row + from / a.n_time;
 	const int64_t position = from % a.n_time + (a.is_fill ? 0 : a.lens[row]);
 	const int64_t to = ((row * a.n_heads + head) * a.max_len + position) * width + at;
 	const float *source = a.x + from * a.ldx + head * a.dim + at;
-	load_some<words<E>::N>(x, source + a.k_column, (int)(a.dim - at));
+	load_some<words<E>::N>(x, source, (int)(a.dim - at));
 	*reinterpret_cast<uint4 *>((E *)a.k + to) = pack(x, (const E *)NULL);
-	load_some<words<E>::N>(x, source + a.v_column, (int)(a.dim - at));
+	load_some<words<E>::N>(x, source + a.n_heads * a.dim, (int)(a.dim - at));
 	*reinterpret_cast<uint4 *>((E *)a.v + to) = pack(x, (const E *)NULL);
 }
 
-static void run_append(struct gpu *g, enum gpu_dtype dtype, const struct append *a)
+/* n_time rows of x for each of n_rows sequences from first_row on; keys begin at column
+ * `keys`, values behind them. */
+static void run_append(struct gpu *g, const struct gpu_kv *kv, int64_t first_row, int64_t n_rows,
+	int64_t n_time, const float *x, int64_t ldx, int64_t keys)
 {
-	const int64_t words = padded(a->dim) / (dtype == GPU_F32 ? 4 : 8);
-	const unsigned n = blocks_for(a->n_rows * a->n_time * a->n_heads * words, APPEND_THREADS);
+	const struct append a = {.x = x + keys,
+		.ldx = ldx,
+		.k = kv->k->data,
+		.v = kv->v->data,
+		.lens = (int32_t *)kv->lens->data,
+		.first_row = first_row,
+		.n_heads = kv->n_heads,
+		.dim = kv->head_dim,
+		.max_len = kv->max_len,
+		.n_time = n_time,
+		.n_words = n_rows * n_time * kv->n_heads * padded(kv->head_dim) /
+			   (kv->dtype == GPU_F32 ? 4 : 8),
+		.is_fill = keys == 0};
+	const unsigned n = blocks_for(a.n_words, APPEND_THREADS);
 
-	if (dtype == GPU_F32)
-		LAUNCH(g, (append<float>), n, APPEND_THREADS, 0, *a);
+	if (kv->dtype == GPU_F32)
+		LAUNCH(g, (append<float>), n, APPEND_THREADS, 0, a);
 	else
-		LAUNCH(g, (append<uint16_t>), n, APPEND_THREADS, 0, *a);
+		LAUNCH(g, (append<uint16_t>), n, APPEND_THREADS, 0, a);
 }
 
 void cuda_kv_fill(struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu_tensor *kv_x)
 {
-	const int64_t width = kv->n_heads * kv->head_dim;
-	const struct append a = {.x = (const float *)kv_x->data,
-		.ldx = 2 * width,
-		.k_column = 0,
-		.v_column = width,
-		.k = kv->k->data,
-		.v = kv->v->data,
-		.lens = (int32_t *)kv->lens->data,
-		.first_row = row,
-		.n_rows = 1,
-		.n_heads = kv->n_heads,
-		.dim = kv->head_dim,
-		.max_len = kv->max_len,
-		.n_time = kv_x->ne[0],
-		.is_fill = true};
-
-	run_append(g, kv->dtype, &a);
+	run_append(g, kv, row, 1, kv_x->ne[0], (const float *)kv_x->data, kv_x->ne[1], 0);
 }
 
 /* ---- one query at a time ------------------------------------------------ */
@@ -175,7 +174,9 @@ struct split {
 	float *y; /* [n_queries][n_heads * dim] */
 	void *k, *v;
 	int32_t *lens;
-	int64_t n_queries, per_row, n_heads, group, dim, max_len, n_splits;
+	/* 32 bits: they are divided by */
+	unsigned n_queries, per_row, n_heads, n_kv_heads, group, n_splits;
+	int dim, max_len;
 	float scale;
 	/* of each query and head: how many keys it sees, and of each split maximum, sum of
 	 * weights, and weighted sum of values, `width` apart; n_keys NULL: one split,
@@ -195,18 +196,18 @@ static __global__ void __launch_bounds__(SPLIT_THREADS) attend_split(const struc
 	const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
 	const int at = lane % KEY_LANES * N, width = (int)padded(a.dim);
 	const int split = (int)(blockIdx.x % a.n_splits);
-	const int64_t item = blockIdx.x / a.n_splits; /* query and head */
-	const int64_t head = item % a.n_heads, query = item / a.n_heads, row = query / a.per_row;
+	const unsigned item = blockIdx.x / a.n_splits; /* query and head */
+	const unsigned head = item % a.n_heads, query = item / a.n_heads, row = query / a.per_row;
 	const int len = a.lens[row], n = len + APPEND;
 	const int first = split * SPLIT + warp * WARP_KEYS + lane / KEY_LANES;
 
 	if (split * SPLIT >= n)
 		return;
 	const int64_t base =
-		(row * (a.n_heads / a.group) + head / a.group) * a.max_len * width + at;
+		((int64_t)row * a.n_kv_heads + head / a.group) * a.max_len * width + at;
 	E *const k = (E *)a.k + base, *const v = (E *)a.v + base;
-	const float *q_at = a.q + query * a.ldq + head * a.dim + at;
-	const int here = (int)a.dim - at; /* channels from the lane's first on */
+	const float *q_at = a.q + query * a.ldq + (int64_t)head * a.dim + at;
+	const int here = a.dim - at; /* channels from the lane's first on */
 	float q[N], o[N] = {}, top = -INFINITY, sum = 0;
 
 	load_some<N>(q, q_at, here);
@@ -223,10 +224,10 @@ static __global__ void __launch_bounds__(SPLIT_THREADS) attend_split(const struc
 				values[i] = *reinterpret_cast<const uint4 *>(v + key * width);
 			}
 			if (APPEND && key == len && at < width) {
-				load_some<N>(x, q_at + a.n_heads * a.dim, here);
+				load_some<N>(x, q_at + a.ldq / 3, here);
 				keys[i] = pack(x, k);
 				*reinterpret_cast<uint4 *>(k + key * width) = keys[i];
-				load_some<N>(x, q_at + 2 * a.n_heads * a.dim, here);
+				load_some<N>(x, q_at + a.ldq / 3 * 2, here);
 				values[i] = pack(x, v);
 				*reinterpret_cast<uint4 *>(v + key * width) = values[i];
 			}
@@ -289,7 +290,7 @@ static __global__ void __launch_bounds__(SPLIT_THREADS) attend_split(const struc
 		fade[w] = expf(tops[w] - top);
 		sum = fmaf(fade[w], sums[w], sum);
 	}
-	const int64_t to = item * a.n_splits + split;
+	const int64_t to = blockIdx.x;
 	for (int i = threadIdx.x; i < a.dim; i += SPLIT_THREADS) {
 		float part = 0;
 #pragma unroll
@@ -298,7 +299,7 @@ static __global__ void __launch_bounds__(SPLIT_THREADS) attend_split(const struc
 		if (a.n_keys)
 			a.parts[to * width + i] = part;
 		else
-			a.y[item * a.dim + i] = part / sum;
+			a.y[(int64_t)item * a.dim + i] = part / sum;
 	}
 	if (a.n_keys && threadIdx.x == 0) {
 		a.tops[to] = top;
@@ -328,13 +329,13 @@ static __global__ void __launch_bounds__(JOIN_THREADS) join_splits(const struct 
 			y = fmaf(expf(a.tops[at + s] - top), a.parts[(at + s) * width + i], y);
 		a.y[item * a.dim + i] = y / sum;
 	}
-	if (APPEND && item % a.n_heads == 0 && threadIdx.x == 0)
-		a.lens[item / a.n_heads] = n;
+	if (APPEND && blockIdx.x % a.n_heads == 0 && threadIdx.x == 0)
+		a.lens[blockIdx.x / a.n_heads] = n;
 }
 
 template <typename E, bool APPEND> static void launch_split(struct gpu *g, const struct split *a)
 {
-	const unsigned n = (unsigned)(a->n_queries * a->n_heads * a->n_splits);
+	const unsigned n = a->n_queries * a->n_heads * a->n_splits;
 	const int64_t lanes = padded(a->dim) / words<E>::N;
 
 	if (lanes <= 8)
@@ -353,11 +354,11 @@ static bool can_split(const struct gpu_kv *kv)
 
 template <bool APPEND> static void run_split(struct gpu *g, struct split *a, enum gpu_dtype dtype)
 {
-	const int64_t items = a->n_queries * a->n_heads, n = items * a->n_splits;
+	const size_t items = (size_t)a->n_queries * a->n_heads, n = items * a->n_splits;
 
 	if (APPEND || a->n_splits > 1) {
 		a->n_keys = (int *)cuda_scratch(
-			g, 0, (size_t)(items + n * (2 + padded(a->dim))) * sizeof(float));
+			g, 0, (items + n * (size_t)(2 + padded(a->dim))) * sizeof(float));
 		if (!a->n_keys)
 			return;
 		a->tops = (float *)a->n_keys + items;
@@ -380,29 +381,31 @@ struct cached {
 	float *y;
 	const void *k, *v;
 	const int32_t *lens;
-	int64_t per_row, n_heads, group, dim, max_len, q_tiles, chunks;
+	unsigned per_row, n_heads, n_kv_heads, group, q_tiles, chunks;
+	int dim, max_len;
 	float scale;
 	bool is_causal;
 	bool is_aligned;
 };
 
 template <typename E, int WIDE>
-static __global__ void __launch_bounds__(TILE_THREADS) attend_cached(const struct cached a)
+static __global__ void __launch_bounds__(TILE_THREADS, WIDE == 1 ? 3 : 2)
+	attend_cached(const struct cached a)
 {
 	SHARED(float4, shared, [TILE_FLOATS]);
-	const int64_t chunk = blockIdx.x % a.chunks, tile = blockIdx.x / a.chunks % a.q_tiles,
-		      item = blockIdx.x / a.chunks / a.q_tiles, head = item % a.n_heads,
-		      row = item / a.n_heads, width = padded(a.dim);
-	const int64_t base = (row * (a.n_heads / a.group) + head / a.group) * a.max_len * width;
+	const unsigned chunk = blockIdx.x % a.chunks, tile = blockIdx.x / a.chunks % a.q_tiles,
+		       item = blockIdx.x / a.chunks / a.q_tiles, head = item % a.n_heads;
+	const int64_t row = item / a.n_heads, width = padded(a.dim);
+	const int64_t base = (row * a.n_kv_heads + head / a.group) * a.max_len * width;
 	const int len = a.lens[row], n_time = (int)a.per_row;
 	const int n_keys = a.is_causal ? len + n_time : len;
 	const struct tile_attention<E> t = {
-		.q = {a.q + row * n_time * a.ldq + head * a.dim, a.ldq, n_time, (int)a.dim,
+		.q = {a.q + row * n_time * a.ldq + (int64_t)head * a.dim, a.ldq, n_time, a.dim,
 			a.is_aligned},
 		.k = {(const E *)a.k + base, width, n_keys, (int)width, true},
 		.v = {(const E *)a.v + base, width, n_keys, (int)width, true},
-		.y = a.y + row * n_time * a.n_heads * a.dim + head * a.dim,
-		.y_row = a.n_heads * a.dim, .scale = a.scale, .dim = (int)a.dim,
+		.y = a.y + (row * n_time * a.n_heads + head) * a.dim,
+		.y_row = (int64_t)a.n_heads * a.dim, .scale = a.scale, .dim = a.dim,
 		.seen = a.is_causal ? len + 1 : len, .grows = a.is_causal, .bias = NULL,
 		.mask = NULL, .bias_row = 0, .first = (int)tile * TILE,
 		.column = (int)chunk * WIDE * TILE,
@@ -411,25 +414,17 @@ static __global__ void __launch_bounds__(TILE_THREADS) attend_cached(const struc
 	attend_tile<WIDE, false>(&t, reinterpret_cast<float *>(shared));
 }
 
-static __global__ void advance(int32_t *lens, int64_t n_rows, int n_time)
+static __global__ void advance(int32_t *lens, int n_rows, int n_time)
 {
-	const int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x;
+	const int i = (int)(blockIdx.x * blockDim.x + threadIdx.x);
 
 	if (i < n_rows)
 		lens[i] += n_time;
 }
 
-static void run_cached(struct gpu *g, const struct gpu_kv *kv, struct cached *a)
+static void run_cached(struct gpu *g, const struct gpu_kv *kv, const struct cached *a)
 {
-	a->k = kv->k->data;
-	a->v = kv->v->data;
-	a->lens = (const int32_t *)kv->lens->data;
-	a->dim = kv->head_dim;
-	a->max_len = kv->max_len;
-	a->q_tiles = blocks_for(a->per_row, TILE);
-	a->chunks = tile_chunks(a->dim);
-	a->is_aligned = (uintptr_t)a->q % 16 == 0 && a->ldq % 4 == 0 && a->dim % 4 == 0;
-	const unsigned n = (unsigned)(kv->n_rows * a->n_heads * a->q_tiles * a->chunks);
+	const unsigned n = (unsigned)kv->n_rows * a->n_heads * a->q_tiles * a->chunks;
 	const bool is_wide = tiles_wide(a->dim) > 1;
 
 	if (kv->dtype == GPU_F32 && is_wide)
@@ -444,94 +439,77 @@ static void run_cached(struct gpu *g, const struct gpu_kv *kv, struct cached *a)
 
 /* ---- ops ---------------------------------------------------------------- */
 
-static void causal_step(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
-	struct gpu_kv *kv, float scale)
+static struct split split_of(const struct gpu_kv *kv, struct gpu_tensor *y,
+	const struct gpu_tensor *q, int64_t n_heads, float scale)
 {
-	struct split a = {.q = (const float *)qkv->data,
-		.ldq = qkv->ne[1],
+	return (struct split){.q = (const float *)q->data,
+		.ldq = q->ne[1],
 		.y = (float *)y->data,
 		.k = kv->k->data,
 		.v = kv->v->data,
 		.lens = (int32_t *)kv->lens->data,
-		.n_queries = kv->n_rows,
-		.per_row = 1,
-		.n_heads = kv->n_heads,
-		.group = 1,
-		.dim = kv->head_dim,
-		.max_len = kv->max_len,
+		.n_queries = (unsigned)q->ne[0],
+		.per_row = (unsigned)(q->ne[0] / kv->n_rows),
+		.n_heads = (unsigned)n_heads,
+		.n_kv_heads = (unsigned)kv->n_heads,
+		.group = (unsigned)(n_heads / kv->n_heads),
 		.n_splits = blocks_for(kv->max_len, SPLIT),
+		.dim = (int)kv->head_dim,
+		.max_len = (int)kv->max_len,
 		.scale = scale};
+}
 
-	run_split<true>(g, &a, kv->dtype);
+static struct cached cached_of(const struct gpu_kv *kv, struct gpu_tensor *y,
+	const struct gpu_tensor *q, int64_t n_heads, float scale)
+{
+	const int64_t per_row = q->ne[0] / kv->n_rows;
+
+	return (struct cached){.q = (const float *)q->data,
+		.ldq = q->ne[1],
+		.y = (float *)y->data,
+		.k = kv->k->data,
+		.v = kv->v->data,
+		.lens = (const int32_t *)kv->lens->data,
+		.per_row = (unsigned)per_row,
+		.n_heads = (unsigned)n_heads,
+		.n_kv_heads = (unsigned)kv->n_heads,
+		.group = (unsigned)(n_heads / kv->n_heads),
+		.q_tiles = blocks_for(per_row, TILE),
+		.chunks = tile_chunks(kv->head_dim),
+		.dim = (int)kv->head_dim,
+		.max_len = (int)kv->max_len,
+		.scale = scale,
+		.is_aligned =
+			(uintptr_t)q->data % 16 == 0 && q->ne[1] % 4 == 0 && kv->head_dim % 4 == 0};
 }
 
 void cuda_attention_causal(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	struct gpu_kv *kv, int64_t n_time, float scale)
 {
 	const int64_t width = kv->n_heads * kv->head_dim;
+	struct split one = split_of(kv, y, qkv, kv->n_heads, scale);
+	struct cached many = cached_of(kv, y, qkv, kv->n_heads, scale);
 
 	if (n_time == 1 && can_split(kv)) {
-		causal_step(g, y, qkv, kv, scale);
+		run_split<true>(g, &one, kv->dtype);
 		return;
 	}
-	const struct append a = {.x = (const float *)qkv->data,
-		.ldx = 3 * width,
-		.k_column = width,
-		.v_column = 2 * width,
-		.k = kv->k->data,
-		.v = kv->v->data,
-		.lens = (int32_t *)kv->lens->data,
-		.first_row = 0,
-		.n_rows = kv->n_rows,
-		.n_heads = kv->n_heads,
-		.dim = kv->head_dim,
-		.max_len = kv->max_len,
-		.n_time = n_time,
-		.is_fill = false};
-	struct cached c = {.q = a.x,
-		.ldq = 3 * width,
-		.y = (float *)y->data,
-		.per_row = n_time,
-		.n_heads = kv->n_heads,
-		.group = 1,
-		.scale = scale,
-		.is_causal = true};
-	run_append(g, kv->dtype, &a);
-	run_cached(g, kv, &c);
-	LAUNCH(g, advance, blocks_for(kv->n_rows, WARP), WARP, 0, a.lens, kv->n_rows, (int)n_time);
+	many.is_causal = true;
+	run_append(g, kv, 0, kv->n_rows, n_time, (const float *)qkv->data, 3 * width, width);
+	run_cached(g, kv, &many);
+	LAUNCH(g, advance, blocks_for(kv->n_rows, WARP), WARP, 0, (int32_t *)kv->lens->data,
+		(int)kv->n_rows, (int)n_time);
 }
 
 void cuda_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
 	const struct gpu_kv *kv, float scale)
 {
-	const int64_t per_row = q->ne[0] / kv->n_rows, n_heads = q->ne[1] / kv->head_dim,
-		      group = n_heads / kv->n_heads;
+	const int64_t n_heads = q->ne[1] / kv->head_dim;
+	struct split one = split_of(kv, y, q, n_heads, scale);
+	struct cached many = cached_of(kv, y, q, n_heads, scale);
 
-	if (per_row <= FEW && can_split(kv)) {
-		struct split a = {.q = (const float *)q->data,
-			.ldq = q->ne[1],
-			.y = (float *)y->data,
-			.k = kv->k->data,
-			.v = kv->v->data,
-			.lens = (int32_t *)kv->lens->data,
-			.n_queries = q->ne[0],
-			.per_row = per_row,
-			.n_heads = n_heads,
-			.group = group,
-			.dim = kv->head_dim,
-			.max_len = kv->max_len,
-			.n_splits = blocks_for(kv->max_len, SPLIT),
-			.scale = scale};
-		run_split<false>(g, &a, kv->dtype);
-		return;
-	}
-	struct cached c = {.q = (const float *)q->data,
-		.ldq = q->ne[1],
-		.y = (float *)y->data,
-		.per_row = per_row,
-		.n_heads = n_heads,
-		.group = group,
-		.scale = scale,
-		.is_causal = false};
-	run_cached(g, kv, &c);
+	if (one.per_row <= FEW && can_split(kv))
+		run_split<false>(g, &one, kv->dtype);
+	else
+		run_cached(g, kv, &many);
 }

@@ -34,9 +34,9 @@ enum {
 /* A tile is [k][TILE].  Groups of four columns change places with k / 4: then storing
  * four neighbours of k (transposing) and reading four columns of one k are both free of
  * bank conflicts. */
-static __device__ __forceinline__ int tile_at(int k, int column)
+static __device__ __forceinline__ unsigned tile_at(unsigned k, unsigned column)
 {
-	return k * TILE + ((column / 4 ^ (k / 4 & 7)) * 4) + column % 4;
+	return k * TILE + (column / 4 ^ (k / 4 & 7)) * 4 + column % 4;
 }
 
 static __device__ __forceinline__ float round_bf16(float x)
@@ -99,8 +99,8 @@ static __device__ __forceinline__ void load_transposed(
 {
 #pragma unroll
 	for (int i = 0; i < TILE_FLOATS / 4 / TILE_THREADS; i++) {
-		const int at = threadIdx.x + i * TILE_THREADS, r = at / (STEP / 4),
-			  k = at % (STEP / 4) * 4;
+		const unsigned r = threadIdx.x / (STEP / 4) + i * (TILE_THREADS / (STEP / 4)),
+			       k = threadIdx.x % (STEP / 4) * 4;
 		const float4 v = source4<ROUND>(x, row + r, column + k);
 		tile[tile_at(k, r)] = v.x;
 		tile[tile_at(k + 1, r)] = v.y;
@@ -116,8 +116,8 @@ static __device__ __forceinline__ void load_rows(
 {
 #pragma unroll
 	for (int i = 0; i < TILE_FLOATS / 4 / TILE_THREADS; i++) {
-		const int at = threadIdx.x + i * TILE_THREADS, k = at / (TILE / 4),
-			  c = at % (TILE / 4) * 4;
+		const unsigned k = threadIdx.x / (TILE / 4) + i * (TILE_THREADS / (TILE / 4)),
+			       c = threadIdx.x % (TILE / 4) * 4;
 		*reinterpret_cast<float4 *>(tile + tile_at(k, c)) =
 			source4<ROUND>(x, row + k, column + c);
 	}
@@ -125,10 +125,10 @@ static __device__ __forceinline__ void load_rows(
 
 /* acc[r][c] += sum over STEP of k of a[k][row + r] b[k][column + c] */
 static __device__ __forceinline__ void tile_multiply(
-	float (*acc)[COLS], const float *a, const float *b, int row, int column)
+	float (*acc)[COLS], const float *a, const float *b, unsigned row, unsigned column)
 {
 #pragma unroll 4
-	for (int k = 0; k < STEP; k++) {
+	for (unsigned k = 0; k < STEP; k++) {
 		const float4 u = *reinterpret_cast<const float4 *>(a + tile_at(k, row));
 		const float4 v = *reinterpret_cast<const float4 *>(a + tile_at(k, row + 4));
 		const float4 w = *reinterpret_cast<const float4 *>(b + tile_at(k, column));
@@ -183,8 +183,8 @@ template <int WIDE, bool ROUND, typename E>
 static __device__ __forceinline__ void attend_tile(const struct tile_attention<E> *t, float *shared)
 {
 	float *const a = shared, *const b = a + TILE_FLOATS, *const p = b + TILE_FLOATS;
-	const int row = threadIdx.x / LANES * ROWS, column = threadIdx.x % LANES * COLS;
-	const int query = t->first + row;
+	const unsigned row = threadIdx.x / LANES * ROWS, column = threadIdx.x % LANES * COLS;
+	const int query = t->first + (int)row;
 	const int all_see = keys_seen(t, t->first), one_sees = keys_seen(t, t->first + TILE - 1);
 	float o[WIDE][ROWS][COLS] = {}, m[ROWS], l[ROWS] = {};
 
@@ -204,11 +204,11 @@ static __device__ __forceinline__ void attend_tile(const struct tile_attention<E
 #pragma unroll
 			for (int c = 0; c < COLS; c++)
 				s[r][c] *= t->scale;
-		tile_bias(t, s, t->bias, query, key0 + column);
-		tile_bias(t, s, t->mask, query, key0 + column);
+		tile_bias(t, s, t->bias, query, key0 + (int)column);
+		tile_bias(t, s, t->mask, query, key0 + (int)column);
 #pragma unroll
 		for (int r = 0; r < ROWS; r++) {
-			const int seen = keys_seen(t, query + r) - key0 - column;
+			const int seen = keys_seen(t, query + r) - key0 - (int)column;
 			float top = m[r];
 #pragma unroll
 			for (int c = 0; c < COLS; c++) {
@@ -262,7 +262,7 @@ static __device__ __forceinline__ void attend_tile(const struct tile_attention<E
 		for (int w = 0; w < WIDE; w++)
 #pragma unroll
 			for (int c = 0; c < COLS; c++) {
-				const int to = t->column + w * TILE + column + c;
+				const int to = t->column + w * TILE + (int)column + c;
 				if (query + r < t->q.rows && to < t->dim)
 					t->y[(query + r) * t->y_row + to] = o[w][r][c] / l[r];
 			}
@@ -275,7 +275,7 @@ static inline int tiles_wide(int64_t dim)
 	return dim <= TILE ? 1 : MAX_WIDE;
 }
 
-static inline int64_t tile_chunks(int64_t dim)
+static inline unsigned tile_chunks(int64_t dim)
 {
 	return blocks_for(dim, tiles_wide(dim) * TILE);
 }
