@@ -161,7 +161,7 @@ template <typename E> struct tile_attention {
 template <typename E>
 static __device__ __forceinline__ int keys_seen(const struct tile_attention<E> *t, int query)
 {
-	return (int)min((int64_t)t->k.rows, t->seen + (int64_t)query * t->grows);
+	return min(t->k.rows, t->seen + query * t->grows);
 }
 
 template <typename E>
