@@ -165,19 +165,20 @@ void gpu_tap(struct gpu *g, const struct gpu_tensor *t, const char *fmt, ...)
 /* A loop that runs the same ops on the same tensors again and again, with other
  * contents, states so:
  *
- *	if (gpu_step_begin(g, step)) {
+ *	if (gpu_step_begin(g, step, arena)) {
  *		forward(...);
  *		gpu_step_end(g, step);
  *	}
  *
  * A device may record the ops of one pass and replay them later, without a call for
  * each: begin is then false, and they have run with the same result, to the bit.
- * The ops may depend on nothing but tensors and on how full caches are.  In a step the
- * host may neither read nor write tensors, fill caches or draw noise of another stream.
- * With a tap set, nothing is replayed. */
+ * The ops may depend on nothing but tensors and on how full caches are; what they
+ * allocate comes from `arena` (if that is not where it was, the step is recorded anew).
+ * In a step the host may neither read nor write tensors, fill caches or draw noise of
+ * another stream.  With a tap set, nothing is replayed. */
 struct gpu_step *gpu_step_new(void);
 void gpu_step_free(struct gpu *g, struct gpu_step *s); /* NULL-safe */
-bool gpu_step_begin(struct gpu *g, struct gpu_step *s);
+bool gpu_step_begin(struct gpu *g, struct gpu_step *s, struct gpu_arena *arena);
 void gpu_step_end(struct gpu *g, struct gpu_step *s);
 /* Switches replaying off, to look for a fault. */
 void gpu_set_replay(struct gpu *g, bool on);

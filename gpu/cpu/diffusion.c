@@ -1,7 +1,7 @@
 /* What diffusion models need besides products: activations, rotary positions, noise,
  * and the linear combinations of which samplers are made. */
 #include "gpu/cpu/cpu.h"
-#include "gpu/cpu/philox.h"
+#include "gpu/philox.h"
 #include "gpu/cpu/vec_kernels.h"
 
 #include <math.h>

@@ -8,7 +8,7 @@
  * Weights are exp((logit - greatest) / temperature) in f32; sums are double,
  * in a fixed order, and never cross rows. */
 #include "gpu/cpu/cpu.h"
-#include "gpu/cpu/philox.h"
+#include "gpu/philox.h"
 #include "gpu/cpu/vec_kernels.h"
 
 #include <math.h>

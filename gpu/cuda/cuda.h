@@ -28,11 +28,12 @@ extern "C" {
 enum cuda_fault {
 	CUDA_NO_FAULT,
 	CUDA_FAULT_LOGITS, /* sample: logits are not finite */
+	CUDA_FAULT_ID,     /* embed_sum: an id is not a row of the table */
 	CUDA_N_FAULTS,
 };
 struct cuda_status {
 	int fault; /* enum cuda_fault; the first */
-	int row;
+	int at; /* the row, or the id */
 };
 
 enum { CUDA_N_STAGES = 4, CUDA_N_SCRATCH = 3, CUDA_STAGE_BYTES = 8 << 20 };

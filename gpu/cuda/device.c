@@ -27,8 +27,12 @@ enum {
 
 /* ---- errors ------------------------------------------------------------- */
 
-static const char *const cuda_faults[] = {
-	[CUDA_FAULT_LOGITS] = "sample: logits of row %d are not finite",
+static const struct {
+	int code;
+	const char *text;
+} cuda_faults[] = {
+	[CUDA_FAULT_LOGITS] = {ERR_GPU, "sample: logits of row %d are not finite"},
+	[CUDA_FAULT_ID] = {ERR_BUG, "embed_sum: id %d is not a row of its table"},
 };
 
 /* Only a new process gets the device back. */
@@ -87,7 +91,7 @@ static void check_status(struct gpu *g)
 		return;
 	cuda_ok(g, cudaMemset(c->status, 0, sizeof(s)), "sync");
 	if (s.fault > 0 && s.fault < CUDA_N_FAULTS)
-		gpu_fail(g, ERR_GPU, cuda_faults[s.fault], s.row);
+		gpu_fail(g, cuda_faults[s.fault].code, cuda_faults[s.fault].text, s.at);
 }
 
 int cuda_sync(struct gpu *g, struct err *e)

@@ -54,6 +54,29 @@ static __device__ __forceinline__ float warp_max(float x)
 	return x;
 }
 
+/* The sum over the block, for all its threads (at most 1024, whole warps), in a fixed
+ * order.  shared: [32]; free for reuse after the next barrier. */
+static __device__ __forceinline__ float block_sum(float x, float *shared)
+{
+	const int warp = threadIdx.x / WARP, n_warps = blockDim.x / WARP;
+	float sum = 0;
+
+	x = warp_sum(x);
+	if (threadIdx.x % WARP == 0)
+		shared[warp] = x;
+	__syncthreads();
+	for (int i = 0; i < n_warps; i++)
+		sum += shared[i];
+	return sum;
+}
+
+/* Tells what is wrong at the next gpu_sync(); the first one wins. */
+static __device__ __forceinline__ void tell_fault(struct cuda_status *status, int fault, int at)
+{
+	if (atomicCAS(&status->fault, CUDA_NO_FAULT, fault) == CUDA_NO_FAULT)
+		status->at = at;
+}
+
 static __device__ __forceinline__ float bf16_to_f32(uint16_t bits)
 {
 	return __uint_as_float((unsigned)bits << 16);

@@ -18,9 +18,10 @@ static void check_linear(int64_t n_rows, int64_t n_out, int64_t n_in, enum gpu_d
 	float *wq = quantised(dtype, n_out, n_in, w);
 	const bool i8 = dtype == GPU_I8;
 	const int64_t n = n_rows * n_out;
-	struct want plain = naive_linear(x, wq, NULL, NULL, n_rows, n_out, n_in, i8);
-	struct want biased = naive_linear(x, wq, bias, NULL, n_rows, n_out, n_in, i8);
-	struct want added = naive_linear(x, wq, bias, y0, n_rows, n_out, n_in, i8);
+	const float *xm = multiplied(dtype, n_rows, x, n_rows * n_in);
+	struct want plain = naive_linear(xm, wq, NULL, NULL, n_rows, n_out, n_in, i8);
+	struct want biased = naive_linear(xm, wq, bias, NULL, n_rows, n_out, n_in, i8);
+	struct want added = naive_linear(xm, wq, bias, y0, n_rows, n_out, n_in, i8);
 
 	FOR_EACH_ISA(d)
 	{
@@ -225,8 +226,9 @@ static void check_conv1d(const struct conv_case *k, enum gpu_dtype dtype)
 	float *x = random_floats(k->n_batch * k->n_time * k->n_in);
 	float *w = random_floats(k->n_out * n_cols), *bias = random_floats(k->n_out);
 	float *wq = quantised(dtype, k->n_out, n_cols, w);
-	struct want want = naive_conv1d(
-		x, wq, bias, k->n_batch, k->n_time, k->n_in, k->n_out, conv, dtype == GPU_I8);
+	struct want want =
+		naive_conv1d(multiplied(dtype, MANY_ROWS, x, k->n_batch * k->n_time * k->n_in), wq,
+			bias, k->n_batch, k->n_time, k->n_in, k->n_out, conv, dtype == GPU_I8);
 
 	FOR_EACH_ISA(d)
 	{
@@ -310,8 +312,9 @@ static void check_conv_transpose1d(const struct conv_case *k, enum gpu_dtype dty
 	float *bias = random_floats(k->n_out);
 	/* Rounding to bf16 does not depend on the layout. */
 	float *wq = quantised(dtype, k->n_in, k->n_out * conv.kernel, w);
-	struct want want =
-		naive_conv_transpose1d(x, wq, bias, k->n_batch, k->n_time, k->n_in, k->n_out, conv);
+	struct want want = naive_conv_transpose1d(
+		multiplied(dtype, MANY_ROWS, x, k->n_batch * k->n_time * k->n_in), wq, bias,
+		k->n_batch, k->n_time, k->n_in, k->n_out, conv);
 
 	FOR_EACH_ISA(d)
 	{
@@ -363,8 +366,8 @@ static void conv_transpose1d_int8(void **state)
 
 	for (int t = 0; t < T - M + 1; t++)
 		memcpy(rows + t * M * IN, x + t * IN, M * IN * sizeof(*x));
-	struct want want =
-		naive_linear(rows, wq, NULL, NULL, T - M + 1, STRIDE * OUT, M * IN, true);
+	struct want want = naive_linear(multiplied(GPU_I8, MANY_ROWS, rows, T * M * IN), wq, NULL,
+		NULL, T - M + 1, STRIDE * OUT, M * IN, true);
 	FOR_EACH_ISA(d)
 	{
 		struct gpu_tensor *y = empty(&d, "y", SHAPE((T - M + 1) * STRIDE, OUT));
@@ -400,7 +403,9 @@ static void check_lstm(
 	float *w_ihq = quantised(dtype, 4 * n_out, n_in, w_ih);
 	float *w_hhq = quantised(dtype, 4 * n_out, n_out, w_hh);
 	struct want h = exactly(h0, n_state), c = exactly(c0, n_state);
-	struct want want = naive_lstm(x, w_ihq, w_hhq, bias, h, c, n_batch, n_time, n_in, n_out);
+	struct want want =
+		naive_lstm(multiplied(dtype, n_batch * n_time, x, n_batch * n_time * n_in), w_ihq,
+			w_hhq, bias, h, c, n_batch, n_time, n_in, n_out);
 
 	FOR_EACH_ISA(d)
 	{

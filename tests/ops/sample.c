@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gpu/cpu/philox.h"
+#include "gpu/philox.h"
 
 /* Random123's kat_vectors, philox4x32 with 10 rounds. */
 static void philox_known_answers(void **state)

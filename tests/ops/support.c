@@ -13,10 +13,31 @@ const int64_t odd_sizes[] = {1, 2, 3, 7, 31, 32, 33, 63, 65, 100};
 static struct arena kept;
 static uint64_t state;
 
+/* Opened once: a process keeps it. */
+static struct gpu *cuda;
+
+bool on_cuda(void)
+{
+	return getenv("WOODSHED_TEST_MODULE") != NULL;
+}
+
+static bool cuda_open(struct dev *d)
+{
+	struct err e = {0};
+
+	gpu_use_module(getenv("WOODSHED_TEST_MODULE"));
+	if (!cuda && gpu_open("cuda", 0, &cuda, &e))
+		fail_msg("%s", e.text);
+	*d = (struct dev){.g = cuda, .a = gpu_arena_new(cuda, "test"), .isa = ON_CUDA};
+	return true;
+}
+
 bool dev_open(struct dev *d, int n_threads, int isa)
 {
 	struct err e = {0};
 
+	if (on_cuda())
+		return cuda_open(d);
 	*d = (struct dev){.isa = isa};
 	if (gpu_open("cpu", n_threads, &d->g, &e))
 		fail_msg("%s", e.text);
@@ -32,15 +53,22 @@ bool dev_open(struct dev *d, int n_threads, int isa)
 
 void dev_close(struct dev *d)
 {
-	gpu_close(d->g);
+	if (d->isa == ON_CUDA)
+		gpu_arena_free(d->a);
+	else
+		gpu_close(d->g);
 	d->g = NULL;
 }
 
 bool dev_next(struct dev *d)
 {
-	int isa = d->g ? d->isa + 1 : CPU_GENERIC;
+	const bool is_first = !d->g;
+	int isa = is_first ? CPU_GENERIC : d->isa + 1;
 
-	dev_close(d);
+	if (!is_first)
+		dev_close(d);
+	if (on_cuda())
+		return is_first && cuda_open(d);
 	return isa <= CPU_AMX && dev_open(d, 2, isa);
 }
 
@@ -135,6 +163,18 @@ float *quantised(enum gpu_dtype dtype, int64_t n_out, int64_t n_in, float *w)
 		}
 	}
 	return q;
+}
+
+const float *multiplied(enum gpu_dtype dtype, int64_t n_rows, const float *x, int64_t n)
+{
+	float *rounded;
+
+	if (!on_cuda() || dtype == GPU_F32 || n_rows < MANY_ROWS)
+		return x;
+	rounded = keep((size_t)n + 1, sizeof(*rounded));
+	for (int64_t i = 0; i < n; i++)
+		rounded[i] = bf16(x[i]);
+	return rounded;
 }
 
 /* ---- tensors ------------------------------------------------------------ */

@@ -1,5 +1,8 @@
 /* What the op tests share: devices at every instruction set, random data,
- * tensors from arrays, and comparison with a reference and its tolerance. */
+ * tensors from arrays, and comparison with a reference and its tolerance.
+ *
+ * With WOODSHED_TEST_MODULE=.../woodshed-cuda.so in the environment the tests run on the
+ * device of that module instead of the processor. */
 #ifndef WOODSHED_TESTS_OPS_SUPPORT_H
 #define WOODSHED_TESTS_OPS_SUPPORT_H
 
@@ -23,14 +26,23 @@ enum { N_ODD_SIZES = 10 };
 struct dev {
 	struct gpu *g;
 	struct gpu_arena *a;
-	int isa; /* enum cpu_isa */
+	int isa; /* enum cpu_isa, or ON_CUDA */
 };
+enum { ON_CUDA = 100 };
+bool on_cuda(void);
+/* For a test of the processor's own. */
+#define SKIP_ON_CUDA()                                                                             \
+	do {                                                                                       \
+		if (on_cuda())                                                                     \
+			skip();                                                                    \
+	} while (0)
 
 /* False when the machine has no such instruction set. */
 bool dev_open(struct dev *d, int n_threads, int isa);
 void dev_close(struct dev *d);
 
-/* Runs the block once per instruction set that the machine has, on 2 threads. */
+/* Runs the block once per instruction set that the machine has, on 2 threads; or once on
+ * the module's device. */
 #define FOR_EACH_ISA(d) for (struct dev d = {0}; dev_next(&d);)
 bool dev_next(struct dev *d);
 
@@ -64,6 +76,10 @@ int32_t *get_ids(const struct dev *d, const struct gpu_tensor *t);
 /* What is left of weights in this dtype, as f32.  int8: weights are first moved
  * off the middle between two steps, in place, where rounding could go either way. */
 float *quantised(enum gpu_dtype dtype, int64_t n_out, int64_t n_in, float *w);
+/* x[n], as a product with weights of this dtype takes it: CUDA rounds it to bf16 for more
+ * than 8 rows, unless the weights are f32. */
+const float *multiplied(enum gpu_dtype dtype, int64_t n_rows, const float *x, int64_t n);
+enum { MANY_ROWS = 9 };
 
 /* A reference: value and greatest allowed difference, per element. */
 struct want {

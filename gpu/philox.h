@@ -2,16 +2,22 @@
  * "Parallel random numbers: as easy as 1, 2, 3", SC 2011).  A draw is a
  * function of key and counter alone, so it does not matter where or in which
  * order draws are made. */
-#ifndef WOODSHED_GPU_CPU_PHILOX_H
-#define WOODSHED_GPU_CPU_PHILOX_H
+#ifndef WOODSHED_GPU_PHILOX_H
+#define WOODSHED_GPU_PHILOX_H
 
 #include <stdint.h>
+
+#if defined(__CUDACC__)
+#define PHILOX_FN static __host__ __device__ inline
+#else
+#define PHILOX_FN static inline
+#endif
 
 struct philox {
 	uint32_t x[4];
 };
 
-static inline struct philox philox(struct philox counter, uint32_t key0, uint32_t key1)
+PHILOX_FN struct philox philox(struct philox counter, uint32_t key0, uint32_t key1)
 {
 	uint32_t *x = counter.x;
 	for (int round = 0; round < 10; round++) {
@@ -27,7 +33,7 @@ static inline struct philox philox(struct philox counter, uint32_t key0, uint32_
 }
 
 /* Uniform in [0, 1), a multiple of 2^-24. */
-static inline double philox_uniform(uint64_t seed, uint32_t stream, uint64_t offset)
+PHILOX_FN double philox_uniform(uint64_t seed, uint32_t stream, uint64_t offset)
 {
 	struct philox counter = {{(uint32_t)offset, (uint32_t)(offset >> 32), stream, 0}};
 	struct philox out = philox(counter, (uint32_t)seed, (uint32_t)(seed >> 32));
