@@ -356,7 +356,7 @@ static __device__ __forceinline__ void flash_block(
 		flash_softmax<D>(s, o, m, l, a->scale, a->n - key - (int)pair);
 		flash_values<D>(o, s, v_tile, lane);
 	}
-	flash_write<D>(a, a->y, o, l, query, (int)(head * a->dim + pair));
+	flash_write<D>(a, a->y + (int64_t)head * a->dim, o, l, query, (int)pair);
 }
 
 #endif
