@@ -195,6 +195,38 @@ static void lengths_differ(void **state)
 		}
 }
 
+/* One new position a step, across the end of a split; replayed as run anew, to the bit. */
+static void steps_go_on(void **state)
+{
+	enum { FIRST = 125, STEPS = 6, WIDTH = 2 * 16 };
+	float *filled = random_floats(FIRST * 2 * WIDTH), *qkv = random_floats(2 * 3 * WIDTH);
+
+	FOR_EACH_ISA(d)
+	{
+		float *got[2][STEPS];
+		for (int replay = 0; replay < 2; replay++) {
+			struct gpu_kv *kv = gpu_kv_new(d.g, d.a, GPU_BF16, 2, 2, 16, 300);
+			struct gpu_tensor *y = empty(&d, "y", SHAPE(2, WIDTH));
+			struct gpu_tensor *x = put(&d, "qkv", SHAPE(2, 3 * WIDTH), qkv);
+			struct gpu_step *step = gpu_step_new();
+			gpu_kv_fill(d.g, kv, 1, put(&d, "kv", SHAPE(FIRST, 2 * WIDTH), filled));
+			gpu_set_replay(d.g, replay);
+			for (int i = 0; i < STEPS; i++) {
+				if (gpu_step_begin(d.g, step, d.a)) {
+					gpu_attention_causal(d.g, y, x, kv, 1);
+					gpu_step_end(d.g, step);
+				}
+				got[replay][i] = get(&d, y);
+			}
+			assert_int_equal(kv->len[1], FIRST + STEPS);
+			gpu_step_free(d.g, step);
+		}
+		for (int i = 0; i < STEPS; i++)
+			assert_same_bits(
+				got[1][i], got[0][i], 2 * WIDTH, "isa %d: step %d", d.isa, i);
+	}
+}
+
 /* After gpu_kv_clear() a cache is as new. */
 static void cleared(void **state)
 {
@@ -359,6 +391,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(causal),
 		TEST(lengths_differ),
+		TEST(steps_go_on),
 		TEST(cleared),
 		TEST(scores_are_large),
 		TEST(cross),
