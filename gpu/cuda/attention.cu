@@ -92,11 +92,26 @@ static __device__ __forceinline__ uint4 pack(const float *x, const uint16_t *)
 }
 
 /* x[0..N-1], of which n are there; the rest is zero. */
-template <int N> static __device__ __forceinline__ void load_some(float *out, const float *x, int n)
+template <int N>
+static __device__ __forceinline__ void load_some(float *out, const float *x, int n, bool is_aligned)
 {
 #pragma unroll
-	for (int i = 0; i < N; i++)
-		out[i] = i < n ? x[i] : 0;
+	for (int i = 0; i < N; i += 4) {
+		const float4 v = load4(x + i, n - i, is_aligned);
+		out[i] = v.x;
+		out[i + 1] = v.y;
+		out[i + 2] = v.z;
+		out[i + 3] = v.w;
+	}
+}
+
+template <typename E>
+static __device__ __forceinline__ uint4 load_packed(const float *x, int n, bool is_aligned)
+{
+	float v[words<E>::N];
+
+	load_some<words<E>::N>(v, x, n, is_aligned);
+	return pack(v, (const E *)NULL);
 }
 
 /* ---- appending ---------------------------------------------------------- */
@@ -109,7 +124,7 @@ struct append {
 	void *k, *v;
 	int32_t *lens;
 	int64_t first_row, n_heads, dim, max_len, n_time, n_words;
-	bool is_fill;
+	bool is_fill, is_aligned;
 };
 
 template <typename E>
@@ -117,7 +132,6 @@ static __global__ void __launch_bounds__(APPEND_THREADS) append(const struct app
 {
 	const int64_t width = padded(a.dim), per_head = width / words<E>::N;
 	const int64_t i = blockIdx.x * (int64_t)APPEND_THREADS + threadIdx.x;
-	float x[words<E>::N];
 
 	if (i == 0 && a.is_fill)
 		a.lens[a.first_row] = (int32_t)a.n_time;
@@ -128,10 +142,10 @@ static __global__ void __launch_bounds__(APPEND_THREADS) append(const struct app
 	const int64_t position = from % a.n_time + (a.is_fill ? 0 : a.lens[row]);
 	const int64_t to = ((row * a.n_heads + head) * a.max_len + position) * width + at;
 	const float *source = a.x + from * a.ldx + head * a.dim + at;
-	load_some<words<E>::N>(x, source, (int)(a.dim - at));
-	*reinterpret_cast<uint4 *>((E *)a.k + to) = pack(x, (const E *)NULL);
-	load_some<words<E>::N>(x, source + a.n_heads * a.dim, (int)(a.dim - at));
-	*reinterpret_cast<uint4 *>((E *)a.v + to) = pack(x, (const E *)NULL);
+	*reinterpret_cast<uint4 *>((E *)a.k + to) =
+		load_packed<E>(source, (int)(a.dim - at), a.is_aligned);
+	*reinterpret_cast<uint4 *>((E *)a.v + to) =
+		load_packed<E>(source + a.n_heads * a.dim, (int)(a.dim - at), a.is_aligned);
 }
 
 /* n_time rows of x for each of n_rows sequences from first_row on; keys begin at column
@@ -151,7 +165,8 @@ static void run_append(struct gpu *g, const struct gpu_kv *kv, int64_t first_row
 		.n_time = n_time,
 		.n_words = n_rows * n_time * kv->n_heads * padded(kv->head_dim) /
 			   (kv->dtype == GPU_F32 ? 4 : 8),
-		.is_fill = keys == 0};
+		.is_fill = keys == 0,
+		.is_aligned = (uintptr_t)x % 16 == 0 && kv->head_dim % 4 == 0};
 	const unsigned n = blocks_for(a.n_words, APPEND_THREADS);
 
 	if (kv->dtype == GPU_F32)
@@ -178,6 +193,7 @@ struct split {
 	unsigned n_queries, per_row, n_heads, n_kv_heads, group, n_splits;
 	int dim, max_len;
 	float scale;
+	bool is_aligned; /* q at every fourth column */
 	/* of each query and head: how many keys it sees, and of each split maximum, sum of
 	 * weights, and weighted sum of values, `width` apart; n_keys NULL: one split,
 	 * straight to y */
@@ -185,103 +201,80 @@ struct split {
 	float *tops, *sums, *parts;
 };
 
-/* Groups of LANES lanes have one key each; a lane has its words<E>::N channels. */
-template <typename E, int KEY_LANES, bool APPEND>
-static __global__ void __launch_bounds__(SPLIT_THREADS) attend_split(const struct split a)
+/* What a lane has of its keys: groups of KEY_LANES lanes have one at a time, each lane
+ * its words<E>::N channels.  top is that of the warp. */
+template <typename E> struct lane_sums {
+	float top, sum, o[words<E>::N];
+};
+
+/* Key i of the batch is there when i * GROUPS < left. */
+template <typename E, int KEY_LANES>
+static __device__ __forceinline__ void attend_batch(struct lane_sums<E> *l, const float *q,
+	const uint4 *keys, const uint4 *values, int left, float scale)
 {
 	const int N = words<E>::N, GROUPS = WARP / KEY_LANES;
+	const float before = l->top;
+	float s[BATCH], x[N];
+
+#pragma unroll
+	for (int i = 0; i < BATCH; i++) {
+		s[i] = 0;
+		unpack(x, &keys[i], (const E *)NULL);
+#pragma unroll
+		for (int j = 0; j < N; j++)
+			s[i] = fmaf(q[j], x[j], s[i]);
+#pragma unroll
+		for (int other = KEY_LANES / 2; other > 0; other /= 2)
+			s[i] += __shfl_xor_sync(ALL_LANES, s[i], other);
+		s[i] = i * GROUPS < left ? s[i] * scale : -INFINITY;
+		l->top = fmaxf(l->top, s[i]);
+	}
+	l->top = warp_max(l->top);
+	const float from = l->top == -INFINITY ? 0 : l->top, fade = expf(before - from);
+	l->sum *= fade;
+#pragma unroll
+	for (int j = 0; j < N; j++)
+		l->o[j] *= fade;
+#pragma unroll
+	for (int i = 0; i < BATCH; i++) {
+		const float p = expf(s[i] - from);
+		unpack(x, &values[i], (const E *)NULL);
+		l->sum += p;
+#pragma unroll
+		for (int j = 0; j < N; j++)
+			l->o[j] = fmaf(p, x[j], l->o[j]);
+	}
+}
+
+/* Adds up the groups of a warp, then the warps in ascending order. */
+template <typename E, int KEY_LANES>
+static __device__ __forceinline__ void finish_split(
+	const struct split *a, struct lane_sums<E> *l, unsigned item, unsigned split, int n)
+{
+	const int N = words<E>::N, width = (int)padded(a->dim);
 	SHARED(float, tops, [SPLIT_WARPS]);
 	SHARED(float, sums, [SPLIT_WARPS]);
 	SHARED(float, parts, [SPLIT_WARPS][KEY_LANES * words<E>::N]);
-	const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
-	const int at = lane % KEY_LANES * N, width = (int)padded(a.dim);
-	const int split = (int)(blockIdx.x % a.n_splits);
-	const unsigned item = blockIdx.x / a.n_splits; /* query and head */
-	const unsigned head = item % a.n_heads, query = item / a.n_heads, row = query / a.per_row;
-	const int len = a.lens[row], n = len + APPEND;
-	const int first = split * SPLIT + warp * WARP_KEYS + lane / KEY_LANES;
+	const unsigned warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
+	float fade[SPLIT_WARPS], sum = 0;
 
-	if (split * SPLIT >= n)
-		return;
-	const int64_t base =
-		((int64_t)row * a.n_kv_heads + head / a.group) * a.max_len * width + at;
-	E *const k = (E *)a.k + base, *const v = (E *)a.v + base;
-	const float *q_at = a.q + query * a.ldq + (int64_t)head * a.dim + at;
-	const int here = a.dim - at; /* channels from the lane's first on */
-	float q[N], o[N] = {}, top = -INFINITY, sum = 0;
-
-	load_some<N>(q, q_at, here);
-#pragma unroll 1
-	for (int batch = 0; batch < WARP_KEYS; batch += BATCH * GROUPS) {
-		uint4 keys[BATCH], values[BATCH];
-		float s[BATCH], x[N];
-#pragma unroll
-		for (int i = 0; i < BATCH; i++) {
-			const int64_t key = first + batch + i * GROUPS;
-			keys[i] = values[i] = make_uint4(0, 0, 0, 0);
-			if (key < len && here > 0) {
-				keys[i] = *reinterpret_cast<const uint4 *>(k + key * width);
-				values[i] = *reinterpret_cast<const uint4 *>(v + key * width);
-			}
-			if (APPEND && key == len && at < width) {
-				load_some<N>(x, q_at + a.ldq / 3, here);
-				keys[i] = pack(x, k);
-				*reinterpret_cast<uint4 *>(k + key * width) = keys[i];
-				load_some<N>(x, q_at + a.ldq / 3 * 2, here);
-				values[i] = pack(x, v);
-				*reinterpret_cast<uint4 *>(v + key * width) = values[i];
-			}
-		}
-		const float before = top;
-#pragma unroll
-		for (int i = 0; i < BATCH; i++) {
-			s[i] = 0;
-			unpack(x, &keys[i], k);
-#pragma unroll
-			for (int j = 0; j < N; j++)
-				s[i] = fmaf(q[j], x[j], s[i]);
-#pragma unroll
-			for (int other = KEY_LANES / 2; other > 0; other /= 2)
-				s[i] += __shfl_xor_sync(ALL_LANES, s[i], other);
-			s[i] = first + batch + i * GROUPS < n ? s[i] * a.scale : -INFINITY;
-			top = fmaxf(top, s[i]);
-		}
-		top = warp_max(top);
-		const float from = top == -INFINITY ? 0 : top, fade = expf(before - from);
-		sum *= fade;
-#pragma unroll
-		for (int j = 0; j < N; j++)
-			o[j] *= fade;
-#pragma unroll
-		for (int i = 0; i < BATCH; i++) {
-			const float p = expf(s[i] - from);
-			unpack(x, &values[i], v);
-			sum += p;
-#pragma unroll
-			for (int j = 0; j < N; j++)
-				o[j] = fmaf(p, x[j], o[j]);
-		}
-	}
 #pragma unroll
 	for (int other = KEY_LANES; other < WARP; other *= 2) {
-		sum += __shfl_xor_sync(ALL_LANES, sum, other);
+		l->sum += __shfl_xor_sync(ALL_LANES, l->sum, other);
 #pragma unroll
 		for (int j = 0; j < N; j++)
-			o[j] += __shfl_xor_sync(ALL_LANES, o[j], other);
+			l->o[j] += __shfl_xor_sync(ALL_LANES, l->o[j], other);
 	}
 	if (lane == 0) {
-		tops[warp] = top;
-		sums[warp] = sum;
+		tops[warp] = l->top;
+		sums[warp] = l->sum;
 	}
 	if (lane < KEY_LANES)
 #pragma unroll
 		for (int j = 0; j < N; j++)
-			parts[warp][at + j] = o[j];
+			parts[warp][lane * N + j] = l->o[j];
 	__syncthreads();
-
-	float fade[SPLIT_WARPS];
-	top = tops[0]; /* the first warp has a key */
-	sum = 0;
+	float top = tops[0]; /* the first warp has a key */
 #pragma unroll
 	for (int w = 1; w < SPLIT_WARPS; w++)
 		top = fmaxf(top, tops[w]);
@@ -290,23 +283,79 @@ static __global__ void __launch_bounds__(SPLIT_THREADS) attend_split(const struc
 		fade[w] = expf(tops[w] - top);
 		sum = fmaf(fade[w], sums[w], sum);
 	}
-	const int64_t to = blockIdx.x;
-	for (int i = threadIdx.x; i < a.dim; i += SPLIT_THREADS) {
+	const int64_t to = (int64_t)item * a->n_splits + split;
+	for (int i = threadIdx.x; i < a->dim; i += SPLIT_THREADS) {
 		float part = 0;
 #pragma unroll
 		for (int w = 0; w < SPLIT_WARPS; w++)
 			part = fmaf(fade[w], parts[w][i], part);
-		if (a.n_keys)
-			a.parts[to * width + i] = part;
+		if (a->n_keys)
+			a->parts[to * width + i] = part;
 		else
-			a.y[(int64_t)item * a.dim + i] = part / sum;
+			a->y[(int64_t)item * a->dim + i] = part / sum;
 	}
-	if (a.n_keys && threadIdx.x == 0) {
-		a.tops[to] = top;
-		a.sums[to] = sum;
+	if (a->n_keys && threadIdx.x == 0) {
+		a->tops[to] = top;
+		a->sums[to] = sum;
 		if (split == 0)
-			a.n_keys[item] = n;
+			a->n_keys[item] = n;
 	}
+}
+
+template <typename E, int KEY_LANES, bool APPEND>
+static __global__ void __launch_bounds__(SPLIT_THREADS) attend_split(const struct split a)
+{
+	const int N = words<E>::N, GROUPS = WARP / KEY_LANES;
+	const unsigned split = blockIdx.x % a.n_splits, item = blockIdx.x / a.n_splits,
+		       head = item % a.n_heads, query = item / a.n_heads, row = query / a.per_row;
+	const int at = (int)(threadIdx.x % KEY_LANES) * N, here = a.dim - at;
+	const int64_t width = padded(a.dim);
+	const float *x = a.q + query * a.ldq + (int64_t)head * a.dim + at;
+	const int len = a.lens[row], n = len + APPEND;
+	struct lane_sums<E> l = {
+		- INFINITY, 0,
+		{
+		}
+	};
+	uint4 new_key, new_value;
+	float q[N];
+
+	load_some<N>(q, x, here, a.is_aligned);
+	if (APPEND) {
+		new_key = load_packed<E>(x + a.ldq / 3, here, a.is_aligned);
+		new_value = load_packed<E>(x + a.ldq / 3 * 2, here, a.is_aligned);
+	}
+	if ((int)split * SPLIT >= n)
+		return;
+	const int first = (int)split * SPLIT + (int)(threadIdx.x / WARP) * WARP_KEYS +
+			  (int)(threadIdx.x % WARP) / KEY_LANES;
+	const int64_t base =
+		((int64_t)row * a.n_kv_heads + head / a.group) * a.max_len * width + at;
+	E *const k = (E *)a.k + base, *const v = (E *)a.v + base;
+#pragma unroll 1
+	for (int batch = first; batch < first + WARP_KEYS; batch += BATCH * GROUPS) {
+		uint4 keys[BATCH], values[BATCH];
+#pragma unroll
+		for (int i = 0; i < BATCH; i++) {
+			const int key = batch + i * GROUPS;
+			keys[i] = values[i] = make_uint4(0, 0, 0, 0);
+			if (key < len && here > 0) {
+				keys[i] = *reinterpret_cast<const uint4 *>(k + key * width);
+				values[i] = *reinterpret_cast<const uint4 *>(v + key * width);
+			}
+			if (APPEND && key == len) {
+				keys[i] = new_key;
+				values[i] = new_value;
+			}
+		}
+		attend_batch<E, KEY_LANES>(&l, q, keys, values, n - batch, a.scale);
+	}
+	if (APPEND && len >= first && len < first + WARP_KEYS && (len - first) % GROUPS == 0 &&
+		at < width) {
+		*reinterpret_cast<uint4 *>(k + len * width) = new_key;
+		*reinterpret_cast<uint4 *>(v + len * width) = new_value;
+	}
+	finish_split<E, KEY_LANES>(&a, &l, item, split, n);
 }
 
 /* A block has a query and a head.  Nothing here reads lens. */
@@ -439,6 +488,11 @@ static void run_cached(struct gpu *g, const struct gpu_kv *kv, const struct cach
 
 /* ---- ops ---------------------------------------------------------------- */
 
+static bool is_aligned(const struct gpu_kv *kv, const struct gpu_tensor *q)
+{
+	return (uintptr_t)q->data % 16 == 0 && kv->head_dim % 4 == 0;
+}
+
 static struct split split_of(const struct gpu_kv *kv, struct gpu_tensor *y,
 	const struct gpu_tensor *q, int64_t n_heads, float scale)
 {
@@ -456,7 +510,8 @@ static struct split split_of(const struct gpu_kv *kv, struct gpu_tensor *y,
 		.n_splits = blocks_for(kv->max_len, SPLIT),
 		.dim = (int)kv->head_dim,
 		.max_len = (int)kv->max_len,
-		.scale = scale};
+		.scale = scale,
+		.is_aligned = is_aligned(kv, q)};
 }
 
 static struct cached cached_of(const struct gpu_kv *kv, struct gpu_tensor *y,
