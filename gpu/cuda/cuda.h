@@ -38,6 +38,16 @@ struct cuda_status {
 
 enum { CUDA_N_STAGES = 4, CUDA_N_SCRATCH = 3, CUDA_STAGE_BYTES = 8 << 20 };
 
+struct cuda_scratch {
+	void *at; /* owned */
+	size_t bytes;
+};
+struct cuda_stage { /* pinned memory on its way to or from the device */
+	void *at;   /* owned */
+	cudaEvent_t done;
+	bool is_taken;
+};
+
 struct cuda {
 	cudaStream_t stream; /* everything runs on it, in order */
 	cublasHandle_t blas;
@@ -46,15 +56,8 @@ struct cuda {
 	int n_sms;                  /* multiprocessors */
 	size_t max_shared;          /* bytes of shared memory a block may ask for */
 	struct cuda_status *status; /* on the device; owned */
-	struct cuda_scratch {
-		void *at; /* owned */
-		size_t bytes;
-	} scratch[CUDA_N_SCRATCH];
-	struct cuda_stage { /* pinned memory on its way to or from the device */
-		void *at;   /* owned */
-		cudaEvent_t done;
-		bool is_taken;
-	} stages[CUDA_N_STAGES];
+	struct cuda_scratch scratch[CUDA_N_SCRATCH];
+	struct cuda_stage stages[CUDA_N_STAGES];
 	pthread_mutex_t stage_lock;
 	pthread_cond_t stage_free;
 	bool is_recording;
