@@ -33,6 +33,7 @@
 enum {
 	DEFAULT_TOP_K = 250,
 	PREFILL_COLUMNS = 64, /* known columns fed at a time */
+	STEPS_AHEAD = 16,     /* how many steps the device may be told of before it is asked */
 	DECODE_FRAMES = 64,   /* over all takes, at a time */
 };
 
@@ -302,30 +303,96 @@ static int64_t frame_at(const struct render *rd, int64_t column, int64_t codeboo
 	return column - 1 - codebook / rd->m->lm.cfg.channels;
 }
 
+/* Frame t of the window, which is known or the start token. */
+static int32_t id_at(
+	const struct render *rd, const struct window *w, int64_t take, int64_t codebook, int64_t t)
+{
+	if (t < 0 || t >= w->n_frames)
+		return (int32_t)rd->m->lm.cfg.vocab;
+	return *code_at(rd, take, codebook, w->offset + t);
+}
+
 /* rd->ids = columns column .. column + n - 1 of the window, [row][column][codebook] */
 static void fill_columns(struct render *rd, const struct window *w, int64_t column, int64_t n)
 {
 	const int64_t k = rd->m->lm.cfg.n_codebooks;
-	const int32_t start = (int32_t)rd->m->lm.cfg.vocab;
 	int32_t *id = rd->ids;
 
 	for (int64_t row = 0; row < rd->n_rows; row++)
 		for (int64_t j = column; j < column + n; j++)
-			for (int64_t q = 0; q < k; q++) {
-				const int64_t t = frame_at(rd, j, q);
-				const bool is_code = t >= 0 && t < w->n_frames;
-				*id++ = is_code ? *code_at(rd, row % rd->n_takes, q, w->offset + t)
-						: start;
-			}
+			for (int64_t q = 0; q < k; q++)
+				*id++ = id_at(rd, w, row % rd->n_takes, q, frame_at(rd, j, q));
 }
 
-/* Draws what column `column` holds where it is neither given nor start. */
-static void sample(
-	struct render *rd, const struct window *w, int64_t column, const struct gpu_tensor *logits)
+/* What stays on the device while a window is rendered. */
+struct columns {
+	struct gpu_tensor *held;  /* I32 [columns, takes * K]: given, drawn, or -1 */
+	struct gpu_tensor *next;  /* I32 [rows / takes, takes * K]: the column to be fed */
+	struct gpu_tensor *drawn; /* I32 [takes * K] */
+	struct gpu_tensor *at;    /* I32 [1, 1]: the column to be drawn */
+};
+
+/* Frame t of the window in row `codebook`: is it drawn? */
+static bool is_free(const struct window *w, int64_t t)
 {
-	const int64_t k = rd->m->lm.cfg.n_codebooks, rows = rd->n_takes * k;
+	return t >= w->n_given && t < w->n_frames;
+}
+
+/* The window's columns, free places -1; the first to be drawn is the one behind those
+ * that are known. */
+static int put_columns(
+	struct render *rd, const struct window *w, int64_t n_columns, struct columns *ret)
+{
+	const int64_t k = rd->m->lm.cfg.n_codebooks, n = rd->n_takes * k;
+	const int32_t first = (int32_t)w->n_given + 1;
 	struct gpu *g = rd->g;
-	struct gpu_tensor *ids = gpu_new(g, rd->step, GPU_I32, "ids", SHAPE(rows));
+	int32_t *host;
+	int rc = mem_try_alloc((void **)&host, (size_t)(n_columns * n), sizeof(*host),
+		"the columns of a window", rd->e);
+
+	if (rc)
+		return rc;
+	for (int64_t i = 0; i < n_columns * n; i++) {
+		const int64_t q = i % k, t = frame_at(rd, i / n, q);
+		host[i] = is_free(w, t) ? -1 : id_at(rd, w, i % n / k, q, t);
+	}
+	ret->held = gpu_new(g, rd->step, GPU_I32, "columns", SHAPE(n_columns, n));
+	ret->next =
+		gpu_new(g, rd->step, GPU_I32, "next column", SHAPE(rd->n_rows / rd->n_takes, n));
+	ret->drawn = gpu_new(g, rd->step, GPU_I32, "drawn", SHAPE(n));
+	ret->at = gpu_new(g, rd->step, GPU_I32, "column", SHAPE(1, 1));
+	gpu_write(g, ret->held, host, (size_t)(n_columns * n) * sizeof(*host));
+	gpu_write(g, ret->at, &first, sizeof(first));
+	free(host);
+	return 0;
+}
+
+/* The codes that were drawn. */
+static int keep_columns(
+	struct render *rd, const struct window *w, int64_t n_columns, const struct columns *c)
+{
+	const int64_t k = rd->m->lm.cfg.n_codebooks, n = rd->n_takes * k;
+	int32_t *host;
+	int rc = mem_try_alloc((void **)&host, (size_t)(n_columns * n), sizeof(*host),
+		"the columns of a window", rd->e);
+
+	if (rc)
+		return rc;
+	gpu_read(rd->g, c->held, host, (size_t)(n_columns * n) * sizeof(*host));
+	for (int64_t i = 0; i < n_columns * n; i++) {
+		const int64_t q = i % k, t = frame_at(rd, i / n, q);
+		if (is_free(w, t))
+			*code_at(rd, i % n / k, q, w->offset + t) = host[i];
+	}
+	free(host);
+	return checked(rd, "codes");
+}
+
+/* Draws the next column, and makes it the one to be fed. */
+static void sample(struct render *rd, struct columns *c, const struct gpu_tensor *logits)
+{
+	const int64_t rows = rd->n_takes * rd->m->lm.cfg.n_codebooks;
+	struct gpu *g = rd->g;
 
 	if (rd->guidance > 0) {
 		struct gpu_tensor *guided = gpu_new(
@@ -333,50 +400,90 @@ static void sample(
 		gpu_guidance(g, guided, logits, rd->guidance);
 		logits = guided;
 	}
-	rd->sampling.offset = (uint64_t)(w->offset + column);
-	gpu_sample(g, ids, logits, &rd->sampling);
-	gpu_read(g, ids, rd->ids, (size_t)rows * sizeof(*rd->ids));
-	for (int64_t b = 0; b < rd->n_takes; b++)
-		for (int64_t q = 0; q < k; q++) {
-			const int64_t t = frame_at(rd, column, q);
-			if (t >= w->n_given && t < w->n_frames)
-				*code_at(rd, b, q, w->offset + t) = rd->ids[b * k + q];
+	gpu_sample(g, c->drawn, logits, &rd->sampling);
+	gpu_next_column(g, c->next, c->held, c->drawn, c->at);
+}
+
+/* What is known of a step that is done; the device is asked now and then. */
+static int after_step(struct render *rd, int64_t n)
+{
+	char what[64];
+	int rc = 0;
+
+	rd->done += (uint64_t)n;
+	snprintf(what, sizeof(what), "step %llu of %llu", (unsigned long long)rd->done,
+		(unsigned long long)rd->total);
+	if (gpu_failed(rd->g) || rd->done % STEPS_AHEAD == 0)
+		rc = checked(rd, what);
+	return rc ? rc : watch_progress(rd->watch, ENGINE_STAGE_RENDER, rd->done, rd->total, rd->e);
+}
+
+/* Feeds the columns that are known, and draws the one behind them. */
+static int feed_known(struct render *rd, const struct window *w, struct columns *c)
+{
+	const int64_t n_known = w->n_given + 1, k = rd->m->lm.cfg.n_codebooks;
+	int rc = 0;
+
+	for (int64_t column = 0, n; column < n_known && !rc; column += n) {
+		n = n_known - column < PREFILL_COLUMNS ? n_known - column : PREFILL_COLUMNS;
+		const bool is_last = column + n == n_known;
+		struct gpu_mark mark = gpu_arena_mark(rd->step);
+		struct gpu_tensor *ids = gpu_new(
+			rd->g, rd->step, GPU_I32, "known columns", SHAPE(rd->n_rows * n, k));
+		fill_columns(rd, w, column, n);
+		gpu_write(rd->g, ids, rd->ids, (size_t)(rd->n_rows * n * k) * sizeof(*rd->ids));
+		const struct gpu_tensor *logits = lm_forward(rd->run, rd->step, ids, n, is_last);
+		if (is_last)
+			sample(rd, c, logits);
+		gpu_arena_release(rd->step, mark);
+		rc = after_step(rd, n);
+	}
+	return rc;
+}
+
+/* Column by column: each is fed and gives the next, without the host. */
+static int feed_drawn(struct render *rd, int64_t n, struct columns *c)
+{
+	const int64_t k = rd->m->lm.cfg.n_codebooks;
+	struct gpu_step *step = gpu_step_new();
+	int rc = 0;
+
+	for (int64_t i = 0; i < n && !rc; i++) {
+		struct gpu_mark mark = gpu_arena_mark(rd->step);
+		if (gpu_step_begin(rd->g, step)) {
+			const struct gpu_tensor *ids =
+				gpu_reshape(rd->g, rd->step, c->next, SHAPE(rd->n_rows, k));
+			sample(rd, c, lm_step(rd->run, rd->step, ids, c->at));
+			gpu_step_end(rd->g, step);
 		}
+		gpu_arena_release(rd->step, mark);
+		rc = after_step(rd, 1);
+	}
+	gpu_step_free(rd->g, step);
+	return rc;
 }
 
 static int render_window(struct render *rd, const struct window *w)
 {
 	const int64_t n_columns = w->n_frames + codebooks_per_channel(rd);
-	const int64_t k = rd->m->lm.cfg.n_codebooks;
-	char what[64];
+	struct gpu_mark mark = gpu_arena_mark(rd->step);
+	struct columns c;
+	int rc = put_columns(rd, w, n_columns, &c);
 
+	if (rc)
+		return rc;
 	lm_restart(rd->run);
-	for (int64_t column = 0, n; column < n_columns - 1; column += n) {
-		n = w->n_given + 1 - column; /* columns that are known */
-		n = n < 1 ? 1 : n > PREFILL_COLUMNS ? PREFILL_COLUMNS : n;
-		const bool is_next_free = column + n > w->n_given;
-		struct gpu_mark mark = gpu_arena_mark(rd->step);
-		struct gpu_tensor *ids =
-			gpu_new(rd->g, rd->step, GPU_I32, "columns", SHAPE(rd->n_rows * n, k));
-		fill_columns(rd, w, column, n);
-		gpu_write(rd->g, ids, rd->ids, (size_t)(rd->n_rows * n * k) * sizeof(*rd->ids));
-		const struct gpu_tensor *logits =
-			lm_forward(rd->run, rd->step, ids, n, is_next_free);
-		if (is_next_free)
-			sample(rd, w, column + n, logits);
-		gpu_arena_release(rd->step, mark);
-		rd->done += (uint64_t)n;
-		snprintf(what, sizeof(what), "step %llu of %llu", (unsigned long long)rd->done,
-			(unsigned long long)rd->total);
-		int rc = gpu_failed(rd->g) ? checked(rd, what) : 0;
-		if (!rc)
-			rc = watch_progress(
-				rd->watch, ENGINE_STAGE_RENDER, rd->done, rd->total, rd->e);
-		if (rc)
-			return rc;
-	}
+	rd->sampling.offset = (uint64_t)w->offset;
+	rd->sampling.at = c.at;
+	rc = feed_known(rd, w, &c);
+	/* The last column is never fed. */
+	if (!rc)
+		rc = feed_drawn(rd, n_columns - 1 - (w->n_given + 1), &c);
+	if (!rc)
+		rc = keep_columns(rd, w, n_columns, &c);
+	gpu_arena_release(rd->step, mark);
 	rd->n_known = w->offset + w->n_frames;
-	return 0;
+	return rc;
 }
 
 /* The window after `known` frames, of which the last are its prompt; false

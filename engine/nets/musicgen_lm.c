@@ -104,8 +104,8 @@ void lm_bind(
 
 /* ---- runs --------------------------------------------------------------- */
 
-/* The table for positions 0..n-1, every step of it in f32 as the reference
- * has it; a last odd column is zero. */
+/* The table for positions -1..n-2 (the first is not used), every step of it in f32 as the
+ * reference has it; a last odd column is zero. */
 static struct gpu_tensor *position_table(struct gpu *g, struct gpu_arena *a, int64_t n, int64_t h)
 {
 	struct gpu_tensor *t = gpu_new(g, a, GPU_F32, "positions", SHAPE(n, h));
@@ -121,8 +121,8 @@ static struct gpu_tensor *position_table(struct gpu *g, struct gpu_arena *a, int
 	for (int64_t j = 0; j < half; j++) {
 		const float w = expf((float)j * -step);
 		for (int64_t p = 0; p < n; p++) {
-			table[p * h + j] = cosf((float)p * w);
-			table[p * h + half + j] = sinf((float)p * w);
+			table[p * h + j] = cosf((float)(p - 1) * w);
+			table[p * h + half + j] = sinf((float)(p - 1) * w);
 		}
 	}
 	gpu_write(g, t, table, bytes);
@@ -141,7 +141,7 @@ struct lm_run *lm_run_new(const struct lm *lm, struct gpu *g, struct gpu_arena *
 	run->dtype = dtype;
 	run->n_rows = n_rows;
 	run->n_text_rows = n_text_rows;
-	run->positions = position_table(g, a, max_columns, cfg->hidden);
+	run->positions = position_table(g, a, 1 + max_columns, cfg->hidden);
 	run->self = xcalloc((size_t)cfg->n_layers, sizeof(*run->self));
 	run->cross = xcalloc((size_t)cfg->n_layers, sizeof(*run->cross));
 	for (int64_t i = 0; i < cfg->n_layers; i++)
@@ -186,7 +186,6 @@ void lm_restart(struct lm_run *run)
 {
 	for (int64_t i = 0; i < run->lm->cfg.n_layers; i++)
 		gpu_kv_clear(run->g, run->self[i]);
-	run->position = 0;
 }
 
 /* ---- forward ------------------------------------------------------------ */
@@ -194,8 +193,23 @@ void lm_restart(struct lm_run *run)
 static struct gpu_tensor *logits(
 	struct lm_run *run, struct gpu_arena *step, const struct gpu_tensor *x, int64_t n);
 
-struct gpu_tensor *lm_forward(struct lm_run *run, struct gpu_arena *step,
-	const struct gpu_tensor *ids, int64_t n, bool want_logits)
+/* [n, H]: of the n columns behind those fed. */
+static const struct gpu_tensor *positions(
+	struct lm_run *run, struct gpu_arena *step, int64_t n, const struct gpu_tensor *at)
+{
+	struct gpu *g = run->g;
+
+	if (!at)
+		return gpu_view(g, step, run->positions, 0, 1 + run->self[0]->len[0], n);
+	struct gpu_tensor *one =
+		gpu_new(g, step, GPU_F32, "position", SHAPE(1, run->lm->cfg.hidden));
+	gpu_embed_sum(g, one, run->positions, at);
+	return one;
+}
+
+/* at NULL: the position is what the host knows. */
+static struct gpu_tensor *forward(struct lm_run *run, struct gpu_arena *step,
+	const struct gpu_tensor *ids, int64_t n, bool want_logits, const struct gpu_tensor *at)
 {
 	const struct lm *lm = run->lm;
 	const struct lm_config *cfg = &lm->cfg;
@@ -214,7 +228,7 @@ struct gpu_tensor *lm_forward(struct lm_run *run, struct gpu_arena *step,
 	struct gpu_tensor *text_q = gpu_new(g, step, GPU_F32, "q", SHAPE(text_rows, h));
 
 	gpu_embed_sum(g, x, lm->embed, ids);
-	gpu_add(g, x, x, gpu_view(g, step, run->positions, 0, run->position, n));
+	gpu_add(g, x, x, positions(run, step, n, at));
 	for (int64_t i = 0; i < cfg->n_layers; i++) {
 		const struct lm_layer *l = &lm->layers[i];
 		gpu_layer_norm(g, y, x, l->norm_self_w, l->norm_self_b, EPS);
@@ -236,8 +250,19 @@ struct gpu_tensor *lm_forward(struct lm_run *run, struct gpu_arena *step,
 		gpu_linear_add(g, x, ff, l->fc2, NULL);
 		gpu_tap(g, x, "lm.layer%d", (int)i);
 	}
-	run->position += n;
 	return want_logits ? logits(run, step, x, n) : NULL;
+}
+
+struct gpu_tensor *lm_forward(struct lm_run *run, struct gpu_arena *step,
+	const struct gpu_tensor *ids, int64_t n, bool want_logits)
+{
+	return forward(run, step, ids, n, want_logits, NULL);
+}
+
+struct gpu_tensor *lm_step(struct lm_run *run, struct gpu_arena *step, const struct gpu_tensor *ids,
+	const struct gpu_tensor *at)
+{
+	return forward(run, step, ids, 1, true, at);
 }
 
 /* Of the last of n columns. */

@@ -61,8 +61,7 @@ struct lm_run {
 	struct gpu *g;
 	enum gpu_dtype dtype; /* of the caches */
 	int64_t n_rows, n_text_rows;
-	int64_t position;              /* columns fed so far */
-	struct gpu_tensor *positions;  /* [max_columns, H] */
+	struct gpu_tensor *positions;  /* [1 + max_columns, H]; row 1 is position 0 */
 	struct gpu_kv **self, **cross; /* [n_layers]; owned */
 };
 
@@ -81,5 +80,10 @@ void lm_restart(struct lm_run *run);
  * NULL when they are not wanted. */
 struct gpu_tensor *lm_forward(struct lm_run *run, struct gpu_arena *step,
 	const struct gpu_tensor *ids, int64_t n, bool want_logits);
+/* Feeds one column, ids [n_rows, K], at the position behind those fed, and returns its
+ * logits.  at I32 [1, 1] on the device holds one more than that position, as
+ * gpu_next_column() leaves it: the ops depend on nothing on the host (gpu_step_begin). */
+struct gpu_tensor *lm_step(struct lm_run *run, struct gpu_arena *step,
+	const struct gpu_tensor *ids, const struct gpu_tensor *at);
 
 #endif

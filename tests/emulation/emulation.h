@@ -6,19 +6,41 @@
  * (emulation_guard), host memory dereferenced by a kernel, reads of shared memory that
  * nobody wrote, two threads touching the same shared bytes between barriers when one of
  * them writes, a barrier or a shuffle that some threads of the block or warp do not
- * reach, too much shared memory, a grid or block beyond the device's limits. */
+ * reach, too much shared memory, a grid or block beyond the device's limits.
+ *
+ * WOODSHED_EMULATED_FAULT in the environment, items separated by commas, makes a device
+ * that is not as it should be:
+ *	no-driver, old-driver, no-device, old-device, busy, out-of-memory
+ *	memory=BYTES		of the device, 8 GiB otherwise
+ *	arch=75			compute capability, 90 otherwise
+ *	illegal-address@N, ecc@N, fallen-off-the-bus@N
+ *				the Nth kernel of the process ends the context
+ *	eager			operations run when they are asked for, to look for a
+ *				fault in a debugger; otherwise when they are waited for */
 #ifndef WOODSHED_TESTS_EMULATION_H
 #define WOODSHED_TESTS_EMULATION_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Opens or closes bytes of device memory; what is allocated is open. */
+/* Opens or closes bytes of device memory, in the order of the stream; what is allocated
+ * is open.  What is opened holds NaNs until it is written.  Within a recording it is
+ * part of it. */
 void emulation_guard(void *p, size_t bytes, bool open);
+
+/* What ran since the start, and device memory.  Exported: tests find it by dlsym(). */
+struct emulation_counts {
+	uint64_t launches;       /* kernels, replayed ones too */
+	uint64_t graph_launches; /* recordings replayed */
+	uint64_t products;       /* by cuBLAS */
+	uint64_t bytes, bytes_peak;
+};
+void emulation_count(struct emulation_counts *ret);
 
 #ifdef __cplusplus
 }
