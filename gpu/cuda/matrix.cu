@@ -241,17 +241,31 @@ static __device__ __forceinline__ void store(uint16_t *y, float f)
 	*y = f32_to_bf16(f);
 }
 
-/* Eight elements a thread. */
+template <typename T> struct alignas(sizeof(T) == 1 ? 8 : 16) eight {
+	T at[8];
+};
+
+/* Eight elements a thread, in whole loads and stores. */
 template <typename TO, typename FROM>
-static __global__ void unpack(TO *y, const FROM *x, int64_t n_vectors)
+static __global__ void unpack(struct eight<TO> *y, const struct eight<FROM> *x, int64_t n)
 {
 	const int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
 
-	if (i >= n_vectors)
+	if (i >= n)
 		return;
+	const struct eight<FROM> in = x[i];
+	struct eight<TO> out;
 #pragma unroll
 	for (int j = 0; j < 8; j++)
-		store(y + i * 8 + j, as_f32(x[i * 8 + j]));
+		store(&out.at[j], as_f32(in.at[j]));
+	y[i] = out;
+}
+
+template <typename TO, typename FROM>
+static void launch_unpack(struct gpu *g, void *y, const void *x, int64_t n)
+{
+	LAUNCH(g, (unpack<TO, FROM>), blocks_for(n / 8, THREADS), THREADS, 0, (struct eight<TO> *)y,
+		(const struct eight<FROM> *)x, n / 8);
 }
 
 const void *cuda_weights(struct gpu *g, const struct gpu_tensor *w, int64_t first, int64_t n,
@@ -265,16 +279,12 @@ const void *cuda_weights(struct gpu *g, const struct gpu_tensor *w, int64_t firs
 	void *y = cuda_scratch(g, i, (size_t)(n * ld) * gpu_dtype_size(dtype));
 	if (!y)
 		return NULL;
-	const unsigned blocks = blocks_for(n * ld / 8, THREADS);
 	if (dtype == GPU_F32 && w->dtype == GPU_I8)
-		LAUNCH(g, (unpack<float, int8_t>), blocks, THREADS, 0, (float *)y,
-			(const int8_t *)at, n * ld / 8);
+		launch_unpack<float, int8_t>(g, y, at, n * ld);
 	else if (dtype == GPU_F32)
-		LAUNCH(g, (unpack<float, uint16_t>), blocks, THREADS, 0, (float *)y,
-			(const uint16_t *)at, n * ld / 8);
+		launch_unpack<float, uint16_t>(g, y, at, n * ld);
 	else
-		LAUNCH(g, (unpack<uint16_t, int8_t>), blocks, THREADS, 0, (uint16_t *)y,
-			(const int8_t *)at, n * ld / 8);
+		launch_unpack<uint16_t, int8_t>(g, y, at, n * ld);
 	return y;
 }
 

@@ -26,7 +26,7 @@ enum {
 /* Four weights.  They are read once: they do not push x out of the L1 cache. */
 static __device__ __forceinline__ void stream_weights(const float *p, float (&w)[4])
 {
-#if defined(__CUDA_ARCH__) && !defined(WOODSHED_EMULATED)
+#if defined(__CUDA_ARCH__)
 	asm("ld.global.nc.L1::no_allocate.v4.f32 {%0, %1, %2, %3}, [%4];"
 		: "=f"(w[0]), "=f"(w[1]), "=f"(w[2]), "=f"(w[3])
 		: "l"(p));
@@ -44,7 +44,7 @@ static __device__ __forceinline__ void stream_weights(const uint16_t *p, float (
 {
 	unsigned low, high;
 
-#if defined(__CUDA_ARCH__) && !defined(WOODSHED_EMULATED)
+#if defined(__CUDA_ARCH__)
 	asm("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];" : "=r"(low), "=r"(high) : "l"(p));
 #else
 	const uint2 v = *reinterpret_cast<const uint2 *>(p);
@@ -62,7 +62,7 @@ static __device__ __forceinline__ void stream_weights(const int8_t *p, float (&w
 {
 	unsigned v;
 
-#if defined(__CUDA_ARCH__) && !defined(WOODSHED_EMULATED)
+#if defined(__CUDA_ARCH__)
 	asm("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(v) : "l"(p));
 #else
 	v = *reinterpret_cast<const unsigned *>(p);
