@@ -20,11 +20,11 @@
  * notice).  x of [8, 8192] is 256 KB, more than an L1 cache has: it comes from the L2 cache
  * as fast as the weights from memory, about 0.8 of the roof.
  *
- * More rows: cuBLAS, 2 M N K operations.  bf16 (and tiles): x is rounded to bf16 into
- * scratch, sums f32; [2050, 1536] x [6144, 1536]: 39 GFLOP, 50 us at 790 TFLOP/s.  int8:
- * the steps as bf16 (exact) in scratch, scaled afterwards.  f32: f32, without TF32.
- * Before compute capability 8.0 there is no bf16 product: w becomes f32 in scratch.  The bits
- * of a row then depend on the number of rows, which decides what cuBLAS does.
+ * More rows, and tiles: cuBLAS, 2 M N K operations.  bf16: x is rounded to bf16 into scratch, sums
+ *f32; [2050, 1536] x [6144, 1536]: 39 GFLOP, 50 us at 790 TFLOP/s.  int8: the steps as bf16 (exact)
+ *in scratch, scaled afterwards.  f32: f32, without TF32. Before compute capability 8.0 there is no
+ *bf16 product: w becomes f32 in scratch.  The bits of a row then depend on the number of rows,
+ *which decides what cuBLAS does.
  *
  * cuBLAS refuses rows of x that overlap (ld < k), which convolutions have.  With
  * p = ceil(k / ldx), the rows 0, p, 2p, ... do not overlap, nor do 1, p + 1, ...: p products
@@ -549,7 +549,7 @@ static void linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor 
 	const int64_t n = w->ne[0], n_in = x->ne[x->n_dims - 1], rows = gpu_count(y) / n;
 	const float *b = bias ? (const float *)bias->data : NULL;
 
-	if (rows <= STREAM_ROWS) {
+	if (rows <= STREAM_ROWS && w->dtype != GPU_TILES) {
 		struct few f = {};
 		f.w = w->data;
 		f.ldw = cuda_matrix_ld(w->dtype, w->ne[1]);

@@ -163,7 +163,7 @@ static inline unsigned stream_threads(int64_t k)
 {
 	const int64_t n = (k + 4 * WARP - 1) / (4 * WARP) * WARP;
 
-	return (unsigned)(n < STREAM_THREADS ? n : STREAM_THREADS);
+	return n < STREAM_THREADS ? (unsigned)n : (unsigned)STREAM_THREADS;
 }
 
 /* Whether rows of x, ldx apart, may be read four floats at a time. */
