@@ -125,6 +125,8 @@ int pipeline_check_request(const struct engine_request *r, struct err *e)
 			r->n_takes, MAX_TAKES);
 	if (isinf(r->guidance))
 		return err_set(e, ERR_ARG, "guidance must be a finite number");
+	if (r->noise && r->n_takes > 1)
+		return err_set(e, ERR_ARG, "noise from a file makes one take, not %d", r->n_takes);
 	return 0;
 }
 

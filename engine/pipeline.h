@@ -103,7 +103,8 @@ int pipeline_tokens(const struct unigram *words, const char *text, const char *w
 /* ERR_FORMAT unless all are of 0 .. vocab - 1. */
 int pipeline_check_tokens(const int32_t *ids, size_t n, int64_t vocab, struct err *e);
 
-/* What all engines ask of a request: how many takes, and guidance.  ERR_ARG. */
+/* What all engines ask of a request: how many takes, guidance, and noise from a file for
+ * one take alone.  ERR_ARG. */
 int pipeline_check_request(const struct engine_request *r, struct err *e);
 
 /* Audio that a request brings, `what` it is for ("continue"): of the model's rate and
