@@ -1,10 +1,12 @@
 /* JSON with a bound on the memory that its tree takes. */
 #include "engine/weights/jsonread.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@ enum {
 	MAX_BYTES = 16 << 20,
 	MAX_CONTAINERS = 6 * 65536,
 	MAX_VALUES = 32 * 65536,
+	MOST_DIGITS = 19, /* of an integer of 64 bits */
 };
 
 static bool is_small(const char *s, size_t n)
@@ -37,6 +40,47 @@ static bool is_small(const char *s, size_t n)
 	return containers <= MAX_CONTAINERS && values <= MAX_VALUES;
 }
 
+/* Integers beyond 64 bits become reals of their size, with an exponent in place of their
+ * last two digits: Python writes a tokenizer's lack of a limit as int(1e30). */
+static void round_integers(char *s, size_t n)
+{
+	bool in_string = false;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t digits = 0;
+
+		if (s[i] == '"')
+			in_string = !in_string;
+		else if (in_string)
+			i += s[i] == '\\';
+		else
+			while (i + digits < n && isdigit((unsigned char)s[i + digits]))
+				digits++;
+		if (!digits)
+			continue;
+		i += digits - 1;
+		const bool is_real = i + 1 < n && strchr(".eE", s[i + 1]);
+		const bool is_part = i >= digits && strchr(".eE+", s[i - digits]);
+		if (digits > MOST_DIGITS && !is_real && !is_part)
+			memcpy(s + i - 1, "e2", 2);
+	}
+}
+
+static json_t *load(const char *text, size_t n, json_error_t *why)
+{
+	json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, why);
+	char *copy = NULL;
+
+	if (root || json_error_code(why) != json_error_numeric_overflow ||
+		mem_try_alloc((void **)&copy, n, 1, "a description", NULL))
+		return root;
+	memcpy(copy, text, n);
+	round_integers(copy, n);
+	root = json_loadb(copy, n, JSON_REJECT_DUPLICATES, why);
+	free(copy);
+	return root;
+}
+
 int jsonread_text(const char *text, size_t n, const char *name, json_t **ret, struct err *e)
 {
 	json_error_t why;
@@ -45,7 +89,7 @@ int jsonread_text(const char *text, size_t n, const char *name, json_t **ret, st
 	if (!is_small(text, n))
 		return err_set(e, ERR_FORMAT,
 			"'%s' holds more values than any model needs: download it again", name);
-	json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
+	json_t *root = load(text, n, &why);
 	if (!root && json_error_code(&why) == json_error_out_of_memory)
 		return err_set(e, ERR_NOMEM, "not enough memory to read '%s'", name);
 	if (!root)

@@ -32,6 +32,12 @@ rm -r "$copy/feature_extractor"
 refused 1 'no feature extractor to rank with' 'preprocessor_config.json' --rank
 render -m "$copy" --steps 1 --seconds 0.05 -o "$scratch/0.wav" p
 check 'without ranking it is not needed' succeeds
+fresh
+for words in tokenizer tokenizer_2; do
+	edit "$words/tokenizer_config.json" 'config["model_max_length"] = int(1e30)'
+done
+render -m "$copy" --steps 1 --seconds 0.05 -o "$scratch/0.wav" p
+check 'tokenizers without a limit' succeeds
 
 # Schedulers of another kind.
 fresh
@@ -124,6 +130,7 @@ for name, n in (("good", 4 * 5 * 8), ("wide", 4 * 6 * 8)):
     with open(f"{sys.argv[1]}/{name}.safetensors", "wb") as f:
         f.write(struct.pack("<Q", len(text)) + text + bytes(4 * n))
 PYTHON
+refused 2 'noise for several' '--noise makes one take' --noise "$scratch/good.safetensors" --count 2
 refused 2 'noise of another size' 'holds 192 values' --noise "$scratch/wide.safetensors"
 
 # What works.

@@ -66,8 +66,12 @@ for change in 'downsampling_ratios"] = []' 'downsampling_ratios"] = [2]' \
 	refused 1 "vae: $change" ''
 done
 fresh
-edit tokenizer/tokenizer_config.json 'config["model_max_length"] = 10**15'
-refused 1 'a tokenizer without a limit' 'model_max_length'
+edit tokenizer/tokenizer_config.json 'config["model_max_length"] = int(1e30)'
+render -m "$copy" --steps 2 -o "$scratch/0.wav" p
+check 'a tokenizer without a limit' succeeds
+fresh
+edit tokenizer/tokenizer_config.json 'config["model_max_length"] = 1'
+refused 1 'a tokenizer without room' 'model_max_length'
 
 # Weights that are numbers, results that are not.
 fresh
