@@ -527,7 +527,7 @@ static int render_takes(struct render *rd)
 		.ud = rd,
 		.noise = r->noise,
 		.watch = rd->watch,
-		.total = (uint64_t)(r->n_takes * rd->plan.n),
+		.total = (uint64_t)(r->n_takes * rd->plan.n_ticks),
 		.preview = r->preview && rd->sink->preview ? preview : NULL,
 		.preview_every = r->preview,
 		.e = rd->e};

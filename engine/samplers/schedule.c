@@ -173,7 +173,8 @@ int sampler_schedule_plan(const char *name, int n_steps, const struct sampler_sc
 	int rc = check_times(&l, t, n_steps, e);
 	if (rc)
 		return rc;
-	*ret = (struct sampler_plan){.n = n_steps, .n_steps = n_steps, .start = 1};
+	*ret = (struct sampler_plan){
+		.n = n_steps, .n_ticks = n_steps, .n_steps = n_steps, .start = 1};
 	ret->steps = ARENA_ARRAY(a, struct sampler_step, (size_t)n_steps);
 	for (int i = 0; i < n_steps; i++)
 		ret->steps[i] = (struct sampler_step){.time = (double)t[i],
