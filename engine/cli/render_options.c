@@ -69,7 +69,8 @@ const struct option_spec render_option_specs[] = {
 	{"redo", 0, OPTION_TEXT, "A-B", "make these seconds of --init anew, keep the rest",
 		FIELD(redo), 0, 0},
 	{"rank", 0, OPTION_FLAG, NULL,
-		"show the takes that fit the prompt best first, with scores (AudioLDM 2)",
+		"score takes by how well they fit the prompt; render shows the best first "
+		"(AudioLDM 2)",
 		FIELD(rank), 0, 0},
 	{"preview", 0, OPTION_WHOLE, "N",
 		"every N steps, write what --out would be now to FILE-preview.wav", FIELD(preview),

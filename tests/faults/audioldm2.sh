@@ -146,4 +146,18 @@ check 'a recipe with a negative prompt' succeeds
 render -m "$copy" --steps 2 --seconds 0.05 --count 3 --seed 5 --rank -o "$scratch/4.wav" p
 check 'takes that are ranked' succeeds
 check 'all are shown, with scores' test "$(grep -c ' score ' "$scratch/out")" -eq 3
+
+# Through the queue: the same scores, kept with the takes.
+grep -o 'score .*' "$scratch/out" >"$scratch/scores"
+run "$woodshed" queue -m "$copy" --steps 2 --seconds 0.05 --count 3 --seed 5 --rank p
+check 'jobs that are ranked' succeeds
+run "$woodshed" worker
+check 'are done' succeeds
+run "$woodshed" takes --order score --json
+python3 -c 'import json, sys
+for line in sys.stdin:
+    print("score %.3f" % json.loads(line)["score"])' <"$scratch/out" >"$scratch/kept"
+check 'their scores are those of render, the best first' cmp "$scratch/scores" "$scratch/kept"
+run "$woodshed" queue -m "$fixtures/../stable_audio/whole" --rank p
+check 'ranking with another model' fails_with 2 'belongs to AudioLDM 2'
 done_testing
