@@ -301,6 +301,10 @@ static int check_request(
 		return err_set(e, ERR_ARG, "an AudioLDM 2 model cannot continue audio");
 	if (r->init.samples)
 		return err_set(e, ERR_ARG, "an AudioLDM 2 model cannot begin with audio");
+	if (r->sigma_min > 0 || r->sigma_max > 0)
+		return err_set(e, ERR_ARG,
+			"an AudioLDM 2 model has the noise that it was trained with, no range of "
+			"sigma");
 	return pipeline_check_request(r, e);
 }
 
@@ -322,9 +326,8 @@ static int prepare(struct render *rd, const struct engine_info *info)
 {
 	const struct engine_request *r = rd->r;
 	const struct audioldm2 *m = rd->m;
-	const float guidance = isnan(r->guidance) ? info->default_guidance : r->guidance;
 
-	rd->guidance = guidance > 1 ? guidance : 0;
+	rd->guidance = pipeline_guidance(r, info, rd->watch);
 	rd->height = latent_height(m, r->n_frames);
 	rd->width = m->vocoder.n_mels / m->vae.scale;
 	const int64_t n = rd->height * rd->width * m->unet.cfg.n_in;

@@ -115,7 +115,8 @@ static int find_engine(const char *dir, const struct engine_ops **ret_ops,
 			return match_engine(dir, path, &descriptions[i], ret_ops, ret_config, e);
 	}
 	return err_set(e, ERR_FORMAT,
-		"'%s' holds no known model: there is no config.json in it, nor a model_index.json",
+		"'%s' holds no known model: there is no config.json in it, nor a model_index.json "
+		"or model_config.json",
 		dir);
 }
 

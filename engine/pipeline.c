@@ -130,6 +130,21 @@ int pipeline_check_request(const struct engine_request *r, struct err *e)
 	return 0;
 }
 
+float pipeline_guidance(const struct engine_request *r, const struct engine_info *info,
+	const struct engine_watch *watch)
+{
+	const float guidance = isnan(r->guidance) ? info->default_guidance : r->guidance;
+
+	if (guidance > 1)
+		return guidance;
+	if (r->negative)
+		watch_warn(watch,
+			"the negative prompt has no effect: with a guidance of %g the model does "
+			"not look at it; take more than 1",
+			(double)guidance);
+	return 0;
+}
+
 int pipeline_check_audio(const struct engine_info *info, const struct engine_audio *a,
 	const char *what, struct err *e)
 {

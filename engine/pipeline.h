@@ -107,6 +107,11 @@ int pipeline_check_tokens(const int32_t *ids, size_t n, int64_t vocab, struct er
  * one take alone.  ERR_ARG. */
 int pipeline_check_request(const struct engine_request *r, struct err *e);
 
+/* The scale of a diffusion engine's guidance: 0 where it is none, and a warning where a
+ * negative prompt then means nothing. */
+float pipeline_guidance(const struct engine_request *r, const struct engine_info *info,
+	const struct engine_watch *watch);
+
 /* Audio that a request brings, `what` it is for ("continue"): of the model's rate and
  * channels, not empty, all finite.  ERR_ARG, ERR_FORMAT. */
 int pipeline_check_audio(const struct engine_info *info, const struct engine_audio *a,

@@ -75,6 +75,10 @@ static int check_request(const struct render *rd)
 	if (!(r->strength >= 0 && r->strength <= 1))
 		return err_set(
 			rd->e, ERR_ARG, "a strength of %g is not between 0 and 1", r->strength);
+	if (rd->m->objective == OBJECTIVE_FLOW && (r->sigma_min > 0 || r->sigma_max > 0))
+		return err_set(rd->e, ERR_ARG,
+			"this model goes from noise to sound in a straight line, it has no range "
+			"of sigma: leave out --sigma-min and --sigma-max");
 	if (r->redo_to > r->redo_from && !r->init.samples)
 		return err_set(rd->e, ERR_ARG, "there is no audio of which to redo a part");
 	const int rc = pipeline_check_request(r, rd->e);
@@ -119,15 +123,13 @@ static int make_plan(struct render *rd)
 static int prepare(struct render *rd)
 {
 	const struct sa_dit_config *d = &rd->m->dit.cfg;
-	const float guidance =
-		isnan(rd->r->guidance) ? rd->info->default_guidance : rd->r->guidance;
 	int rc = make_plan(rd);
 
 	if (!rc)
 		rc = diffusion_check_noise(rd->r->noise, d->window * d->channels, &rd->plan, rd->e);
 	if (rc)
 		return rc;
-	rd->guidance = guidance > 1 ? guidance : 0;
+	rd->guidance = pipeline_guidance(rd->r, rd->info, rd->watch);
 	rd->arena = gpu_arena_new(rd->g, "render");
 	rd->step = gpu_arena_new(rd->g, "step");
 	rd->latents = gpu_new(rd->g, rd->arena, GPU_F32, "latents", SHAPE(d->window, d->channels));

@@ -33,7 +33,7 @@ static const struct row {
 	{ANY, "cfg", "Guidance", "", "", 0,
 		"how closely it keeps to the prompt; up to 1 is not at all"},
 	{DIFFUSION, "sampler", "Sampler", "", "", PARAMETER_TEXT,
-		"how the noise is taken away; woodshed render --help lists them"},
+		"how the noise is taken away; man woodshed lists them"},
 	{STABLE_AUDIO, "sigma-min", "Sigma min", "", "", 0, "the least noise, where it ends"},
 	{STABLE_AUDIO, "sigma-max", "Sigma max", "", "", 0, "the most noise, where it begins"},
 	{STABLE_AUDIO, "init", "Begin with", "", "", PARAMETER_FILE,

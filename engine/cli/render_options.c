@@ -94,6 +94,8 @@ const struct option_spec render_option_specs[] = {
 
 static const char *const diffusion_options[] = {"negative", "steps", "sampler", "noise",
 	"sigma-min", "sigma-max", "init", "strength", "redo", "preview", "rank", NULL};
+static const char *const stable_audio_options[] = {
+	"sigma-min", "sigma-max", "init", "strength", "redo", NULL};
 static const char *const token_options[] = {
 	"greedy", "temperature", "top-k", "top-p", "continue", NULL};
 
@@ -391,6 +393,7 @@ int render_options_finish(
 	r->has_seed = options_given(given, "seed");
 	if (!r->diffusion_only)
 		r->diffusion_only = first_given(given, diffusion_options);
+	r->stable_audio_only = first_given(given, stable_audio_options);
 	r->tokens_only = first_given(given, token_options);
 	if (r->recipe)
 		rc = render_options_recipe(r, given, a, e);

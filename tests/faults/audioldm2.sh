@@ -50,7 +50,23 @@ fresh
 edit scheduler/scheduler_config.json 'config["beta_schedule"] = "squaredcos_cap_v2"'
 refused 1 'another schedule' 'beta_schedule'
 
-# Parts of other models.
+fresh
+edit scheduler/scheduler_config.json 'config["_class_name"] = "CosineDPMSolverMultistepScheduler"'
+refused 1 "Stable Audio's scheduler" 'CosineDPMSolverMultistepScheduler'
+fresh
+edit scheduler/scheduler_config.json 'del config["_class_name"]'
+refused 1 'a scheduler of no kind' '_class_name'
+
+# Parts of other models, and whole ones.
+fresh
+edit model_index.json 'config["_class_name"] = "AudioLDMPipeline"'
+refused 1 'another pipeline' "'AudioLDMPipeline', which this version does not render"
+fresh
+edit model_index.json 'config["_class_name"] = "StableAudioPipeline"'
+refused 1 'the name of another pipeline' "lacks the folder 'transformer'"
+fresh
+rm "$copy/model_index.json"
+refused 1 'no description of the pipeline' 'holds no known model'
 fresh
 rm -r "${copy:?}/vae"
 cp -r "$fixtures/odd/vae" "$copy/vae"
@@ -121,7 +137,10 @@ refused 2 'more steps than there are' 'steps are not possible' --steps 2000
 refused 2 'all steps' 'too many' --steps 1000
 refused 2 'tokens' 'belongs to MusicGen' --temperature 2
 refused 1 'int8' 'not in int8' --precision int8
-refused 2 'audio to begin with' 'cannot begin with audio' --init "$scratch/0.wav"
+refused 2 'audio to begin with' 'belongs to Stable Audio' --init "$scratch/0.wav"
+refused 2 'a range of sigma' '--sigma-max belongs to Stable Audio' --sigma-max 10
+render -m "$copy" --steps 1 --seconds 0.05 --cfg 1 --negative n -o "$scratch/0.wav" p
+check 'a negative prompt without guidance' says 'negative prompt has no effect'
 python3 - "$scratch" <<'PYTHON'
 import json, struct, sys
 

@@ -34,6 +34,9 @@ fresh
 edit scheduler/scheduler_config.json 'config["sigma_min"] = 600'
 refused 2 'sigmas in reverse' 'sigma cannot fall'
 fresh
+edit model_index.json 'config["_class_name"] = "AudioLDM2Pipeline"'
+refused 1 'the name of another pipeline' 'lacks the folder'
+fresh
 edit model_index.json 'config["_class_name"] = "StableDiffusionPipeline"'
 refused 1 'another pipeline' 'StableDiffusionPipeline'
 fresh
@@ -137,6 +140,18 @@ render -m "$copy" --steps 4 --init "$scratch/3.wav" --redo 0.01-0.02 -o "$scratc
 check 'a part made anew' succeeds
 run "$woodshed" recipe --verify -m "$copy" "$scratch/4.wav"
 check 'its recipe finds the audio' succeeds
+
+render -m "$copy" --steps 3 --cfg 1 --negative n -o "$scratch/5.wav" p
+check 'a negative prompt without guidance' says 'negative prompt has no effect'
+for sampler in k-lms k-dpm-fast k-dpm-adaptive; do
+	render -m "$copy" --steps 6 --sampler $sampler --init "$scratch/3.wav" --redo 0.01-0.02 \
+		--preview 2 -o "$scratch/6.wav" p
+	check "$sampler" succeeds
+	run "$woodshed" recipe --verify -m "$copy" "$scratch/6.wav"
+	check "$sampler again" succeeds
+done
+fresh flow
+refused 2 'a range of sigma for a flow' 'no range of sigma' --sigma-min 0.1
 
 # One file, and no text encoder in it.
 fresh tools
