@@ -105,26 +105,28 @@ refused 2 'noise for several' '--noise makes one take' --noise "$0" --count 2
 python3 - "$scratch" <<'PYTHON'
 import json, struct, sys
 
-def save(name, **tensors):
+def save(name, fill=0, **tensors):
     header, at = {}, 0
     for k, (shape, n) in tensors.items():
         header[k] = dict(dtype="F32", shape=shape, data_offsets=[at, at + 4 * n])
         at += 4 * n
     text = json.dumps(header).encode()
     with open(f"{sys.argv[1]}/{name}.safetensors", "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text + bytes(at))
+        f.write(struct.pack("<Q", len(text)) + text + struct.pack("<f", fill) * (at // 4))
 
 save("good", latents=([6, 24], 144), steps=([2, 6, 24], 288))
 save("few", latents=([6, 24], 144), steps=([1, 6, 24], 144))
 save("alone", latents=([6, 24], 144))
 save("wide", latents=([6, 25], 150), steps=([2, 6, 25], 300))
 save("askew", latents=([6, 24], 144), steps=([2, 6, 25], 300))
+save("nan", fill=float("nan"), latents=([6, 24], 144), steps=([2, 6, 24], 288))
 save("other", noise=([6, 24], 144))
 PYTHON
 refused 2 'too few draws' 'the draws of 1 steps' --noise "$scratch/few.safetensors"
 refused 2 'no draws' 'the draws of 0 steps' --noise "$scratch/alone.safetensors"
 refused 2 'noise of another size' 'holds 150 values' --noise "$scratch/wide.safetensors"
 refused 1 'draws of another size' 'steps' --noise "$scratch/askew.safetensors"
+refused 1 'draws that are no numbers' 'holds a value that is NaN' --noise "$scratch/nan.safetensors"
 refused 1 'no latents' 'latents' --noise "$scratch/other.safetensors"
 
 # What works: with noise from a file the seed has no say.
