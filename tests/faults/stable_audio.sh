@@ -155,6 +155,25 @@ done
 fresh flow
 refused 2 'a range of sigma for a flow' 'no range of sigma' --sigma-min 0.1
 
+# A decode that fails keeps its latents: with another decoder the job goes on from there, though
+# the transformer has become useless.
+fresh
+poison vae decoder.conv1.weight_g 3e38
+run "$woodshed" queue -m "$copy" --steps 3 --seed 7 p
+check 'a job' succeeds
+run "$woodshed" worker
+check 'cannot be decoded' grep -q 'failed: decode: a sample is not a number' "$scratch/out"
+rm -r "${copy:?}/vae"
+cp -r "$fixtures/whole/vae" "$copy/vae"
+poison transformer proj_out.weight 3e38
+poison transformer preprocess_conv.weight 3e38
+run "$woodshed" retry 1
+run "$woodshed" worker
+check 'its latents are decoded' grep -q 'job 1 done' "$scratch/out"
+render -m "$fixtures/whole" --steps 3 --seed 7 -o "$scratch/7.wav" p
+check 'to the samples of a render' same_samples "$scratch/7.wav" "$(find "$WOODSHED_LIBRARY/takes" -name '*.wav')"
+check 'and are gone' [ -z "$(ls -A "$WOODSHED_LIBRARY/work")" ]
+
 # One file, and no text encoder in it.
 fresh tools
 rm -r "$copy/text_encoder"
