@@ -600,6 +600,7 @@ const struct engine_ops audioldm2_ops = {
 		"text_encoder_2/config.json", "projection_model/config.json",
 		"language_model/config.json", "unet/config.json", "vae/config.json",
 		"vocoder/config.json", "scheduler/scheduler_config.json", NULL},
+	.samplers = {sampler_schedule_name},
 	.open = audioldm2_open,
 	.render = audioldm2_render,
 	.close = audioldm2_close,

@@ -30,6 +30,8 @@ struct engine_ops {
 	 * ckpt_open_parts() takes them, and the files that say what the model is. */
 	const char *const *parts;
 	const char *const *configs;
+	/* The names of its samplers, of all kinds of its models; NULL behind the last. */
+	const char *(*samplers[2])(size_t i);
 	const char *lacking; /* remedy when a folder lacks; NULL: download it again */
 	int (*open)(struct engine *en, const struct engine_source *src,
 		const struct engine_options *options, const struct engine_watch *watch,

@@ -277,6 +277,7 @@ const struct engine_ops stable_audio_ops = {
 	.configs = (const char *const[]){"model_index.json", "scheduler/scheduler_config.json",
 		"text_encoder/config.json", "projection_model/config.json",
 		"transformer/config.json", "vae/config.json", NULL},
+	.samplers = {sampler_sigma_name, sampler_flow_name},
 	.open = open_diffusers,
 	.render = stable_audio_render,
 	.close = stable_audio_close,
@@ -289,6 +290,7 @@ const struct engine_ops stable_audio_tools_ops = {
 	.configs = (const char *const[]){"model_config.json", "text_encoder/config.json", NULL},
 	.lacking = "its file holds no text encoder; put text_encoder and tokenizer of "
 		   "stable-audio-open-1.0 into it, or t5-base under both names",
+	.samplers = {sampler_sigma_name, sampler_flow_name},
 	.open = open_tools,
 	.render = stable_audio_render,
 	.close = stable_audio_close,

@@ -113,6 +113,8 @@ int session_choose(struct session *s, struct err *e)
 			"--%s belongs to MusicGen; leave it out to render with '%s', which is a "
 			"diffusion model",
 			s->o.tokens_only, s->model.name);
+	if (diffusion && s->o.sampler)
+		return engine_check_sampler(s->model.engine, s->o.sampler, e);
 	return 0;
 }
 

@@ -54,6 +54,13 @@ static void step(char kind, const double *t, int i, struct sampler_step *s)
 	s->d[0] -= s->d[1];
 }
 
+const char *sampler_flow_name(size_t i)
+{
+	static const char *const names[] = {"pingpong", "euler", "dpmpp", NULL};
+
+	return names[i];
+}
+
 int sampler_flow_plan(const char *name, int n_steps, double start, struct arena *a,
 	struct sampler_plan *ret, struct err *e)
 {

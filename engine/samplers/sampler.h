@@ -15,6 +15,7 @@
 #define WOODSHED_ENGINE_SAMPLER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct arena;
@@ -60,6 +61,11 @@ struct sampler_sigmas {
  * one that is not known, and for less than 2 steps. */
 int sampler_sigma_plan(const char *name, int n_steps, struct sampler_sigmas sigmas, struct arena *a,
 	struct sampler_plan *ret, struct err *e);
+
+/* The samplers of each kind by name; NULL behind the last. */
+const char *sampler_sigma_name(size_t i);
+const char *sampler_flow_name(size_t i);
+const char *sampler_schedule_name(size_t i);
 
 /* k-diffusion leaves the noise of the grid's end in what this sampler makes: the end should
  * be lower than that of the others. */

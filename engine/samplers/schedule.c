@@ -156,6 +156,13 @@ static void dpmpp_2m(const struct levels *l, struct sampler_plan *p)
 	}
 }
 
+const char *sampler_schedule_name(size_t i)
+{
+	static const char *const names[] = {"ddim", "dpmpp-2m", NULL};
+
+	return names[i];
+}
+
 int sampler_schedule_plan(const char *name, int n_steps, const struct sampler_schedule *schedule,
 	struct arena *a, struct sampler_plan *ret, struct err *e)
 {

@@ -203,6 +203,11 @@ static const struct sampler {
 };
 enum { N_SAMPLERS = sizeof(samplers) / sizeof(*samplers) };
 
+const char *sampler_sigma_name(size_t i)
+{
+	return i < N_SAMPLERS ? samplers[i].name : NULL;
+}
+
 static int find(const char *name, const struct sampler **ret, struct err *e)
 {
 	struct str names = {0};
