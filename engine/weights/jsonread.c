@@ -1,7 +1,6 @@
 /* JSON with a bound on the memory that its tree takes. */
 #include "engine/weights/jsonread.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -40,47 +39,6 @@ static bool is_small(const char *s, size_t n)
 	return containers <= MAX_CONTAINERS && values <= MAX_VALUES;
 }
 
-/* Integers beyond 64 bits become reals of their size, with an exponent in place of their
- * last two digits: Python writes a tokenizer's lack of a limit as int(1e30). */
-static void round_integers(char *s, size_t n)
-{
-	bool in_string = false;
-
-	for (size_t i = 0; i < n; i++) {
-		size_t digits = 0;
-
-		if (s[i] == '"')
-			in_string = !in_string;
-		else if (in_string)
-			i += s[i] == '\\';
-		else
-			while (i + digits < n && isdigit((unsigned char)s[i + digits]))
-				digits++;
-		if (!digits)
-			continue;
-		i += digits - 1;
-		const bool is_real = i + 1 < n && strchr(".eE", s[i + 1]);
-		const bool is_part = i >= digits && strchr(".eE+", s[i - digits]);
-		if (digits > MOST_DIGITS && !is_real && !is_part)
-			memcpy(s + i - 1, "e2", 2);
-	}
-}
-
-static json_t *load(const char *text, size_t n, json_error_t *why)
-{
-	json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, why);
-	char *copy = NULL;
-
-	if (root || json_error_code(why) != json_error_numeric_overflow ||
-		mem_try_alloc((void **)&copy, n, 1, "a description", NULL))
-		return root;
-	memcpy(copy, text, n);
-	round_integers(copy, n);
-	root = json_loadb(copy, n, JSON_REJECT_DUPLICATES, why);
-	free(copy);
-	return root;
-}
-
 int jsonread_text(const char *text, size_t n, const char *name, json_t **ret, struct err *e)
 {
 	json_error_t why;
@@ -89,7 +47,7 @@ int jsonread_text(const char *text, size_t n, const char *name, json_t **ret, st
 	if (!is_small(text, n))
 		return err_set(e, ERR_FORMAT,
 			"'%s' holds more values than any model needs: download it again", name);
-	json_t *root = load(text, n, &why);
+	json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
 	if (!root && json_error_code(&why) == json_error_out_of_memory)
 		return err_set(e, ERR_NOMEM, "not enough memory to read '%s'", name);
 	if (!root)
@@ -123,6 +81,37 @@ static int read_all(int fd, char *text, size_t *n)
 	return 0;
 }
 
+/* How many bytes from s are those of `set`. */
+static size_t span(const char *s, size_t n, const char *set)
+{
+	size_t i = 0;
+
+	while (i < n && s[i] && strchr(set, s[i]))
+		i++;
+	return i;
+}
+
+/* Integers beyond 64 bits become reals of their size, with an exponent in place of their
+ * last two digits: Python writes a tokenizer's lack of a limit as int(1e30). */
+static void round_integers(char *s, size_t n)
+{
+	bool in_string = false;
+
+	for (size_t i = 0; i < n; i++) {
+		const size_t number = in_string ? 0 : span(s + i, n - i, "+-.eE0123456789");
+		const size_t sign = number && s[i] == '-';
+
+		if (s[i] == '"')
+			in_string = !in_string;
+		else if (in_string)
+			i += s[i] == '\\';
+		if (number - sign > MOST_DIGITS &&
+			span(s + i + sign, n - i - sign, "0123456789") == number - sign)
+			memcpy(s + i + number - 2, "e2", 2);
+		i += number ? number - 1 : 0;
+	}
+}
+
 int jsonread_file(const char *path, const char *name, json_t **ret, struct err *e)
 {
 	void *text = NULL;
@@ -154,6 +143,7 @@ int jsonread_file(const char *path, const char *name, json_t **ret, struct err *
 		rc = err_errno(e, errno, "cannot read '%s'", path);
 		goto out;
 	}
+	round_integers(text, n);
 	rc = jsonread_text(text, n, name, ret, e);
 out:
 	free(text);

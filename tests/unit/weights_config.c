@@ -61,7 +61,8 @@ static void large_integers(void **state)
 	struct config *c = open_text(state,
 		"{\"n\":1000000000000000019884624838656,\"m\":-1000000000000000019884624838656,"
 		"\"l\":[7,100000000000000000000],\"x\":0.12345678901234567890123,"
-		"\"y\":1e00000000000000000000002,\"s\":\"\\\"1000000000000000000000\","
+		"\"y\":1e00000000000000000000002,\"z\":1e-00000000000000000000002,\"s\":"
+		"\"\\\"1000000000000000000000\","
 		"\"k\":7}");
 
 	assert_true(fabs(config_num(c, "n", NAN, 0, 1e31) / 1e30 - 1) < 1e-15);
@@ -69,6 +70,7 @@ static void large_integers(void **state)
 	assert_true(config_num(c, "l.1", NAN, 0, 1e31) == 1e20);
 	assert_true(fabs(config_num(c, "x", NAN, 0, 1) - 0.12345678901234567890123) < 1e-16);
 	assert_true(config_num(c, "y", NAN, 0, 1e31) == 100);
+	assert_true(config_num(c, "z", NAN, 0, 1e31) == 0.01);
 	assert_string_equal(config_str(c, "s", NULL), "\"1000000000000000000000");
 	assert_int_equal(config_int(c, "k", CONFIG_REQUIRED, 1, 7), 7);
 	assert_int_equal(config_check(c, NULL), 0);
