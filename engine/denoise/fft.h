@@ -1,7 +1,7 @@
 /* fft.h: the Fourier transform of the denoisers: complex, powers of two, real and
  * imaginary parts apart, so that two channels are one transform.
  *
- * Stockham's form in radix 4 (C. Van Loan, "Computational Frameworks for the Fast
+ * Stockham's form in radix 8, after one pass of radix 16 (C. Van Loan, "Computational Frameworks for the Fast
  * Fourier Transform", 1992, section 1.7): no bit reversal, and inner loops over
  * neighbours that a compiler turns into vectors. */
 #ifndef WOODSHED_ENGINE_DENOISE_FFT_H
