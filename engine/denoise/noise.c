@@ -322,7 +322,8 @@ static int compare_doubles(const void *a, const void *b)
 }
 
 /* The most that the noise can be at cell k, in dB: noise hardly falls by more than 4 dB an
- * octave over three octaves, so the middle of what those above it allow. */
+ * octave, so the middle of what is allowed by the nearest three octaves above that show
+ * noise, however far away they are. */
 static double ceiling_at(const struct guess *curve, size_t width, size_t k)
 {
 	enum { STEPS = 36, PER_OCTAVE = 12, ENOUGH = 12 };
@@ -330,11 +331,13 @@ static double ceiling_at(const struct guess *curve, size_t width, size_t k)
 	double allowed[STEPS];
 	size_t n = 0;
 
-	for (int i = 1; i <= STEPS; i++) {
+	for (int i = 1; n < STEPS; i++) {
 		double octaves = (double)i / PER_OCTAVE;
 		size_t j = (size_t)(((double)k + 1) * exp2(octaves));
 
-		if (j < width && curve[j].trust > 0.5)
+		if (j >= width)
+			break;
+		if (curve[j].trust > 0.5)
 			allowed[n++] = curve[j].db + SLOPE_DB * octaves + MARGIN_DB;
 	}
 	if (n < ENOUGH)
