@@ -33,8 +33,15 @@ static const float MARKED_DB = 20;
 /* Of the softmax between the windows, in units of noise. */
 static const float TEMPERATURE = 0.05f;
 
+/* What must be kept of a band, in units of noise, for the windows' risks to count (half).
+ * Where neither keeps anything their risks differ by chance alone, and weights that hop
+ * between them leave some of the noise: either window gives its frames back exactly only
+ * where weights are even.  -36 dB of hiss were left so. */
+static const float KEPT_HALF = 0.05f;
+
 struct band_cell {
 	float risk[2][BANDS]; /* of the short and the long window, in power */
+	float kept[BANDS];    /* what both leave, in power */
 };
 
 /* Of a band, over all cells: energies, and sums of the levels (dB) of what is taken
@@ -244,21 +251,33 @@ int spectral_learned(void *m, struct err *e)
 
 /* ---- which window -------------------------------------------------------- */
 
-static float band_risk(const struct resolution *r, int64_t row, size_t begin, size_t end)
+/* Of a part of a frame, in power: adds the risk to risk, and what is kept to kept. */
+VECTORS static void add_band(const struct resolution *r, int64_t row, size_t begin, size_t end,
+	float *ret_risk, float *ret_kept)
 {
-	enum { SIDE = 8 }; /* sums side by side: one alone would wait for each addition */
-	const float *risk = rows_at(&r->risk, row), *lambda = r->lambda;
-	float sums[SIDE] = {0}, sum = 0;
+	enum { SIDE = 16 }; /* sums side by side: one alone would wait for each addition */
+	const float *restrict risk = rows_at(&r->risk, row);
+	const float *restrict share = rows_at(&r->share, row);
+	const float *restrict power = rows_at(&r->power, row);
+	const float *restrict lambda = r->lambda;
+	float risks[SIDE] = {0}, kept[SIDE] = {0};
 	size_t k = begin;
 
 	for (; k + SIDE <= end; k += SIDE)
-		for (size_t i = 0; i < SIDE; i++)
-			sums[i] += risk[k + i] * lambda[k + i];
-	for (; k < end; k++)
-		sum += risk[k] * lambda[k];
-	for (size_t i = 0; i < SIDE; i++)
-		sum += sums[i];
-	return sum;
+		for (size_t i = 0; i < SIDE; i++) {
+			float a = 1 - share[k + i];
+
+			risks[i] += risk[k + i] * lambda[k + i];
+			kept[i] += a * a * power[k + i];
+		}
+	for (; k < end; k++) {
+		risks[0] += risk[k] * lambda[k];
+		kept[0] += (1 - share[k]) * (1 - share[k]) * power[k];
+	}
+	for (size_t i = 0; i < SIDE; i++) {
+		*ret_risk += risks[i];
+		*ret_kept += kept[i];
+	}
 }
 
 static struct band_cell *bands_at(struct spectral *s, int64_t cell)
@@ -272,28 +291,33 @@ static void measure_bands(struct spectral *s, int64_t cell)
 	struct band_cell *c = bands_at(s, cell);
 
 	for (size_t b = 0; b < BANDS; b++) {
-		float noise = 1e-30f + (float)s->noise_of[b], risk = 0;
+		float by_noise = 1 / (PER_CELL * (1e-30f + (float)s->noise_of[b]));
+		float risk[2] = {0}, kept = 0;
 
 		for (int64_t m = 0; m < PER_CELL; m++)
-			risk += band_risk(
-				&s->small, cell * PER_CELL + m, s->edge[0][b], s->edge[0][b + 1]);
-		c->risk[0][b] = risk / (PER_CELL * noise);
-		c->risk[1][b] = band_risk(&s->large, cell, s->edge[1][b], s->edge[1][b + 1]) /
-				(PER_CELL * noise);
+			add_band(&s->small, cell * PER_CELL + m, s->edge[0][b], s->edge[0][b + 1],
+				&risk[0], &kept);
+		add_band(&s->large, cell, s->edge[1][b], s->edge[1][b + 1], &risk[1], &kept);
+		c->risk[0][b] = risk[0] * by_noise;
+		c->risk[1][b] = risk[1] * by_noise;
+		c->kept[b] = kept * by_noise;
 	}
 }
 
-/* The long window's weight in each band of a cell; the short one has the rest. */
+/* The long window's weight in each band of a cell; the short one has the rest: half of it
+ * where neither keeps anything. */
 static void weigh_windows(struct spectral *s, int64_t cell, float weight[BANDS])
 {
 	for (size_t b = 0; b < BANDS; b++) {
-		float d = 0;
+		float d = 0, kept = 0;
 
 		for (int64_t i = -1; i <= 1; i++) {
 			const struct band_cell *c = bands_at(s, cell + i);
 
 			d += (c->risk[1][b] - c->risk[0][b]) * (i ? 0.25f : 0.5f);
+			kept += c->kept[b] * (i ? 0.25f : 0.5f);
 		}
+		d /= 1 + KEPT_HALF / (kept + 1e-30f); /* kept: infinite, perhaps, without noise */
 		weight[b] = 1 / (1 + expf(d / TEMPERATURE));
 	}
 }
