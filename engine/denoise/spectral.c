@@ -28,7 +28,7 @@ _Static_assert(GAIN_LAG < KEPT, "spectra live until they are used");
 
 /* By how much more a cell may be lowered where the noise is known, not estimated: less
  * is left of it, and music is as safe. */
-static const float MARKED_DB = 20;
+static const float MARKED_DB = 10;
 
 /* Of the softmax between the windows, in units of noise. */
 static const float TEMPERATURE = 0.05f;
