@@ -290,10 +290,11 @@ INLINE void quarters_out(float *restrict r, float *restrict im, const float *res
 			dft4(&v[0], &v[1], &v[2], &v[3]);
 			UNROLL
 			for (size_t b = 0; b < 4; b++) {
-				const float *w = t + 2 * (a + 4 * b - 1) * COLUMNS + q;
+				size_t k = 2 * (a + 4 * b) * COLUMNS +
+					   q; /* from result 0, which is not turned */
 
 				if (a || b)
-					v[b] = times(v[b], w[0], w[COLUMNS]);
+					v[b] = times(v[b], t[k - 2 * COLUMNS], t[k - COLUMNS]);
 				r[(4 * a + b) * COLUMNS + q] = v[b].r;
 				im[(4 * a + b) * COLUMNS + q] = v[b].i;
 			}
