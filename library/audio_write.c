@@ -474,20 +474,15 @@ int32_t audio_round(float x, int bits)
 	return (int32_t)lrint(v < -top ? -top : v > top - 1 ? top - 1 : v);
 }
 
-static void put_sample(struct audio_writer *w, float x)
+static void put_integer(struct audio_writer *w, float x)
 {
-	int bits = audio_bits(w->d.format);
-	uint32_t word;
+	int32_t integer = audio_round(x, audio_bits(w->d.format));
+	uint32_t word = htole32((uint32_t)integer);
 
 	if (w->flac) {
-		w->integers[w->n_buffer++] = audio_round(x, bits);
+		w->integers[w->n_buffer++] = integer;
 		return;
 	}
-	if (bits)
-		word = (uint32_t)audio_round(x, bits);
-	else
-		memcpy(&word, &x, 4);
-	word = htole32(word);
 	memcpy(w->buffer + w->n_buffer, &word, (size_t)sample_size(w->d.format));
 	w->n_buffer += (size_t)sample_size(w->d.format);
 }
@@ -501,32 +496,73 @@ static bool is_full(const struct audio_writer *w, bool starts_frame)
 	return w->n_buffer + sizeof(float) > BUFFER;
 }
 
-int audio_writer_add(struct audio_writer *w, const float *samples, size_t n_frames, struct err *e)
+static int check_finite(const struct audio_writer *w, const float *samples, size_t n, struct err *e)
 {
-	size_t n_channels = (size_t)w->d.channels, n = n_frames * n_channels;
-	int rc;
+	size_t n_channels = (size_t)w->d.channels;
 
-	if (w->failed)
-		return err_set(e, ERR_IO, "cannot write '%s' after an earlier failure", w->d.path);
-	for (size_t i = 0; i < n; i++) {
-		if (!isfinite(samples[i])) {
-			w->failed = true;
+	for (size_t i = 0; i < n; i++)
+		if (!isfinite(samples[i]))
 			return err_set(e, ERR_FORMAT,
 				"cannot write '%s': sample %zu of frame %llu is not a number; "
 				"the audio is broken, check the model's weights",
 				w->d.path, i % n_channels,
 				(unsigned long long)(w->n_frames + i / n_channels));
-		}
-		if (is_full(w, i % n_channels == 0)) {
-			rc = flush(w, e);
-			w->failed = rc;
-			if (rc)
-				return rc;
-		}
-		put_sample(w, samples[i]);
-	}
-	w->n_frames += n_frames;
 	return 0;
+}
+
+static int add_floats(struct audio_writer *w, const float *samples, size_t n, struct err *e)
+{
+	int rc = 0;
+
+	while (!rc && n) {
+		size_t room = (BUFFER - w->n_buffer) / sizeof(float), part = n < room ? n : room;
+		unsigned char *to = w->buffer + w->n_buffer;
+
+		for (size_t i = 0; i < part; i++) {
+			uint32_t word;
+
+			memcpy(&word, samples + i, sizeof word);
+			word = htole32(word);
+			memcpy(to + i * sizeof word, &word, sizeof word);
+		}
+		w->n_buffer += part * sizeof(float);
+		samples += part;
+		n -= part;
+		if (n)
+			rc = flush(w, e);
+	}
+	return rc;
+}
+
+static int add_integers(struct audio_writer *w, const float *samples, size_t n, struct err *e)
+{
+	size_t n_channels = (size_t)w->d.channels;
+	int rc = 0;
+
+	for (size_t i = 0; i < n && !rc; i++) {
+		if (is_full(w, i % n_channels == 0))
+			rc = flush(w, e);
+		if (!rc)
+			put_integer(w, samples[i]);
+	}
+	return rc;
+}
+
+int audio_writer_add(struct audio_writer *w, const float *samples, size_t n_frames, struct err *e)
+{
+	size_t n = n_frames * (size_t)w->d.channels;
+	int rc;
+
+	if (w->failed)
+		return err_set(e, ERR_IO, "cannot write '%s' after an earlier failure", w->d.path);
+	rc = check_finite(w, samples, n, e);
+	if (!rc)
+		rc = audio_bits(w->d.format) ? add_integers(w, samples, n, e)
+					     : add_floats(w, samples, n, e);
+	w->failed = rc;
+	if (!rc)
+		w->n_frames += n_frames;
+	return rc;
 }
 
 /* The temporary name becomes `name`, which nobody else has; -1 and errno. */

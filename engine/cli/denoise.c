@@ -161,7 +161,7 @@ static int deliver(struct run *x, struct err *e)
 	size_t n;
 	int rc = 0;
 
-	while (!rc && (n = denoise_pull(x->denoise, x->y, x->r, x->piece))) {
+	while (!rc && (n = denoise_pull(x->denoise, x->y, x->removed ? x->r : NULL, x->piece))) {
 		if (x->writer)
 			rc = audio_writer_add(x->writer, x->y, n, e);
 		if (!rc && x->removed)

@@ -34,7 +34,7 @@ struct denoise {
 	struct queue dry;     /* pushed, not yet pulled */
 	struct queue fed;     /* at the method's rate, not yet a block */
 	struct queue removed; /* at the stream's rate */
-	float *in, *out;      /* block each */
+	float *out;           /* a block */
 	float *resampled;     /* RESAMPLED frames */
 };
 
@@ -137,12 +137,11 @@ static int open_edges(struct denoise *d, struct err *e)
 {
 	void *mem;
 	int rc = mem_try_alloc(
-		&mem, (2 * d->block + RESAMPLED) * d->channels, sizeof(float), "denoiser", e);
+		&mem, (d->block + RESAMPLED) * d->channels, sizeof(float), "denoiser", e);
 
 	if (rc)
 		return rc;
-	d->in = mem;
-	d->out = d->in + d->block * d->channels;
+	d->out = mem;
 	d->resampled = d->out + d->block * d->channels;
 	if (d->rate_hz == d->d.rate_hz)
 		return 0;
@@ -206,7 +205,7 @@ void denoise_close(struct denoise *d)
 	free(d->dry.at);
 	free(d->fed.at);
 	free(d->removed.at);
-	free(d->in);
+	free(d->out);
 	free(d);
 }
 
@@ -251,13 +250,13 @@ static int run_blocks(struct denoise *d, struct err *e)
 	int rc = 0;
 
 	while (!rc && queue_held(&d->fed) >= d->block) {
-		memcpy(d->in, d->fed.at + d->fed.begin * d->channels,
-			d->block * d->channels * sizeof *d->in);
+		const float *in = d->fed.at + d->fed.begin * d->channels;
+
 		d->fed.begin += d->block;
 		if (d->stage == LEARNING)
-			rc = d->method->learn(d->m, d->in, d->block, e);
+			rc = d->method->learn(d->m, in, d->block, e);
 		else
-			rc = d->method->process(d->m, d->in, d->out, e);
+			rc = d->method->process(d->m, in, d->out, e);
 		if (!rc && d->stage != LEARNING)
 			rc = add_removed(d, e);
 	}

@@ -2,27 +2,83 @@
 #include "engine/denoise/fft.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/denoise/rows.h"
 #include "library/base/arena.h"
 
+enum {
+	COLUMNS = 16, /* radix of the first pass, and butterflies that it does side by side */
+	RADIX = 8,    /* of the others, while so much is left */
+	APART = 80,   /* floats between arrays: not a power of two, for the cache's sake */
+	COLUMN_TURNS = 2 * (COLUMNS - 1), /* floats for each butterfly */
+	ROW_TURNS = 2 * (RADIX - 1),
+};
+
 struct fft {
 	size_t n;
-	float *turn;    /* 6 * n / 4: cos and sin of w, w^2, w^3 for w = exp(-2 pi j p / n) */
+	float *turn;    /* the factors of all passes, in the order in which they are used */
 	float *re, *im; /* n: the other half of each pass */
 };
 
-enum { APART = 80 }; /* floats between arrays: not a power of two, for the cache's sake */
+struct point {
+	float r, i;
+};
+
+struct side {
+	float *re, *im;
+};
+
+/* Whether the first pass is one of columns: there must be enough to stand side by side. */
+static bool has_columns(size_t n)
+{
+	return n >= COLUMNS * COLUMNS;
+}
+
+/* exp(-2 pi j i / n) */
+static struct point root(size_t i, size_t n)
+{
+	double angle = 2 * M_PI * (double)i / (double)n;
+
+	return (struct point){(float)cos(angle), (float)-sin(angle)};
+}
+
+/* Butterfly p of a pass over n points turns its result k by root(p k, n).  For columns: 16
+ * butterflies' real parts, then their imaginary parts, for each k; else for each k both. */
+static void fill_turns(float *turn, size_t n)
+{
+	if (has_columns(n)) {
+		for (size_t p = 0; p < n / COLUMNS; p++)
+			for (size_t k = 1; k < COLUMNS; k++) {
+				struct point w = root(p * k, n);
+				float *t = turn + p / COLUMNS * COLUMNS * COLUMN_TURNS +
+					   2 * (k - 1) * COLUMNS + p % COLUMNS;
+
+				t[0] = w.r;
+				t[COLUMNS] = w.i;
+			}
+		n /= COLUMNS;
+		turn += COLUMN_TURNS * n;
+	}
+	for (; n > RADIX; n /= RADIX)
+		for (size_t p = 0; p < n / RADIX; p++)
+			for (size_t k = 1; k < RADIX; k++) {
+				struct point w = root(p * k, n);
+
+				*turn++ = w.r;
+				*turn++ = w.i;
+			}
+}
 
 int fft_open(size_t n, struct fft **ret, struct err *e)
 {
 	struct fft *f = xcalloc(1, sizeof *f);
+	size_t turns = 5 * n / 2; /* 15/8 n for columns; else 7/4 (1 + 1/8 + ...) n */
 	void *mem;
-	size_t quarter = n / 4;
 	int rc = mem_try_alloc(
-		&mem, 6 * quarter + 2 * n + 3 * APART, sizeof(float), "Fourier transform", e);
+		&mem, turns + 2 * n + 3 * APART, sizeof(float), "Fourier transform", e);
 
 	if (rc) {
 		free(f);
@@ -30,15 +86,9 @@ int fft_open(size_t n, struct fft **ret, struct err *e)
 	}
 	f->n = n;
 	f->turn = mem;
-	f->re = f->turn + 6 * quarter + APART;
+	f->re = f->turn + turns + APART;
 	f->im = f->re + n + APART;
-	for (size_t p = 0; p < quarter; p++)
-		for (size_t k = 0; k < 3; k++) {
-			double angle = 2 * M_PI * (double)(p * (k + 1)) / (double)n;
-
-			f->turn[2 * k * quarter + p] = (float)cos(angle);
-			f->turn[(2 * k + 1) * quarter + p] = (float)-sin(angle);
-		}
+	fill_turns(f->turn, n);
 	*ret = f;
 	return 0;
 }
@@ -50,148 +100,254 @@ void fft_close(struct fft *f)
 	free(f);
 }
 
-struct side {
-	float *re, *im;
-};
+/* ---- butterflies --------------------------------------------------------- */
 
-/* The factors of one butterfly. */
-struct turn {
-	float r1, i1, r2, i2, r3, i3;
-};
+/* In the function that has VECTORS, or they would have the vectors of the least processor. */
+#define INLINE static inline __attribute__((always_inline))
 
-static inline struct turn turn_at(const struct fft *f, size_t i)
+/* Arrays of points can only be taken apart where no loop runs over them. */
+#define UNROLL _Pragma("GCC unroll 16")
+
+INLINE struct point add(struct point a, struct point b)
 {
-	const float *restrict t = f->turn + i;
-	size_t quarter = f->n / 4;
-
-	return (struct turn){
-		t[0], t[quarter], t[2 * quarter], t[3 * quarter], t[4 * quarter], t[5 * quarter]};
+	return (struct point){a.r + b.r, a.i + b.i};
 }
 
-struct point {
-	float r, i;
-};
-
-static inline __attribute__((always_inline)) struct point times(
-	float r, float i, float by_r, float by_i)
+INLINE struct point sub(struct point a, struct point b)
 {
-	return (struct point){r * by_r - i * by_i, r * by_i + i * by_r};
+	return (struct point){a.r - b.r, a.i - b.i};
 }
 
-/* `count` butterflies of radix 4: inputs `apart` from each other, outputs s; the last
- * three outputs are turned. */
-static inline __attribute__((always_inline)) void butterflies(size_t count,
-	const float *restrict xr, const float *restrict xi, size_t apart, float *yr, float *yi,
-	size_t s, struct turn w)
+INLINE struct point times(struct point a, float r, float i)
 {
-	float *restrict r0 = yr, *restrict r1 = yr + s, *restrict r2 = yr + 2 * s,
-			*restrict r3 = yr + 3 * s;
-	float *restrict i0 = yi, *restrict i1 = yi + s, *restrict i2 = yi + 2 * s,
-			*restrict i3 = yi + 3 * s;
+	return (struct point){a.r * r - a.i * i, a.r * i + a.i * r};
+}
 
-	INDEPENDENT
-	for (size_t q = 0; q < count; q++) {
-		float ar = xr[q], ai = xi[q], br = xr[q + apart], bi = xi[q + apart];
-		float cr = xr[q + 2 * apart], ci = xi[q + 2 * apart];
-		float dr = xr[q + 3 * apart], di = xi[q + 3 * apart];
-		float acr = ar + cr, aci = ai + ci, amr = ar - cr, ami = ai - ci;
-		float bdr = br + dr, bdi = bi + di, bmr = br - dr, bmi = bi - di;
-		struct point one = times(amr + bmi, ami - bmr, w.r1, w.i1);
-		struct point two = times(acr - bdr, aci - bdi, w.r2, w.i2);
-		struct point three = times(amr - bmi, ami + bmr, w.r3, w.i3);
+/* By -j. */
+INLINE struct point quarter_turn(struct point a)
+{
+	return (struct point){a.i, -a.r};
+}
 
-		r0[q] = acr + bdr;
-		i0[q] = aci + bdi;
-		r1[q] = one.r;
-		i1[q] = one.i;
-		r2[q] = two.r;
-		i2[q] = two.i;
-		r3[q] = three.r;
-		i3[q] = three.i;
+INLINE void dft4(struct point *a, struct point *b, struct point *c, struct point *d)
+{
+	struct point ac = add(*a, *c), amc = sub(*a, *c);
+	struct point bd = add(*b, *d), bmd = quarter_turn(sub(*b, *d));
+
+	*a = add(ac, bd);
+	*b = add(amc, bmd);
+	*c = sub(ac, bd);
+	*d = sub(amc, bmd);
+}
+
+INLINE void dft8(struct point x[8])
+{
+	const float h = 0.70710678f;
+	struct point e[4], o[4];
+
+	UNROLL
+	for (size_t k = 0; k < 4; k++) {
+		e[k] = add(x[k], x[k + 4]);
+		o[k] = sub(x[k], x[k + 4]);
+	}
+	o[1] = (struct point){h * (o[1].r + o[1].i), h * (o[1].i - o[1].r)};
+	o[2] = quarter_turn(o[2]);
+	o[3] = (struct point){h * (o[3].i - o[3].r), -h * (o[3].i + o[3].r)};
+	dft4(&e[0], &e[1], &e[2], &e[3]);
+	dft4(&o[0], &o[1], &o[2], &o[3]);
+	UNROLL
+	for (size_t k = 0; k < 4; k++) {
+		x[2 * k] = e[k];
+		x[2 * k + 1] = o[k];
 	}
 }
 
-/* s = 1: neighbours are different butterflies, which are worked on side by side; the
- * results are then laid one after the other. */
-static inline __attribute__((always_inline)) void pass_first(
-	const struct fft *f, struct side x, struct side y)
-{
-	enum { SIDE = 16 };
-	const size_t m = f->n / 4, part = m < SIDE ? m : SIDE;
-	float r[4 * SIDE], im[4 * SIDE];
+/* ---- passes -------------------------------------------------------------- */
 
-	for (size_t p = 0; p < m; p += part) {
-		const float *restrict t = f->turn + p;
-		const float *restrict xr = x.re + p, *restrict xi = x.im + p;
+/* A pass over s interleaved transforms of `left` points.  The last (left = 8) turns nothing. */
+INLINE void pass8(size_t left, size_t s, const float *restrict t, struct side x, struct side y)
+{
+	size_t m = left / RADIX, apart = s * m;
+
+	for (size_t p = 0; p < m; p++, t += ROW_TURNS) {
+		const float *restrict xr = x.re + s * p, *restrict xi = x.im + s * p;
+		float *restrict yr = y.re + RADIX * s * p, *restrict yi = y.im + RADIX * s * p;
 
 		INDEPENDENT
-		for (size_t q = 0; q < part; q++) {
-			float ar = xr[q], ai = xi[q], br = xr[q + m], bi = xi[q + m];
-			float cr = xr[q + 2 * m], ci = xi[q + 2 * m];
-			float dr = xr[q + 3 * m], di = xi[q + 3 * m];
-			float acr = ar + cr, aci = ai + ci, amr = ar - cr, ami = ai - ci;
-			float bdr = br + dr, bdi = bi + di, bmr = br - dr, bmi = bi - di;
-			struct point one = times(amr + bmi, ami - bmr, t[q], t[q + m]);
-			struct point two = times(acr - bdr, aci - bdi, t[q + 2 * m], t[q + 3 * m]);
-			struct point three =
-				times(amr - bmi, ami + bmr, t[q + 4 * m], t[q + 5 * m]);
+		for (size_t q = 0; q < s; q++) {
+			struct point v[RADIX];
 
-			r[q] = acr + bdr;
-			im[q] = aci + bdi;
-			r[q + SIDE] = one.r;
-			im[q + SIDE] = one.i;
-			r[q + 2 * SIDE] = two.r;
-			im[q + 2 * SIDE] = two.i;
-			r[q + 3 * SIDE] = three.r;
-			im[q + 3 * SIDE] = three.i;
-		}
-		for (size_t q = 0; q < part; q++)
-			for (size_t k = 0; k < 4; k++) {
-				y.re[4 * (p + q) + k] = r[q + k * SIDE];
-				y.im[4 * (p + q) + k] = im[q + k * SIDE];
+			UNROLL
+			for (size_t k = 0; k < RADIX; k++)
+				v[k] = (struct point){xr[q + k * apart], xi[q + k * apart]};
+			dft8(v);
+			UNROLL
+			for (size_t k = 1; k < RADIX && left > RADIX; k++)
+				v[k] = times(v[k], t[2 * k - 2], t[2 * k - 1]);
+			UNROLL
+			for (size_t k = 0; k < RADIX; k++) {
+				yr[q + k * s] = v[k].r;
+				yi[q + k * s] = v[k].i;
 			}
+		}
 	}
 }
 
-static inline __attribute__((always_inline)) void pass4(
-	const struct fft *f, size_t n, size_t s, struct side x, struct side y)
+/* The last pass, where 4 or 2 are left. */
+INLINE void pass_last4(size_t s, struct side x, struct side y)
 {
-	size_t m = n / 4;
+	const float *restrict xr = x.re, *restrict xi = x.im;
+	float *restrict yr = y.re, *restrict yi = y.im;
 
-	for (size_t p = 0; p < m; p++)
-		butterflies(s, x.re + s * p, x.im + s * p, s * m, y.re + 4 * s * p,
-			y.im + 4 * s * p, s, turn_at(f, p * s));
-}
-
-static inline __attribute__((always_inline)) void pass2(size_t s, struct side x, struct side y)
-{
+	INDEPENDENT
 	for (size_t q = 0; q < s; q++) {
-		float ar = x.re[q], ai = x.im[q], br = x.re[q + s], bi = x.im[q + s];
+		struct point v[4];
 
-		y.re[q] = ar + br;
-		y.im[q] = ai + bi;
-		y.re[q + s] = ar - br;
-		y.im[q + s] = ai - bi;
+		UNROLL
+		for (size_t k = 0; k < 4; k++)
+			v[k] = (struct point){xr[q + k * s], xi[q + k * s]};
+		dft4(&v[0], &v[1], &v[2], &v[3]);
+		UNROLL
+		for (size_t k = 0; k < 4; k++) {
+			yr[q + k * s] = v[k].r;
+			yi[q + k * s] = v[k].i;
+		}
 	}
+}
+
+INLINE void pass_last2(size_t s, struct side x, struct side y)
+{
+	const float *restrict xr = x.re, *restrict xi = x.im;
+	float *restrict yr = y.re, *restrict yi = y.im;
+
+	INDEPENDENT
+	for (size_t q = 0; q < s; q++) {
+		float ar = xr[q], ai = xi[q], br = xr[q + s], bi = xi[q + s];
+
+		yr[q] = ar + br;
+		yi[q] = ai + bi;
+		yr[q + s] = ar - br;
+		yi[q + s] = ai - bi;
+	}
+}
+
+/* Columns of x, 16 x 16, become rows of y; its rows come in the order 0, 4, 8, 12, 1, 5, ... */
+INLINE void transpose(float *restrict y, const float *restrict x)
+{
+	for (size_t q = 0; q < COLUMNS; q++)
+		UNROLL
+	for (size_t k = 0; k < COLUMNS; k++)
+		y[COLUMNS * q + k] = x[(k % 4 * 4 + k / 4) * COLUMNS + q];
+}
+
+/* One half of a butterfly of radix 16, 4 x 4: of 16 columns, points j, j + 4, ... of x become
+ * rows 4 a + j of (r, im). */
+INLINE void quarters_in(
+	float *restrict r, float *restrict im, const float *xr, const float *xi, size_t m)
+{
+	/* root(j a, 16) */
+	static const struct point turn[4][4] = {
+		{{1, 0}, {1, 0}, {1, 0}, {1, 0}},
+		{{1, 0}, {0.92387953f, -0.38268343f}, {0.70710678f, -0.70710678f},
+			{0.38268343f, -0.92387953f}},
+		{{1, 0}, {0.70710678f, -0.70710678f}, {0, -1}, {-0.70710678f, -0.70710678f}},
+		{{1, 0}, {0.38268343f, -0.92387953f}, {-0.70710678f, -0.70710678f},
+			{-0.92387953f, 0.38268343f}},
+	};
+
+	UNROLL
+	for (size_t j = 0; j < 4; j++)
+		for (size_t q = 0; q < COLUMNS; q++) {
+			struct point v[4];
+
+			UNROLL
+			for (size_t i = 0; i < 4; i++)
+				v[i] = (struct point){
+					xr[q + (j + 4 * i) * m], xi[q + (j + 4 * i) * m]};
+			dft4(&v[0], &v[1], &v[2], &v[3]);
+			UNROLL
+			for (size_t a = 0; a < 4; a++) {
+				if (a && j)
+					v[a] = times(v[a], turn[j][a].r, turn[j][a].i);
+				r[(4 * a + j) * COLUMNS + q] = v[a].r;
+				im[(4 * a + j) * COLUMNS + q] = v[a].i;
+			}
+		}
+}
+
+/* The other half: result a + 4 b, turned, is row 4 a + b. */
+INLINE void quarters_out(float *restrict r, float *restrict im, const float *restrict t)
+{
+	UNROLL
+	for (size_t a = 0; a < 4; a++)
+		for (size_t q = 0; q < COLUMNS; q++) {
+			struct point v[4];
+
+			UNROLL
+			for (size_t j = 0; j < 4; j++)
+				v[j] = (struct point){r[(4 * a + j) * COLUMNS + q],
+					im[(4 * a + j) * COLUMNS + q]};
+			dft4(&v[0], &v[1], &v[2], &v[3]);
+			UNROLL
+			for (size_t b = 0; b < 4; b++) {
+				size_t k = 2 * (a + 4 * b) * COLUMNS +
+					   q; /* from result 0, which is not turned */
+
+				if (a || b)
+					v[b] = times(v[b], t[k - 2 * COLUMNS], t[k - COLUMNS]);
+				r[(4 * a + b) * COLUMNS + q] = v[b].r;
+				im[(4 * a + b) * COLUMNS + q] = v[b].i;
+			}
+		}
+}
+
+/* The first pass, of radix 16: neighbours are different butterflies, which are worked on
+ * side by side; the results are then laid one after the other. */
+INLINE void pass_columns(size_t n, const float *turn, struct side x, struct side y)
+{
+	float r[COLUMNS * COLUMNS] __attribute__((aligned(64)));
+	float im[COLUMNS * COLUMNS] __attribute__((aligned(64)));
+
+	for (size_t p = 0; p < n / COLUMNS; p += COLUMNS) {
+		quarters_in(r, im, x.re + p, x.im + p, n / COLUMNS);
+		quarters_out(r, im, turn + COLUMN_TURNS * p);
+		transpose(y.re + COLUMNS * p, r);
+		transpose(y.im + COLUMNS * p, im);
+	}
+}
+
+INLINE void pass_rows(size_t left, size_t s, const float *turn, struct side x, struct side y)
+{
+	if (left == 2)
+		pass_last2(s, x, y);
+	else if (left == 4)
+		pass_last4(s, x, y);
+	else if (left == RADIX)
+		pass8(RADIX, s, turn, x, y);
+	else if (s == COLUMNS) /* a known count makes a short loop straight code */
+		pass8(left, COLUMNS, turn, x, y);
+	else
+		pass8(left, s, turn, x, y);
 }
 
 VECTORS void fft_run(struct fft *f, float *re, float *im)
 {
-	struct side x = {f->re, f->im}, y = {re, im};
-	size_t n = f->n / 4, s = 4;
+	struct side x = {re, im}, y = {f->re, f->im}, z;
+	const float *turn = f->turn;
+	size_t left = f->n, s = 1;
 
-	pass_first(f, y, x);
-	for (; n > 1; n /= 4, s *= 4) {
-		struct side z = x;
-
-		if (n == 2)
-			pass2(s, x, y);
-		else if (s == 4) /* known counts make short loops straight code */
-			pass4(f, n, 4, x, y);
-		else if (s == 16)
-			pass4(f, n, 16, x, y);
-		else
-			pass4(f, n, s, x, y);
+	if (has_columns(f->n)) {
+		pass_columns(f->n, turn, x, y);
+		left /= COLUMNS;
+		s = COLUMNS;
+		turn += COLUMN_TURNS * left;
+		x = y;
+		y = (struct side){re, im};
+	}
+	for (; left > 1; s *= RADIX, left /= RADIX) {
+		pass_rows(left, s, turn, x, y);
+		turn += ROW_TURNS * (left / RADIX);
+		z = x;
 		x = y;
 		y = z;
 	}

@@ -1,9 +1,9 @@
 /* fft.h: the Fourier transform of the denoisers: complex, powers of two, real and
  * imaginary parts apart, so that two channels are one transform.
  *
- * Stockham's form in radix 4 (C. Van Loan, "Computational Frameworks for the Fast
- * Fourier Transform", 1992, section 1.7): no bit reversal, and inner loops over
- * neighbours that a compiler turns into vectors. */
+ * Stockham's form, a pass of radix 16 and then of radix 8 (C. Van Loan, "Computational
+ * Frameworks for the Fast Fourier Transform", 1992, section 1.7): no bit reversal, and
+ * inner loops over neighbours that a compiler turns into vectors. */
 #ifndef WOODSHED_ENGINE_DENOISE_FFT_H
 #define WOODSHED_ENGINE_DENOISE_FFT_H
 

@@ -5,19 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/denoise/levels.h"
 #include "engine/denoise/resolution.h"
 #include "library/base/arena.h"
 #include "library/base/err.h"
 
 enum {
 	SHAPES = 3,
-	ROWS_BOX = 4,    /* half the highest box */
-	SILENCE = 40,    /* level of -180 dB */
-	LEVELS = 512,    /* of a histogram */
-	PER_DB = 2,      /* levels a decibel */
-	LOWEST_DB = 200, /* below full scale: level 0 */
-	HEARD_MIN = 24,  /* frames, below which a quantile says nothing */
-	MARKED_MIN = 4,  /* large frames of a marked stretch */
+	ROWS_BOX = 4,   /* half the highest box */
+	MARKED_MIN = 4, /* large frames of a marked stretch */
 };
 
 /* Boxes of rows by cells, every second row of a Hann window at hop n / 4. */
@@ -46,14 +42,12 @@ struct noise {
 	int rate_hz;
 	size_t width; /* of the small resolution */
 	double per_octave;
-	struct rows p, p3, tmp;   /* power, sums over 3 rows */
-	uint32_t *levels[SHAPES]; /* width x LEVELS; blind */
-	uint32_t *lines;          /* hum_width x LEVELS: the long window's cells */
-	size_t hum_width;
-	int32_t *level;  /* of a row's cells */
-	float *across;   /* 4 x width: covariance of two channels, weighted */
-	double *squares; /* width: marked, of the short window's powers */
-	double *sum[2];  /* width of either: marked */
+	struct rows p, p3, tmp;       /* power, sums over 3 rows */
+	struct levels levels[SHAPES]; /* blind */
+	struct levels lines;          /* of the long window's cells below HUM_HZ_MAX */
+	float *across;                /* 4 x width: covariance of two channels, weighted */
+	double *squares;              /* width: marked, of the short window's powers */
+	double *sum[2];               /* width of either: marked */
 	uint64_t heard[2];
 };
 
@@ -87,24 +81,10 @@ int noise_open(const struct resolution *small, const struct resolution *large, i
 		if (!rc)
 			n->across = mem;
 	}
-	for (size_t s = 0; s < SHAPES && !rc && !marked; s++) {
-		rc = mem_try_alloc(
-			&mem, small->width, LEVELS * sizeof(uint32_t), "noise levels", e);
-		if (!rc)
-			n->levels[s] = mem;
-	}
-	if (!rc && !marked) {
-		n->hum_width = hum_width(large, rate_hz);
-		rc = mem_try_alloc(
-			&mem, n->hum_width, LEVELS * sizeof(uint32_t), "noise levels", e);
-		if (!rc)
-			n->lines = mem;
-		if (!rc)
-			rc = mem_try_alloc(&mem, small->width + n->hum_width, sizeof *n->level,
-				"noise levels", e);
-		if (!rc)
-			n->level = mem;
-	}
+	for (size_t s = 0; s < SHAPES && !rc && !marked; s++)
+		rc = levels_open(&n->levels[s], small->width, e);
+	if (!rc && !marked)
+		rc = levels_open(&n->lines, hum_width(large, rate_hz), e);
 	if (!rc && marked) {
 		rc = mem_try_alloc(&mem, small->width, sizeof(double), "noise", e);
 		if (!rc)
@@ -132,9 +112,8 @@ void noise_close(struct noise *n)
 	rows_close(&n->tmp);
 	free(n->across);
 	for (size_t s = 0; s < SHAPES; s++)
-		free(n->levels[s]);
-	free(n->lines);
-	free(n->level);
+		levels_close(&n->levels[s]);
+	levels_close(&n->lines);
 	free(n->squares);
 	free(n->sum[0]);
 	free(n->sum[1]);
@@ -142,41 +121,6 @@ void noise_close(struct noise *n)
 }
 
 /* ---- hearing ------------------------------------------------------------- */
-
-/* 10 log10(x) for x > 0, within 0.001 dB. */
-static inline float db_of(float x)
-{
-	int32_t bits;
-	float e, m;
-
-	memcpy(&bits, &x, sizeof bits);
-	e = (float)((bits >> 23) - 127);
-	bits = (bits & 0x7fffff) | 0x3f800000;
-	memcpy(&m, &bits, sizeof m);
-	/* log2 of 1..2: the polynomial of degree 4 by least squares */
-	return 3.0103f *
-	       (e - 2.496846f +
-		       m * (4.028548f + m * (-2.081214f + m * (0.628874f - 0.079158f * m))));
-}
-
-VECTORS static void levels_of(
-	int32_t *restrict out, const float *restrict sum, float factor, size_t width)
-{
-	for (size_t k = 0; k < width; k++) {
-		int32_t level = (int32_t)((db_of(sum[k] * factor) + LOWEST_DB) * PER_DB);
-
-		out[k] = level < LEVELS ? level : LEVELS - 1;
-	}
-}
-
-static void count_levels(
-	struct noise *n, uint32_t *levels, const float *sum, float factor, size_t width)
-{
-	levels_of(n->level, sum, factor, width);
-	for (size_t k = 0; k < width; k++)
-		if (n->level[k] >= SILENCE) /* no noise is that quiet */
-			levels[k * LEVELS + (size_t)n->level[k]]++;
-}
 
 /* Z(k) and the conjugate of Z(n - k) are the two channels, rotated: their
  * covariance has the same eigenvalues.  Weighted by 1 / power^2, so that the
@@ -218,9 +162,9 @@ static void hear_blind(struct noise *n, const struct resolution *r, int64_t row)
 	row_spread(tmp[1], p3, w, 1, 0);
 	row_spread(tmp[2], rows_at(&n->p, at), w, 1, ROWS_PAD - 1);
 	row_spread(tmp[3], tmp[2], w, 3, 0);
-	count_levels(n, n->levels[0], tmp[0], 1.0f / 9, w);
-	count_levels(n, n->levels[1], tmp[1], 1.0f / 9, w);
-	count_levels(n, n->levels[2], tmp[3], 1.0f / 9, w);
+	levels_add(&n->levels[0], tmp[0], 1.0f / 9);
+	levels_add(&n->levels[1], tmp[1], 1.0f / 9);
+	levels_add(&n->levels[2], tmp[3], 1.0f / 9);
 	if (r->channels == 2)
 		count_across(n, r, at, tmp[0], 1.0f / 9);
 }
@@ -232,7 +176,7 @@ void noise_hear(struct noise *n, const struct resolution *r, int64_t row)
 
 	if (!n->marked) {
 		if (which)
-			count_levels(n, n->lines, power, 1, n->hum_width);
+			levels_add(&n->lines, power, 1);
 		else
 			hear_blind(n, r, row);
 		return;
@@ -275,27 +219,6 @@ static double gamma_db(double n, int i)
 	return 30 * log10(x);
 }
 
-/* In dB; false: too few were heard. */
-static bool quantiles(const uint32_t *levels, double ret[3])
-{
-	uint64_t total = 0, below = 0;
-	int q = 0;
-
-	for (size_t i = 0; i < LEVELS; i++)
-		total += levels[i];
-	if (total < HEARD_MIN)
-		return false;
-	for (size_t i = 0; i < LEVELS && q < 3; i++) {
-		while (q < 3 && (double)(below + levels[i]) >= QUANTILE[q] * (double)total) {
-			double into = (QUANTILE[q] * (double)total - (double)below) / levels[i];
-
-			ret[q++] = ((double)i + into) / PER_DB - LOWEST_DB;
-		}
-		below += levels[i];
-	}
-	return true;
-}
-
 struct guess {
 	double db, trust; /* trust 0..1 */
 };
@@ -316,13 +239,13 @@ static double agreement(double variance)
  * more than 1.2 dB wider, a steady tone less. */
 static struct guess guess_level(const struct noise *n, size_t k, double channels)
 {
-	struct guess g = {.db = -LOWEST_DB};
+	struct guess g = {.db = LEVELS_LOWEST_DB};
 	double sum = 0, square = 0, weight = 0, least = INFINITY;
 
 	for (size_t s = 0; s < SHAPES; s++) {
 		double q[3], cells = shapes[s].n * channels, excess, trust, db;
 
-		if (!quantiles(n->levels[s] + k * LEVELS, q))
+		if (!levels_quantiles(&n->levels[s], k, QUANTILE, q, 3))
 			continue;
 		excess = q[2] - q[0] - (gamma_db(cells, 2) - gamma_db(cells, 0));
 		trust = between((1.2 - excess) / 0.7) * between((excess + 1.5) / 0.7);
@@ -366,7 +289,7 @@ static double curve_at(const struct guess *g, size_t width, size_t k, double *re
 	}
 	*ret_share = 0;
 	if (!(swt > 0))
-		return -LOWEST_DB;
+		return LEVELS_LOWEST_DB;
 	/* A line, drawn towards a constant where the levels lie close together. */
 	s2 += 0.1 * swt;
 	det = swt * s2 - s1 * s1;
@@ -399,7 +322,8 @@ static int compare_doubles(const void *a, const void *b)
 }
 
 /* The most that the noise can be at cell k, in dB: noise hardly falls by more than 4 dB an
- * octave over three octaves, so the middle of what those above it allow. */
+ * octave, so the middle of what is allowed by the nearest three octaves above that show
+ * noise, however far away they are. */
 static double ceiling_at(const struct guess *curve, size_t width, size_t k)
 {
 	enum { STEPS = 36, PER_OCTAVE = 12, ENOUGH = 12 };
@@ -407,11 +331,13 @@ static double ceiling_at(const struct guess *curve, size_t width, size_t k)
 	double allowed[STEPS];
 	size_t n = 0;
 
-	for (int i = 1; i <= STEPS; i++) {
+	for (int i = 1; n < STEPS; i++) {
 		double octaves = (double)i / PER_OCTAVE;
 		size_t j = (size_t)(((double)k + 1) * exp2(octaves));
 
-		if (j < width && curve[j].trust > 0.5)
+		if (j >= width)
+			break;
+		if (curve[j].trust > 0.5)
 			allowed[n++] = curve[j].db + SLOPE_DB * octaves + MARGIN_DB;
 	}
 	if (n < ENOUGH)
@@ -457,10 +383,10 @@ static int set_blind(struct noise *n, struct resolution *small, struct err *e)
  * apart holds music, and gets NAN in `steady`. */
 static void low_levels(const struct noise *n, double *low, double *steady)
 {
-	for (size_t k = 0; k < n->hum_width; k++) {
-		double q[3] = {NAN, NAN, -LOWEST_DB};
+	for (size_t k = 0; k < n->lines.width; k++) {
+		double q[3] = {NAN, NAN, LEVELS_LOWEST_DB};
 
-		quantiles(n->lines + k * LEVELS, q);
+		levels_quantiles(&n->lines, k, QUANTILE, q, 3);
 		low[k] = q[2];
 		steady[k] = q[2] - q[0] < HUM_SPREAD_DB ? q[2] : NAN;
 	}
@@ -539,7 +465,7 @@ static void add_hum(
 static int set_hum(
 	const struct noise *n, struct resolution *small, struct resolution *large, struct err *e)
 {
-	struct hum x = {.width = n->hum_width};
+	struct hum x = {.width = n->lines.width};
 	double base;
 	void *mem;
 	int rc = mem_try_alloc(&mem, 2 * x.width + 1, sizeof *x.low, "noise", e);
@@ -633,7 +559,12 @@ static void widen(const struct resolution *small, struct resolution *large)
 int noise_set(struct noise *n, struct resolution *small, struct resolution *large, double strength,
 	struct err *e)
 {
-	int rc = n->marked ? set_marked(n, small, large, e) : set_blind(n, small, e);
+	int rc;
+
+	for (size_t i = 0; i < SHAPES && !n->marked; i++)
+		levels_settle(&n->levels[i]);
+	levels_settle(&n->lines);
+	rc = n->marked ? set_marked(n, small, large, e) : set_blind(n, small, e);
 
 	if (!rc && !n->marked) {
 		widen(small, large);

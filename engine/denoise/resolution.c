@@ -289,40 +289,19 @@ static void work_boxes(struct resolution *r, int64_t row)
 	}
 }
 
-/* exp(x) within 0.3 %; below -30, exp(-30): too little to count, and no subnormal
- * number, which would take a hundred times as long. */
-VECTORS static void weights(
-	float *restrict out, const float *restrict least, const float *restrict risk, size_t width)
+/* exp((least - risk) / TEMPERATURE) within 0.3 %; never below exp(-30): that is too little
+ * to count, and a subnormal number would take a hundred times as long. */
+static inline float weight_of(float least, float risk)
 {
-	const float to_log2 = 1.44269504f / TEMPERATURE, lowest = -30 * 1.44269504f;
+	const float to_log2 = 1.44269504f / TEMPERATURE, range = 30 * TEMPERATURE;
+	float most = least + range; /* were the limit a constant, it would become a branch */
+	float y = (least - (risk < most ? risk : most)) * to_log2, f, p, power;
+	int32_t whole = (int32_t)y, bits = (whole + 127) * (1 << 23);
 
-	/* In two loops: together, the limit would become a branch. */
-	for (size_t k = 0; k < width; k++) {
-		float x = (least[k] - risk[k]) * to_log2;
-
-		out[k] = x > lowest ? x : lowest;
-	}
-	for (size_t k = 0; k < width; k++) {
-		int32_t whole = (int32_t)out[k];
-		float f = out[k] - (float)whole; /* -1..0: 2^f by its series */
-		float p =
-			1 + f * (0.693147f + f * (0.240227f + f * (0.0555041f + f * 0.00961813f)));
-		int32_t bits = (whole + 127) * (1 << 23);
-		float power;
-
-		memcpy(&power, &bits, sizeof power);
-		out[k] = p * power;
-	}
-}
-
-VECTORS static void add_weighed(float *restrict share, float *restrict risk, float *restrict sum,
-	const float *restrict w, const float *restrict u, const float *restrict rb, size_t width)
-{
-	for (size_t k = 0; k < width; k++) {
-		sum[k] += w[k];
-		share[k] += w[k] * u[k];
-		risk[k] += w[k] * rb[k];
-	}
+	f = y - (float)whole; /* -1..0: 2^f by its series */
+	p = 1 + f * (0.693147f + f * (0.240227f + f * (0.0555041f + f * 0.00961813f)));
+	memcpy(&power, &bits, sizeof power);
+	return p * power;
 }
 
 /* Mean over the rows x of sums over cells; and the least of all boxes so far. */
@@ -341,43 +320,45 @@ VECTORS static void smooth_risk(float *restrict out, float *restrict least, cons
 		least[k] = least[k] < out[k] ? least[k] : out[k];
 }
 
-VECTORS static void normalise(
-	float *restrict share, float *restrict risk, const float *restrict sum, size_t width)
+/* Means over the boxes of shares u and risks r, weighed by the risks. */
+VECTORS static void weigh(float *restrict share, float *restrict risk, const float *restrict least,
+	const float *const u[RESOLUTION_BOXES], const float *const r[RESOLUTION_BOXES],
+	size_t width)
 {
+	INDEPENDENT
 	for (size_t k = 0; k < width; k++) {
-		float by_sum = 1 / sum[k];
+		float sum = 0, sum_u = 0, sum_r = 0;
 
-		share[k] *= by_sum;
-		risk[k] *= by_sum;
+#pragma GCC unroll 7
+		for (size_t b = 0; b < RESOLUTION_BOXES; b++) {
+			float w = weight_of(least[k], r[b][k]);
+
+			sum += w;
+			sum_u += w * u[b][k];
+			sum_r += w * r[b][k];
+		}
+		share[k] = sum_u / sum;
+		risk[k] = sum_r / sum;
 	}
 }
 
 /* The boxes together, at row `at`. */
 static void combine(struct resolution *r, int64_t at)
 {
-	float *share = rows_at(&r->share, at), *risk = rows_at(&r->risk, at);
-	float *least = rows_at(&r->g9, 0), *sum = rows_at(&r->tmp, RESOLUTION_BOXES);
-	float *weight = rows_at(&r->tmp, RESOLUTION_BOXES + 1);
-	size_t w = r->width;
+	float *least = rows_at(&r->g9, 0);
+	const float *u[RESOLUTION_BOXES], *rb[RESOLUTION_BOXES];
 
 	for (size_t b = 0; b < RESOLUTION_BOXES; b++) {
-		float *rb = rows_at(&r->tmp, (int64_t)b);
+		float *smoothed = rows_at(&r->tmp, (int64_t)b);
 		const float *x[5];
 
 		for (int i = 0; i < 5; i++)
 			x[i] = rows_at(&r->r[b], at + i - ROWS_SMOOTH);
-		smooth_risk(rb, least, x, b == 0, w);
+		smooth_risk(smoothed, least, x, b == 0, r->width);
+		u[b] = rows_at(&r->u[b], at);
+		rb[b] = smoothed;
 	}
-	memset(share, 0, w * sizeof *share);
-	memset(risk, 0, w * sizeof *risk);
-	memset(sum, 0, w * sizeof *sum);
-	for (size_t b = 0; b < RESOLUTION_BOXES; b++) {
-		const float *rb = rows_at(&r->tmp, (int64_t)b);
-
-		weights(weight, least, rb, w);
-		add_weighed(share, risk, sum, weight, rows_at(&r->u[b], at), rb, w);
-	}
-	normalise(share, risk, sum, w);
+	weigh(rows_at(&r->share, at), rows_at(&r->risk, at), least, u, rb, r->width);
 }
 
 void resolution_shares(struct resolution *r, int64_t row)

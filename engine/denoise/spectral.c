@@ -20,6 +20,7 @@ enum {
 	/* Cells from a frame's spectrum to its gains: the long window's shares, and one
 	 * more to smooth the weights. */
 	GAIN_LAG = RESOLUTION_LAG + 1,
+	SLIDE = 8, /* cells by which a window on samples moves on before they are moved back */
 	BANDS = DENOISE_BANDS,
 };
 
@@ -32,8 +33,15 @@ static const float MARKED_DB = 10;
 /* Of the softmax between the windows, in units of noise. */
 static const float TEMPERATURE = 0.05f;
 
+/* What must be kept of a band, in units of noise, for the windows' risks to count (half).
+ * Where neither keeps anything their risks differ by chance alone, and weights that hop
+ * between them leave some of the noise: either window gives its frames back exactly only
+ * where weights are even.  -36 dB of hiss were left so. */
+static const float KEPT_HALF = 0.05f;
+
 struct band_cell {
 	float risk[2][BANDS]; /* of the short and the long window, in power */
+	float kept[BANDS];    /* what both leave, in power */
 };
 
 /* Of a band, over all cells: energies, and sums of the levels (dB) of what is taken
@@ -51,9 +59,10 @@ struct spectral {
 	struct resolution small, large;
 	struct noise *noise; /* while it is learned */
 	bool marked;
-	float *past; /* channels x past_n: the latest samples */
-	size_t past_n;
-	float *ahead; /* channels x large.n: sums of frames not yet complete */
+	float *past; /* channels x past_stride: the latest past_n samples, from past_at */
+	size_t past_n, past_at, past_stride;
+	float *ahead; /* channels x ahead_stride: large.n sums of frames not yet complete */
+	size_t ahead_at, ahead_stride;
 	int64_t n_blocks;
 	size_t edge[2][BANDS + 1]; /* first cell of each band, by window */
 	struct band_cell bands[KEPT];
@@ -104,14 +113,17 @@ int spectral_open(
 		rc = resolution_open(&s->large, PER_CELL * n, d->channels, KEPT, e);
 	s->cell = s->large.hop;
 	s->past_n = 4 * s->cell + s->cell / 2;
+	s->past_stride = s->past_n + SLIDE * s->cell;
+	s->ahead_stride = s->large.n + SLIDE * s->cell;
 	s->least = powf(10, -(rule->limit_db + (d->marked ? MARKED_DB : 0)) / 20);
 	if (!rc)
-		rc = mem_try_alloc(&mem, channels * (s->past_n + s->large.n) + s->large.width,
+		rc = mem_try_alloc(&mem,
+			channels * (s->past_stride + s->ahead_stride) + s->large.width,
 			sizeof(float), "denoiser", e);
 	if (!rc) {
 		s->past = mem;
-		s->ahead = s->past + channels * s->past_n;
-		s->gain = s->ahead + channels * s->large.n;
+		s->ahead = s->past + channels * s->past_stride;
+		s->gain = s->ahead + channels * s->ahead_stride;
 		place_bands(s);
 		rc = noise_open(&s->small, &s->large, d->rate_hz, d->marked, &s->noise, e);
 	}
@@ -150,16 +162,27 @@ size_t spectral_latency(const void *m)
 
 /* ---- analysis ------------------------------------------------------------ */
 
+/* A window of n of `stride` samples of each channel moves on by a cell; where it begins is
+ * *at.  What comes into it holds whatever it held. */
+static void slide(const struct spectral *s, float *x, size_t n, size_t stride, size_t *at)
+{
+	size_t keep = n - s->cell, from = *at + s->cell;
+
+	*at = from + n <= stride ? from : 0;
+	for (size_t c = 0; c < (size_t)s->channels && !*at; c++)
+		memmove(x + c * stride, x + c * stride + from, keep * sizeof *x);
+}
+
 static void take_block(struct spectral *s, const float *in)
 {
-	size_t keep = s->past_n - s->cell, channels = (size_t)s->channels;
+	size_t channels = (size_t)s->channels;
 
+	slide(s, s->past, s->past_n, s->past_stride, &s->past_at);
 	for (size_t c = 0; c < channels; c++) {
-		float *past = s->past + c * s->past_n;
+		float *newest = s->past + c * s->past_stride + s->past_at + s->past_n - s->cell;
 
-		memmove(past, past + s->cell, keep * sizeof *past);
 		for (size_t i = 0; i < s->cell; i++)
-			past[keep + i] = in[i * channels + c];
+			newest[i] = in[i * channels + c];
 	}
 }
 
@@ -173,13 +196,15 @@ static size_t short_start(const struct spectral *s, size_t m)
 static int64_t analyse(struct spectral *s, const float *in, bool with_large)
 {
 	int64_t cell = s->n_blocks++ - ANALYSIS_LAG;
+	const float *past;
 
 	take_block(s, in);
+	past = s->past + s->past_at;
 	if (with_large)
-		resolution_analyse(&s->large, cell, s->past, s->past_n);
+		resolution_analyse(&s->large, cell, past, s->past_stride);
 	for (size_t m = 0; m < PER_CELL; m++)
 		resolution_analyse(&s->small, cell * PER_CELL + (int64_t)m,
-			s->past + short_start(s, m), s->past_n);
+			past + short_start(s, m), s->past_stride);
 	return cell;
 }
 
@@ -213,27 +238,46 @@ int spectral_learned(void *m, struct err *e)
 	noise_close(s->noise);
 	s->noise = NULL;
 	for (size_t b = 0; b < BANDS; b++) {
-		s->noise_of[b] = 1e-15;
+		s->noise_of[b] = 0;
 		for (size_t k = s->edge[0][b]; k < s->edge[0][b + 1]; k++)
 			s->noise_of[b] += s->small.lambda[k];
 	}
 	resolution_clear(&s->small);
 	resolution_clear(&s->large);
-	memset(s->past, 0, (size_t)s->channels * s->past_n * sizeof *s->past);
+	memset(s->past, 0, (size_t)s->channels * s->past_stride * sizeof *s->past);
 	s->n_blocks = 0;
 	return rc;
 }
 
 /* ---- which window -------------------------------------------------------- */
 
-static float band_risk(const struct resolution *r, int64_t row, size_t begin, size_t end)
+/* Of a part of a frame, in power: adds the risk to risk, and what is kept to kept. */
+VECTORS static void add_band(const struct resolution *r, int64_t row, size_t begin, size_t end,
+	float *ret_risk, float *ret_kept)
 {
-	const float *risk = rows_at(&r->risk, row);
-	float sum = 0;
+	enum { SIDE = 16 }; /* sums side by side: one alone would wait for each addition */
+	const float *restrict risk = rows_at(&r->risk, row);
+	const float *restrict share = rows_at(&r->share, row);
+	const float *restrict power = rows_at(&r->power, row);
+	const float *restrict lambda = r->lambda;
+	float risks[SIDE] = {0}, kept[SIDE] = {0};
+	size_t k = begin;
 
-	for (size_t k = begin; k < end; k++)
-		sum += risk[k] * r->lambda[k];
-	return sum;
+	for (; k + SIDE <= end; k += SIDE)
+		for (size_t i = 0; i < SIDE; i++) {
+			float a = 1 - share[k + i];
+
+			risks[i] += risk[k + i] * lambda[k + i];
+			kept[i] += a * a * power[k + i];
+		}
+	for (; k < end; k++) {
+		risks[0] += risk[k] * lambda[k];
+		kept[0] += (1 - share[k]) * (1 - share[k]) * power[k];
+	}
+	for (size_t i = 0; i < SIDE; i++) {
+		*ret_risk += risks[i];
+		*ret_kept += kept[i];
+	}
 }
 
 static struct band_cell *bands_at(struct spectral *s, int64_t cell)
@@ -247,30 +291,33 @@ static void measure_bands(struct spectral *s, int64_t cell)
 	struct band_cell *c = bands_at(s, cell);
 
 	for (size_t b = 0; b < BANDS; b++) {
-		float noise = 1e-30f, risk = 0;
+		float by_noise = 1 / (PER_CELL * (1e-30f + (float)s->noise_of[b]));
+		float risk[2] = {0}, kept = 0;
 
-		for (size_t k = s->edge[0][b]; k < s->edge[0][b + 1]; k++)
-			noise += s->small.lambda[k];
 		for (int64_t m = 0; m < PER_CELL; m++)
-			risk += band_risk(
-				&s->small, cell * PER_CELL + m, s->edge[0][b], s->edge[0][b + 1]);
-		c->risk[0][b] = risk / (PER_CELL * noise);
-		c->risk[1][b] = band_risk(&s->large, cell, s->edge[1][b], s->edge[1][b + 1]) /
-				(PER_CELL * noise);
+			add_band(&s->small, cell * PER_CELL + m, s->edge[0][b], s->edge[0][b + 1],
+				&risk[0], &kept);
+		add_band(&s->large, cell, s->edge[1][b], s->edge[1][b + 1], &risk[1], &kept);
+		c->risk[0][b] = risk[0] * by_noise;
+		c->risk[1][b] = risk[1] * by_noise;
+		c->kept[b] = kept * by_noise;
 	}
 }
 
-/* The long window's weight in each band of a cell; the short one has the rest. */
+/* The long window's weight in each band of a cell; the short one has the rest: half of it
+ * where neither keeps anything. */
 static void weigh_windows(struct spectral *s, int64_t cell, float weight[BANDS])
 {
 	for (size_t b = 0; b < BANDS; b++) {
-		float d = 0;
+		float d = 0, kept = 0;
 
 		for (int64_t i = -1; i <= 1; i++) {
 			const struct band_cell *c = bands_at(s, cell + i);
 
 			d += (c->risk[1][b] - c->risk[0][b]) * (i ? 0.25f : 0.5f);
+			kept += c->kept[b] * (i ? 0.25f : 0.5f);
 		}
+		d /= 1 + KEPT_HALF / (kept + 1e-30f); /* kept: infinite, perhaps, without noise */
 		weight[b] = 1 / (1 + expf(d / TEMPERATURE));
 	}
 }
@@ -289,14 +336,15 @@ static void spread_weights(const size_t *edge, const float weight[BANDS], float 
 
 		if (to > from)
 			step /= (float)(to - from);
-		for (; k < to; k++)
-			out[k] = at + step * (float)(k - from);
+		for (int i = 0, n = (int)(to - k), first = (int)k - (int)from; i < n; i++)
+			out[k + (size_t)i] = at + step * (float)(first + i);
+		k = to > k ? to : k;
 	}
 }
 
 /* The part that is taken out of each cell of a frame: from the shares, the rule and
  * the weight in `gain`. */
-static void choose_gain(
+VECTORS static void choose_gain(
 	const struct spectral *s, const struct resolution *r, int64_t row, float *restrict gain)
 {
 	const float *restrict share = rows_at(&r->share, row);
@@ -346,7 +394,7 @@ static void add_tally(struct spectral *s, double energy[3][BANDS])
 
 		t->in += energy[0][b];
 		t->removed += energy[1][b];
-		if (!(energy[0][b] > 0.5 * PER_CELL * s->noise_of[b]))
+		if (!(energy[0][b] > 0.5 * PER_CELL * s->noise_of[b] + 1e-15))
 			continue; /* silence, or a cell cut by an end */
 		t->n++;
 		t->x += x;
@@ -367,7 +415,7 @@ static void synthesise(struct spectral *s, int64_t cell)
 	choose_gain(s, &s->large, cell, s->gain);
 	if (s->report)
 		add_energies(s, &s->large, cell, weight, s->gain, energy);
-	resolution_synthesise(&s->large, cell, s->gain, s->ahead, s->large.n);
+	resolution_synthesise(&s->large, cell, s->gain, s->ahead + s->ahead_at, s->ahead_stride);
 	for (size_t b = 0; b < BANDS; b++)
 		weight[b] = 1 - weight[b];
 	for (size_t m = 0; m < PER_CELL; m++) {
@@ -377,8 +425,8 @@ static void synthesise(struct spectral *s, int64_t cell)
 		choose_gain(s, &s->small, row, s->gain);
 		if (s->report)
 			add_energies(s, &s->small, row, weight, s->gain, energy);
-		resolution_synthesise(
-			&s->small, row, s->gain, s->ahead + short_start(s, m), s->large.n);
+		resolution_synthesise(&s->small, row, s->gain,
+			s->ahead + s->ahead_at + short_start(s, m), s->ahead_stride);
 	}
 	if (s->report)
 		add_tally(s, energy);
@@ -386,16 +434,18 @@ static void synthesise(struct spectral *s, int64_t cell)
 
 static void give_block(struct spectral *s, float *removed)
 {
-	size_t channels = (size_t)s->channels, keep = s->large.n - s->cell;
+	size_t channels = (size_t)s->channels;
 
 	for (size_t c = 0; c < channels; c++) {
-		float *ahead = s->ahead + c * s->large.n;
+		const float *oldest = s->ahead + c * s->ahead_stride + s->ahead_at;
 
 		for (size_t i = 0; i < s->cell; i++)
-			removed[i * channels + c] = ahead[i];
-		memmove(ahead, ahead + s->cell, keep * sizeof *ahead);
-		memset(ahead + keep, 0, s->cell * sizeof *ahead);
+			removed[i * channels + c] = oldest[i];
 	}
+	slide(s, s->ahead, s->large.n, s->ahead_stride, &s->ahead_at);
+	for (size_t c = 0; c < channels; c++)
+		memset(s->ahead + c * s->ahead_stride + s->ahead_at + s->large.n - s->cell, 0,
+			s->cell * sizeof *s->ahead);
 }
 
 int spectral_process(void *m, const float *in, float *removed, struct err *e)

@@ -5,14 +5,14 @@
  *
  * Fixed, as none of it asks for an ear: the power domain, since c then follows from
  * the distribution of a mean of n powers, c = 1 + k / sqrt(n), near 1 for wide ones;
- * the floor, -30 dB, or -40 where noise was marked.  --strength multiplies the
+ * the floor, -40 dB, or -50 where noise was marked.  --strength multiplies the
  * noise, and so is over-subtraction by the user's hand. */
 #include "engine/denoise/method.h"
 #include "engine/denoise/spectral.h"
 
 static int ss_open(const struct denoise_desc *d, void **ret, struct err *e)
 {
-	return spectral_open(d, &(struct spectral_rule){.limit_db = 30}, ret, e);
+	return spectral_open(d, &(struct spectral_rule){.limit_db = 40}, ret, e);
 }
 
 const struct denoise_method denoise_ss = {

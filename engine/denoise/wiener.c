@@ -5,7 +5,7 @@
 
 static int wiener_open(const struct denoise_desc *d, void **ret, struct err *e)
 {
-	return spectral_open(d, &(struct spectral_rule){.wiener = 0.6f, .limit_db = 30}, ret, e);
+	return spectral_open(d, &(struct spectral_rule){.wiener = 0.6f, .limit_db = 40}, ret, e);
 }
 
 const struct denoise_method denoise_wiener = {
