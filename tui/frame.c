@@ -440,8 +440,7 @@ struct frame_hit frame_at(struct ws *ws, int y, int x)
 		if (is_within(f->hints[i].at, x))
 			return (struct frame_hit){.part = FRAME_HINT, .keys = f->hints[i].keys};
 	if (is_in(&l->now, y, x) && is_within(f->bar, x))
-		return (struct frame_hit){.part = FRAME_BAR,
-			.share = (x - f->bar.from) / (double)(f->bar.to - f->bar.from)};
+		return (struct frame_hit){.part = FRAME_BAR};
 	if (is_in(&l->now, y, x) && is_within(f->volume, x))
 		return (struct frame_hit){.part = FRAME_VOLUME};
 	return (struct frame_hit){.part = FRAME_NOTHING};

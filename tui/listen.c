@@ -450,7 +450,7 @@ void listen_seek(struct listen *l, double by_s)
 		listen_seek_to(l, (double)look(l).position / l->status.rate_hz + by_s);
 }
 
-void listen_seek_to(struct listen *l, double s)
+static void go_to(struct listen *l, double s, bool (*how)(struct mixer *m, size_t frame))
 {
 	struct mixer_view v;
 
@@ -459,8 +459,18 @@ void listen_seek_to(struct listen *l, double s)
 	v = look(l);
 	l->sought = frame_of(l, s, v.length);
 	l->is_seeking = true;
-	mixer_seek(mixer_of(l), l->sought);
+	how(mixer_of(l), l->sought);
 	note_command(l, &v);
+}
+
+void listen_seek_to(struct listen *l, double s)
+{
+	go_to(l, s, mixer_seek);
+}
+
+void listen_scrub(struct listen *l, double s)
+{
+	go_to(l, s, mixer_scrub);
 }
 
 void listen_loop(struct listen *l, double begin_s, double end_s)

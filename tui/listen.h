@@ -48,6 +48,8 @@ void listen_pause(struct listen *l); /* or plays on */
 void listen_stop(struct listen *l);
 void listen_seek(struct listen *l, double by_s);
 void listen_seek_to(struct listen *l, double s);
+/* The same as something that is heard even in a pause: mixer_scrub(). */
+void listen_scrub(struct listen *l, double s);
 /* From end_s on back to begin_s, exact to the sample; equal: no loop.  Another take has
  * none. */
 void listen_loop(struct listen *l, double begin_s, double end_s);

@@ -301,3 +301,12 @@ bool picture_pane_time(
 	*ret_s = interval_time(p->span, x - l.x, l.columns);
 	return true;
 }
+
+double picture_pane_nearest(const struct picture_pane *p, const struct rect *r, int x)
+{
+	struct picture_layout l = picture_pane_layout(r->height, r->width);
+	int c = x - l.x;
+
+	c = c < 0 ? 0 : c > l.columns ? l.columns : c;
+	return interval_time(p->span, c, l.columns > 0 ? l.columns : 1);
+}

@@ -46,5 +46,7 @@ void picture_pane_move(const struct picture_pane *p, double was, const struct re
  * there is none. */
 bool picture_pane_time(
 	const struct picture_pane *p, const struct rect *r, int y, int x, double *ret_s);
+/* The moment of a column of the rectangle, or of the nearest that has one. */
+double picture_pane_nearest(const struct picture_pane *p, const struct rect *r, int x);
 
 #endif

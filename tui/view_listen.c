@@ -323,23 +323,39 @@ static int frame_ms(const struct ws *ws)
 		ws->env->ssh_connection ? REMOTE_FPS : LOCAL_FPS);
 }
 
-/* A press seeks, the wheel zooms. */
+/* Where the mouse is; a take that is not played yet is played from there. */
+static void scrub(struct ws *ws, double at)
+{
+	struct listen_view v;
+
+	listen_read(ws->listen, &v);
+	if (v.take)
+		listen_scrub(ws->listen, at);
+	else
+		sound_play(ws, ws->listening.take, at);
+	listening_follow(ws, true);
+	ws->dirty |= DIRTY_NOW | DIRTY_MOVE;
+}
+
+/* A press seeks, what is dragged is heard, the wheel zooms. */
 static bool on_mouse(struct ws *ws, const struct mouse *m)
 {
 	struct listening *l = &ws->listening;
 	struct picture_pane p = pane_of(ws, -1);
 	double at;
 
-	if (!l->take || !l->picture ||
-		!picture_pane_time(&p, &l->pane, m->y - l->pane.y, m->x - l->pane.x, &at))
+	if (!l->take || !l->picture)
 		return false;
-	if (m->what == MOUSE_WHEEL_UP)
-		commands_run(ws, "zoom 2");
-	else if (m->what == MOUSE_WHEEL_DOWN)
-		commands_run(ws, "zoom 0.5");
+	if (m->what == MOUSE_DRAG)
+		scrub(ws, picture_pane_nearest(&p, &l->pane, m->x - l->pane.x));
+	if (m->what == MOUSE_DRAG || m->what == MOUSE_RELEASE)
+		return true;
+	if (!picture_pane_time(&p, &l->pane, m->y - l->pane.y, m->x - l->pane.x, &at))
+		return false;
+	if (m->what == MOUSE_PRESS)
+		scrub(ws, at);
 	else
-		listen_seek_to(ws->listen, at);
-	ws->dirty |= DIRTY_NOW | DIRTY_MOVE;
+		commands_run(ws, m->what == MOUSE_WHEEL_UP ? "zoom 2" : "zoom 0.5");
 	return true;
 }
 

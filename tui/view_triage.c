@@ -334,10 +334,15 @@ static bool on_mouse(struct ws *ws, const struct mouse *m)
 	const struct picture_pane p = pane_of(ws, -1);
 	double at;
 
-	if (m->what != MOUSE_PRESS || !has_picture(ws) ||
-		!picture_pane_time(&p, r, m->y - r->y, m->x - r->x, &at))
+	if (!has_picture(ws))
 		return false;
-	listen_seek_to(ws->listen, at);
+	if (m->what == MOUSE_RELEASE)
+		return true;
+	if (m->what == MOUSE_DRAG)
+		at = picture_pane_nearest(&p, r, m->x - r->x);
+	else if (m->what != MOUSE_PRESS || !picture_pane_time(&p, r, m->y - r->y, m->x - r->x, &at))
+		return false;
+	listen_scrub(ws->listen, at);
 	ws->dirty |= DIRTY_NOW | DIRTY_MOVE;
 	return true;
 }

@@ -223,7 +223,7 @@ static void take_event(struct ws *ws, uint32_t key)
 		ws->dirty = DIRTY_ALL;
 		terminal_wipe();
 	} else if (key == TERMINAL_MOUSE) {
-		if (terminal_mouse(&m))
+		while (terminal_mouse(&m))
 			mouse_do(ws, &m);
 	} else if (!paste_key(ws, key)) {
 		ws_key(ws, key);

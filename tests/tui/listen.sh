@@ -88,6 +88,15 @@ keys l l
 check 'two seconds on' sees '0:02 / 0:04'
 keys -H 1b 5b 4d 20 48 26 # a press in column 39 of 75
 check 'a click seeks' sees '0:01 / 0:04'
+keys -H 1b 5b 4d 40 5f 26 # moved to column 62, the button held
+check 'a drag seeks' sees '0:03 / 0:04'
+keys -H 1b 5b 4d 40 34 38 # and to column 19, outside of the picture
+check 'wherever it goes' sees '0:00 / 0:04'
+check 'a pause is still one' sees '‖ second'
+keys -H 1b 5b 4d 40 5f 26 1b 5b 4d 23 5f 26 # back, and let go
+check 'where it is let go it stays' sees '0:03 / 0:04'
+keys -H 1b 5b 4d 20 48 26 1b 5b 4d 23 48 26
+check 'and the next click seeks' sees '0:01 / 0:04'
 keys M
 check 'mute' sees 'mute 100'
 
