@@ -212,8 +212,8 @@ static void do_lane(struct ws *ws, const char *args)
 }
 
 static const struct command commands[] = {
-	{"race", "[PROMPT]", "every installed model makes it: same length, seed and settings", do_race,
-		false},
+	{"race", "[PROMPT]", "every installed model makes it: same length, seed and settings",
+		do_race, false},
 	{"lane", "[A-Z]", "play a take of the race, as loud as the others", do_lane, false},
 };
 
