@@ -137,6 +137,7 @@ void paint_levels(int y, int x, enum colormap map, uint8_t upper, uint8_t lower)
 		mvaddch(in.y + y, in.x + x, (chtype)colormap_glyph(upper > lower ? upper : lower));
 		return;
 	}
+	(void)attr_set(A_NORMAL, 0, NULL); /* curses adds those of what was painted before */
 	setcchar(&cell, L"\u2580", 0,
 		colors_cell(the, level_color(map, upper, is_rgb), level_color(map, lower, is_rgb)),
 		NULL);

@@ -17,6 +17,8 @@
 #include "tui/ws.h"
 
 enum {
+	STATE_FROM = 30,  /* not whether it is denoised in a narrower pane */
+	WORDS_FROM = 60,  /* nor how the picture is drawn */
 	METERS_FROM = 14, /* no meters in a body lower than that */
 	REMOTE_FPS = 8,
 	LOCAL_FPS = 20,
@@ -100,6 +102,13 @@ static int64_t wanted_take(const struct ws *ws)
 	return v.take ? v.take : t ? t->id : 0;
 }
 
+static void take_merit(struct listening *l, const struct take *t)
+{
+	snprintf(l->merit, sizeof(l->merit), "%s%.0d", t->favourite ? "*" : "",
+		t->rating >= 1 && t->rating <= 5 ? t->rating : 0);
+	l->is_stale = false;
+}
+
 static int change_take(struct ws *ws, int64_t id, struct err *e)
 {
 	struct listening *l = &ws->listening;
@@ -110,13 +119,29 @@ static int change_take(struct ws *ws, int64_t id, struct err *e)
 	str_clear(&l->path);
 	str_clear(&l->title);
 	l->take = rc ? 0 : id;
+	l->merit[0] = 0;
 	l->span = (struct interval){0};
 	l->held[0] = l->held[1] = 0;
 	if (l->take) {
 		str_printf(&l->path, "%s/%s", ws->library, t.file);
 		str_add(&l->title, t.prompt);
+		take_merit(l, &t);
 	}
 	listening_ask(ws);
+	arena_done(&a);
+	return rc;
+}
+
+/* Somebody may have rated it. */
+static int refresh(struct ws *ws, struct err *e)
+{
+	struct listening *l = &ws->listening;
+	struct arena a = {0};
+	struct take t;
+	int rc = l->take && l->is_stale ? takes_get(ws->db, l->take, &a, &t, e) : 0;
+
+	if (l->take && l->is_stale && !rc)
+		take_merit(l, &t);
 	arena_done(&a);
 	return rc;
 }
@@ -134,7 +159,7 @@ static int load(struct ws *ws, int height, struct err *e)
 			&l->picture, e);
 		arena_done(&a);
 	}
-	return rc ? rc : id == l->take ? 0 : change_take(ws, id, e);
+	return rc ? rc : id == l->take ? refresh(ws, e) : change_take(ws, id, e);
 }
 
 /* ---- painting ----------------------------------------------------------- */
@@ -144,13 +169,17 @@ static void draw_title(const struct ws *ws, int width)
 	const struct listening *l = &ws->listening;
 	struct str right = {0};
 	char denoised[32];
-	int n;
+	int n, merit = (int)strlen(l->merit);
 
-	str_printf(&right, "  %s  %s  %d  %.0f..0 dB  dn %s ", colormap_name(l->map),
-		scale_names[l->scale], l->fft, l->low_db, sound_denoise_text(ws, denoised));
-	n = width >= 60 ? (int)right.n : 0;
+	if (width >= WORDS_FROM)
+		str_printf(&right, "  %s  %s  %d  %.0f..0 dB", colormap_name(l->map),
+			scale_names[l->scale], l->fft, l->low_db);
+	str_printf(&right, "  dn %s ", sound_denoise_text(ws, denoised));
+	n = width >= STATE_FROM ? (int)right.n : 0;
+	merit = merit ? merit + 1 : 0;
 	paint(0, 0, 1, ROLE_TITLE, "");
-	paint(0, 1, width - n - 1, ROLE_TITLE, str_get(&l->title));
+	paint(0, 1, width - n - merit - 1, ROLE_TITLE, str_get(&l->title));
+	paint_right(0, width - n - merit, merit, ROLE_ROW_MARKED, l->merit);
 	paint(0, width - n, n, ROLE_DIM, str_get(&right));
 	str_done(&right);
 }

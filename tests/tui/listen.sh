@@ -135,6 +135,9 @@ check 'two twins are kept' [ "$(find "$WOODSHED_LIBRARY/cache/denoised" -name '*
 
 keys f
 check 'what is heard is kept' sees 'favourite: 1 take'
+check 'and shown so' sees ' *  magma'
+command_line 'rate 3'
+check 'with its rating' sees ' *3  magma'
 keys w
 check 'and exported as it is heard' sees 'exported denoised to ~/Music/woodshed'
 command_line 'denoise'
@@ -152,6 +155,9 @@ for size in '160 48' '40 10' '20 3' '5 2' '1 1' '3 30' '250 5' '80 24'; do
 	sleep 0.2
 done
 check 'after all sizes down to one cell' sees '4 Listen'
+t resize-window -t t -x 40 -y 10
+check 'at 40x10, whether it is denoised' sees ' *3  dn off'
+check 'and what is played, and where' sees ' / 0:04  no sound'
 start 80 24 tmux-256color NO_COLOR=1
 sees Library && keys 4
 check 'without colours, shades' sees '###'
