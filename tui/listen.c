@@ -62,6 +62,8 @@ struct listen {
 	int percent;
 	bool is_muted;
 	struct listen_meters meters; /* the greatest since they were asked for */
+	struct listen_meters told; /* that were told last, and the frames that were rendered then */
+	uint64_t told_at;
 	uint64_t posted; /* frames that had been rendered when the last command was given */
 	bool has_posted;
 	bool was_playing; /* at the last listen_work() */
@@ -616,9 +618,15 @@ void listen_meters(struct listen *l, struct listen_meters *ret)
 
 	if (l->player)
 		v = look(l);
+	if (v.state == MIXER_PLAYING && v.n_frames == l->told_at) {
+		*ret = l->told;
+		return;
+	}
 	*ret = l->meters;
 	l->meters = (struct listen_meters){0};
 	ret->lufs = v.state == MIXER_PLAYING && v.clip && v.clip == l->now.clip
 			    ? momentary(l, v.position)
 			    : (double)-INFINITY;
+	l->told = *ret;
+	l->told_at = v.n_frames;
 }

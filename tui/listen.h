@@ -91,7 +91,8 @@ struct listen_view {
 };
 void listen_read(struct listen *l, struct listen_view *ret);
 
-/* Levels since they were asked for last; 1 is full scale. */
+/* Levels since they were asked for last, or, when nothing was rendered since, those that
+ * were told then; 1 is full scale. */
 struct listen_meters {
 	float peak[2], rms[2];
 	double lufs; /* momentary, at the playhead, before the volume; -INFINITY: silence */

@@ -91,7 +91,8 @@ void paint_upright(int x, int height)
 		height < in.height - top ? height : in.height - top);
 }
 
-void paint_bar(int y, int x, int width, double share)
+/* calm 1: all of it is of ROLE_PROGRESS. */
+static void paint_share(int y, int x, int width, double share, double calm)
 {
 	int done;
 
@@ -102,12 +103,25 @@ void paint_bar(int y, int x, int width, double share)
 	}
 	done = (int)lround(share * width);
 	done = done < 0 ? 0 : done > width ? width : done;
-	colors_set(the, stdscr, ROLE_PROGRESS);
 	for (int i = 0; i < width; i++) {
-		if (i == done)
-			colors_set(the, stdscr, ROLE_PROGRESS_REST);
+		const double at = (i + 0.5) / width;
+
+		if (i < done && calm < 1)
+			colors_set_gradient(the, stdscr, GRADIENT_METER, (at - calm) / (1 - calm));
+		else
+			colors_set(the, stdscr, i < done ? ROLE_PROGRESS : ROLE_PROGRESS_REST);
 		mvaddch(in.y + y, in.x + x + i, i < done ? ACS_CKBOARD : ACS_HLINE);
 	}
+}
+
+void paint_bar(int y, int x, int width, double share)
+{
+	paint_share(y, x, width, share, 1);
+}
+
+void paint_meter(int y, int x, int width, double share, double calm)
+{
+	paint_share(y, x, width, share, calm);
 }
 
 bool paint_is_utf8(void)

@@ -32,6 +32,9 @@ void paint_rule(int y, int width);
 void paint_upright(int x, int height);
 /* A bar of `width` cells, `share` (0 to 1) of it done. */
 void paint_bar(int y, int x, int width, double share);
+/* The same of a level, in the theme's colours for meters: the quiet one up to `calm` of
+ * the width, then evenly to the loud one. */
+void paint_meter(int y, int x, int width, double share, double calm);
 
 /* Whether the terminal shows more than ASCII; set by the locale. */
 bool paint_is_utf8(void);

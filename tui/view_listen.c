@@ -29,6 +29,7 @@ enum {
 };
 
 static const double METER_DB = 60; /* what a bar spans */
+static const double CALM_DB = -30; /* up to there its colour is the quiet one */
 
 static const char *const scale_names[] = {"log", "mel", "linear"};
 
@@ -234,7 +235,7 @@ static void draw_meter(const struct ws *ws, int side, int y, int width)
 		snprintf(rest, sizeof(rest), "  underruns %llu%s%.24s",
 			(unsigned long long)v.n_underruns, *v.device ? "  out: " : "", v.device);
 	paint(y, 0, 2, ROLE_DIM, side ? "R" : "L");
-	paint_bar(y, 2, bar, share_of(l->meters.rms[side]));
+	paint_meter(y, 2, bar, share_of(l->meters.rms[side]), 1 + CALM_DB / METER_DB);
 	paint(y, x, LEVELS, l->held[side] > 1 ? ROLE_ERROR : ROLE_TEXT, levels);
 	paint(y, x + LEVELS, width - x - LEVELS, ROLE_DIM, rest);
 }
