@@ -250,6 +250,7 @@ static struct picture_pane pane_of(const struct ws *ws, const struct compared *o
 	return (struct picture_pane){.picture = one->picture,
 		.span = {0, longest},
 		.map = ws->listening.map,
+		.glyphs = ws->listening.glyphs,
 		.low_db = ws->listening.low_db,
 		.playhead = head,
 		.loop = ws->sound.loop,

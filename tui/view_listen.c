@@ -192,6 +192,7 @@ static struct picture_pane pane_of(const struct ws *ws, double playhead)
 	return (struct picture_pane){.picture = l->picture,
 		.span = shown(ws),
 		.map = l->map,
+		.glyphs = l->glyphs,
 		.low_db = l->low_db,
 		.playhead = playhead,
 		.loop = ws->sound.take == l->take ? ws->sound.loop : (struct interval){0},

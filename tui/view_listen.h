@@ -12,6 +12,7 @@
 #include "tui/listen.h"
 #include "tui/paint.h"
 #include "tui/interval.h"
+#include "tui/picture_pane.h"
 
 struct picture;
 struct ws;
@@ -30,6 +31,7 @@ struct listening {
 	int fft;
 	double low_db;
 	enum colormap map;
+	enum picture_glyphs glyphs;
 
 	struct listen_meters meters; /* as painted */
 	float held[2];               /* the greatest peaks of the take that is played */

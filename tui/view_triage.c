@@ -255,6 +255,7 @@ static struct picture_pane pane_of(const struct ws *ws, double head)
 	return (struct picture_pane){.picture = ws->listening.picture,
 		.span = {0, t->seconds},
 		.map = ws->listening.map,
+		.glyphs = ws->listening.glyphs,
 		.low_db = ws->listening.low_db,
 		.playhead = head,
 		.loop = ws->sound.loop,

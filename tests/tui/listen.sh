@@ -26,6 +26,16 @@ cp "\$in" "\$out"
 END
 chmod +x "$woodshed-engine"
 
+# One of these characters, within ten seconds.
+shows_any()
+{
+	t capture-pane -p -t t >"$scratch/out" && grep -q "[$1]" "$scratch/out"
+}
+sees_any()
+{
+	soon shows_any "$1"
+}
+
 # ---- the picture ------------------------------------------------------------------
 
 start 80 24
@@ -44,6 +54,15 @@ keys z d
 check 'another range' sees '-120..0 dB'
 keys c
 check 'another colour map' sees 'magma'
+keys z b
+check 'other glyphs' sees 'quadrant'
+check 'with quarters of a cell' sees_any '▌▐▞▚▛▜▙▟▘▝▖▗'
+keys z b
+check 'or shades' sees '++++'
+command_line 'glyphs half'
+check 'and halves' sees '▀▀▀▀▀▀▀▀'
+command_line 'glyphs sixel'
+check 'no such glyphs' sees 'half (blocks), quadrant and shade'
 command_line 'scale log'
 check 'a scale by name' sees 'log  4096'
 command_line 'fft 1000'
