@@ -1,12 +1,12 @@
 /* Stockham's Fourier transform. */
-#include "engine/denoise/fft.h"
+#include "library/base/fft.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/denoise/rows.h"
 #include "library/base/arena.h"
+#include "library/base/vectors.h"
 
 struct fft {
 	size_t n;
