@@ -112,8 +112,7 @@ static void fill_wide(struct db *db)
 enum { RATE = 32000, SECONDS = 12, NOTE = RATE * 3 / 8, SECTION = 8 * NOTE };
 
 /* Notes that die away, softer in the second of three parts.  Sums and products alone: the
- * same bits everywhere; each note begins with its peak, so that what was heard of it,
- * wherever one paused, has this peak. */
+ * same bits everywhere; the first sample is the peak, wherever one pauses. */
 static float sample(int i, int c, int kind)
 {
 	const int at = i % NOTE, hz = 110 * (2 + (i / NOTE * 3 + kind) % 5) + 70 * c;
@@ -124,7 +123,7 @@ static float sample(int i, int c, int kind)
 	double level = left * left * left * (i / SECTION == 1 ? 0.1 : 0.4);
 
 	if (!at)
-		return 0.5f;
+		return i ? 0.5f : 0.9f;
 	for (int k = 0; k < kind; k++)
 		level *= left;
 	return (float)(level * saw + left * left * 0.1 * hiss);
