@@ -63,11 +63,11 @@ screens()
 	for size in 80x24 160x48 40x10; do
 		cat <<-END
 			listen-$size: sound $size 256 move 1; screen listen
-			listen-paused-$size: sound $size 256 move 1; play; wait ▶; play; wait ‖; seek-to 2; loop-start; seek-to 4.5; loop-end; seek-to 3; screen listen
+			listen-paused-$size: sound $size 256 move 1; play; wait ▶ slow; play; wait ‖ slow; seek-to 2; loop-start; seek-to 4.5; loop-end; seek-to 3; screen listen
 			listen-zoomed-$size: sound $size 256 move 1; screen listen; scale mel; colours viridis; zoom 4
-			compare-$size: sound $size 256 screen race; compare; wait ▶; play; wait ‖; seek-to 5
+			compare-$size: sound $size 256 screen race; compare; wait ▶ slow; play; wait ‖ slow; seek-to 5
 			race-$size: sound $size 256 screen race; move 1
-			triage-$size: sound $size 256 triage; wait ▶; play; wait ‖; seek-to 7
+			triage-$size: sound $size 256 triage; wait ▶ slow; play; wait ‖ slow; seek-to 7
 		END
 	done
 	for colors in mono 8 16 rgb plain; do
@@ -158,6 +158,10 @@ compare()
 show()
 {
 	rm -rf "$scratch/dump" "$scratch/config" "$scratch/state"
+	if [ "$1" = sound ]; then # what was heard there is remembered
+		rm -rf "$scratch/sound"
+		cp -r "$scratch/sound.new" "$scratch/sound"
+	fi
 	open_workstation "$1" "$2" "$3" || return 1
 	rest=$4
 	while [ -n "$rest" ]; do
@@ -191,6 +195,7 @@ finish()
 for library in empty full wide sound; do
 	"$make_library" "$scratch/$library" $library || finish 99
 done
+mv "$scratch/sound" "$scratch/sound.new"
 # Debian's xterm-16color is in ncurses-term, which need not be there.
 mkdir -p "$HOME/.terminfo"
 printf '%s\n' 'xterm-16color|x, colors#16, pairs#256, setab=\E[%?%p1%{8}%<%t%p1%{40}%+%e%p1%{92}%+%;%dm, setaf=\E[%?%p1%{8}%<%t%p1%{30}%+%e%p1%{82}%+%;%dm, use=xterm-256color,' >"$scratch/16.ti"
