@@ -8,11 +8,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include <kiss_fft.h>
-
 #include "library/audio.h"
 #include "library/base/arena.h"
 #include "library/base/err.h"
+#include "library/base/fft.h"
+#include "library/base/pool.h"
+#include "library/base/vectors.h"
 
 enum { COARSE_MAX = 512 }; /* transforms of the coarse pass */
 
@@ -25,19 +26,27 @@ struct edge {
 	float share; /* of bin + 1 */
 };
 
+/* What a thread needs for a transform. */
+struct lane {
+	struct fft *fft;
+	float *re, *im;  /* fft each */
+	float *power;    /* fft / 2 + 1 */
+	float *at_edges; /* rows + 1 */
+};
+
 struct spectrum {
 	struct spectrum_desc d; /* defaults filled in */
-	kiss_fft_cfg plan;
-	kiss_fft_cpx *in, *out; /* fft each */
-	float *window;          /* fft, scaled so that |out|^2 is a power */
-	float *power;           /* fft / 2 + 1, of the current transform */
-	struct edge *edges;     /* rows + 1 */
-	float *at_edges;        /* rows + 1, of the current transform */
-	float *cells;           /* columns x rows powers */
+	struct lane *lanes;     /* one for each thread */
+	int n_lanes;
+	float *window;      /* fft, scaled so that |X|^2 is a power */
+	struct edge *edges; /* rows + 1 */
+	float *cells;       /* columns x rows powers */
 	_Atomic uint8_t *levels;
 	size_t group;  /* columns to one coarse transform */
 	size_t column; /* being finished, and its next transform */
 	size_t transform;
+	_Atomic size_t next; /* the column that a thread of the pool takes next, up to: */
+	size_t stop;
 	_Atomic size_t coarse, done;
 	_Atomic bool is_cancelled;
 };
@@ -168,33 +177,50 @@ static int check_ranges(const struct spectrum_desc *d, struct err *e)
 	return 0;
 }
 
+struct part {
+	void **ret;
+	size_t n, size;
+};
+
+static int allocate_parts(const struct part *parts, size_t n, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < n; i++)
+		rc = mem_try_alloc(parts[i].ret, parts[i].n, parts[i].size, "the spectrogram", e);
+	return rc;
+}
+
+static int open_lane(struct spectrum *s, struct lane *l, struct err *e)
+{
+	const size_t n = (size_t)s->d.fft, rows = (size_t)s->d.rows;
+	const struct part parts[] = {
+		{(void **)&l->re, n, sizeof(*l->re)},
+		{(void **)&l->im, n, sizeof(*l->im)},
+		{(void **)&l->power, n / 2 + 1, sizeof(*l->power)},
+		{(void **)&l->at_edges, rows + 1, sizeof(*l->at_edges)},
+	};
+	int rc = allocate_parts(parts, sizeof(parts) / sizeof(*parts), e);
+
+	return rc ? rc : fft_open(n, &l->fft, e);
+}
+
 static int allocate(struct spectrum *s, struct err *e)
 {
 	const size_t n = (size_t)s->d.fft, rows = (size_t)s->d.rows,
 		     n_cells = (size_t)s->d.columns * rows;
-	const struct {
-		void **ret;
-		size_t n, size;
-	} parts[] = {
-		{(void **)&s->in, n, sizeof(*s->in)},
-		{(void **)&s->out, n, sizeof(*s->out)},
+	const struct part parts[] = {
+		{(void **)&s->lanes, (size_t)s->n_lanes, sizeof(*s->lanes)},
 		{(void **)&s->window, n, sizeof(*s->window)},
-		{(void **)&s->power, n / 2 + 1, sizeof(*s->power)},
 		{(void **)&s->edges, rows + 1, sizeof(*s->edges)},
-		{(void **)&s->at_edges, rows + 1, sizeof(*s->at_edges)},
 		{(void **)&s->cells, n_cells, sizeof(*s->cells)},
 		{(void **)&s->levels, n_cells, sizeof(*s->levels)},
 	};
-	int rc = 0;
+	int rc = allocate_parts(parts, sizeof(parts) / sizeof(*parts), e);
 
-	for (size_t i = 0; !rc && i < sizeof(parts) / sizeof(*parts); i++)
-		rc = mem_try_alloc(parts[i].ret, parts[i].n, parts[i].size, "the spectrogram", e);
-	if (rc)
-		return rc;
-	s->plan = kiss_fft_alloc(s->d.fft, 0, NULL, NULL);
-	return s->plan ? 0
-		       : err_set(e, ERR_NOMEM, "not enough memory for an FFT of %d; free some",
-				 s->d.fft);
+	for (int i = 0; !rc && i < s->n_lanes; i++)
+		rc = open_lane(s, &s->lanes[i], e);
+	return rc;
 }
 
 /* With sum(w) = fft / 2 a sine of amplitude 1 gives |X| = fft / 4 at its bin: the
@@ -227,6 +253,7 @@ int spectrum_open(const struct spectrum_desc *d, struct spectrum **ret, struct e
 
 	*ret = NULL;
 	s->d = *d;
+	s->n_lanes = d->pool ? pool_threads(d->pool) : 1;
 	rc = check_numbers(&s->d, e);
 	if (!rc)
 		rc = fill_defaults(&s->d, e);
@@ -251,13 +278,16 @@ void spectrum_close(struct spectrum *s)
 {
 	if (!s)
 		return;
-	kiss_fft_free(s->plan);
-	free(s->in);
-	free(s->out);
+	for (int i = 0; s->lanes && i < s->n_lanes; i++) {
+		fft_close(s->lanes[i].fft);
+		free(s->lanes[i].re);
+		free(s->lanes[i].im);
+		free(s->lanes[i].power);
+		free(s->lanes[i].at_edges);
+	}
+	free(s->lanes);
 	free(s->window);
-	free(s->power);
 	free(s->edges);
-	free(s->at_edges);
 	free(s->cells);
 	free((void *)s->levels);
 	free(s);
@@ -270,82 +300,105 @@ static float sound(float x)
 	return fabsf(x) <= sample_max ? x : 0; /* NaN compares false */
 }
 
-/* Channel c as the real part, the next one, if any, as the imaginary part;
- * centred on `centre`. */
-static void load(struct spectrum *s, size_t centre, int c)
+/* n frames, windowed: a channel as the real part, the next one as the imaginary part. */
+static inline __attribute__((always_inline)) void load_frames(const struct lane *l, size_t at,
+	size_t n, const float *restrict window, const float *restrict x, size_t channels,
+	bool is_pair)
+{
+	float *restrict re = l->re + at, *restrict im = l->im + at;
+
+	window += at;
+	INDEPENDENT
+	for (size_t i = 0; i < n; i++) {
+		re[i] = window[i] * sound(x[i * channels]);
+		im[i] = is_pair ? window[i] * sound(x[i * channels + 1]) : 0;
+	}
+}
+
+/* The usual numbers of channels are known to the compiler. */
+VECTORS static void load_any(const struct lane *l, size_t at, size_t n, const float *window,
+	const float *x, size_t channels, bool is_pair)
+{
+	if (channels == 2)
+		load_frames(l, at, n, window, x, 2, true);
+	else if (channels == 1)
+		load_frames(l, at, n, window, x, 1, false);
+	else
+		load_frames(l, at, n, window, x, channels, is_pair);
+}
+
+/* Channel c and the next one, if any, centred on `centre`. */
+static void load(const struct spectrum *s, const struct lane *l, size_t centre, int c)
 {
 	const size_t half = (size_t)s->d.fft / 2, channels = (size_t)s->d.channels;
 	const size_t skip = centre < half ? half - centre : 0;
 	const size_t after = s->d.n_frames - centre;
 	const size_t stop = after < half ? half + after : 2 * half;
-	const bool is_pair = c + 1 < s->d.channels;
-	const float *x = s->d.samples + (centre + skip - half) * channels;
 
 	for (size_t i = 0; i < skip; i++)
-		s->in[i] = (kiss_fft_cpx){0, 0};
-	for (size_t i = skip; i < stop; i++, x += channels) {
-		s->in[i].r = s->window[i] * sound(x[c]);
-		s->in[i].i = is_pair ? s->window[i] * sound(x[c + 1]) : 0;
-	}
+		l->re[i] = l->im[i] = 0;
+	load_any(l, skip, stop - skip, s->window,
+		s->d.samples + (centre + skip - half) * channels + c, channels,
+		c + 1 < s->d.channels);
 	for (size_t i = stop; i < 2 * half; i++)
-		s->in[i] = (kiss_fft_cpx){0, 0};
+		l->re[i] = l->im[i] = 0;
 }
 
-static float squared(kiss_fft_cpx z)
+static float squared(float re, float im)
 {
-	return z.r * z.r + z.i * z.i;
+	return re * re + im * im;
 }
 
 /* For the transform Z of x + iy, |X(k)|^2 + |Y(k)|^2 = (|Z(k)|^2 + |Z(n-k)|^2) / 2:
  * two channels cost one transform, and nothing needs to be taken apart. */
-static void add_power(struct spectrum *s)
+VECTORS static void add_power(
+	size_t n, const float *restrict re, const float *restrict im, float *restrict power)
 {
-	const int n = s->d.fft;
-
-	s->power[0] += squared(s->out[0]);
-	for (int k = 1; k <= n / 2; k++)
-		s->power[k] += 0.5f * (squared(s->out[k]) + squared(s->out[n - k]));
+	power[0] += squared(re[0], im[0]);
+	INDEPENDENT
+	for (size_t k = 1; k <= n / 2; k++)
+		power[k] += 0.5f * (squared(re[k], im[k]) + squared(re[n - k], im[n - k]));
 }
 
-static void transform(struct spectrum *s, size_t centre)
+static void transform(const struct spectrum *s, const struct lane *l, size_t centre)
 {
 	const int n = s->d.fft;
 
 	for (int k = 0; k <= n / 2; k++)
-		s->power[k] = 0;
+		l->power[k] = 0;
 	for (int c = 0; c < s->d.channels; c += 2) {
-		load(s, centre, c);
-		kiss_fft(s->plan, s->in, s->out);
-		add_power(s);
+		load(s, l, centre, c);
+		fft_run(l->fft, l->re, l->im);
+		add_power((size_t)n, l->re, l->im, l->power);
 	}
 	/* These two have no mirror image that shares their power. */
-	s->power[0] /= 4;
-	s->power[n / 2] /= 4;
+	l->power[0] /= 4;
+	l->power[n / 2] /= 4;
 }
 
 /* The greatest of a row: at its edges, or at a bin between them. */
-static float row_power(const struct spectrum *s, size_t r)
+static float row_power(const struct spectrum *s, const struct lane *l, size_t r)
 {
-	const float a = s->at_edges[r], b = s->at_edges[r + 1];
+	const float a = l->at_edges[r], b = l->at_edges[r + 1];
 	float top = a > b ? a : b;
 
 	for (int k = s->edges[r].bin + 1; k <= s->edges[r + 1].bin; k++)
-		top = s->power[k] > top ? s->power[k] : top;
+		top = l->power[k] > top ? l->power[k] : top;
 	return top;
 }
 
-static void pool(struct spectrum *s, size_t column)
+static void pool_rows(struct spectrum *s, const struct lane *l, size_t column)
 {
 	const size_t rows = (size_t)s->d.rows;
 	float *cells = s->cells + column * rows;
 
 	for (size_t r = 0; r <= rows; r++) {
-		const float *p = s->power + s->edges[r].bin;
+		const float *p = l->power + s->edges[r].bin;
 
-		s->at_edges[r] = p[0] + s->edges[r].share * (p[1] - p[0]);
+		l->at_edges[r] = p[0] + s->edges[r].share * (p[1] - p[0]);
 	}
 	for (size_t r = 0; r < rows; r++) {
-		float top = row_power(s, r);
+		float top = row_power(s, l, r);
 
 		cells[r] = top > cells[r] ? top : cells[r];
 	}
@@ -375,7 +428,7 @@ static size_t count(const struct spectrum *s, size_t column)
 	return n ? n : 1;
 }
 
-static void pool_transform(struct spectrum *s, size_t column, size_t i)
+static void pool_transform(struct spectrum *s, const struct lane *l, size_t column, size_t i)
 {
 	const size_t begin = column_begin(s, column), end = column_begin(s, column + 1);
 	const size_t first = multiples_below(begin, s->d.hop);
@@ -383,8 +436,8 @@ static void pool_transform(struct spectrum *s, size_t column, size_t i)
 
 	if (centre >= end)
 		centre = begin + (end - begin) / 2;
-	transform(s, centre < s->d.n_frames ? centre : s->d.n_frames - 1);
-	pool(s, column);
+	transform(s, l, centre < s->d.n_frames ? centre : s->d.n_frames - 1);
+	pool_rows(s, l, column);
 }
 
 /* Which transform of a column the coarse pass takes; of a column that it leaves
@@ -408,19 +461,30 @@ static void publish(struct spectrum *s, size_t column, size_t n)
 	}
 }
 
+/* Of the columns of a coarse transform, how many there are from that one on. */
+static size_t group_at(const struct spectrum *s, size_t column)
+{
+	const size_t left = (size_t)s->d.columns - column;
+
+	return left < s->group ? left : s->group;
+}
+
+static void do_coarse(struct spectrum *s, const struct lane *l, size_t column)
+{
+	pool_transform(s, l, column, coarse_transform(s, column));
+	publish(s, column, group_at(s, column));
+}
+
 static void coarse_step(struct spectrum *s, size_t column)
 {
-	const size_t left = (size_t)s->d.columns - column, n = left < s->group ? left : s->group;
-
-	pool_transform(s, column, coarse_transform(s, column));
-	publish(s, column, n);
-	atomic_store_explicit(&s->coarse, column + n, memory_order_release);
+	do_coarse(s, s->lanes, column);
+	atomic_store_explicit(&s->coarse, column + group_at(s, column), memory_order_release);
 }
 
 static void fine_step(struct spectrum *s)
 {
 	if (s->transform != coarse_transform(s, s->column))
-		pool_transform(s, s->column, s->transform);
+		pool_transform(s, s->lanes, s->column, s->transform);
 	if (++s->transform < count(s, s->column))
 		return;
 	publish(s, s->column, 1);
@@ -429,14 +493,69 @@ static void fine_step(struct spectrum *s)
 	atomic_store_explicit(&s->done, s->column, memory_order_release);
 }
 
+/* ---- together ----------------------------------------------------------- */
+
+static bool is_coarse(const struct spectrum *s)
+{
+	return s->coarse < (size_t)s->d.columns;
+}
+
+static void do_column(struct spectrum *s, const struct lane *l, size_t column)
+{
+	const size_t n = count(s, column);
+
+	for (size_t i = 0; i < n && !s->is_cancelled; i++)
+		if (i != coarse_transform(s, column))
+			pool_transform(s, l, column, i);
+	publish(s, column, 1);
+}
+
+/* Each column is one thread's. */
+static void take_columns(void *ud, int thread, int n_threads)
+{
+	struct spectrum *s = ud;
+	const size_t step = is_coarse(s) ? s->group : 1;
+
+	while (!s->is_cancelled) {
+		const size_t column = atomic_fetch_add(&s->next, step);
+
+		if (column >= s->stop)
+			return;
+		if (is_coarse(s))
+			do_coarse(s, &s->lanes[thread], column);
+		else
+			do_column(s, &s->lanes[thread], column);
+	}
+}
+
+static void work_together(struct spectrum *s, size_t n_transforms)
+{
+	const size_t columns = (size_t)s->d.columns, step = is_coarse(s) ? s->group : 1;
+	const size_t from = is_coarse(s) ? s->coarse : s->done;
+	size_t n = 0;
+	int taken = 0;
+
+	for (s->stop = from; s->stop < columns && (n < n_transforms || taken < s->n_lanes);
+		s->stop += step, taken++)
+		n += is_coarse(s) ? 1 : count(s, s->stop);
+	s->stop = s->stop < columns ? s->stop : columns;
+	s->next = from;
+	pool_team(s->d.pool, take_columns, s);
+	if (!s->is_cancelled)
+		atomic_store_explicit(
+			is_coarse(s) ? &s->coarse : &s->done, s->stop, memory_order_release);
+}
+
 bool spectrum_work(struct spectrum *s, size_t n_transforms)
 {
 	const size_t columns = (size_t)s->d.columns;
 
-	for (; n_transforms && s->done < columns; n_transforms--) {
+	if (s->d.pool && s->done < columns && !s->is_cancelled)
+		work_together(s, n_transforms);
+	for (; !s->d.pool && n_transforms && s->done < columns; n_transforms--) {
 		if (s->is_cancelled)
 			return false;
-		if (s->coarse < columns)
+		if (is_coarse(s))
 			coarse_step(s, s->coarse);
 		else
 			fine_step(s);

@@ -7,9 +7,9 @@
  *		draw what spectrum_coarse() and spectrum_done() say is there;
  *	spectrum_close(s);
  *
- * One thread works; any other may read, ask how far it is, and cancel.  The
- * samples must stay until nobody works any more; opening and closing are for
- * who owns the spectrum.
+ * One thread works, with those of its pool, where it has one; any other may read,
+ * ask how far it is, and cancel.  The samples must stay until nobody works any
+ * more; opening and closing are for who owns the spectrum.
  *
  * What a level is.  A Hann window (periodic) and an FFT every `hop` frames,
  * centred on the multiples of hop, with silence around the samples; where a
@@ -33,6 +33,7 @@
 #include <stdint.h>
 
 struct err;
+struct pool;
 
 enum {
 	SPECTRUM_FFT_MIN = 256,
@@ -60,6 +61,7 @@ struct spectrum_desc {
 	double low_db, high_db; /* levels 0 and 255; both 0: -90 and 0 */
 	double low_hz, high_hz; /* 0: 40 Hz (log) or 0 Hz; 20 kHz.  Cut at half the rate */
 	enum spectrum_scale scale;
+	struct pool *pool; /* that shares the work; borrowed; NULL: none */
 };
 
 struct spectrum;
@@ -68,12 +70,13 @@ struct spectrum;
 int spectrum_open(const struct spectrum_desc *d, struct spectrum **ret, struct err *e);
 void spectrum_close(struct spectrum *s); /* NULL-safe */
 
-/* Does up to n_transforms more (some 40 microseconds each in stereo at 2048).
- * False: no more to do, because all is done or somebody cancelled.
+/* Does up to n_transforms more (some 10 microseconds each in stereo at 2048); with a
+ * pool, whole columns: at least so many, and one for each thread.  False: no more to do, because
+ * all is done or somebody cancelled.
  *
  * First comes the coarse picture: one transform for each column, or, of many
  * columns, for each of 512 groups of them.  Then columns are finished from the
- * first to the last.  The end result does not depend on the slices. */
+ * first to the last.  The end result does not depend on slices and threads. */
 bool spectrum_work(struct spectrum *s, size_t n_transforms);
 /* The work in progress ends after the current transform, and none begins. */
 void spectrum_cancel(struct spectrum *s);

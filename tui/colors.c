@@ -4,6 +4,7 @@
  * left for anybody once all were used on a terminal with direct colour. */
 #include "tui/colors.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,6 +148,30 @@ struct colors_style colors_style(enum colors_level level, const struct colors_te
 		s.bg == style_of(level, terminal, ground, ground, 0).bg)
 		s.attributes |= theme_default()->roles[r].attributes;
 	return s;
+}
+
+static uint32_t mix(uint32_t a, uint32_t b, double share)
+{
+	uint32_t ret = 0;
+
+	for (int shift = 16; shift >= 0; shift -= 8) {
+		const double from = a >> shift & 255, to = b >> shift & 255;
+
+		ret |= (uint32_t)lrint(from + (to - from) * share) << shift;
+	}
+	return ret;
+}
+
+struct theme_color colors_gradient(
+	enum colors_level level, const struct theme_gradient *g, double at)
+{
+	const double place = (at > 0 ? fmin(at, 1) : 0) * (double)(g->n - 1);
+	const size_t before = (size_t)place, after = before + (before + 1 < g->n);
+	const struct theme_color *a = &g->at[before], *b = &g->at[after];
+
+	if (level == COLORS_RGB && a->kind == THEME_RGB && b->kind == THEME_RGB)
+		return colors_rgb(mix(a->rgb, b->rgb, place - (double)before));
+	return place - (double)before < 0.5 ? *a : *b;
 }
 
 struct theme_color colors_rgb(uint32_t rgb)
@@ -319,4 +344,19 @@ short colors_cell(struct colors *c, struct theme_color fg, struct theme_color bg
 		init_extended_pair(CELLS_FIRST + place, s.fg, s.bg);
 	}
 	return (short)(CELLS_FIRST + place);
+}
+
+void colors_set_gradient(struct colors *c, WINDOW *w, enum theme_gradient_id g, double at)
+{
+	const struct theme_color ground = c->theme.roles[ROLE_TEXT].bg;
+	const int bg = colors_number(c->level, &c->terminal, ground);
+	struct theme_color fg = colors_gradient(c->level, &c->theme.gradients[g], at);
+
+	if (c->level == COLORS_MONO) {
+		colors_set(c, w, ROLE_PROGRESS);
+		return;
+	}
+	if (bg >= 0 && bg < 16 && colors_number(c->level, &c->terminal, fg) == bg)
+		fg = (struct theme_color){.kind = THEME_16, .index = (uint8_t)ink(bg)};
+	(void)wattr_set(w, A_NORMAL, colors_cell(c, fg, ground), NULL);
 }

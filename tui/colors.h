@@ -74,6 +74,12 @@ struct colors_style {
 struct colors_style colors_style(enum colors_level level, const struct colors_terminal *terminal,
 	const struct theme *t, enum theme_role r);
 
+/* The colour of a gradient at a place, 0 (its first stop) to 1 (its last).  Where the
+ * terminal has all colours it goes evenly, in sRGB, from stop to stop; else, or between
+ * stops that are no #rrggbb, it is the nearer stop. */
+struct theme_color colors_gradient(
+	enum colors_level level, const struct theme_gradient *g, double at);
+
 /* newterm() with the entry of colors_term(), or TERM's own where ours does not
  * load; puts our folder into the TERMINFO_DIRS of this process.  *ret is
  * delscreen()'s.  ERR_UNSUPPORTED: nobody knows TERM. */
@@ -92,6 +98,9 @@ void colors_theme(struct colors *c, const struct theme *t);
 
 /* What is written to the window next is of this role. */
 void colors_set(struct colors *c, WINDOW *w, enum theme_role r);
+/* The same of a gradient's colour, on the ground of ROLE_TEXT; without colours, of
+ * ROLE_PROGRESS. */
+void colors_set_gradient(struct colors *c, WINDOW *w, enum theme_gradient_id g, double at);
 /* The window's background: what is erased from now on, so werase() comes next. */
 void colors_fill(struct colors *c, WINDOW *w, enum theme_role r);
 

@@ -75,6 +75,24 @@ static void do_colours(struct ws *ws, const char *args)
 	ws->dirty |= DIRTY_BODY;
 }
 
+static void do_glyphs(struct ws *ws, const char *args)
+{
+	static const char *const names[N_GLYPHS] = {"half", "quadrant", "shade"};
+	struct listening *l = &ws->listening;
+	int to = *args ? -1 : ((int)l->glyphs + 1) % N_GLYPHS;
+
+	for (int i = 0; i < N_GLYPHS; i++)
+		if (!strcmp(args, names[i]))
+			to = i;
+	if (to < 0) {
+		ws_complain(ws, "glyphs are half (blocks), quadrant and shade");
+		return;
+	}
+	l->glyphs = (enum picture_glyphs)to;
+	ws_say(ws, "%s", names[to]);
+	ws->dirty |= DIRTY_BODY;
+}
+
 static void do_zoom(struct ws *ws, const char *args)
 {
 	struct listening *l = &ws->listening;
@@ -206,6 +224,8 @@ static const struct command commands[] = {
 	{"fft", "[SIZE]", "size of the FFT: a power of two; the next one", do_fft, false},
 	{"decibels", "[DB]", "the darkest level, such as -90; the next one", do_range, false},
 	{"colours", "[MAP]", "colours of the spectrogram; the next ones", do_colours, false},
+	{"glyphs", "[half|quadrant|shade]", "what the spectrogram is drawn with; the next ones",
+		do_glyphs, false},
 	{"zoom", "FACTOR", "nearer by a factor, or farther by one below 1", do_zoom, true},
 	{"loop-start", "", "the loop begins with what is heard now", do_loop_start, false},
 	{"loop-end", "", "the loop ends here, and begins", do_loop_end, false},
@@ -219,6 +239,7 @@ static const struct binding bindings[] = {
 	{1 << SCREEN_LISTEN, "zd", "decibels"},
 	{1 << SCREEN_LISTEN, "zc", "colours"},
 	{1 << SCREEN_LISTEN, "c", "colours"},
+	{1 << SCREEN_LISTEN, "zb", "glyphs"},
 	{1 << SCREEN_LISTEN, "zi", "zoom 2"},
 	{1 << SCREEN_LISTEN, "zo", "zoom 0.5"},
 	{ON_ANY, "{", "loop-start"},

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "library/base/clock.h"
-#include "library/base/vec.h"
-#include "library/request.h"
+#include "library/queue.h"
+#include "tui/race.h"
 #include "tui/view_compose.h"
 #include "tui/view_race.h"
 #include "tui/ws.h"
@@ -27,78 +27,173 @@ static double common_length(const struct compose_models *all, double wanted_s)
 	return wanted_s;
 }
 
-static int queue(struct ws *ws, const struct compose_models *all, const struct job_new *like,
-	int64_t *ret_batch, size_t *ret_n, struct err *e)
-{
-	struct {
-		struct job_new *at;
-		size_t n, cap;
-	} jobs = {0};
-	struct arena a = {0};
-	struct job first;
-	int64_t *ids;
-	int rc = 0;
+/* What is raced: a job, and the engine that its options are of. */
+struct entry {
+	struct job_new like;
+	const char *model; /* NULL: no options are known */
+	double wanted_s;
+};
 
-	for (size_t i = 0; i < all->n; i++) {
+static int engine_of(struct ws *ws, const struct compose_models *all, const char *model,
+	struct arena *a, struct engine_parameters *ret, struct err *e)
+{
+	const struct compose_model *m = model ? compose_models_find(all, model) : NULL;
+
+	*ret = (struct engine_parameters){.engine = ""};
+	return m && m->engine ? parameters_read(ws->db, m->engine, a, ret, e) : 0;
+}
+
+static bool has_negative(const struct engine_parameters *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->list[i].kind == PARAMETER_PROMPT)
+			return true;
+	return false;
+}
+
+/* One for each model that can make it, with what its engine takes of the settings. */
+static int make_jobs(struct ws *ws, const struct compose_models *all, const struct entry *n,
+	struct arena *a, struct job_new *jobs, size_t *ret_n, struct err *e)
+{
+	struct engine_parameters from, to;
+	int rc = engine_of(ws, all, n->model, a, &from, e);
+
+	for (size_t i = 0; i < all->n && !rc; i++) {
+		struct job_new *j = &jobs[*ret_n];
+
 		if (!can_make(&all->list[i]))
 			continue;
-		*VEC_PUSH(&jobs) = *like;
-		jobs.at[jobs.n - 1].model = all->list[i].name;
+		rc = engine_of(ws, all, all->list[i].name, a, &to, e);
+		*j = n->like;
+		j->model = all->list[i].name;
+		j->options = race_options(n->like.options, &from, &to, a);
+		if (!has_negative(&to))
+			j->negative = NULL;
+		++*ret_n;
 	}
-	ids = ARENA_ARRAY(&a, int64_t, jobs.n + 1);
-	if (jobs.n < 2)
+	return rc;
+}
+
+/* "; mono takes no steps". */
+static void tell_lacks(const struct job_new *jobs, size_t n, struct arena *a, struct str *out)
+{
+	struct race_told *told = ARENA_ARRAY(a, struct race_told, n);
+	struct str lacks = {0};
+
+	for (size_t i = 0; i < n; i++)
+		told[i] = (struct race_told){jobs[i].options, jobs[i].negative};
+	for (size_t i = 0; i < n; i++) {
+		str_clear(&lacks);
+		race_lacks(told, n, i, &lacks);
+		if (lacks.n)
+			str_printf(out, "; %s takes no %s", jobs[i].model, str_get(&lacks));
+	}
+	str_done(&lacks);
+}
+
+/* Says what was queued. */
+static int queue(struct ws *ws, const struct compose_models *all, const struct entry *entry,
+	int64_t *ret_batch, struct err *e)
+{
+	struct arena a = {0};
+	struct job_new *jobs = ARENA_ARRAY(&a, struct job_new, all->n + 1);
+	int64_t *ids = ARENA_ARRAY(&a, int64_t, all->n + 1);
+	struct str lacks = {0};
+	struct job first;
+	size_t n = 0;
+	int rc = make_jobs(ws, all, entry, &a, jobs, &n, e);
+
+	if (!rc && n < 2)
 		rc = err_set(e, ERR_ARG,
 			"a race needs two models, and %zu is installed; 2 and Enter on Model "
 			"lists more",
-			jobs.n);
+			n);
 	if (!rc)
-		rc = jobs_add(ws->db, jobs.at, jobs.n, clock_unix_ms(), ids, e);
+		rc = jobs_add(ws->db, jobs, n, clock_unix_ms(), ids, e);
 	if (!rc)
 		rc = jobs_get(ws->db, ids[0], &a, &first, e);
-	if (!rc)
+	if (!rc) {
 		*ret_batch = first.batch;
-	*ret_n = jobs.n;
-	VEC_DONE(&jobs);
+		tell_lacks(jobs, n, &a, &lacks);
+		ws_say(ws, "%zu models make %s s of it%s", n, entry->like.seconds,
+			lacks.n ? str_get(&lacks) : "; each plays by its letter once it is done");
+	}
+	str_done(&lacks);
 	arena_done(&a);
 	return rc;
 }
 
-/* The prompt that is typed, or that of the take under the cursor, with its seed and length;
- * other settings belong to one engine and are left to each. */
-static void do_race(struct ws *ws, const char *args)
+/* The take's prompt, seed and length, and what its job was told; without a job nobody
+ * knows which of its settings were wanted and which are its model's own. */
+static void enter_take(struct ws *ws, const struct take *t, struct arena *a, struct entry *ret)
+{
+	struct job j;
+
+	ret->like = (struct job_new){.prompt = t->prompt,
+		.negative = t->negative,
+		.parent_prompt = t->prompt_id,
+		.seed = t->seed};
+	ret->wanted_s = t->seconds;
+	if (t->job && !jobs_get(ws->db, t->job, a, &j, NULL)) {
+		ret->like.options = j.options;
+		ret->model = j.model;
+	}
+}
+
+/* What is composed, the first of it where it stands for several takes. */
+static int enter_composed(struct ws *ws, struct arena *a, struct entry *ret, struct err *e)
+{
+	struct job_new *jobs;
+	size_t n;
+	int rc = compose_jobs(&ws->compose->c, ret->like.seed, a, &jobs, &n, e);
+
+	if (rc)
+		return rc;
+	ret->like = jobs[0];
+	ret->model = jobs[0].model;
+	if (!*jobs[0].seconds || !parse_f64(jobs[0].seconds, &ret->wanted_s))
+		ret->wanted_s = LENGTH_S;
+	return 0;
+}
+
+static int enter(struct ws *ws, const char *args, struct arena *a, struct entry *ret, struct err *e)
 {
 	const struct take *t = view_library_selected(ws);
+
+	*ret = (struct entry){
+		.like = {.prompt = args, .seed = compose_seed_by_chance()}, .wanted_s = LENGTH_S};
+	if (*args)
+		return 0;
+	if (ws->screen == SCREEN_COMPOSE)
+		return enter_composed(ws, a, ret, e);
+	if (!t)
+		return err_set(e, ERR_ARG, "there is no prompt here; :race PROMPT names one");
+	enter_take(ws, t, a, ret);
+	return 0;
+}
+
+/* The prompt that is typed, or composed, or that of the take under the cursor, with its
+ * seed, length and settings. */
+static void do_race(struct ws *ws, const char *args)
+{
 	struct compose_models all = {0};
-	struct job_new like = {.prompt = args, .seed = compose_seed_by_chance()};
+	struct entry entry;
 	struct arena a = {0};
 	struct err e = {0};
-	double wanted_s = LENGTH_S;
 	int64_t batch = 0;
-	size_t n = 0;
-	int rc;
+	int rc = enter(ws, args, &a, &entry, &e);
 
-	if (!*args && !t) {
-		ws_say(ws, "there is no prompt here; :race PROMPT names one");
-		return;
-	}
-	if (!*args) {
-		like.prompt = t->prompt;
-		like.negative = t->negative;
-		like.parent_prompt = t->prompt_id;
-		like.seed = t->seed;
-		wanted_s = t->seconds;
-	}
-	rc = compose_models_read(&all, ws, &e);
-	like.seconds = arena_printf(&a, "%.4g", common_length(&all, wanted_s));
 	if (!rc)
-		rc = queue(ws, &all, &like, &batch, &n, &e);
+		rc = compose_models_read(&all, ws, &e);
+	if (!rc) {
+		entry.like.seconds = arena_printf(&a, "%.4g", common_length(&all, entry.wanted_s));
+		rc = queue(ws, &all, &entry, &batch, &e);
+	}
 	if (rc) {
 		ws_fail(ws, &e);
 	} else {
 		ws_changed(ws);
 		race_show(ws, batch);
-		ws_say(ws, "%zu models make %s s of it; each plays by its letter once it is done",
-			n, like.seconds);
 	}
 	compose_models_done(&all);
 	arena_done(&a);
@@ -117,8 +212,8 @@ static void do_lane(struct ws *ws, const char *args)
 }
 
 static const struct command commands[] = {
-	{"race", "[PROMPT]", "every installed model makes it: same length, same seed", do_race,
-		false},
+	{"race", "[PROMPT]", "every installed model makes it: same length, seed and settings",
+		do_race, false},
 	{"lane", "[A-Z]", "play a take of the race, as loud as the others", do_lane, false},
 };
 

@@ -18,7 +18,7 @@ static const double LAST_S = 1; /* the end: so much is left to hear */
  * a moment. */
 static const double HEARD_S = 3, MOMENT_S = 0.3;
 
-static void play(struct ws *ws, int64_t take)
+void sound_play(struct ws *ws, int64_t take, double begin_s)
 {
 	struct arena a = {0};
 	struct err e = {0};
@@ -28,7 +28,8 @@ static void play(struct ws *ws, int64_t take)
 	if (!rc)
 		rc = listen_play(ws->listen,
 			&(struct listen_source){.take = t.id,
-				.path = arena_printf(&a, "%s/%s", ws->library, t.file)},
+				.path = arena_printf(&a, "%s/%s", ws->library, t.file),
+				.begin_s = begin_s},
 			&e);
 	if (rc)
 		ws_fail(ws, &e);
@@ -161,7 +162,7 @@ static void go_to_neighbour(struct ws *ws, bool is_next)
 	to = view_library_neighbour(ws, from, is_next ? 1 : -1);
 	ws->sound.before = 0;
 	if (to)
-		play(ws, to);
+		sound_play(ws, to, 0);
 	else
 		ws_say(ws, is_next ? "this is the last one" : "this is the first one");
 }
@@ -200,7 +201,7 @@ static void do_play(struct ws *ws, const char *args)
 	listen_read(ws->listen, &v);
 	ws->sound.before = 0;
 	if (t && (v.take ? is_list && t->id != v.take : is_list || ws->screen == SCREEN_LISTEN))
-		play(ws, t->id);
+		sound_play(ws, t->id, 0);
 	else
 		listen_pause(ws->listen);
 	ws->dirty |= DIRTY_NOW;
@@ -212,7 +213,7 @@ static void do_play_take(struct ws *ws, const char *args)
 
 	ws->sound.before = 0;
 	if (t)
-		play(ws, t->id);
+		sound_play(ws, t->id, 0);
 }
 
 static void do_stop(struct ws *ws, const char *args)

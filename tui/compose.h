@@ -18,6 +18,7 @@
 
 struct err;
 struct job_new;
+struct json_t;
 
 enum {
 	FIELD_PROMPT,
@@ -108,6 +109,9 @@ int compose_jobs(const struct compose *c, uint64_t seed, struct arena *a, struct
  * parameters name, which are set before, and the rest as it is.  The seed is the
  * take's, or by chance. */
 void compose_take(struct compose *c, const struct job_new *j, bool has_seed, const char *changed);
+
+/* As it is typed: 5, 0.25, yes, a text.  v: a value of a job's options. */
+void compose_value_text(const struct json_t *v, struct str *out);
 
 /* ---- drafts ------------------------------------------------------------- */
 

@@ -329,7 +329,7 @@ int compose_jobs(const struct compose *c, uint64_t seed, struct arena *a, struct
 
 /* ---- back --------------------------------------------------------------- */
 
-static void value_text(const json_t *v, struct str *out)
+void compose_value_text(const json_t *v, struct str *out)
 {
 	char number[32];
 
@@ -349,7 +349,7 @@ static void take_parameter(struct compose *c, const struct parameter *p, const j
 	struct str text = {0};
 
 	if (v)
-		value_text(v, &text);
+		compose_value_text(v, &text);
 	if (!strcmp(str_get(&text), p->otherwise))
 		str_clear(&text);
 	compose_set_value(c, p->name, str_get(&text));

@@ -16,6 +16,10 @@ static const enum ws_screen beside[] = {SCREEN_LISTEN, SCREEN_QUEUE};
 
 enum { N_BESIDE = sizeof(beside) / sizeof(*beside), TITLE_WIDTH = 32, BAR_MIN = 8, NOW_MS = 125 };
 
+/* The line of what is played: its title has so many cells at least; below NARROW for the
+ * rest, words are short. */
+enum { TITLE_MIN = 14, NARROW = 40 };
+
 int frame_panes(const struct ws *ws, int shown[LAYOUT_PANES_MAX])
 {
 	int n = 0;
@@ -200,12 +204,31 @@ static void now_text(
 		format_duration(v->length_s, length));
 }
 
+/* What fits of the rest, the most important first; `most` cells are for all of it. */
+static void now_rest(struct ws *ws, const struct listen_view *v, int most, struct str *right)
+{
+	char volume[24];
+	const char *const parts[] = {v->mode != MIXER_DRY ? " dn " : "",
+		v->no_device ? (most < NARROW ? " no sound " : " (no sound device) ") : "", volume,
+		v->n_underruns ? " underruns " : ""};
+
+	snprintf(volume, sizeof(volume), " %s %d ", v->is_muted ? "mute" : "vol", ws->percent);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		if ((int)(right->n + strlen(parts[i])) > most)
+			continue;
+		if (parts[i] == volume)
+			ws->frame.volume =
+				(struct span){(int)right->n, (int)(right->n + strlen(volume))};
+		str_add(right, parts[i]);
+	}
+}
+
 static void draw_now(struct ws *ws, int height, int width)
 {
 	struct str left = {0}, right = {0};
 	struct frame *f = &ws->frame;
 	struct listen_view v;
-	int bar, volume_at;
+	int bar;
 
 	listen_read(ws->listen, &v);
 	paint(0, 0, width, ROLE_TEXT, "");
@@ -213,11 +236,7 @@ static void draw_now(struct ws *ws, int height, int width)
 	if (!v.take)
 		return;
 	now_text(ws, &v, &left, &right);
-	volume_at = (int)right.n;
-	str_printf(&right, " %s %d ", v.is_muted ? "mute" : "vol", ws->percent);
-	f->volume = (struct span){volume_at, (int)right.n};
-	str_printf(&right, "%s%s%s", v.mode != MIXER_DRY ? " dn " : "",
-		v.n_underruns ? " underruns " : "", v.no_device ? " (no sound device) " : "");
+	now_rest(ws, &v, width - TITLE_MIN, &right);
 	bar = width - TITLE_WIDTH - (int)right.n - 1;
 	if (bar > BAR_MIN && !ws->globals->plain) {
 		paint_bar(0, TITLE_WIDTH + 1, bar, v.length_s > 0 ? v.position_s / v.length_s : 0);
@@ -227,8 +246,10 @@ static void draw_now(struct ws *ws, int height, int width)
 		paint(0, 0, width - (int)right.n, ROLE_ROW_PLAYING, str_get(&left));
 	}
 	paint_right(0, width - (int)right.n, (int)right.n, ROLE_TEXT, str_get(&right));
-	f->volume.from += width - (int)right.n;
-	f->volume.to += width - (int)right.n;
+	if (f->volume.to) {
+		f->volume.from += width - (int)right.n;
+		f->volume.to += width - (int)right.n;
+	}
 	str_done(&left);
 	str_done(&right);
 }
@@ -440,8 +461,7 @@ struct frame_hit frame_at(struct ws *ws, int y, int x)
 		if (is_within(f->hints[i].at, x))
 			return (struct frame_hit){.part = FRAME_HINT, .keys = f->hints[i].keys};
 	if (is_in(&l->now, y, x) && is_within(f->bar, x))
-		return (struct frame_hit){.part = FRAME_BAR,
-			.share = (x - f->bar.from) / (double)(f->bar.to - f->bar.from)};
+		return (struct frame_hit){.part = FRAME_BAR};
 	if (is_in(&l->now, y, x) && is_within(f->volume, x))
 		return (struct frame_hit){.part = FRAME_VOLUME};
 	return (struct frame_hit){.part = FRAME_NOTHING};

@@ -38,9 +38,9 @@ int frame_panes(const struct ws *ws, int shown[LAYOUT_PANES_MAX]);
 
 enum frame_part {
 	FRAME_NOTHING,
-	FRAME_TAB,    /* screen */
-	FRAME_PANE,   /* screen; row */
-	FRAME_BAR,    /* share */
+	FRAME_TAB,  /* screen */
+	FRAME_PANE, /* screen; row */
+	FRAME_BAR,
 	FRAME_VOLUME, /* the wheel turns it */
 	FRAME_HINT,   /* keys */
 };
@@ -48,7 +48,6 @@ struct frame_hit {
 	enum frame_part part;
 	int screen;       /* enum ws_screen */
 	int64_t row;      /* of its list; -1: none */
-	double share;     /* of the length, 0 to 1 */
 	const char *keys; /* until the next drawing */
 };
 struct frame_hit frame_at(struct ws *ws, int y, int x);

@@ -62,6 +62,8 @@ struct listen {
 	int percent;
 	bool is_muted;
 	struct listen_meters meters; /* the greatest since they were asked for */
+	struct listen_meters told; /* that were told last, and the frames that were rendered then */
+	uint64_t told_at;
 	uint64_t posted; /* frames that had been rendered when the last command was given */
 	bool has_posted;
 	bool was_playing; /* at the last listen_work() */
@@ -450,7 +452,7 @@ void listen_seek(struct listen *l, double by_s)
 		listen_seek_to(l, (double)look(l).position / l->status.rate_hz + by_s);
 }
 
-void listen_seek_to(struct listen *l, double s)
+static void go_to(struct listen *l, double s, bool (*how)(struct mixer *m, size_t frame))
 {
 	struct mixer_view v;
 
@@ -459,8 +461,18 @@ void listen_seek_to(struct listen *l, double s)
 	v = look(l);
 	l->sought = frame_of(l, s, v.length);
 	l->is_seeking = true;
-	mixer_seek(mixer_of(l), l->sought);
+	how(mixer_of(l), l->sought);
 	note_command(l, &v);
+}
+
+void listen_seek_to(struct listen *l, double s)
+{
+	go_to(l, s, mixer_seek);
+}
+
+void listen_scrub(struct listen *l, double s)
+{
+	go_to(l, s, mixer_scrub);
 }
 
 void listen_loop(struct listen *l, double begin_s, double end_s)
@@ -606,9 +618,15 @@ void listen_meters(struct listen *l, struct listen_meters *ret)
 
 	if (l->player)
 		v = look(l);
+	if (v.state == MIXER_PLAYING && v.n_frames == l->told_at) {
+		*ret = l->told;
+		return;
+	}
 	*ret = l->meters;
 	l->meters = (struct listen_meters){0};
 	ret->lufs = v.state == MIXER_PLAYING && v.clip && v.clip == l->now.clip
 			    ? momentary(l, v.position)
 			    : (double)-INFINITY;
+	l->told = *ret;
+	l->told_at = v.n_frames;
 }

@@ -48,6 +48,8 @@ void listen_pause(struct listen *l); /* or plays on */
 void listen_stop(struct listen *l);
 void listen_seek(struct listen *l, double by_s);
 void listen_seek_to(struct listen *l, double s);
+/* The same as something that is heard even in a pause: mixer_scrub(). */
+void listen_scrub(struct listen *l, double s);
 /* From end_s on back to begin_s, exact to the sample; equal: no loop.  Another take has
  * none. */
 void listen_loop(struct listen *l, double begin_s, double end_s);
@@ -89,7 +91,8 @@ struct listen_view {
 };
 void listen_read(struct listen *l, struct listen_view *ret);
 
-/* Levels since they were asked for last; 1 is full scale. */
+/* Levels since they were asked for last, or, when nothing was rendered since, those that
+ * were told then; 1 is full scale. */
 struct listen_meters {
 	float peak[2], rms[2];
 	double lufs; /* momentary, at the playhead, before the volume; -INFINITY: silence */

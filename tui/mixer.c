@@ -30,7 +30,7 @@ enum {
 	FRESH = 4, /* in `shared`: written since it was read */
 };
 
-static const double LEVEL_S = 0.005, FADE_S = 0.010, VOLUME_S = 0.020;
+static const double LEVEL_S = 0.005, FADE_S = 0.010, VOLUME_S = 0.020, GRAIN_S = 0.080;
 
 enum verb {
 	PUT,
@@ -40,6 +40,7 @@ enum verb {
 	PAUSE,
 	STOP,
 	SEEK,
+	SCRUB,
 	LOOP,
 	SWITCH,
 	GAIN,
@@ -87,7 +88,7 @@ struct mixer {
 	void *ud;
 
 	/* The driver's. */
-	size_t level_frames, fade_frames, volume_frames;
+	size_t level_frames, fade_frames, volume_frames, grain_frames;
 	struct slot slot[MIXER_SLOTS], next[MIXER_NEXT_MAX];
 	size_t n_next;
 	int active;
@@ -99,6 +100,9 @@ struct mixer {
 	bool is_changed;  /* the head is not what is wanted */
 	bool is_seeking;
 	size_t seek_to;
+	bool is_scrubbing; /* a grain is heard, or fades out; then back to: */
+	size_t grain_at;   /* where it began */
+	size_t grain_left; /* frames of it, before it fades out */
 	struct head head, old;
 	size_t fade_left; /* frames in which old is still heard */
 	size_t level;     /* 0 to level_frames */
@@ -136,6 +140,7 @@ void mixer_set_rate(struct mixer *m, int rate_hz)
 	m->level_frames = frames_of(LEVEL_S, rate_hz);
 	m->fade_frames = frames_of(FADE_S, rate_hz);
 	m->volume_frames = frames_of(VOLUME_S, rate_hz);
+	m->grain_frames = frames_of(GRAIN_S, rate_hz);
 }
 
 int mixer_open(const struct mixer_desc *d, struct mixer **ret, struct err *e)
@@ -246,6 +251,11 @@ bool mixer_stop(struct mixer *m)
 bool mixer_seek(struct mixer *m, size_t frame)
 {
 	return post(m, (struct command){.verb = SEEK, .a = frame});
+}
+
+bool mixer_scrub(struct mixer *m, size_t frame)
+{
+	return post(m, (struct command){.verb = SCRUB, .a = frame});
 }
 
 bool mixer_loop(struct mixer *m, size_t begin, size_t end)
@@ -487,6 +497,11 @@ static size_t read_head(const struct mixer *m, struct head *h, float *out, size_
 
 /* ---- what is wanted, and what is ---------------------------------------- */
 
+static bool is_sounding(const struct mixer *m)
+{
+	return m->state == MIXER_PLAYING || m->grain_left;
+}
+
 static struct head wanted_head(const struct mixer *m)
 {
 	const struct slot *s = &m->slot[m->active];
@@ -500,13 +515,14 @@ static struct head wanted_head(const struct mixer *m)
 }
 
 /* Makes the head what is wanted: at once when nothing is heard, else by a
- * cross-fade once no other is running.  Towards a stop the level fades, no head. */
+ * cross-fade once no other is running.  Towards a stop, or the end of a grain, the level
+ * fades, no head. */
 static void refresh(struct mixer *m)
 {
 	if (!m->is_changed || m->fade_left)
 		return;
 	if (m->level) {
-		if (m->state == MIXER_STOPPED)
+		if (!is_sounding(m) && (m->state == MIXER_STOPPED || m->is_scrubbing))
 			return;
 		m->old = m->head;
 		m->fade_left = m->fade_frames;
@@ -535,17 +551,27 @@ static bool step_to_next(struct mixer *m)
 	return true;
 }
 
+static void end_grain(struct mixer *m)
+{
+	m->is_scrubbing = false;
+	m->grain_left = 0;
+}
+
 /* Nothing is heard any more. */
 static void fall_silent(struct mixer *m)
 {
 	m->level = m->fade_left = 0;
-	if (m->state == MIXER_STOPPED && !m->is_seeking)
+	if (m->is_scrubbing)
+		want_position(m, m->grain_at);
+	else if (m->state == MIXER_STOPPED && !m->is_seeking)
 		want_position(m, 0);
+	end_grain(m);
 	refresh(m);
 }
 
 static void stop(struct mixer *m)
 {
+	end_grain(m);
 	m->state = MIXER_STOPPED;
 	m->is_seeking = false;
 	if (!m->level)
@@ -556,8 +582,12 @@ static void play(struct mixer *m)
 {
 	if (!m->slot[m->active].clip && !step_to_next(m))
 		return;
-	if (m->state == MIXER_ENDED || (m->state == MIXER_STOPPED && m->level && !m->is_seeking))
+	if (m->is_scrubbing)
+		want_position(m, m->grain_at);
+	else if (m->state == MIXER_ENDED ||
+		 (m->state == MIXER_STOPPED && m->level && !m->is_seeking))
 		want_position(m, 0);
+	end_grain(m);
 	m->state = MIXER_PLAYING;
 	m->is_starting = !m->level;
 }
@@ -566,9 +596,23 @@ static void seek(struct mixer *m, size_t frame)
 {
 	if (!m->slot[m->active].clip)
 		return;
+	end_grain(m);
 	want_position(m, frame);
 	if (m->state == MIXER_ENDED)
 		m->state = MIXER_PAUSED;
+}
+
+/* While nothing is played a grain is: the clip for a moment, and back to where it began. */
+static void scrub(struct mixer *m, size_t frame)
+{
+	const size_t n = clip_frames(m->slot[m->active].clip);
+
+	seek(m, frame);
+	if (m->state == MIXER_PLAYING || !m->slot[m->active].clip)
+		return;
+	m->is_scrubbing = true;
+	m->grain_at = frame < n ? frame : n;
+	m->grain_left = m->grain_frames;
 }
 
 /* ---- commands ----------------------------------------------------------- */
@@ -642,6 +686,9 @@ static void obey(struct mixer *m, const struct command *c)
 	case SEEK:
 		seek(m, c->a);
 		break;
+	case SCRUB:
+		scrub(m, c->a);
+		break;
 	case LOOP:
 		m->loop_begin = c->a;
 		m->loop_end = c->b;
@@ -692,7 +739,7 @@ static void take_commands(struct mixer *m)
 /* How many of n frames go by before a counter ends. */
 static size_t piece_frames(const struct mixer *m, size_t n)
 {
-	size_t ramp = m->state == MIXER_PLAYING ? m->level_frames - m->level
+	size_t ramp = is_sounding(m)            ? m->level_frames - m->level
 		      : m->state == MIXER_ENDED ? 0
 						: m->level;
 
@@ -703,6 +750,8 @@ static size_t piece_frames(const struct mixer *m, size_t n)
 		n = ramp;
 	if (m->volume_left && m->volume_left < n)
 		n = m->volume_left;
+	if (m->grain_left && m->grain_left < n)
+		n = m->grain_left;
 	return n;
 }
 
@@ -735,11 +784,11 @@ static void cross_fade(struct mixer *m, float *out, size_t n)
 	m->fade_left -= n;
 }
 
-/* Up while playing, down in pause; at the end there is nothing to ramp. */
+/* Up while something sounds, down in pause; at the end there is nothing to ramp. */
 static void ramp_level(struct mixer *m, float *out, size_t n)
 {
 	float total = (float)m->level_frames;
-	bool is_up = m->state == MIXER_PLAYING;
+	bool is_up = is_sounding(m);
 
 	if (m->state == MIXER_ENDED || (is_up && m->level == m->level_frames))
 		return;
@@ -797,12 +846,13 @@ static void deliver(const float *in, float *out, size_t n, int channels)
 
 static void render_piece(struct mixer *m, float *out, size_t n)
 {
-	if (m->level || m->state == MIXER_PLAYING) {
+	if (m->level || is_sounding(m)) {
 		read_current(m, out, n);
 		if (m->fade_left)
 			cross_fade(m, out, n);
 		ramp_level(m, out, n);
-		if (!m->level && m->state != MIXER_PLAYING)
+		m->grain_left -= m->grain_left ? n : 0;
+		if (!m->level && !is_sounding(m))
 			fall_silent(m);
 	} else {
 		memset(out, 0, 2 * n * sizeof(*out));
@@ -823,15 +873,16 @@ static void publish(struct mixer *m)
 		.mode = m->mode,
 		.clip = clip,
 		.slot = m->active,
-		.position = m->is_seeking ? wanted_head(m).pos : m->head.pos,
+		.position = m->is_scrubbing ? m->grain_at
+			    : m->is_seeking ? wanted_head(m).pos
+					    : m->head.pos,
 		.length = clip_frames(clip),
 		.n_next = m->n_next,
 		.n_frames = m->n_frames,
 	};
 	s->meter = m->meter;
 	m->writing = atomic_exchange(&m->shared, m->writing | FRESH) & ~(unsigned)FRESH;
-	atomic_store(&m->is_idle,
-		!m->level && m->state != MIXER_PLAYING && !m->volume_left && !m->n_leaving);
+	atomic_store(&m->is_idle, !m->level && !is_sounding(m) && !m->volume_left && !m->n_leaving);
 }
 
 void mixer_beat(struct mixer *m, double now_s, double late_s, bool is_underflow)

@@ -97,6 +97,9 @@ bool mixer_pause(struct mixer *m);
 bool mixer_stop(struct mixer *m);
 /* To a frame, at most the length of the clip. */
 bool mixer_seek(struct mixer *m, size_t frame);
+/* A seek that is heard: while nothing is played, 80 ms of the clip sound from that frame
+ * on, faded like a pause, and the position remains that frame. */
+bool mixer_scrub(struct mixer *m, size_t frame);
 /* From frame `end` on back to `begin`; begin >= end: no loop.  A position behind
  * the loop plays on to the end of the clip; an end behind the clip's is the
  * clip's. */

@@ -1,4 +1,4 @@
-/* Clicks, and the wheel. */
+/* Clicks, drags, and the wheel. */
 #include "library/base/clock.h"
 #include "tui/listen.h"
 #include "tui/terminal.h"
@@ -74,35 +74,69 @@ static void press_pane(struct ws *ws, const struct mouse *m, const struct frame_
 		press_keys(ws, "<Enter>");
 }
 
-static void seek_to(struct ws *ws, double share)
+/* To the place of a column of the bar, also of one beside it. */
+static void scrub_bar(struct ws *ws, int x)
 {
+	const struct span bar = ws->frame.bar;
 	struct listen_view v;
 
+	if (bar.to <= bar.from)
+		return;
+	x = x < bar.from ? bar.from : x > bar.to ? bar.to : x;
 	listen_read(ws->listen, &v);
-	listen_seek(ws->listen, share * v.length_s - v.position_s);
-	ws->dirty |= DIRTY_NOW;
+	listen_scrub(ws->listen, v.length_s * (x - bar.from) / (bar.to - bar.from));
+	ws->dirty |= DIRTY_NOW | DIRTY_MOVE;
+}
+
+static bool give_pane(struct ws *ws, const struct mouse *m, int pane)
+{
+	const struct frame *f = &ws->frame;
+	const struct view *v = views[f->shown[pane]];
+	const struct rect *r = &f->layout.panes[pane];
+	struct mouse in = *m;
+
+	in.y += f->top[pane] - r->y;
+	in.x -= r->x;
+	return v->mouse && v->mouse(ws, &in);
 }
 
 /* The pane's own view first. */
 static bool is_taken(struct ws *ws, const struct mouse *m, const struct frame_hit *hit)
 {
 	const struct frame *f = &ws->frame;
-	struct mouse in = *m;
 
-	if (hit->part != FRAME_PANE || !views[hit->screen]->mouse)
-		return false;
-	for (int i = 0; i < f->layout.n_panes; i++)
-		if (f->shown[i] == hit->screen) {
-			in.y += f->top[i] - f->layout.panes[i].y;
-			in.x -= f->layout.panes[i].x;
+	for (int i = 0; i < f->layout.n_panes && hit->part == FRAME_PANE; i++)
+		if (f->shown[i] == hit->screen && give_pane(ws, m, i)) {
+			if (m->what == MOUSE_PRESS) {
+				ws->grip.part = FRAME_PANE;
+				ws->grip.pane = i;
+			}
+			return true;
 		}
-	return views[hit->screen]->mouse(ws, &in);
+	return false;
+}
+
+/* What the pressed button drags along. */
+static void drag(struct ws *ws, const struct mouse *m)
+{
+	if (ws->grip.part == FRAME_BAR && m->what == MOUSE_DRAG)
+		scrub_bar(ws, m->x);
+	else if (ws->grip.part == FRAME_PANE && ws->grip.pane < ws->frame.layout.n_panes)
+		give_pane(ws, m, ws->grip.pane);
+	if (m->what == MOUSE_RELEASE)
+		ws->grip.part = FRAME_NOTHING;
 }
 
 void mouse_do(struct ws *ws, const struct mouse *m)
 {
 	struct frame_hit hit = frame_at(ws, m->y, m->x);
 
+	if (m->what == MOUSE_DRAG || m->what == MOUSE_RELEASE) {
+		drag(ws, m);
+		return;
+	}
+	if (m->what == MOUSE_PRESS)
+		ws->grip.part = FRAME_NOTHING;
 	if (ws->input && hit.part != FRAME_HINT) {
 		return; /* first the line */
 	} else if (is_taken(ws, m, &hit)) {
@@ -114,7 +148,8 @@ void mouse_do(struct ws *ws, const struct mouse *m)
 	} else if (hit.part == FRAME_PANE) {
 		press_pane(ws, m, &hit);
 	} else if (hit.part == FRAME_BAR) {
-		seek_to(ws, hit.share);
+		ws->grip.part = FRAME_BAR;
+		scrub_bar(ws, m->x);
 	} else if (hit.part == FRAME_HINT) {
 		press_keys(ws, hit.keys);
 	}

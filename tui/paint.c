@@ -91,7 +91,8 @@ void paint_upright(int x, int height)
 		height < in.height - top ? height : in.height - top);
 }
 
-void paint_bar(int y, int x, int width, double share)
+/* calm 1: all of it is of ROLE_PROGRESS. */
+static void paint_share(int y, int x, int width, double share, double calm)
 {
 	int done;
 
@@ -102,12 +103,25 @@ void paint_bar(int y, int x, int width, double share)
 	}
 	done = (int)lround(share * width);
 	done = done < 0 ? 0 : done > width ? width : done;
-	colors_set(the, stdscr, ROLE_PROGRESS);
 	for (int i = 0; i < width; i++) {
-		if (i == done)
-			colors_set(the, stdscr, ROLE_PROGRESS_REST);
+		const double at = (i + 0.5) / width;
+
+		if (i < done && calm < 1)
+			colors_set_gradient(the, stdscr, GRADIENT_METER, (at - calm) / (1 - calm));
+		else
+			colors_set(the, stdscr, i < done ? ROLE_PROGRESS : ROLE_PROGRESS_REST);
 		mvaddch(in.y + y, in.x + x + i, i < done ? ACS_CKBOARD : ACS_HLINE);
 	}
+}
+
+void paint_bar(int y, int x, int width, double share)
+{
+	paint_share(y, x, width, share, 1);
+}
+
+void paint_meter(int y, int x, int width, double share, double calm)
+{
+	paint_share(y, x, width, share, calm);
 }
 
 bool paint_is_utf8(void)
@@ -124,7 +138,8 @@ static struct theme_color level_color(enum colormap map, uint8_t level, bool is_
 	return (struct theme_color){.kind = THEME_256, .index = colormap_256(map, level)};
 }
 
-void paint_levels(int y, int x, enum colormap map, uint8_t upper, uint8_t lower)
+static void paint_block(
+	int y, int x, enum colormap map, const wchar_t *block, uint8_t upper, uint8_t lower)
 {
 	enum colors_level level = colors_level_of(the);
 	bool is_rgb = level == COLORS_RGB;
@@ -132,13 +147,83 @@ void paint_levels(int y, int x, enum colormap map, uint8_t upper, uint8_t lower)
 
 	if (clip(y, x, 1) < 1)
 		return;
-	if (level < COLORS_256 || !paint_is_utf8()) {
-		colors_set(the, stdscr, ROLE_TEXT);
-		mvaddch(in.y + y, in.x + x, (chtype)colormap_glyph(upper > lower ? upper : lower));
-		return;
-	}
-	setcchar(&cell, L"\u2580", 0,
+	(void)attr_set(A_NORMAL, 0, NULL); /* curses adds those of what was painted before */
+	setcchar(&cell, block, 0,
 		colors_cell(the, level_color(map, upper, is_rgb), level_color(map, lower, is_rgb)),
 		NULL);
 	mvadd_wch(in.y + y, in.x + x, &cell);
+}
+
+static bool has_blocks(void)
+{
+	return colors_level_of(the) >= COLORS_256 && paint_is_utf8();
+}
+
+void paint_levels(int y, int x, enum colormap map, uint8_t upper, uint8_t lower)
+{
+	if (has_blocks())
+		paint_block(y, x, map, L"\u2580", upper, lower);
+	else
+		paint_shade(y, x, upper > lower ? upper : lower);
+}
+
+void paint_shade(int y, int x, uint8_t level)
+{
+	if (clip(y, x, 1) < 1)
+		return;
+	colors_set(the, stdscr, ROLE_TEXT);
+	mvaddch(in.y + y, in.x + x, (chtype)colormap_glyph(level));
+}
+
+/* Four levels in two groups, bit i of `upper`: levels[i] is in the lighter one. */
+struct split {
+	int upper;
+	uint8_t lighter, darker; /* the groups' means */
+	double distance;         /* of the levels from these, squared */
+};
+
+/* Those above `from`, of which there are some, and the others. */
+static struct split split_at(const uint8_t levels[4], uint8_t from)
+{
+	struct split s = {0};
+	double sum[2] = {0}, squares = 0, n[2] = {0};
+
+	for (int i = 0; i < 4; i++) {
+		const int group = levels[i] > from;
+
+		s.upper |= group << i;
+		sum[group] += levels[i];
+		squares += (double)levels[i] * levels[i];
+		n[group]++;
+	}
+	s.darker = (uint8_t)lrint(sum[0] / n[0]);
+	s.lighter = (uint8_t)lrint(sum[1] / n[1]);
+	s.distance = squares - sum[0] * sum[0] / n[0] - sum[1] * sum[1] / n[1];
+	return s;
+}
+
+void paint_quadrants(int y, int x, enum colormap map, const uint8_t levels[4])
+{
+	static const wchar_t *const blocks[16] = {L"\u2580", L"\u2598", L"\u259d", L"\u2580",
+		L"\u2596", L"\u258c", L"\u259e", L"\u259b", L"\u2597", L"\u259a", L"\u2590",
+		L"\u259c", L"\u2584", L"\u2599", L"\u259f", L"\u2580"};
+	struct split best = {.lighter = levels[0], .darker = levels[0], .distance = INFINITY};
+	uint8_t most = 0;
+
+	for (int i = 0; i < 4; i++)
+		most = levels[i] > most ? levels[i] : most;
+	if (!has_blocks()) {
+		paint_shade(y, x, most);
+		return;
+	}
+	for (int i = 0; i < 4; i++) {
+		struct split s;
+
+		if (levels[i] == most)
+			continue;
+		s = split_at(levels, levels[i]);
+		if (s.distance < best.distance)
+			best = s;
+	}
+	paint_block(y, x, map, blocks[best.upper], best.lighter, best.darker);
 }

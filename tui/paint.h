@@ -32,11 +32,19 @@ void paint_rule(int y, int width);
 void paint_upright(int x, int height);
 /* A bar of `width` cells, `share` (0 to 1) of it done. */
 void paint_bar(int y, int x, int width, double share);
+/* The same of a level, in the theme's colours for meters: the quiet one up to `calm` of
+ * the width, then evenly to the loud one. */
+void paint_meter(int y, int x, int width, double share, double calm);
 
 /* Whether the terminal shows more than ASCII; set by the locale. */
 bool paint_is_utf8(void);
 /* A cell of a picture, two levels above each other: a half block in the colours of
  * a map, or, with fewer than 256 colours, the character for the greater one. */
 void paint_levels(int y, int x, enum colormap map, uint8_t upper, uint8_t lower);
+/* The same of two by two levels (the upper ones first, the left ones first) in the two
+ * colours that are nearest to all four. */
+void paint_quadrants(int y, int x, enum colormap map, const uint8_t levels[4]);
+/* The character for a level, whatever the terminal can do. */
+void paint_shade(int y, int x, uint8_t level);
 
 #endif

@@ -5,8 +5,8 @@
  *			before, then the part that is shown
  *	publish()	copies finished columns into what picture_look() shows
  *
- * The thread alone has file, samples and spectrum; under the lock are the wish
- * and the two matrices. */
+ * The thread alone has file, samples and spectrum, on which others help it while it
+ * makes a matrix; under the lock are the wish and the two matrices. */
 #include "tui/picture.h"
 
 #include <math.h>
@@ -16,16 +16,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "library/audio.h"
 #include "library/base/arena.h"
 #include "library/base/clock.h"
 #include "library/base/err.h"
+#include "library/base/pool.h"
 #include "library/cache_dir.h"
 #include "tui/thread.h"
 
 enum {
 	SLICE = 64,           /* transforms before somebody else is heard */
+	THREADS_MAX = 4,      /* that make one picture */
 	CACHE_MAX = 64 << 20, /* bytes: pictures of 256 takes */
 	FILE_VERSION = 1,
 };
@@ -107,25 +110,31 @@ struct stretch {
 	int columns;
 };
 
-/* The greatest magnitude of each column. */
-static void make_wave(const struct audio *a, const struct stretch *x, uint8_t *ret)
+struct wave {
+	const struct audio *audio;
+	const struct stretch *of;
+	uint8_t *ret;
+};
+
+/* The greatest magnitude of a column. */
+static void make_wave(void *ud, size_t i)
 {
+	const struct wave *w = ud;
+	const struct audio *a = w->audio;
+	const struct stretch *x = w->of;
 	const size_t channels = (size_t)a->channels, n = (size_t)x->columns,
 		     all = x->end - x->begin;
+	size_t from = x->begin + all * i / n, to = x->begin + all * (i + 1) / n;
+	float peak = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		size_t from = x->begin + all * i / n, to = x->begin + all * (i + 1) / n;
-		float peak = 0;
+	to = to > from ? to : from + 1;
+	to = to < a->n_frames ? to : a->n_frames;
+	for (size_t k = from * channels; k < to * channels; k++) {
+		float magnitude = fabsf(a->samples[k]);
 
-		to = to > from ? to : from + 1;
-		to = to < a->n_frames ? to : a->n_frames;
-		for (size_t k = from * channels; k < to * channels; k++) {
-			float magnitude = fabsf(a->samples[k]);
-
-			peak = magnitude > peak ? magnitude : peak;
-		}
-		ret[i] = (uint8_t)lrintf(255 * fminf(peak, 1));
+		peak = magnitude > peak ? magnitude : peak;
 	}
+	w->ret[i] = (uint8_t)lrintf(255 * fminf(peak, 1));
 }
 
 /* The lock is held.  From now on the matrix is of that stretch, and empty. */
@@ -152,11 +161,12 @@ static void take_over(struct picture_matrix *m, const struct spectrum *s)
 }
 
 /* Works, and tells what comes: the coarse pass as a whole, then columns. */
-static void work_visibly(
-	struct picture *p, struct picture_matrix *m, struct spectrum *s, const struct stretch *x)
+static void work_visibly(struct picture *p, struct picture_matrix *m, struct spectrum *s,
+	const struct stretch *x, const uint8_t *wave)
 {
 	pthread_mutex_lock(&p->lock);
 	empty(p, m, x);
+	memcpy(m->wave, wave, sizeof(m->wave));
 	pthread_mutex_unlock(&p->lock);
 	while (!is_outdated(p) && spectrum_work(s, SLICE)) {
 		if (spectrum_coarse(s) < (size_t)x->columns ||
@@ -170,29 +180,37 @@ static void work_visibly(
 	}
 }
 
+static int threads(void)
+{
+	const long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (int)n;
+}
+
 /* Fills a matrix.  is_late: what it holds is good until all is there. */
 static int make(struct picture *p, struct picture_matrix *m, const struct stretch *x, bool is_late,
 	struct err *e)
 {
 	struct spectrum_desc d = desc_of(&p->now, p->audio.rate_hz, p->audio.n_frames);
 	uint8_t wave[PICTURE_COLUMNS] = {0};
-	struct spectrum *s;
-	int rc;
+	struct spectrum *s = NULL;
+	int rc = pool_open(threads(), &d.pool, e);
 
+	if (rc)
+		return rc;
 	d.samples = p->audio.samples;
 	d.channels = p->audio.channels;
 	d.begin = x->begin;
 	d.end = x->end;
 	d.columns = x->columns;
 	rc = spectrum_open(&d, &s, e);
-	if (rc)
-		return rc;
-	if (!is_late)
-		work_visibly(p, m, s, x);
-	while (!is_outdated(p) && spectrum_work(s, SLICE))
+	if (!rc)
+		pool_run(d.pool, (size_t)x->columns, make_wave, &(struct wave){&p->audio, x, wave});
+	if (!rc && !is_late)
+		work_visibly(p, m, s, x, wave);
+	while (!rc && !is_outdated(p) && spectrum_work(s, SLICE))
 		;
-	if (spectrum_done(s) == (size_t)x->columns) {
-		make_wave(&p->audio, x, wave);
+	if (!rc && spectrum_done(s) == (size_t)x->columns) {
 		pthread_mutex_lock(&p->lock);
 		if (is_late)
 			empty(p, m, x);
@@ -202,7 +220,8 @@ static int make(struct picture *p, struct picture_matrix *m, const struct stretc
 		wake(p);
 	}
 	spectrum_close(s);
-	return 0;
+	pool_close(d.pool);
+	return rc;
 }
 
 static int read_audio(struct picture *p, struct err *e)

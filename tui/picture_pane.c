@@ -54,13 +54,13 @@ static bool has(const struct picture_matrix *m, double at)
 	       interval_column(m->span, at, m->columns) < (int)m->n_coarse;
 }
 
-/* The columns of a matrix that make column c of the pane; the part, where it has
+/* The columns of a matrix that make column c of n in the pane; the part, where it has
  * them, is finer than the whole. */
 static const struct picture_matrix *columns_of(
-	const struct drawing *d, int c, int *ret_from, int *ret_to)
+	const struct drawing *d, int c, int n, int *ret_from, int *ret_to)
 {
-	double begin = interval_time(d->p->span, c, d->l.columns),
-	       end = interval_time(d->p->span, c + 1, d->l.columns), middle = (begin + end) / 2;
+	double begin = interval_time(d->p->span, c, n), end = interval_time(d->p->span, c + 1, n),
+	       middle = (begin + end) / 2;
 	const struct picture_matrix *m = has(d->v->part, middle)    ? d->v->part
 					 : has(d->v->whole, middle) ? d->v->whole
 								    : NULL;
@@ -132,21 +132,50 @@ static void draw_playhead(const struct drawing *d, int x)
 		paint(d->y + d->l.wave + i, x, 1, ROLE_PLAYHEAD, line);
 }
 
-static void draw_picture(
+static void draw_halves(
 	const struct drawing *d, const struct picture_matrix *m, int from, int to, int x)
 {
 	int n = d->l.n_picture * 2;
 
 	for (int i = 0; i < d->l.n_picture; i++) {
-		int row = n - 1 - 2 * i;
+		uint8_t upper = level_at(d, m, from, to, n - 1 - 2 * i, n),
+			lower = level_at(d, m, from, to, n - 2 - 2 * i, n);
 
-		if (m)
-			paint_levels(d->y + d->l.picture + i, x, d->p->map,
-				level_at(d, m, from, to, row, n),
-				level_at(d, m, from, to, row - 1, n));
+		if (d->p->glyphs == GLYPHS_SHADE)
+			paint_shade(d->y + d->l.picture + i, x, upper > lower ? upper : lower);
 		else
-			paint(d->y + d->l.picture + i, x, 1, ROLE_TEXT, "");
+			paint_levels(d->y + d->l.picture + i, x, d->p->map, upper, lower);
 	}
+}
+
+static void draw_quarters(const struct drawing *d, int c, int x)
+{
+	const struct picture_matrix *m[2];
+	int n = d->l.n_picture * 2, from[2] = {0}, to[2] = {0};
+
+	for (int k = 0; k < 2; k++)
+		m[k] = columns_of(d, 2 * c + k, 2 * d->l.columns, &from[k], &to[k]);
+	for (int i = 0; i < d->l.n_picture; i++) {
+		uint8_t levels[4] = {0};
+
+		for (int k = 0; k < 4; k++)
+			if (m[k % 2])
+				levels[k] = level_at(d, m[k % 2], from[k % 2], to[k % 2],
+					n - 1 - 2 * i - k / 2, n);
+		paint_quadrants(d->y + d->l.picture + i, x, d->p->map, levels);
+	}
+}
+
+static void draw_picture(
+	const struct drawing *d, const struct picture_matrix *m, int c, int from, int to, int x)
+{
+	if (!m)
+		for (int i = 0; i < d->l.n_picture; i++)
+			paint(d->y + d->l.picture + i, x, 1, ROLE_TEXT, "");
+	else if (d->p->glyphs == GLYPHS_QUADRANT)
+		draw_quarters(d, c, x);
+	else
+		draw_halves(d, m, from, to, x);
 }
 
 /* The axis of time: the loop's ends as letters, what is between them in its role. */
@@ -176,14 +205,14 @@ static void draw_axis_cell(const struct drawing *d, int c, int x)
 static void draw_column(const struct drawing *d, int c)
 {
 	int from = 0, to = 0, x = d->x + d->l.x + c;
-	const struct picture_matrix *m = columns_of(d, c, &from, &to);
+	const struct picture_matrix *m = columns_of(d, c, d->l.columns, &from, &to);
 
 	if (c < 0 || c >= d->l.columns)
 		return;
 	if (c == d->head) {
 		draw_playhead(d, x);
 	} else {
-		draw_picture(d, m, from, to, x);
+		draw_picture(d, m, c, from, to, x);
 		draw_wave(d, m, c, from, to, x);
 	}
 	if (d->l.n_axis)
@@ -300,4 +329,13 @@ bool picture_pane_time(
 		return false;
 	*ret_s = interval_time(p->span, x - l.x, l.columns);
 	return true;
+}
+
+double picture_pane_nearest(const struct picture_pane *p, const struct rect *r, int x)
+{
+	struct picture_layout l = picture_pane_layout(r->height, r->width);
+	int c = x - l.x;
+
+	c = c < 0 ? 0 : c > l.columns ? l.columns : c;
+	return interval_time(p->span, c, l.columns > 0 ? l.columns : 1);
 }

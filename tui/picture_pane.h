@@ -18,10 +18,19 @@
 
 struct picture;
 
+/* What a cell is made of. */
+enum picture_glyphs {
+	GLYPHS_HALF,     /* half blocks: two frequencies, exact colours */
+	GLYPHS_QUADRANT, /* two by two, of two colours: finer in time */
+	GLYPHS_SHADE,    /* characters, as without colours */
+	N_GLYPHS
+};
+
 struct picture_pane {
 	struct picture *picture;
 	struct interval span; /* that is shown */
 	enum colormap map;
+	enum picture_glyphs glyphs;
 	double low_db, high_db; /* darkest and lightest */
 	double playhead;        /* s; negative: none */
 	struct interval loop;   /* begin == end: none; end INFINITY: has begun */
@@ -46,5 +55,7 @@ void picture_pane_move(const struct picture_pane *p, double was, const struct re
  * there is none. */
 bool picture_pane_time(
 	const struct picture_pane *p, const struct rect *r, int y, int x, double *ret_s);
+/* The moment of a column of the rectangle, or of the nearest that has one. */
+double picture_pane_nearest(const struct picture_pane *p, const struct rect *r, int x);
 
 #endif

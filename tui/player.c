@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,6 +42,8 @@ enum {
 	NOBODY,
 	SILENCE,
 	FIRST_STREAM,
+	REALTIME = 1,
+	NICE = -11,
 	UNDERRUNS = 3, /* within UNDERRUNS_S: the buffer is too short */
 	RATE_HZ = 48000,
 };
@@ -100,6 +103,19 @@ struct player {
 	struct stream *stream; /* owned by PortAudio's thread; NULL: none */
 	unsigned n_streams;
 };
+
+/* ---- before others ------------------------------------------------------ */
+
+/* Sound goes before what computes, where that is allowed (RLIMIT_RTPRIO, or else
+ * RLIMIT_NICE); elsewhere nothing changes.  PortAudio's thread hands it on to those that it
+ * starts: the callback's, and that of a sound server's client, without which it waits. */
+static void hurry(void)
+{
+	const struct sched_param at = {.sched_priority = REALTIME};
+
+	if (pthread_setschedparam(pthread_self(), SCHED_RR, &at))
+		setpriority(PRIO_PROCESS, 0, NICE); /* on Linux, of this thread */
+}
 
 /* ---- rendering ---------------------------------------------------------- */
 
@@ -383,6 +399,7 @@ static void *run_backend(void *ud)
 	struct player *p = ud;
 	bool is_up = false;
 
+	hurry();
 	pthread_mutex_lock(&p->lock);
 	while (!p->wants_end) {
 		bool opens = p->wants_open || p->wants_rescan, rescans = p->wants_rescan,

@@ -36,6 +36,8 @@ struct sound {
 int sound_open(struct ws *ws, struct err *e);
 void sound_close(struct ws *ws);
 
+/* Plays a take from that moment on, in place of what is played. */
+void sound_play(struct ws *ws, int64_t take, double begin_s);
 /* To be called when something may have moved: takes the title of what is played now,
  * and has the next take follow before this one ends. */
 void sound_follow(struct ws *ws);

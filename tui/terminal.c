@@ -18,11 +18,16 @@
 #include "tui/keys.h"
 #include "tui/stderr.h"
 
+enum { MICE_MAX = 8 }; /* events that ncurses keeps */
+
 static struct {
 	SCREEN *screen;
 	struct termios before;
 	int saved_stderr; /* -1: stderr is as it was */
 	int log_fd;
+	MEVENT mice[MICE_MAX]; /* that were read and not told yet, the latest first */
+	int n_mice;
+	bool has_drags;           /* were asked for */
 	FILE *nowhere;            /* what is drawn on in place of a terminal, or NULL */
 	void (*stop)(int);        /* what ncurses does about Ctrl-Z */
 	struct sigaction acts[3]; /* of from_keys, while the terminal is lent */
@@ -36,6 +41,9 @@ static const int from_keys[] = {SIGINT, SIGQUIT, SIGTSTP};
 
 enum { N_KEYS = sizeof(from_keys) / sizeof(*from_keys) };
 
+/* What moves while a button is held comes, too; ncurses asks for clicks alone. */
+static const char drags_on[] = "\033[?1002h", drags_off[] = "\033[?1002l";
+
 static const char paste_on[] = "\033[?2004h", paste_off[] = "\033[?2004l";
 
 enum { PASTE = 0x7000, PASTE_END }; /* numbers for curses, above its own */
@@ -48,14 +56,22 @@ static void tell(const char *s)
 		errno = saved; /* nobody is left to tell */
 }
 
+/* What ncurses does not know of; on after it has switched on its own, off before. */
+static void tell_modes(bool are_on)
+{
+	tell(are_on ? paste_on : paste_off);
+	if (the.has_drags)
+		tell(are_on ? drags_on : drags_off);
+}
+
 /* ---- Ctrl-Z ------------------------------------------------------------- */
 
 /* Around what ncurses does: it comes back when the program goes on. */
 static void on_stop(int number)
 {
-	tell(paste_off);
+	tell_modes(false);
 	the.stop(number);
-	tell(paste_on);
+	tell_modes(true);
 }
 
 static void catch_stop(void)
@@ -209,11 +225,12 @@ void terminal_close(void)
 		return;
 	if (!the.nowhere) {
 		release_deadly();
-		tell(paste_off);
+		tell_modes(false);
 	}
 	endwin();
 	delscreen(the.screen);
 	the.screen = NULL;
+	the.has_drags = false;
 	if (the.nowhere)
 		fclose(the.nowhere);
 	the.nowhere = NULL;
@@ -225,7 +242,7 @@ void terminal_lend(void)
 {
 	if (!the.screen)
 		return;
-	tell(paste_off);
+	tell_modes(false);
 	def_prog_mode();
 	endwin();
 	tcsetattr(STDIN_FILENO, TCSADRAIN, &the.before);
@@ -244,9 +261,9 @@ void terminal_resume(void)
 	for (int i = 0; i < N_KEYS; i++)
 		sigaction(from_keys[i], &the.acts[i], NULL);
 	reset_prog_mode();
-	tell(paste_on);
 	clearok(curscr, true);
 	refresh();
+	tell_modes(true);
 }
 
 /* By the handler of ncurses. */
@@ -257,10 +274,17 @@ void terminal_suspend(void)
 
 void terminal_use_mouse(bool wanted)
 {
-	const mmask_t mask = BUTTON1_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED;
+	const mmask_t mask = BUTTON1_PRESSED | BUTTON1_RELEASED | REPORT_MOUSE_POSITION |
+			     BUTTON4_PRESSED | BUTTON5_PRESSED;
+	const bool had_drags = the.has_drags;
 
-	if (the.screen && !the.nowhere)
-		mousemask(wanted ? mask : 0, NULL);
+	if (!the.screen || the.nowhere)
+		return;
+	if (had_drags && !wanted)
+		tell(drags_off);
+	the.has_drags = mousemask(wanted ? mask : 0, NULL) != 0;
+	if (the.has_drags)
+		tell(drags_on);
 }
 
 void terminal_wipe(void)
@@ -381,18 +405,25 @@ uint32_t terminal_key(void)
 	return key;
 }
 
+/* What came at once is one key of ncurses, and getmouse() tells the latest first. */
 bool terminal_mouse(struct mouse *ret)
 {
 	MEVENT m;
 
-	if (getmouse(&m) != OK)
+	if (!the.n_mice)
+		while (the.n_mice < MICE_MAX && getmouse(&the.mice[the.n_mice]) == OK)
+			the.n_mice++;
+	if (!the.n_mice)
 		return false;
+	m = the.mice[--the.n_mice];
 	*ret = (struct mouse){.x = m.x, .y = m.y};
 	if (m.bstate & BUTTON4_PRESSED)
 		ret->what = MOUSE_WHEEL_UP;
 	else if (m.bstate & BUTTON5_PRESSED)
 		ret->what = MOUSE_WHEEL_DOWN;
-	else
+	else if (m.bstate & BUTTON1_PRESSED)
 		ret->what = MOUSE_PRESS;
+	else
+		ret->what = m.bstate & BUTTON1_RELEASED ? MOUSE_RELEASE : MOUSE_DRAG;
 	return true;
 }

@@ -35,7 +35,7 @@ void terminal_resume(void);
  * meanwhile. */
 void terminal_suspend(void);
 
-/* Whether clicks and the wheel come as TERMINAL_MOUSE, or are the terminal's own. */
+/* Whether clicks, drags and the wheel come as TERMINAL_MOUSE, or are the terminal's own. */
 void terminal_use_mouse(bool wanted);
 /* All cells are of the screen's background, to be painted again. */
 void terminal_wipe(void);
@@ -59,8 +59,10 @@ bool terminal_send(const char *bytes, size_t n);
 
 struct mouse {
 	int x, y; /* cells */
-	enum { MOUSE_PRESS, MOUSE_WHEEL_UP, MOUSE_WHEEL_DOWN } what;
+	/* MOUSE_DRAG: it has moved while its button is held. */
+	enum { MOUSE_PRESS, MOUSE_DRAG, MOUSE_RELEASE, MOUSE_WHEEL_UP, MOUSE_WHEEL_DOWN } what;
 };
+/* After TERMINAL_MOUSE, until false: several may have come at once. */
 bool terminal_mouse(struct mouse *ret);
 
 #endif

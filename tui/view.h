@@ -47,7 +47,8 @@ struct view {
 	bool (*key)(struct ws *ws, uint32_t key);
 	/* What was pasted, which is never a key.  NULL: nothing is typed there. */
 	void (*paste)(struct ws *ws, const char *text, size_t n);
-	/* A click, its cell counted as draw() does; true: taken. */
+	/* A click, its cell counted as draw() does; true: taken.  What follows of a press that
+	 * was taken, MOUSE_DRAG and MOUSE_RELEASE, comes wherever it is on the screen. */
 	bool (*mouse)(struct ws *ws, const struct mouse *m);
 	/* Where one types in it; false: nowhere. */
 	bool (*cursor)(struct ws *ws, int *ret_y, int *ret_x);

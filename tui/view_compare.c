@@ -250,6 +250,7 @@ static struct picture_pane pane_of(const struct ws *ws, const struct compared *o
 	return (struct picture_pane){.picture = one->picture,
 		.span = {0, longest},
 		.map = ws->listening.map,
+		.glyphs = ws->listening.glyphs,
 		.low_db = ws->listening.low_db,
 		.playhead = head,
 		.loop = ws->sound.loop,
@@ -354,12 +355,27 @@ static int frame_ms(const struct ws *ws)
 		ws->env->ssh_connection ? REMOTE_FPS : LOCAL_FPS);
 }
 
+/* In the one that is heard. */
+static void drag(struct ws *ws, int x)
+{
+	const struct comparing *c = &ws->comparing;
+	const struct compared *one = &c->at[c->list.cursor];
+	const struct picture_pane p = pane_of(ws, one, -1);
+
+	if (!c->n || c->is_blind || one->pane.width < 1)
+		return;
+	listen_scrub(ws->listen, picture_pane_nearest(&p, &one->pane, x));
+	ws->dirty |= DIRTY_NOW | DIRTY_MOVE;
+}
+
 /* A press is heard: that one, at that moment. */
 static bool on_mouse(struct ws *ws, const struct mouse *m)
 {
 	struct comparing *c = &ws->comparing;
 	double at;
 
+	if (m->what == MOUSE_DRAG)
+		drag(ws, m->x);
 	for (int i = 0; i < c->n; i++) {
 		const struct rect *r = &c->at[i].pane;
 		const struct picture_pane p = pane_of(ws, &c->at[i], -1);
@@ -369,7 +385,7 @@ static bool on_mouse(struct ws *ws, const struct mouse *m)
 			continue;
 		comparing_switch(ws, i);
 		if (!c->is_blind && picture_pane_time(&p, r, m->y - r->y, m->x, &at))
-			listen_seek_to(ws->listen, at);
+			listen_scrub(ws->listen, at);
 		ws->dirty |= DIRTY_NOW | DIRTY_MOVE;
 		return true;
 	}

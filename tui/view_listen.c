@@ -17,6 +17,8 @@
 #include "tui/ws.h"
 
 enum {
+	STATE_FROM = 30,  /* not whether it is denoised in a narrower pane */
+	WORDS_FROM = 60,  /* nor how the picture is drawn */
 	METERS_FROM = 14, /* no meters in a body lower than that */
 	REMOTE_FPS = 8,
 	LOCAL_FPS = 20,
@@ -27,6 +29,7 @@ enum {
 };
 
 static const double METER_DB = 60; /* what a bar spans */
+static const double CALM_DB = -30; /* up to there its colour is the quiet one */
 
 static const char *const scale_names[] = {"log", "mel", "linear"};
 
@@ -100,6 +103,13 @@ static int64_t wanted_take(const struct ws *ws)
 	return v.take ? v.take : t ? t->id : 0;
 }
 
+static void take_merit(struct listening *l, const struct take *t)
+{
+	snprintf(l->merit, sizeof(l->merit), "%s%.0d", t->favourite ? "*" : "",
+		t->rating >= 1 && t->rating <= 5 ? t->rating : 0);
+	l->is_stale = false;
+}
+
 static int change_take(struct ws *ws, int64_t id, struct err *e)
 {
 	struct listening *l = &ws->listening;
@@ -110,13 +120,29 @@ static int change_take(struct ws *ws, int64_t id, struct err *e)
 	str_clear(&l->path);
 	str_clear(&l->title);
 	l->take = rc ? 0 : id;
+	l->merit[0] = 0;
 	l->span = (struct interval){0};
 	l->held[0] = l->held[1] = 0;
 	if (l->take) {
 		str_printf(&l->path, "%s/%s", ws->library, t.file);
 		str_add(&l->title, t.prompt);
+		take_merit(l, &t);
 	}
 	listening_ask(ws);
+	arena_done(&a);
+	return rc;
+}
+
+/* Somebody may have rated it. */
+static int refresh(struct ws *ws, struct err *e)
+{
+	struct listening *l = &ws->listening;
+	struct arena a = {0};
+	struct take t;
+	int rc = l->take && l->is_stale ? takes_get(ws->db, l->take, &a, &t, e) : 0;
+
+	if (l->take && l->is_stale && !rc)
+		take_merit(l, &t);
 	arena_done(&a);
 	return rc;
 }
@@ -134,7 +160,7 @@ static int load(struct ws *ws, int height, struct err *e)
 			&l->picture, e);
 		arena_done(&a);
 	}
-	return rc ? rc : id == l->take ? 0 : change_take(ws, id, e);
+	return rc ? rc : id == l->take ? refresh(ws, e) : change_take(ws, id, e);
 }
 
 /* ---- painting ----------------------------------------------------------- */
@@ -144,13 +170,17 @@ static void draw_title(const struct ws *ws, int width)
 	const struct listening *l = &ws->listening;
 	struct str right = {0};
 	char denoised[32];
-	int n;
+	int n, merit = (int)strlen(l->merit);
 
-	str_printf(&right, "  %s  %s  %d  %.0f..0 dB  dn %s ", colormap_name(l->map),
-		scale_names[l->scale], l->fft, l->low_db, sound_denoise_text(ws, denoised));
-	n = width >= 60 ? (int)right.n : 0;
+	if (width >= WORDS_FROM)
+		str_printf(&right, "  %s  %s  %d  %.0f..0 dB", colormap_name(l->map),
+			scale_names[l->scale], l->fft, l->low_db);
+	str_printf(&right, "  dn %s ", sound_denoise_text(ws, denoised));
+	n = width >= STATE_FROM ? (int)right.n : 0;
+	merit = merit ? merit + 1 : 0;
 	paint(0, 0, 1, ROLE_TITLE, "");
-	paint(0, 1, width - n - 1, ROLE_TITLE, str_get(&l->title));
+	paint(0, 1, width - n - merit - 1, ROLE_TITLE, str_get(&l->title));
+	paint_right(0, width - n - merit, merit, ROLE_ROW_MARKED, l->merit);
 	paint(0, width - n, n, ROLE_DIM, str_get(&right));
 	str_done(&right);
 }
@@ -162,6 +192,7 @@ static struct picture_pane pane_of(const struct ws *ws, double playhead)
 	return (struct picture_pane){.picture = l->picture,
 		.span = shown(ws),
 		.map = l->map,
+		.glyphs = l->glyphs,
 		.low_db = l->low_db,
 		.playhead = playhead,
 		.loop = ws->sound.take == l->take ? ws->sound.loop : (struct interval){0},
@@ -205,7 +236,7 @@ static void draw_meter(const struct ws *ws, int side, int y, int width)
 		snprintf(rest, sizeof(rest), "  underruns %llu%s%.24s",
 			(unsigned long long)v.n_underruns, *v.device ? "  out: " : "", v.device);
 	paint(y, 0, 2, ROLE_DIM, side ? "R" : "L");
-	paint_bar(y, 2, bar, share_of(l->meters.rms[side]));
+	paint_meter(y, 2, bar, share_of(l->meters.rms[side]), 1 + CALM_DB / METER_DB);
 	paint(y, x, LEVELS, l->held[side] > 1 ? ROLE_ERROR : ROLE_TEXT, levels);
 	paint(y, x + LEVELS, width - x - LEVELS, ROLE_DIM, rest);
 }
@@ -323,23 +354,39 @@ static int frame_ms(const struct ws *ws)
 		ws->env->ssh_connection ? REMOTE_FPS : LOCAL_FPS);
 }
 
-/* A press seeks, the wheel zooms. */
+/* Where the mouse is; a take that is not played yet is played from there. */
+static void scrub(struct ws *ws, double at)
+{
+	struct listen_view v;
+
+	listen_read(ws->listen, &v);
+	if (v.take)
+		listen_scrub(ws->listen, at);
+	else
+		sound_play(ws, ws->listening.take, at);
+	listening_follow(ws, true);
+	ws->dirty |= DIRTY_NOW | DIRTY_MOVE;
+}
+
+/* A press seeks, what is dragged is heard, the wheel zooms. */
 static bool on_mouse(struct ws *ws, const struct mouse *m)
 {
 	struct listening *l = &ws->listening;
 	struct picture_pane p = pane_of(ws, -1);
 	double at;
 
-	if (!l->take || !l->picture ||
-		!picture_pane_time(&p, &l->pane, m->y - l->pane.y, m->x - l->pane.x, &at))
+	if (!l->take || !l->picture)
 		return false;
-	if (m->what == MOUSE_WHEEL_UP)
-		commands_run(ws, "zoom 2");
-	else if (m->what == MOUSE_WHEEL_DOWN)
-		commands_run(ws, "zoom 0.5");
+	if (m->what == MOUSE_DRAG)
+		scrub(ws, picture_pane_nearest(&p, &l->pane, m->x - l->pane.x));
+	if (m->what == MOUSE_DRAG || m->what == MOUSE_RELEASE)
+		return true;
+	if (!picture_pane_time(&p, &l->pane, m->y - l->pane.y, m->x - l->pane.x, &at))
+		return false;
+	if (m->what == MOUSE_PRESS)
+		scrub(ws, at);
 	else
-		listen_seek_to(ws->listen, at);
-	ws->dirty |= DIRTY_NOW | DIRTY_MOVE;
+		commands_run(ws, m->what == MOUSE_WHEEL_UP ? "zoom 2" : "zoom 0.5");
 	return true;
 }
 

@@ -12,6 +12,7 @@
 #include "tui/listen.h"
 #include "tui/paint.h"
 #include "tui/interval.h"
+#include "tui/picture_pane.h"
 
 struct picture;
 struct ws;
@@ -20,6 +21,8 @@ struct listening {
 	struct picture *picture; /* NULL until the screen is shown */
 	int64_t take;            /* whose picture it is; 0: none */
 	struct str path, title;
+	char merit[4]; /* "*4": a favourite, rated 4; "": neither */
+	bool is_stale; /* that */
 
 	struct interval span;   /* that is shown; begin == end: all of it */
 	struct interval coming; /* shown as soon as its picture is there; begin == end: none */
@@ -28,6 +31,7 @@ struct listening {
 	int fft;
 	double low_db;
 	enum colormap map;
+	enum picture_glyphs glyphs;
 
 	struct listen_meters meters; /* as painted */
 	float held[2];               /* the greatest peaks of the take that is played */

@@ -9,6 +9,7 @@
 #include "library/loudness.h"
 #include "tui/listen.h"
 #include "tui/paint.h"
+#include "tui/race.h"
 #include "tui/ws.h"
 
 enum { HEADS = 2, LANES_MAX = 26, MODEL_WIDTH = 28 };
@@ -42,6 +43,23 @@ static void match(struct race *r)
 		r->lanes[i].cut = 1 - gain[i];
 }
 
+static void read_settings(struct race *r)
+{
+	struct race_told *told = ARENA_ARRAY(&r->page, struct race_told, r->n + 1);
+	struct str text = {0};
+
+	for (size_t i = 0; i < r->n; i++)
+		told[i] = (struct race_told){r->lanes[i].job.options, r->lanes[i].job.negative};
+	race_settings(told, r->n, &text);
+	r->settings = arena_strdup(&r->page, str_get(&text));
+	for (size_t i = 0; i < r->n; i++) {
+		str_clear(&text);
+		race_lacks(told, r->n, i, &text);
+		r->lanes[i].lacks = arena_strdup(&r->page, str_get(&text));
+	}
+	str_done(&text);
+}
+
 static int read_lanes(struct ws *ws, struct race *r, struct err *e)
 {
 	struct job *jobs = NULL;
@@ -56,6 +74,7 @@ static int read_lanes(struct ws *ws, struct race *r, struct err *e)
 			r->lanes[i].take.id = 0;
 		r->n++;
 	}
+	read_settings(r);
 	return rc;
 }
 
@@ -137,6 +156,8 @@ static void state_text(const struct racer *lane, struct str *out)
 	} else {
 		str_add(out, j->take ? "gone" : j->state);
 	}
+	if (*lane->lacks)
+		str_printf(out, "  takes no %s", lane->lacks);
 }
 
 static void draw_lane(struct ws *ws, size_t i, int y, int width)
@@ -180,8 +201,8 @@ static void draw(struct ws *ws, int height, int width)
 			"prompt.");
 		return;
 	}
-	str_printf(&facts, "  seed %llu  %s s ", (unsigned long long)r->lanes[0].job.seed,
-		r->lanes[0].job.seconds);
+	str_printf(&facts, "  %s%sseed %llu  %s s ", r->settings, *r->settings ? "  " : "",
+		(unsigned long long)r->lanes[0].job.seed, r->lanes[0].job.seconds);
 	if (width >= 50)
 		paint_right(0, 6, width - 6, ROLE_DIM, str_get(&facts));
 	paint(1, 1, width - 1, ROLE_TEXT, r->lanes[0].job.prompt);

@@ -17,16 +17,18 @@ struct ws;
 /* A lane: what is to be made, or was. */
 struct racer {
 	struct job job;
-	struct take take; /* .id 0: not made yet, or gone */
-	double cut;       /* to be as loud as the others */
+	struct take take;  /* .id 0: not made yet, or gone */
+	double cut;        /* to be as loud as the others */
+	const char *lacks; /* what others were told, and it was not; "": nothing */
 };
 
 struct race {
 	int64_t batch; /* of its jobs; 0: the newest that is a race */
 	struct list list;
-	struct arena page;
+	struct arena page; /* of what follows */
 	struct racer *lanes;
 	size_t n;
+	const char *settings; /* "cfg 5  steps 20" */
 	bool is_stale;
 };
 

@@ -255,6 +255,7 @@ static struct picture_pane pane_of(const struct ws *ws, double head)
 	return (struct picture_pane){.picture = ws->listening.picture,
 		.span = {0, t->seconds},
 		.map = ws->listening.map,
+		.glyphs = ws->listening.glyphs,
 		.low_db = ws->listening.low_db,
 		.playhead = head,
 		.loop = ws->sound.loop,
@@ -334,10 +335,15 @@ static bool on_mouse(struct ws *ws, const struct mouse *m)
 	const struct picture_pane p = pane_of(ws, -1);
 	double at;
 
-	if (m->what != MOUSE_PRESS || !has_picture(ws) ||
-		!picture_pane_time(&p, r, m->y - r->y, m->x - r->x, &at))
+	if (!has_picture(ws))
 		return false;
-	listen_seek_to(ws->listen, at);
+	if (m->what == MOUSE_RELEASE)
+		return true;
+	if (m->what == MOUSE_DRAG)
+		at = picture_pane_nearest(&p, r, m->x - r->x);
+	else if (m->what != MOUSE_PRESS || !picture_pane_time(&p, r, m->y - r->y, m->x - r->x, &at))
+		return false;
+	listen_scrub(ws->listen, at);
 	ws->dirty |= DIRTY_NOW | DIRTY_MOVE;
 	return true;
 }

@@ -140,7 +140,7 @@ void ws_interrupt(struct ws *ws)
 void ws_changed(struct ws *ws)
 {
 	ws->is_stale = ws->takes.is_changed = ws->trash.is_changed = ws->queue.is_stale = true;
-	ws->race.is_stale = true;
+	ws->race.is_stale = ws->listening.is_stale = true;
 	if (ws->compose)
 		ws->compose->is_stale = true;
 	ws->employ_at = 0;
@@ -223,7 +223,7 @@ static void take_event(struct ws *ws, uint32_t key)
 		ws->dirty = DIRTY_ALL;
 		terminal_wipe();
 	} else if (key == TERMINAL_MOUSE) {
-		if (terminal_mouse(&m))
+		while (terminal_mouse(&m))
 			mouse_do(ws, &m);
 	} else if (!paste_key(ws, key)) {
 		ws_key(ws, key);

@@ -134,6 +134,10 @@ struct ws {
 		double at; /* clock_now() */
 		int y, x;
 	} click; /* the last */
+	struct {
+		int part; /* enum frame_part; FRAME_NOTHING: nothing follows the mouse */
+		int pane; /* of the frame */
+	} grip;           /* where its button was pressed, and is held */
 
 	bool is_pasting; /* what comes was not typed */
 	double pasted;   /* clock_now() of the last of it */

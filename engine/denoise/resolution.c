@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/denoise/fft.h"
 #include "library/base/arena.h"
+#include "library/base/fft.h"
 
 /* How far beyond the noise a mean must lie, in its standard deviations, to be
  * kept; and the temperature at which boxes are weighed, in units of noise. */

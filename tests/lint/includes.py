@@ -24,7 +24,7 @@ RULES = [
     (
         r"library/",
         r"library/",
-        ("sqlite3", "sndfile", "FLAC/", "soxr", "ebur128", "jansson", "kiss_fft", "curl/", "png"),
+        ("sqlite3", "sndfile", "FLAC/", "soxr", "ebur128", "jansson", "curl/", "png"),
     ),
     (r"gpu/cuda/", r"gpu/|library/base/|tests/emulation/", ("cuda", "cublas", "nvtx")),
     (r"gpu/", r"gpu/(?!cuda/)|library/base/", ()),

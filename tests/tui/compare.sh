@@ -132,4 +132,17 @@ check 'the other plays' sees '▶ A  mono'
 keys a
 check 'and they are compared' sees 'slow piano  stereo  take'
 
+# ---- what was set ---------------------------------------------------------------------
+
+cp -r "$fixtures/../stable_audio/whole" "$WOODSHED_LIBRARY/models/whole"
+keys 1
+check 'settings of one model' "$woodshed" queue -m whole -s 0.04 --steps 3 --cfg 2.5 --negative hum bells
+check 'made as it was asked' has 1 bells
+command_line 'filter bells'
+check 'the take' sees '/bells'
+sleep 0.5
+keys X
+check 'go to those that have them' sees 'cfg 2.5  steps 3'
+check 'and who has none is told' sees 'takes no steps, negative'
+
 done_testing

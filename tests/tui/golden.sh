@@ -15,13 +15,17 @@ update=${5:-}
 export LC_ALL=C.UTF-8 TZ=UTC HOME="$scratch/home" XDG_RUNTIME_DIR="$scratch/run"
 export XDG_CONFIG_HOME="$scratch/config" XDG_STATE_HOME="$scratch/state"
 unset COLORTERM TERMINFO TERMINFO_DIRS TMUX SHELL
+# No sound: the clock runs without a device.
+export ALSA_CONFIG_PATH="$scratch/asound.conf" PULSE_SERVER=none JACK_DEFAULT_SERVER=none
+echo 'pcm.!default { type hw card 99 }' >"$ALSA_CONFIG_PATH"
 mkdir -p "$scratch/run" "$scratch/home"
 status=0
 : >"$scratch/err"
 : >"$scratch/out"
 running=''
 
-# name: library, size, terminal, then the commands that lead there, divided by ';'
+# name: library, size, terminal, then the commands that lead there, divided by ';'; `wait
+# TEXT` until the screen has it.  What is played is paused at a fixed moment.
 screens()
 {
 	for size in 80x24 160x48; do
@@ -56,6 +60,20 @@ screens()
 			command-$size: full $size 256 command sort rating
 		END
 	done
+	for size in 80x24 160x48 40x10; do
+		cat <<-END
+			listen-$size: sound $size 256 move 1; screen listen
+			listen-paused-$size: sound $size 256 move 1; play; wait ▶ slow; play; wait ‖ slow; seek-to 2; loop-start; seek-to 4.5; loop-end; seek-to 3; screen listen
+			listen-zoomed-$size: sound $size 256 move 1; screen listen; scale mel; colours viridis; zoom 4
+			compare-$size: sound $size 256 screen race; compare; wait ▶ slow; play; wait ‖ slow; seek-to 5
+			race-$size: sound $size 256 screen race; move 1
+			triage-$size: sound $size 256 triage; wait ▶ slow; play; wait ‖ slow; seek-to 7
+		END
+	done
+	for colors in mono 8 16 rgb plain; do
+		echo "listen-$colors: sound 80x24 $colors move 1; screen listen"
+	done
+	echo "listen-quadrant: sound 80x24 rgb move 1; screen listen; glyphs quadrant"
 	for colors in mono 8 16 rgb; do
 		cat <<-END
 			library-$colors: full 80x24 $colors move 2
@@ -101,6 +119,19 @@ remote()
 	"$woodshed" remote $1 >"$scratch/out" 2>&1 || :
 }
 
+# wait_for TEXT: until the screen has it, five seconds at most
+wait_for()
+{
+	i=0
+	while [ $i -lt 100 ]; do
+		rm -f "$scratch/dump"
+		remote "screendump $scratch/dump"
+		! grep -qaF -- "$1" "$scratch/dump" || return 0
+		i=$((i + 1))
+		sleep 0.05
+	done
+}
+
 close_workstation()
 {
 	remote quit
@@ -127,10 +158,17 @@ compare()
 show()
 {
 	rm -rf "$scratch/dump" "$scratch/config" "$scratch/state"
+	if [ "$1" = sound ]; then # what was heard there is remembered
+		rm -rf "$scratch/sound"
+		cp -r "$scratch/sound.new" "$scratch/sound"
+	fi
 	open_workstation "$1" "$2" "$3" || return 1
 	rest=$4
 	while [ -n "$rest" ]; do
-		remote "${rest%%; *}"
+		case $rest in
+		'wait '*) wait_for "$(echo "${rest%%; *}" | cut -d ' ' -f 2-)" ;;
+		*) remote "${rest%%; *}" ;;
+		esac
 		case $rest in
 		*'; '*) rest=${rest#*; } ;;
 		*) rest='' ;;
@@ -154,9 +192,10 @@ finish()
 	exit "$1"
 }
 
-for library in empty full wide; do
+for library in empty full wide sound; do
 	"$make_library" "$scratch/$library" $library || finish 99
 done
+mv "$scratch/sound" "$scratch/sound.new"
 # Debian's xterm-16color is in ncurses-term, which need not be there.
 mkdir -p "$HOME/.terminfo"
 printf '%s\n' 'xterm-16color|x, colors#16, pairs#256, setab=\E[%?%p1%{8}%<%t%p1%{40}%+%e%p1%{92}%+%;%dm, setaf=\E[%?%p1%{8}%<%t%p1%{30}%+%e%p1%{82}%+%;%dm, use=xterm-256color,' >"$scratch/16.ti"

@@ -26,6 +26,16 @@ cp "\$in" "\$out"
 END
 chmod +x "$woodshed-engine"
 
+# One of these characters, within ten seconds.
+shows_any()
+{
+	t capture-pane -p -t t >"$scratch/out" && grep -q "[$1]" "$scratch/out"
+}
+sees_any()
+{
+	soon shows_any "$1"
+}
+
 # ---- the picture ------------------------------------------------------------------
 
 start 80 24
@@ -44,6 +54,15 @@ keys z d
 check 'another range' sees '-120..0 dB'
 keys c
 check 'another colour map' sees 'magma'
+keys z b
+check 'other glyphs' sees 'quadrant'
+check 'with quarters of a cell' sees_any '▌▐▞▚▛▜▙▟▘▝▖▗'
+keys z b
+check 'or shades' sees '++++'
+command_line 'glyphs half'
+check 'and halves' sees '▀▀▀▀▀▀▀▀'
+command_line 'glyphs sixel'
+check 'no such glyphs' sees 'half (blocks), quadrant and shade'
 command_line 'scale log'
 check 'a scale by name' sees 'log  4096'
 command_line 'fft 1000'
@@ -88,6 +107,15 @@ keys l l
 check 'two seconds on' sees '0:02 / 0:04'
 keys -H 1b 5b 4d 20 48 26 # a press in column 39 of 75
 check 'a click seeks' sees '0:01 / 0:04'
+keys -H 1b 5b 4d 40 5f 26 # moved to column 62, the button held
+check 'a drag seeks' sees '0:03 / 0:04'
+keys -H 1b 5b 4d 40 34 38 # and to column 19, outside of the picture
+check 'wherever it goes' sees '0:00 / 0:04'
+check 'a pause is still one' sees '‖ second'
+keys -H 1b 5b 4d 40 5f 26 1b 5b 4d 23 5f 26 # back, and let go
+check 'where it is let go it stays' sees '0:03 / 0:04'
+keys -H 1b 5b 4d 20 48 26 1b 5b 4d 23 48 26
+check 'and the next click seeks' sees '0:01 / 0:04'
 keys M
 check 'mute' sees 'mute 100'
 
@@ -126,6 +154,9 @@ check 'two twins are kept' [ "$(find "$WOODSHED_LIBRARY/cache/denoised" -name '*
 
 keys f
 check 'what is heard is kept' sees 'favourite: 1 take'
+check 'and shown so' sees ' *  magma'
+command_line 'rate 3'
+check 'with its rating' sees ' *3  magma'
 keys w
 check 'and exported as it is heard' sees 'exported denoised to ~/Music/woodshed'
 command_line 'denoise'
@@ -143,6 +174,9 @@ for size in '160 48' '40 10' '20 3' '5 2' '1 1' '3 30' '250 5' '80 24'; do
 	sleep 0.2
 done
 check 'after all sizes down to one cell' sees '4 Listen'
+t resize-window -t t -x 40 -y 10
+check 'at 40x10, whether it is denoised' sees ' *3  dn off'
+check 'and what is played, and where' sees ' / 0:04  no sound'
 start 80 24 tmux-256color NO_COLOR=1
 sees Library && keys 4
 check 'without colours, shades' sees '###'

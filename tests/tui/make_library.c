@@ -4,6 +4,7 @@
  *	empty	nothing
  *	full	takes and jobs in every state
  *	wide	texts that are long, wide, combined, or hostile
+ *	sound	four takes that can be heard, and a race of six models
  *	verify	is one, and whole: nothing is made
  */
 #include <math.h>
@@ -11,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "library/audio.h"
+#include "library/base/arena.h"
 #include "library/base/err.h"
 #include "library/base/str.h"
 #include "library/db.h"
@@ -104,6 +107,145 @@ static void fill_wide(struct db *db)
 	}
 }
 
+/* ---- sound -------------------------------------------------------------- */
+
+enum { RATE = 32000, SECONDS = 12, NOTE = RATE * 3 / 8, SECTION = 8 * NOTE };
+
+/* Notes that die away, softer in the second of three parts.  Sums and products alone: the
+ * same bits everywhere; the first sample is the peak, wherever one pauses. */
+static float sample(int i, int c, int kind)
+{
+	const int at = i % NOTE, hz = 110 * (2 + (i / NOTE * 3 + kind) % 5) + 70 * c;
+	const double left = 1 - (double)at / NOTE;
+	const double saw = 2 * (double)((int64_t)at * hz % RATE) / RATE - 1;
+	const uint32_t noise = (uint32_t)at * 2654435761u * (uint32_t)(at + kind);
+	const double hiss = (double)(noise >> 8) / (1 << 24) - 0.5;
+	double level = left * left * left * (i / SECTION == 1 ? 0.1 : 0.4);
+
+	if (!at)
+		return i ? 0.5f : 0.9f;
+	for (int k = 0; k < kind; k++)
+		level *= left;
+	return (float)(level * saw + left * left * 0.1 * hiss);
+}
+
+static void write_sound(const char *folder, const struct take *t, int kind)
+{
+	struct str path = {0};
+	struct audio_writer_desc d = {
+		.channels = t->channels, .rate_hz = RATE, .format = AUDIO_PCM16};
+	struct audio_writer *w = NULL;
+	float frame[2];
+
+	str_printf(&path, "%s/%s", folder, t->file);
+	d.path = str_get(&path);
+	if (!audio_writer_open(&d, &w, &e)) {
+		for (int i = 0; i < t->frames && !e.code; i++) {
+			for (int c = 0; c < t->channels; c++)
+				frame[c] = sample(i, c, kind);
+			audio_writer_add(w, frame, 1, &e);
+		}
+		if (!e.code)
+			audio_writer_commit(w, &e);
+	}
+	audio_writer_close(w);
+	str_done(&path);
+}
+
+static void make_folders(const char *folder)
+{
+	static const char *const parts[] = {"takes", "takes/2020", "takes/2020/02"};
+	struct str path = {0};
+
+	for (int i = 0; i < 3; i++) {
+		str_clear(&path);
+		str_printf(&path, "%s/%s", folder, parts[i]);
+		mkdir(str_get(&path), 0700);
+	}
+	str_done(&path);
+}
+
+static void add_sound(struct db *db, const char *folder, struct take *t, struct worker *w, int kind)
+{
+	char file[64];
+	int64_t id;
+
+	snprintf(file, sizeof(file), "takes/2020/02/sound-%d.wav", kind);
+	t->file = file;
+	t->frames = RATE * SECONDS;
+	t->rate = RATE;
+	t->channels = 1 + kind % 2;
+	t->guidance = 3;
+	t->lufs = -15.5 - 3 * kind;
+	t->peak = -1;
+	t->score = NAN;
+	t->created = THEN + kind * MINUTE;
+	write_sound(folder, t, kind);
+	if (!e.code && w)
+		jobs_start(w, t->job, file, t->created, &e);
+	if (!e.code && w)
+		jobs_done(w, t->job, t, t->created, &id, &e);
+	else if (!e.code)
+		takes_add(db, t, &id, &e);
+	if (!e.code && kind == 1)
+		takes_edit(db, &id, 1, "favourite", "1", "favourite", t->created, &e);
+	if (!e.code && kind == 1)
+		takes_edit(db, &id, 1, "rating", "4", "rated 4", t->created, &e);
+}
+
+/* Two were made, one failed, one is rendered, one waits and was not told all. */
+static void add_race(struct db *db, const char *folder)
+{
+	static const char *const models[] = {"small", "large", "open", "wide", "tokens"};
+	enum { N = sizeof(models) / sizeof(*models) };
+	struct job_new race[N];
+	struct arena a = {0};
+	struct worker *w = NULL;
+
+	for (int i = 0; i < N; i++)
+		race[i] = (struct job_new){.prompt = "slow jazz trio, brushed drums",
+			.model = models[i],
+			.seed = 8813,
+			.seconds = "12",
+			.options = i == N - 1 ? "{\"cfg\":5}" : "{\"cfg\":5,\"steps\":40}"};
+	if (jobs_add(db, race, N, THEN, NULL, &e) || worker_open(db, THEN, &w, &e))
+		return;
+	for (int i = 0; i < 4 && !e.code; i++) {
+		struct job *j;
+		size_t n = 0;
+
+		if (jobs_claim(w, NULL, 1, THEN, &a, &j, &n, &e) || !n)
+			break;
+		struct take t = {.prompt_id = j->prompt_id,
+			.job = j->id,
+			.model = j->model,
+			.seed = j->seed};
+
+		if (i < 2)
+			add_sound(db, folder, &t, w, i);
+		else if (i == 2)
+			jobs_failed(w, j->id, "not enough memory: 9.1 GB are needed", THEN, &e);
+	}
+	worker_close(w);
+	arena_done(&a);
+}
+
+static void fill_sound(struct db *db, const char *folder)
+{
+	struct take t = {.model = "small", .seed = 99};
+
+	make_folders(folder);
+	queue_pause(db, false, &e);
+	add_race(db, folder);
+	if (!e.code && !prompts_add(db, "rainy lofi, dusty upright piano, vinyl crackle, 72 bpm",
+			       NULL, 0, NULL, THEN, &t.prompt_id, &e))
+		add_sound(db, folder, &t, NULL, 2);
+	if (!e.code)
+		t.seed = 100, add_sound(db, folder, &t, NULL, 3);
+	if (!e.code)
+		queue_pause(db, true, &e);
+}
+
 int main(int argc, char **argv)
 {
 	struct db *db = NULL;
@@ -118,6 +260,8 @@ int main(int argc, char **argv)
 			fill(db);
 		else if (!strcmp(argv[2], "wide"))
 			fill_wide(db);
+		else if (!strcmp(argv[2], "sound"))
+			fill_sound(db, argv[1]);
 	}
 	db_close(db);
 	if (e.code)

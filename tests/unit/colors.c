@@ -306,6 +306,78 @@ static void text_and_ground_stay_apart(void **state)
 	}
 }
 
+/* A colour of a gradient as its nearest place between the stops: 0 to n - 1. */
+static double place_of(const struct theme_gradient *g, enum colors_level level,
+	const struct colors_terminal *terminal, struct theme_color c)
+{
+	const int number = colors_number(level, terminal, c);
+
+	for (size_t i = 0; i < g->n; i++)
+		if (colors_number(level, terminal, g->at[i]) == number)
+			return (double)i;
+	for (size_t i = 0; i + 1 < g->n; i++)
+		for (double share = 0; share < 1; share += 1.0 / 1024) {
+			const double at = ((double)i + share) / (double)(g->n - 1);
+
+			if (colors_gradient(level, g, at).rgb == c.rgb)
+				return (double)i + share;
+		}
+	fail_msg("%06x is no colour of the gradient", (unsigned)c.rgb);
+	return 0;
+}
+
+/* From the first colour to the last, never back, and seen on their ground. */
+static void meters_go_one_way(void **state)
+{
+	static const char *const names[] = {"dark", "light", "gruvbox", "nord", "solarized-dark",
+		"solarized-light", "high-contrast", "default", "mono"};
+	static const struct {
+		enum colors_level level;
+		const struct colors_terminal *terminal;
+	} levels[] = {{COLORS_8, &eight}, {COLORS_16, &sixteen}, {COLORS_256, &many},
+		{COLORS_RGB, &ours}};
+	struct theme_dirs d = {.shipped = THEMES};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		for (size_t k = 0; k < 4; k++) {
+			const struct theme_gradient *g;
+			struct theme t;
+			double last = 0;
+
+			assert_int_equal(theme_load(&d, names[i], &t, NULL), 0);
+			g = &t.gradients[GRADIENT_METER];
+			for (int at = -1; at <= 101; at++) {
+				struct theme_color c =
+					colors_gradient(levels[k].level, g, (double)at / 100);
+				double place = place_of(g, levels[k].level, levels[k].terminal, c);
+				int ground = colors_number(
+					levels[k].level, levels[k].terminal, t.roles[ROLE_TEXT].bg);
+
+				assert_true(place >= last);
+				/* Of 16, colors_set_gradient() sets them apart. */
+				assert_true(levels[k].level < COLORS_256 || ground < 0 ||
+					    ground != colors_number(levels[k].level,
+							      levels[k].terminal, c));
+				last = place;
+			}
+			assert_true(last == (double)(g->n - 1));
+		}
+}
+
+static void a_gradient_between_its_stops(void **state)
+{
+	const struct theme_gradient g = {
+		3, {rgb_at(0x004080, 17), rgb_at(0x80c0ff, 18), indexed(1)}};
+
+	assert_int_equal(colors_gradient(COLORS_RGB, &g, 0.25).rgb, 0x4080c0);
+	assert_int_equal(colors_gradient(COLORS_256, &g, 0.2).index, 17);
+	assert_int_equal(colors_gradient(COLORS_256, &g, 0.3).index, 18);
+	/* To a colour of the user's palette there is no way between. */
+	assert_int_equal(colors_gradient(COLORS_RGB, &g, 0.7).rgb, 0x80c0ff);
+	assert_int_equal(colors_gradient(COLORS_RGB, &g, 0.8).kind, THEME_16);
+	assert_int_equal(colors_gradient(COLORS_RGB, &g, NAN).rgb, 0x004080);
+}
+
 static void mono_on_paper(void **state)
 {
 	for (enum theme_role r = 0; r < THEME_N_ROLES; r++) {
@@ -350,6 +422,8 @@ int main(void)
 		cmocka_unit_test(a_role_stands_on_the_ground_of_text),
 		cmocka_unit_test(a_ground_that_got_lost_is_marked),
 		cmocka_unit_test(text_and_ground_stay_apart),
+		cmocka_unit_test(meters_go_one_way),
+		cmocka_unit_test(a_gradient_between_its_stops),
 		cmocka_unit_test(mono_on_paper),
 		cmocka_unit_test(a_terminal_that_nobody_knows),
 	};

@@ -18,6 +18,7 @@ enum {
 	FADE = 480,   /* frames of a cross-fade */
 	LEVEL = 240,  /* of pause and stop */
 	VOLUME = 960, /* of volume and mute */
+	GRAIN = 3840, /* of a scrub */
 	LONG = 20000,
 };
 
@@ -443,6 +444,86 @@ static void seek_cross_fades(void **state)
 }
 
 /* ---- clips -------------------------------------------------------------- */
+
+/* A grain: up in 5 ms, as it is to 80 ms, down in 5 ms, silence; the position stays. */
+static void assert_grain(struct stereo s, size_t at, const float *a, size_t from)
+{
+	for (size_t i = 0; i < LEVEL; i++) {
+		assert_near((double)s.at[2 * (at + i)],
+			(double)i / LEVEL * (double)a[2 * (from + i)], 1e-6);
+		assert_near((double)s.at[2 * (at + GRAIN + i)],
+			(double)(LEVEL - i) / LEVEL * (double)a[2 * (from + GRAIN + i)], 1e-6);
+	}
+	assert_frames(s, at + LEVEL, a, from + LEVEL, GRAIN - LEVEL);
+	assert_silent(s, at + GRAIN + LEVEL, s.n - at - GRAIN - LEVEL);
+}
+
+static void scrubbing_is_heard_in_grains(void **state)
+{
+	struct mixer *m = open_mixer();
+	float *a = make(LONG, 2, numbers), *wave = make(LONG, 2, sine);
+	struct stereo s;
+
+	assert_true(mixer_put(m, 0, clip_of(a, NULL, LONG, 2), 1));
+	mixer_scrub(m, 7000); /* stopped */
+	s = render(m, GRAIN + 2 * LEVEL);
+	assert_grain(s, 0, a, 7000);
+	assert_int_equal(view_of(m).state, MIXER_STOPPED);
+	assert_int_equal(view_of(m).position, 7000);
+	assert_true(mixer_is_idle(m));
+	free(s.at);
+	s = render(m, 100);
+	assert_silent(s, 0, 100);
+	free(s.at);
+
+	mixer_play(m); /* from there */
+	s = render(m, 1000);
+	assert_frames(s, LEVEL, a, 7000 + LEVEL, 1000 - LEVEL);
+	free(s.at);
+	mixer_scrub(m, 2000); /* while it plays, a seek */
+	free(render(m, FADE).at);
+	s = render(m, GRAIN + 1000);
+	assert_frames(s, 0, a, 2000 + FADE, GRAIN + 1000);
+	free(s.at);
+
+	mixer_pause(m);
+	free(render(m, LEVEL).at);
+	mixer_scrub(m, LONG - 100); /* the end is within the grain */
+	free(render(m, 1000).at);
+	assert_int_equal(view_of(m).position, LONG - 100);
+	mixer_play(m); /* while it is heard: from where it began */
+	s = render(m, FADE + 1000);
+	assert_int_equal(view_of(m).state, MIXER_ENDED);
+	free(s.at);
+	mixer_scrub(m, 300); /* after the end */
+	free(render(m, GRAIN + LEVEL).at);
+	assert_int_equal(view_of(m).state, MIXER_PAUSED);
+	assert_int_equal(view_of(m).position, 300);
+
+	/* A drag, an event each 10 ms: no step larger than those of the sine and of a
+	 * cross-fade (two sines of 0.5 in FADE frames) together. */
+	mixer_put(m, 0, clip_of(wave, NULL, LONG, 2), 1);
+	free(render(m, 10).at);
+	s = (struct stereo){
+		calloc((size_t)2 * 60 * RATE / 100, sizeof(float)), (size_t)60 * RATE / 100};
+	assert_non_null(s.at);
+	for (size_t i = 0; i < 60; i++) {
+		if (i < 40)
+			mixer_scrub(m, 313 * i);
+		mixer_render(m, s.at + 2 * i * (RATE / 100), RATE / 100, 2);
+	}
+	assert_true(largest_step(s) < (float)(0.5 * 2 * M_PI / 100 + 1.0 / LEVEL));
+	assert_int_equal(view_of(m).position, 313 * 39);
+	mixer_scrub(m, 400);
+	free(render(m, 100).at);
+	mixer_stop(m); /* a stop is one */
+	free(render(m, GRAIN).at);
+	assert_int_equal(view_of(m).position, 0);
+	free(s.at);
+	free(a);
+	free(wave);
+	mixer_close(m, release);
+}
 
 static void the_next_clip_follows_without_a_gap(void **state)
 {
@@ -1103,6 +1184,7 @@ int main(void)
 		cmocka_unit_test(loop_is_exact_over_many_wraps),
 		cmocka_unit_test(loop_bounds),
 		cmocka_unit_test(seek_cross_fades),
+		cmocka_unit_test(scrubbing_is_heard_in_grains),
 		cmocka_unit_test(the_next_clip_follows_without_a_gap),
 		cmocka_unit_test(switching_keeps_the_position),
 		cmocka_unit_test(a_fade_between_equals_is_not_heard),

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "library/base/err.h"
+#include "library/base/pool.h"
 #include "library/loudness.h"
 #include "tests/unit/scratch.h"
 
@@ -509,6 +510,52 @@ static void levels_are_those_of_the_sums(void **state)
 
 /* ---- slices ------------------------------------------------------------- */
 
+/* Few columns of many transforms, and many that share a coarse one. */
+static void threads_make_no_difference(void **state)
+{
+	static const int columns[] = {3, 1300};
+	const size_t n = 60000;
+	float *x = silence(2 * n);
+	struct pool *pool;
+	struct err e = {0};
+
+	assert_int_equal(pool_open(4, &pool, &e), 0);
+	add_sine(x, n, 2, 0, 300, 0.3);
+	add_sine(x + n, n / 2, 2, 1, 2500, 0.4);
+	for (int i = 0; i < 2; i++) {
+		struct spectrum_desc d = {.samples = x,
+			.n_frames = n,
+			.channels = 2,
+			.rate_hz = RATE,
+			.columns = columns[i],
+			.rows = 33};
+		struct spectrum *alone = NULL, *together;
+		uint8_t *a, *b;
+
+		a = draw(&d, &alone);
+		d.pool = pool;
+		together = open_it(&d);
+		assert_true(spectrum_work(together, 1)); /* a column for each, or all groups */
+		assert_int_equal(spectrum_coarse(together), i ? 12 : 3);
+		while (spectrum_work(together, 64))
+			assert_true(spectrum_done(together) <= (size_t)columns[i]);
+		assert_int_equal(spectrum_done(together), columns[i]);
+		b = levels_of(together);
+		assert_memory_equal(a, b, (size_t)columns[i] * 33);
+		free(a);
+		free(b);
+		spectrum_close(alone);
+		spectrum_close(together);
+		together = open_it(&d);
+		spectrum_cancel(together);
+		assert_false(spectrum_work(together, 64));
+		assert_int_equal(spectrum_done(together), 0);
+		spectrum_close(together);
+	}
+	pool_close(pool);
+	free(x);
+}
+
 static void slices_make_no_difference(void **state)
 {
 	static const size_t slices[] = {1, 7, 64, SIZE_MAX};
@@ -814,6 +861,7 @@ int main(void)
 		cmocka_unit_test(no_click_falls_between_columns),
 		cmocka_unit_test(levels_are_those_of_the_sums),
 		cmocka_unit_test(slices_make_no_difference),
+		cmocka_unit_test(threads_make_no_difference),
 		cmocka_unit_test(a_coarse_picture_comes_first),
 		cmocka_unit_test(another_thread_may_read),
 		cmocka_unit_test(another_thread_may_cancel),

@@ -1,13 +1,13 @@
 /* Stockham's Fourier transform. */
-#include "engine/denoise/fft.h"
+#include "library/base/fft.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/denoise/rows.h"
 #include "library/base/arena.h"
+#include "library/base/vectors.h"
 
 enum {
 	COLUMNS = 16, /* radix of the first pass, and butterflies that it does side by side */

@@ -1,5 +1,5 @@
-/* The Fourier transform of the denoisers against its definition, and back. */
-#include "engine/denoise/fft.h"
+/* The Fourier transform against its definition, and back. */
+#include "library/base/fft.h"
 
 #include <math.h>
 #include <stdlib.h>
