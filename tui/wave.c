@@ -40,7 +40,8 @@ static int read_columns(struct audio_reader *r, uint8_t *out, struct err *e)
 				column++;
 			for (int c = 0; c < channels; c++)
 				sum += samples[i * (size_t)channels + (size_t)c];
-			most[column] = fmaxf(most[column], fabsf(sum));
+			if (fabsf(sum) > most[column])
+				most[column] = fabsf(sum);
 		}
 	}
 	for (int i = 0; i < WAVE_COLUMNS; i++)
