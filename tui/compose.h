@@ -100,7 +100,7 @@ int compose_count(const struct compose *c, struct compose_count *ret, struct err
 
 /* One for each prompt that the wildcards stand for, each combination of swept
  * values and each take; the takes of one have the seeds from `seed` on, which holds
- * when none is typed.  In the arena. */
+ * when none is typed.  In the arena, with all that they point to. */
 int compose_jobs(const struct compose *c, uint64_t seed, struct arena *a, struct job_new **ret,
 	size_t *ret_n, struct err *e);
 

@@ -306,6 +306,8 @@ static bool run_remote(void *ud, const char *line, struct str *answer)
 	if (!is_look)
 		ws_say(ws, "%s", "");
 	commands_run(ws, line);
+	if (!is_look)
+		ws_settle(ws); /* what came of it is the answer */
 	ok = !ws->is_error && (is_look || ws->input != INPUT_ASK);
 	str_add(answer, ws->input == INPUT_ASK && !is_look ? str_get(&ws->typing.question)
 							   : str_get(&ws->message));
