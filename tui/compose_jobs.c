@@ -345,6 +345,15 @@ static void value_text(const json_t *v, struct str *out)
 		str_add(out, json_is_true(v) ? "yes" : "no");
 }
 
+/* What the value means may stand behind it. */
+static bool is_otherwise(const struct parameter *p, const char *text)
+{
+	const char *remark = strstr(p->otherwise, " (");
+	const size_t n = remark ? (size_t)(remark - p->otherwise) : strlen(p->otherwise);
+
+	return strlen(text) == n && !memcmp(text, p->otherwise, n);
+}
+
 /* What is so by itself is left empty: it would be so, too. */
 static void take_parameter(struct compose *c, const struct parameter *p, const json_t *v)
 {
@@ -352,7 +361,7 @@ static void take_parameter(struct compose *c, const struct parameter *p, const j
 
 	if (v)
 		value_text(v, &text);
-	if (!strcmp(str_get(&text), p->otherwise))
+	if (is_otherwise(p, str_get(&text)))
 		str_clear(&text);
 	compose_set_value(c, p->name, str_get(&text));
 	str_done(&text);

@@ -24,7 +24,7 @@
 
 enum {
 	LABEL = 13,       /* cells, with the mark before and the blank behind */
-	SHORT_WIDTH = 30, /* of a short field, at least, with its label */
+	SHORT_WIDTH = 36, /* of a short field, at least, with its label */
 	PROMPT_LINES = 2, /* at least, where there is room */
 	WIDE = 60,
 	FOOT_LINES = 3,
@@ -211,8 +211,13 @@ int view_compose_fd(const struct compose_view *v)
 
 void view_compose_work(struct ws *ws)
 {
-	if (token_count_work(ws->compose->tokens))
-		ws->dirty |= DIRTY_BODY;
+	struct compose_view *v = ws->compose;
+
+	if (!token_count_work(v->tokens))
+		return;
+	str_clear(&v->c.own);
+	str_add(&v->c.own, token_count_own(v->tokens));
+	ws->dirty |= DIRTY_BODY;
 }
 
 /* It also sees to it that the library holds the engines' parameters. */
@@ -381,13 +386,20 @@ static void draw_label(const struct compose_view *v, const struct place *p, int 
 /* What is not typed: a choice, or what holds until something is. */
 static void draw_word(struct compose_view *v, const struct place *p, int y, bool here)
 {
-	const char *typed = text_edit_get(compose_edit(&v->c, p->field)),
-		   *text = *typed ? typed : compose_otherwise(&v->c, p->field);
-	int n = (int)text_cells(text);
+	const char *typed = text_edit_get(compose_edit(&v->c, p->field));
+	struct str text = {0};
+	int n;
 
-	paint(y, p->x, p->width, *typed ? ROLE_TEXT : ROLE_DIM, text);
+	if (*typed)
+		str_add(&text, typed);
+	else
+		compose_otherwise(&v->c, p->field, &text);
+	n = (int)text_cells(str_get(&text));
+
+	paint(y, p->x, p->width, *typed ? ROLE_TEXT : ROLE_DIM, str_get(&text));
 	if (here && is_turned(&v->c, p->field))
-		paint(y, p->x, n < p->width ? n : p->width, ROLE_ROW_SELECTED, text);
+		paint(y, p->x, n < p->width ? n : p->width, ROLE_ROW_SELECTED, str_get(&text));
+	str_done(&text);
 }
 
 static void draw_field(struct compose_view *v, const struct place *p, int y)

@@ -52,8 +52,8 @@ engine=$(dirname "$woodshed")/woodshed-engine
 printf 'mono\tslow piano\nmono\t\nnone\tx\njunk\n\n\\377\t\377\n' >"$scratch/questions"
 "$engine" tokens <"$scratch/questions" >"$scratch/out"
 check 'it answers every line' test "$(wc -l <"$scratch/out")" = 6
-check 'with tokens and how many are read' grep -Eqx '[2-9] 2048' "$scratch/out"
-check 'the end counts' grep -qx '1 2048' "$scratch/out"
+check 'with tokens, how many are read, and what holds otherwise' grep -Eqx '[2-9] 2048	length_s=6.34 cfg=3' "$scratch/out"
+check 'the end counts' grep -qx '1 2048	length_s=6.34 cfg=3' "$scratch/out"
 check 'or why it cannot tell' grep -qx "\- there is no model 'none'" "$scratch/out"
 check 'also of what is no question' grep -qx -- '- a line is MODEL, a tab, and the text' "$scratch/out"
 run "$engine" tokens more
