@@ -93,6 +93,7 @@ static void do_saved_filter(struct ws *ws, const char *args)
 		  : filters_list(ws->db, &a, &list, &n, &e)) {
 		ws_fail(ws, &e);
 	} else if (text) {
+		ws_say(ws, "%s", "");
 		do_filter(ws, text);
 	} else if (!n) {
 		ws_say(ws, "no filter is saved; :save-filter NAME keeps the one that is set");
@@ -112,9 +113,6 @@ static void do_saved_filter(struct ws *ws, const char *args)
 static void do_sort(struct ws *ws, const char *args)
 {
 	static const char *const names[] = {"newest", "oldest", "rating", "length", "loudest"};
-	static const char *const said[][2] = {{"newest first", "oldest first"},
-		{"oldest first", "newest first"}, {"best first", "worst first"},
-		{"longest first", "shortest first"}, {"loudest first", "softest first"}};
 	struct library_view *v = library_shown(ws);
 	int n = sizeof(names) / sizeof(*names), to = -1;
 
@@ -129,7 +127,7 @@ static void do_sort(struct ws *ws, const char *args)
 		to = ((int)v->order + 1) % n;
 	v->is_reversed = to == (int)v->order && !v->is_reversed;
 	v->order = (enum takes_order)to;
-	ws_say(ws, "%s", said[to][v->is_reversed]);
+	ws_say(ws, "%s first", library_order(v));
 	ws_moved(ws);
 }
 

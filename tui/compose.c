@@ -168,6 +168,13 @@ static size_t find_own(const struct compose *c, const char *name, const char **r
 	return 0;
 }
 
+double compose_own_s(const struct compose *c)
+{
+	const char *value;
+
+	return find_own(c, "length_s", &value) ? strtod(value, NULL) : 0;
+}
+
 void compose_otherwise(const struct compose *c, size_t field, struct str *out)
 {
 	const struct parameter *p = compose_parameter(c, field);

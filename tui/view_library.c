@@ -181,11 +181,12 @@ static void draw_row(
 
 /* ---- around them -------------------------------------------------------- */
 
-static const char *order_name(enum takes_order order)
+const char *library_order(const struct library_view *v)
 {
-	static const char *const names[] = {"newest", "oldest", "rating", "length", "loudest"};
+	static const char *const names[][2] = {{"newest", "oldest"}, {"oldest", "newest"},
+		{"best", "worst"}, {"longest", "shortest"}, {"loudest", "softest"}};
 
-	return names[order];
+	return names[v->order][v->is_reversed];
 }
 
 static void draw_title(const struct library_view *v, int y, int width)
@@ -202,7 +203,7 @@ static void draw_title(const struct library_view *v, int y, int width)
 		str_printf(&right, "%lld of %lld  ", n_shown, total);
 	else if (v->has_found)
 		str_printf(&right, "%lld take%s  ", n_shown, n_shown == 1 ? "" : "s");
-	str_printf(&right, "%s%s ", v->is_reversed ? "not " : "", order_name(v->order));
+	str_printf(&right, "%s ", library_order(v));
 	n = (int)right.n < width ? (int)right.n : width;
 	paint(y, 0, width, ROLE_TITLE, "");
 	if (v->filter.text.n) {

@@ -112,7 +112,7 @@ check 'and back' sees 'a b 日本'
 # ---- sorting ------------------------------------------------------------------------
 
 keys S r
-check 'the best first' sees ' rating'
+check 'the best first' sees 'takes  best'
 keys g g
 check 'is under the cursor' sees '─ fast drums'
 keys S r
