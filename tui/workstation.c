@@ -534,8 +534,11 @@ static int show(struct ws *ws, struct err *e)
 		settings_reload(ws);
 		open_control(ws);
 		frame_draw(ws);
-		if (terminal_is_blind())
+		if (terminal_is_blind()) {
+			ws_settle(ws); /* the list is part of what is printed */
+			frame_draw(ws);
 			lines_show(ws);
+		}
 		run(ws, &w);
 		control_close(ws->control);
 		listen_close(ws->listen); /* sound libraries print: while stderr is the log's */

@@ -123,6 +123,12 @@ check 'with a remedy' grep -q TERM "$scratch/err"
 
 start 80 24 dumb
 check 'TERM=dumb: the screen as text' sees '>'
+check 'with its list' sees ' 3 takes'
+typed '?'
+keys Enter
+check 'a line may be a key' sees 'Keys and commands'
+typed 'close'
+keys Enter
 typed 'screen queue'
 keys Enter
 check 'commands line by line' sees 'done'
