@@ -251,8 +251,8 @@ static void draw_failed(const struct job *j, int y, int width)
 
 static void engine_line(const struct take *t, struct str *out)
 {
-	str_printf(out, "%s  seed %llu  %.2f s  %d Hz %s", t->model, (unsigned long long)t->seed,
-		t->seconds, t->rate, t->channels == 2 ? "stereo" : "mono");
+	str_printf(out, "%s  seed %llu  %.4g s  %.4g kHz %s", t->model, (unsigned long long)t->seed,
+		t->seconds, t->rate / 1e3, t->channels == 2 ? "stereo" : "mono");
 	if (!isnan(t->guidance))
 		str_printf(out, "  cfg %g", t->guidance);
 	if (!isnan(t->lufs))
