@@ -170,7 +170,7 @@ static int check_parts(const struct audioldm2 *m, struct err *e)
 	return aldm2_text_check(&m->text, &m->unet, e);
 }
 
-static int configure(struct audioldm2 *m, const char *dir, struct err *e)
+static int configure_parts(struct audioldm2 *m, const char *dir, struct err *e)
 {
 	static const char *const parts[][2] = {
 		{"scheduler/scheduler_config.json", NULL},
@@ -178,10 +178,19 @@ static int configure(struct audioldm2 *m, const char *dir, struct err *e)
 		{"vae/config.json", "AutoencoderKL"},
 		{"vocoder/config.json", NULL},
 	};
-	int rc = aldm2_text_open(&m->text, dir, e);
+	int rc = 0;
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts) && !rc; i++)
 		rc = configure_part(m, dir, parts[i][0], parts[i][1], e);
+	return rc;
+}
+
+static int configure(struct audioldm2 *m, const char *dir, struct err *e)
+{
+	int rc = aldm2_text_open(&m->text, dir, e);
+
+	if (!rc)
+		rc = configure_parts(m, dir, e);
 	return rc ? rc : check_parts(m, e);
 }
 
@@ -232,11 +241,8 @@ static int load(
 	return rc;
 }
 
-static void fill_info(struct engine *en)
+static void fill_info(const struct audioldm2 *m, struct engine_info *info)
 {
-	const struct audioldm2 *m = en->model;
-	struct engine_info *info = &en->info;
-
 	info->precision = pipeline_precision_name(m->precision);
 	info->rate = (int)m->vocoder.rate;
 	info->channels = 1;
@@ -246,6 +252,18 @@ static void fill_info(struct engine *en)
 	info->default_guidance = DEFAULT_GUIDANCE;
 	info->default_steps = DEFAULT_STEPS;
 	info->default_sampler = m->sampler;
+}
+
+static int audioldm2_describe(
+	const char *dir, struct config *config, struct engine_info *info, struct err *e)
+{
+	struct audioldm2 m = {0};
+	int rc = configure_parts(&m, dir, e);
+
+	if (!rc)
+		fill_info(&m, info);
+	arena_done(&m.host);
+	return rc;
 }
 
 static int audioldm2_open(struct engine *en, const struct engine_source *src,
@@ -267,7 +285,7 @@ static int audioldm2_open(struct engine *en, const struct engine_source *src,
 		goto out;
 	m->precision =
 		options->precision == ENGINE_AUTO ? choose_precision(en) : options->precision;
-	fill_info(en);
+	fill_info(m, &en->info);
 	rc = load(en, options->cache, watch, e);
 out:
 	config_close(src->config);
@@ -612,6 +630,7 @@ const struct engine_ops audioldm2_ops = {
 		"vocoder/config.json", "scheduler/scheduler_config.json", NULL},
 	.samplers = {sampler_schedule_name},
 	.open = audioldm2_open,
+	.describe = audioldm2_describe,
 	.render = audioldm2_render,
 	.close = audioldm2_close,
 };

@@ -255,6 +255,22 @@ out:
 	return rc;
 }
 
+int engine_describe(const char *dir, struct engine_info *ret, struct err *e)
+{
+	const struct engine_ops *ops = NULL;
+	struct config *config = NULL;
+	int rc = find_engine(dir, &ops, &config, e);
+
+	*ret = (struct engine_info){0};
+	if (!rc)
+		rc = ops->describe(dir, config, ret, e);
+	if (!rc)
+		ret->engine = ops->name;
+	ret->precision = NULL;
+	config_close(config);
+	return rc;
+}
+
 void engine_close(struct engine *en)
 {
 	if (!en)

@@ -68,6 +68,10 @@ struct engine_info {
 	const char *default_sampler;
 };
 
+/* What engine_info() will say of a model, from its descriptions alone: no weights are
+ * read.  Device, precision and hashes are NULL. */
+int engine_describe(const char *dir, struct engine_info *ret, struct err *e);
+
 /* dir: a folder in Hugging Face layout.  ERR_FORMAT, one sentence, when it
  * holds no known model or a broken one; ERR_NOMEM before anything large is
  * allocated when it cannot fit. */

@@ -112,16 +112,40 @@ static void set_windows(struct musicgen *m, int64_t n_frames)
 	m->stride = m->window * STRIDE_SECONDS / WINDOW_SECONDS;
 }
 
-static int fill_info(struct engine *en, struct musicgen *m, const char *dir, struct err *e)
+/* As long as what it was trained on, if it has places for that. */
+static void set_own_windows(struct musicgen *m)
+{
+	const struct lm_config *lm = &m->lm.cfg;
+	const int64_t trained = WINDOW_SECONDS * m->codec.cfg.rate / m->codec.cfg.hop;
+	const int64_t most = lm->max_positions - lm->n_codebooks / lm->channels + 1;
+
+	set_windows(m, trained < most ? trained : most);
+}
+
+static int fill_info(
+	const struct musicgen *m, const char *dir, struct engine_info *info, struct err *e)
 {
 	const struct codec_config *codec = &m->codec.cfg;
-	struct engine_info *info = &en->info;
 
 	info->precision = pipeline_precision_name(m->precision);
 	info->rate = (int)codec->rate;
 	info->channels = (int)m->lm.cfg.channels;
 	info->frame_samples = codec->hop;
 	return read_defaults(m, dir, info, e);
+}
+
+static int musicgen_describe(
+	const char *dir, struct config *config, struct engine_info *info, struct err *e)
+{
+	struct musicgen m = {0};
+	int rc = configure(&m, config, e);
+
+	if (!rc) {
+		set_own_windows(&m);
+		rc = fill_info(&m, dir, info, e);
+	}
+	arena_done(&m.host);
+	return rc;
 }
 
 static int musicgen_open(struct engine *en, const struct engine_source *src,
@@ -137,16 +161,13 @@ static int musicgen_open(struct engine *en, const struct engine_source *src,
 	rc = configure(m, src->config, e);
 	if (rc)
 		goto out;
-	const struct lm_config *lm = &m->lm.cfg;
-	const int64_t trained = WINDOW_SECONDS * m->codec.cfg.rate / m->codec.cfg.hop;
-	const int64_t most = lm->max_positions - lm->n_codebooks / lm->channels + 1;
-	set_windows(m, trained < most ? trained : most);
+	set_own_windows(m);
 	rc = unigram_open(src->dir, &m->words, e);
 	if (rc)
 		goto out;
 	m->precision =
 		options->precision == ENGINE_AUTO ? choose_precision(en, m) : options->precision;
-	rc = fill_info(en, m, src->dir, e);
+	rc = fill_info(m, src->dir, &en->info, e);
 	if (!rc)
 		rc = pipeline_load(en, bind_all, options->cache, m->precision, &m->host, watch, e);
 out:
@@ -205,6 +226,7 @@ const struct engine_ops musicgen_ops = {
 	.parts = (const char *const[]){"", NULL},
 	.configs = (const char *const[]){"config.json", NULL},
 	.open = musicgen_open,
+	.describe = musicgen_describe,
 	.render = musicgen_render,
 	.close = musicgen_close,
 	.text_open = text_open,

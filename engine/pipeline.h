@@ -36,6 +36,10 @@ struct engine_ops {
 	int (*open)(struct engine *en, const struct engine_source *src,
 		const struct engine_options *options, const struct engine_watch *watch,
 		struct err *e);
+	/* engine_describe(): *info as open() fills it but for precision.  config: of the file
+	 * that told the engine; borrowed. */
+	int (*describe)(
+		const char *dir, struct config *config, struct engine_info *info, struct err *e);
 	int (*render)(struct engine *en, const struct engine_request *r,
 		const struct engine_watch *watch, const struct engine_sink *sink, struct err *e);
 	void (*close)(struct engine *en); /* after a failed open(), too */

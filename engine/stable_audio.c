@@ -197,10 +197,8 @@ static int load(
 	return gpu_sync(en->gpu, e);
 }
 
-static void fill_info(struct engine *en)
+static void fill_info(const struct stable_audio *m, struct engine_info *info)
 {
-	const struct stable_audio *m = en->model;
-	struct engine_info *info = &en->info;
 	const bool distilled = m->objective == OBJECTIVE_FLOW;
 
 	info->precision = pipeline_precision_name(m->precision);
@@ -216,6 +214,26 @@ static void fill_info(struct engine *en)
 							 : "dpmpp-3m-sde";
 }
 
+static int configure(struct stable_audio *m, const char *dir, struct config *c, struct err *e)
+{
+	int rc =
+		m->layout == TOOLS ? configure_tools(m, dir, c, e) : configure_diffusers(m, dir, e);
+
+	return rc ? rc : check_parts(m, e);
+}
+
+static int describe(const char *dir, enum layout layout, struct config *config,
+	struct engine_info *info, struct err *e)
+{
+	struct stable_audio m = {.layout = layout};
+	int rc = configure(&m, dir, config, e);
+
+	if (!rc)
+		fill_info(&m, info);
+	arena_done(&m.host);
+	return rc;
+}
+
 static int open_model(struct engine *en, const struct engine_source *src, enum layout layout,
 	const struct engine_options *options, const struct engine_watch *watch, struct err *e)
 {
@@ -227,16 +245,13 @@ static int open_model(struct engine *en, const struct engine_source *src, enum l
 	m->layout = layout;
 	m->n_threads = options->n_threads;
 	m->weights = gpu_arena_new(en->gpu, "weights");
-	rc = layout == TOOLS ? configure_tools(m, src->dir, src->config, e)
-			     : configure_diffusers(m, src->dir, e);
-	if (!rc)
-		rc = check_parts(m, e);
+	rc = configure(m, src->dir, src->config, e);
 	if (!rc)
 		rc = unigram_open(arena_printf(&m->host, "%s/tokenizer", src->dir), &m->words, e);
 	if (!rc) {
 		m->precision = options->precision == ENGINE_AUTO ? choose_precision(en)
 								 : options->precision;
-		fill_info(en);
+		fill_info(m, &en->info);
 		rc = load(en, options->cache, watch, e);
 	}
 	config_close(src->config);
@@ -253,6 +268,18 @@ static int open_tools(struct engine *en, const struct engine_source *src,
 	const struct engine_options *options, const struct engine_watch *watch, struct err *e)
 {
 	return open_model(en, src, TOOLS, options, watch, e);
+}
+
+static int describe_diffusers(
+	const char *dir, struct config *config, struct engine_info *info, struct err *e)
+{
+	return describe(dir, DIFFUSERS, config, info, e);
+}
+
+static int describe_tools(
+	const char *dir, struct config *config, struct engine_info *info, struct err *e)
+{
+	return describe(dir, TOOLS, config, info, e);
 }
 
 static void stable_audio_close(struct engine *en)
@@ -279,6 +306,7 @@ const struct engine_ops stable_audio_ops = {
 		"transformer/config.json", "vae/config.json", NULL},
 	.samplers = {sampler_sigma_name, sampler_flow_name},
 	.open = open_diffusers,
+	.describe = describe_diffusers,
 	.render = stable_audio_render,
 	.close = stable_audio_close,
 };
@@ -292,6 +320,7 @@ const struct engine_ops stable_audio_tools_ops = {
 		   "stable-audio-open-1.0 into it, or t5-base under both names",
 	.samplers = {sampler_sigma_name, sampler_flow_name},
 	.open = open_tools,
+	.describe = describe_tools,
 	.render = stable_audio_render,
 	.close = stable_audio_close,
 };

@@ -18,6 +18,7 @@
 #include "library/base/line.h"
 #include "library/base/str.h"
 #include "library/catalogue.h"
+#include "library/json_file.h"
 #include "library/repo_files.h"
 
 enum {
@@ -30,8 +31,7 @@ enum {
 static json_t *load(const char *dir, const char *name)
 {
 	char path[PATH_MAX];
-	struct stat st;
-	json_t *json = NULL;
+	json_t *json;
 	int fd;
 
 	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
@@ -39,8 +39,7 @@ static json_t *load(const char *dir, const char *name)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return NULL;
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_size <= JSON_BYTES_MAX)
-		json = json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
+	json = json_file_read(fd, JSON_BYTES_MAX);
 	close(fd);
 	return json;
 }

@@ -31,9 +31,11 @@ struct parameter {
 	const char *unit;  /* "": none */
 	enum parameter_kind kind;
 	double low, high;
-	const char *otherwise; /* what holds when nobody tells; "": the model's own */
-	const char *choices;   /* "" unless it is a choice */
-	const char *help;      /* one line */
+	/* What holds when nobody tells: a value, and perhaps what it means, "0 (off)"; a few
+	 * words where no value says it; "": the model's own. */
+	const char *otherwise;
+	const char *choices; /* "" unless it is a choice */
+	const char *help;    /* one line */
 };
 
 struct engine_parameters {

@@ -17,7 +17,7 @@ struct tasks {
 
 struct background {
 	const char *library;
-	int cache_kb, ready_fd;
+	int cache_kb, wake_fd;
 	pthread_t thread;
 	bool has_begun, has_thread; /* the first task came; its thread could be made */
 
@@ -56,7 +56,7 @@ static void end(struct background *b, struct task *t, int rc)
 {
 	t->rc = rc;
 	push(&b->ended, t);
-	eventfd_write(b->ready_fd, 1);
+	eventfd_write(b->wake_fd, 1);
 	pthread_cond_signal(&b->done);
 }
 
@@ -102,14 +102,14 @@ static void *work(void *arg)
 
 /* ---- its owner ---------------------------------------------------------- */
 
-struct background *background_open(const char *library, int cache_kb, int ready_fd)
+struct background *background_open(const char *library, int cache_kb, int wake_fd)
 {
 	struct background *b = xcalloc(1, sizeof(*b));
 	pthread_condattr_t monotonic;
 
 	b->library = library;
 	b->cache_kb = cache_kb;
-	b->ready_fd = ready_fd;
+	b->wake_fd = wake_fd;
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->given, NULL);
 	pthread_condattr_init(&monotonic);

@@ -27,10 +27,10 @@ struct task {
 	struct err error;
 };
 
-/* ready_fd: an eventfd that counts what background_work() has to end; borrowed, as is
+/* wake_fd: an eventfd that counts what background_work() has to end; borrowed, as is
  * the library's folder (NULL: tasks get no database).  cache_kb: db_cache().  The thread is started
  * by the first task. */
-struct background *background_open(const char *library, int cache_kb, int ready_fd);
+struct background *background_open(const char *library, int cache_kb, int wake_fd);
 /* Waits for what was given, and ends it with ws; NULL-safe. */
 void background_close(struct background *b, struct ws *ws);
 

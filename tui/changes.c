@@ -1,10 +1,7 @@
 /* What the workstation does on threads: finding lists, writing to the library. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "library/base/clock.h"
 #include "library/db.h"
@@ -19,19 +16,15 @@ enum {
 
 static const double SETTLE_S = 0.04, READ_S = 1;
 
-int changes_open(struct ws *ws, struct err *e)
+void changes_open(struct ws *ws)
 {
-	ws->ready_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (ws->ready_fd < 0)
-		return err_errno(e, errno, "cannot make an event counter");
 	db_patience(ws->db, PATIENCE_MS);
 	db_cache(ws->db, CACHE_KB);
-	ws->reader = background_open(ws->library, 4 * CACHE_KB, ws->ready_fd);
-	ws->writer = background_open(ws->library, CACHE_KB, ws->ready_fd);
-	ws->chores = background_open(ws->library, CACHE_KB, ws->ready_fd);
-	ws->looks = background_open(NULL, 0, ws->ready_fd);
+	ws->reader = background_open(ws->library, 4 * CACHE_KB, ws->wake_fd);
+	ws->writer = background_open(ws->library, CACHE_KB, ws->wake_fd);
+	ws->chores = background_open(ws->library, CACHE_KB, ws->wake_fd);
+	ws->looks = background_open(NULL, 0, ws->wake_fd);
 	ws->trash.is_trash = true;
-	return 0;
 }
 
 void changes_close(struct ws *ws)
@@ -44,8 +37,6 @@ void changes_close(struct ws *ws)
 	background_close(ws->chores, ws); /* their ends may give the writer something */
 	background_close(ws->writer, ws);
 	background_close(ws->looks, ws);
-	if (ws->ready_fd > 0)
-		close(ws->ready_fd);
 }
 
 /* ---- threads ------------------------------------------------------------- */

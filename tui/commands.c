@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "library/base/clock.h"
+#include "library/base/options.h"
 #include "tui/ws.h"
 
 static const struct command_table *const tables[] = {&commands_general, &commands_library,
@@ -42,6 +43,38 @@ const struct command *commands_find(const char *name, size_t n)
 	return NULL;
 }
 
+/* What was meant, if a slip or two made it `name`; else NULL. */
+static const char *nearest(const char *name)
+{
+	enum { SLIPS = 2 };
+	const char *best = NULL;
+	size_t least = SLIPS + 1;
+	const struct command *c;
+
+	for (size_t i = 0; (c = commands_at(i)); i++) {
+		const size_t d = edit_distance(name, c->name);
+
+		if (d < least && d < strlen(name)) {
+			least = d;
+			best = c->name;
+		}
+	}
+	return best;
+}
+
+static void complain_unknown(struct ws *ws, const char *text, size_t n)
+{
+	char name[64] = "";
+	const char *meant;
+
+	memcpy(name, text, n < sizeof(name) ? n : sizeof(name) - 1);
+	meant = nearest(name);
+	if (meant)
+		ws_complain(ws, "there is no command '%.40s', but '%s'; ? lists them", name, meant);
+	else
+		ws_complain(ws, "there is no command '%.40s'; ? lists them", name);
+}
+
 void commands_run(struct ws *ws, const char *text)
 {
 	const char *args;
@@ -60,8 +93,7 @@ void commands_run(struct ws *ws, const char *text)
 	else if (c)
 		ws_complain(ws, "%s wants %s: %s", c->name, c->args, c->help);
 	else
-		ws_complain(ws, "there is no command '%.*s'; ? lists them", (int)(n < 40 ? n : 40),
-			text);
+		complain_unknown(ws, text, n);
 }
 
 bool commands_number(struct ws *ws, const char *text, int64_t low, int64_t high, int64_t *ret)

@@ -8,6 +8,7 @@
 #include "library/globals.h"
 #include "library/queue.h"
 #include "tui/editor.h"
+#include "tui/queueing.h"
 #include "tui/view_compose.h"
 #include "tui/ws.h"
 
@@ -238,33 +239,33 @@ uint64_t compose_seed_by_chance(void)
 	return (seed >> 11) % ((1ull << 53) - COMPOSE_TAKES_MAX);
 }
 
-static void tell_queued(struct ws *ws, const int64_t *ids, size_t n)
-{
-	if (n == 1)
-		ws_say(ws, "queued as job %lld \u00b7 Esc, then 3 shows it", (long long)ids[0]);
-	else
-		ws_say(ws, "queued %zu takes as jobs %lld to %lld \u00b7 Esc, then 3 shows them", n,
-			(long long)ids[0], (long long)ids[n - 1]);
-}
-
-static int queue_all(struct ws *ws, struct arena *a, struct err *e)
+/* It counted as queued from the key on, so that i began another meanwhile; the file of
+ * drafts hears of it only now. */
+static void end_queueing(struct ws *ws, const struct queueing *q, int rc)
 {
 	struct compose_view *v = ws->compose;
-	struct job_new *jobs;
-	int64_t *ids;
-	size_t n;
-	int rc = compose_jobs(&v->c, compose_seed_by_chance(), a, &jobs, &n, e);
 
 	if (rc)
+		v->c.is_queued = false;
+	else if (v->c.is_queued)
+		compose_history_typed(&v->history, &v->c);
+}
+
+static int queue_all(struct ws *ws, struct err *e)
+{
+	struct compose_view *v = ws->compose;
+	struct queueing *q = queueing_new();
+	struct job_new *jobs;
+	int rc = compose_jobs(&v->c, compose_seed_by_chance(), &q->arena, &jobs, &q->n, e);
+
+	if (rc) {
+		queueing_free(q);
 		return rc;
-	ids = ARENA_ARRAY(a, int64_t, n);
-	rc = jobs_add(ws->db, jobs, n, clock_unix_ms(), ids, e);
-	if (rc)
-		return rc;
-	tell_queued(ws, ids, n);
+	}
+	q->jobs = jobs;
+	q->end = end_queueing;
 	v->c.is_queued = true;
-	compose_history_typed(&v->history, &v->c);
-	ws_changed(ws);
+	queueing_begin(ws, q);
 	return 0;
 }
 
@@ -281,7 +282,7 @@ static void do_queue_draft(struct ws *ws, const char *args)
 		ws_complain(ws,
 			"there is no model '%.80s' here; Enter on Model lists those there are",
 			v->c.model);
-	else if (queue_all(ws, &a, &e))
+	else if (queue_all(ws, &e))
 		ws_fail(ws, &e);
 	arena_done(&a);
 }

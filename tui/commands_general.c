@@ -64,6 +64,13 @@ static void do_screen(struct ws *ws, const char *args)
 	str_done(&names);
 }
 
+/* With a text: what of it fits. */
+static void do_help(struct ws *ws, const char *args)
+{
+	ws_show(ws, SCREEN_HELP);
+	line_edit_set(&ws->help.filter, args);
+}
+
 static void do_close(struct ws *ws, const char *args)
 {
 	ws_say(ws, "%s", "");
@@ -198,10 +205,12 @@ static const struct command commands[] = {
 	{"last", "", "go to the last row", do_last, false},
 	{"centre", "", "put the cursor's row in the middle", do_centre, false},
 	{"screen", "NAME", "show a screen", do_screen, true, complete_screen},
+	{"help", "[TEXT]", "keys and commands, of those that hold a text", do_help, false},
 	{"tab", "1|-1", "the next screen, or the one before", do_tab, true},
 	{"pane", "1|-1", "keys go to the next pane, or the one before", do_pane, true},
 	{"close", "", "leave this screen; on the library, leave woodshed", do_close, false},
 	{"quit", "", "leave woodshed; jobs go on", do_quit, false},
+	{"q", "", "the same", do_quit, false},
 	{"command", "[TEXT]", "type a command", do_command, false},
 	{"clear", "", "drop the range, else the marks, else the filter", do_clear, false},
 	{"undo", "", "take the last change back", do_undo, false},

@@ -6,6 +6,7 @@
 #include "library/base/clock.h"
 #include "library/db.h"
 #include "library/filters.h"
+#include "tui/background.h"
 #include "tui/listen.h"
 #include "tui/ws.h"
 
@@ -28,24 +29,54 @@ static void do_filter(struct ws *ws, const char *args)
 	ws_input(ws, INPUT_FILTER, str_get(&v->filter.text));
 }
 
+/* Kept, or forgotten, by the writer. */
+struct filter_change {
+	struct task task;
+	char *name, *text; /* text NULL: it is forgotten */
+};
+
+static int change_filter(struct db *db, struct task *t, struct err *e)
+{
+	const struct filter_change *c = (struct filter_change *)t;
+
+	return c->text ? filters_save(db, c->name, c->text, clock_unix_ms(), e)
+		       : filters_remove(db, c->name, e);
+}
+
+static void end_filter(struct ws *ws, struct task *t, int rc, struct err *e)
+{
+	struct filter_change *c = (struct filter_change *)t;
+
+	if (rc)
+		ws_fail(ws, e);
+	else if (c->text)
+		ws_say(ws, "saved; F and %s brings it back", c->name);
+	else
+		ws_say(ws, "forgotten");
+	free(c->name);
+	free(c->text);
+	free(c);
+}
+
+static void begin_filter(struct ws *ws, const char *name, const char *text)
+{
+	struct filter_change *c = xcalloc(1, sizeof(*c));
+
+	c->task.run = change_filter;
+	c->task.end = end_filter;
+	c->name = xstrdup(name);
+	c->text = text ? xstrdup(text) : NULL;
+	background_do(ws->writer, &c->task);
+}
+
 static void do_save_filter(struct ws *ws, const char *args)
 {
-	struct err e = {0};
-
-	if (filters_save(ws->db, args, str_get(&ws->takes.filter.text), clock_unix_ms(), &e))
-		ws_fail(ws, &e);
-	else
-		ws_say(ws, "saved; F and %s brings it back", args);
+	begin_filter(ws, args, str_get(&ws->takes.filter.text));
 }
 
 static void do_forget_filter(struct ws *ws, const char *args)
 {
-	struct err e = {0};
-
-	if (filters_remove(ws->db, args, &e))
-		ws_fail(ws, &e);
-	else
-		ws_say(ws, "forgotten");
+	begin_filter(ws, args, NULL);
 }
 
 /* Without a name: which there are, and a line to name one. */
@@ -62,6 +93,7 @@ static void do_saved_filter(struct ws *ws, const char *args)
 		  : filters_list(ws->db, &a, &list, &n, &e)) {
 		ws_fail(ws, &e);
 	} else if (text) {
+		ws_say(ws, "%s", "");
 		do_filter(ws, text);
 	} else if (!n) {
 		ws_say(ws, "no filter is saved; :save-filter NAME keeps the one that is set");
@@ -81,9 +113,6 @@ static void do_saved_filter(struct ws *ws, const char *args)
 static void do_sort(struct ws *ws, const char *args)
 {
 	static const char *const names[] = {"newest", "oldest", "rating", "length", "loudest"};
-	static const char *const said[][2] = {{"newest first", "oldest first"},
-		{"oldest first", "newest first"}, {"best first", "worst first"},
-		{"longest first", "shortest first"}, {"loudest first", "softest first"}};
 	struct library_view *v = library_shown(ws);
 	int n = sizeof(names) / sizeof(*names), to = -1;
 
@@ -98,7 +127,7 @@ static void do_sort(struct ws *ws, const char *args)
 		to = ((int)v->order + 1) % n;
 	v->is_reversed = to == (int)v->order && !v->is_reversed;
 	v->order = (enum takes_order)to;
-	ws_say(ws, "%s", said[to][v->is_reversed]);
+	ws_say(ws, "%s first", library_order(v));
 	ws_moved(ws);
 }
 

@@ -215,9 +215,7 @@ static void do_purge(struct ws *ws, const char *args)
 	if (!n) {
 		ws_say(ws, "only what is in the trash is deleted for good; T shows it");
 	} else if (strcmp(args, "now")) {
-		ws_ask(ws, "purge now",
-			"delete %s and the files for good? y deletes, any other key does not",
-			takes(n, count));
+		ws_ask(ws, "purge now", "delete %s and the files for good?", takes(n, count));
 	} else {
 		struct purge *p = xcalloc(1, sizeof(*p));
 

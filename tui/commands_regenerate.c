@@ -1,40 +1,11 @@
 /* Takes once more: as they were asked for (request.h), or nearly so. */
-#include <stdio.h>
-#include <string.h>
-
-#include "library/base/clock.h"
-#include "library/base/vec.h"
-#include "library/db.h"
+#include "library/queue.h"
 #include "library/request.h"
+#include "tui/queueing.h"
 #include "tui/view_compose.h"
 #include "tui/ws.h"
 
 enum { TAKES_MAX = 1000 };
-
-struct jobs {
-	struct job_new *at;
-	size_t n, cap;
-};
-
-static void queue(struct ws *ws, const struct jobs *jobs, struct err *e)
-{
-	int64_t first = 0;
-	struct arena a = {0};
-	int64_t *ids = ARENA_ARRAY(&a, int64_t, jobs->n);
-
-	if (jobs_add(ws->db, jobs->at, jobs->n, clock_unix_ms(), ids, e)) {
-		ws_fail(ws, e);
-	} else {
-		first = ids[0];
-		if (jobs->n == 1)
-			ws_say(ws, "queued as job %lld \u00b7 3 shows it", (long long)first);
-		else
-			ws_say(ws, "queued %zu takes as jobs %lld to %lld \u00b7 3 shows them",
-				jobs->n, (long long)first, (long long)ids[jobs->n - 1]);
-	}
-	arena_done(&a);
-	ws_changed(ws);
-}
 
 /* The marked takes, or that under the cursor: of a folded prompt the first, since who
  * asks for one more does not ask for as many as there are. */
@@ -48,34 +19,19 @@ static size_t sources(struct ws *ws, struct arena *a, const int64_t **ret)
 /* Each of the takes n times with new seeds; n 0: once with its own. */
 static void regenerate(struct ws *ws, int64_t n)
 {
-	struct arena a = {0};
-	const int64_t *takes;
-	const size_t n_takes = sources(ws, &a, &takes);
-	struct jobs jobs = {0};
-	struct err e = {0};
-	int rc = 0;
+	struct queueing *q = queueing_new();
 
-	if (n_takes > TAKES_MAX)
-		rc = err_set(&e, ERR_ARG, "at most %d takes are made again at once", TAKES_MAX);
-	for (size_t i = 0; i < n_takes && !rc; i++) {
-		const uint64_t seed = compose_seed_by_chance();
-		struct job_new j;
-
-		rc = request_of_take(ws->db, takes[i], &a, &j, &e);
-		for (int64_t k = 0; k < (n ? n : 1) && !rc; k++) {
-			if (n)
-				j.seed = seed + (uint64_t)k;
-			*VEC_PUSH(&jobs) = j;
-		}
+	q->n_takes = sources(ws, &q->arena, &q->takes);
+	q->each = n;
+	if (q->n_takes && q->n_takes <= TAKES_MAX) {
+		queueing_begin(ws, q);
+		return;
 	}
-	if (rc)
-		ws_fail(ws, &e);
-	else if (jobs.n)
-		queue(ws, &jobs, &e);
+	if (q->n_takes)
+		ws_complain(ws, "at most %d takes are made again at once", TAKES_MAX);
 	else
 		ws_say(ws, "there is no take here; i composes a prompt");
-	VEC_DONE(&jobs);
-	arena_done(&a);
+	queueing_free(q);
 }
 
 static void do_again(struct ws *ws, const char *args)
@@ -139,17 +95,21 @@ static void do_from(struct ws *ws, const char *args)
 
 static void do_queue(struct ws *ws, const char *args)
 {
-	struct jobs jobs = {0};
-	struct err e = {0};
+	struct queueing *q;
+	struct job_new *job;
 
 	if (!ws->model) {
 		ws_complain(ws, "no model is chosen; 2 and Enter on Model lists them");
 		return;
 	}
-	*VEC_PUSH(&jobs) = (struct job_new){
-		.prompt = args, .model = ws->model, .seed = compose_seed_by_chance()};
-	queue(ws, &jobs, &e);
-	VEC_DONE(&jobs);
+	q = queueing_new();
+	job = ARENA_NEW(&q->arena, struct job_new);
+	*job = (struct job_new){.prompt = arena_strdup(&q->arena, args),
+		.model = ws->model,
+		.seed = compose_seed_by_chance()};
+	q->jobs = job;
+	q->n = 1;
+	queueing_begin(ws, q);
 }
 
 static const struct command commands[] = {

@@ -245,13 +245,16 @@ static void do_reload(struct ws *ws, const char *args)
 void settings_reload(struct ws *ws)
 {
 	struct err e = {0};
+	int rc = 0;
 
 	keymap_close(&ws->keymap);
 	settings_reset(&ws->settings);
 	ws_say(ws, "%s", "");
-	if (ws->config && !access(ws->config, F_OK) && config_source(ws, ws->config, &e))
-		ws_fail(ws, &e);
+	if (ws->config && !access(ws->config, F_OK))
+		rc = config_source(ws, ws->config, &e);
 	settings_apply(ws, NULL);
+	if (rc) /* the first wrong line goes before what it leads to */
+		ws_fail(ws, &e);
 }
 
 static void do_save(struct ws *ws, const char *args)

@@ -19,7 +19,7 @@ static const struct {
 	[FIELD_PROMPT] = {"Prompt", "",
 		"what you want to hear; {slow|fast} stands for each in turn"},
 	[FIELD_MODEL] = {"Model", "", "Enter lists the models, Left and Right change it"},
-	[FIELD_SECONDS] = {"Length", "model's own", "seconds or minutes: 47, 1.5, 1:30"},
+	[FIELD_SECONDS] = {"Length", "", "seconds or minutes: 47, 1.5, 1:30"},
 	[FIELD_TAKES] = {"Takes", "1", "takes of each prompt, with one seed after the other"},
 	[FIELD_SEED] = {"Seed", "random", "of the first take; the same seed makes the same music"},
 };
@@ -47,6 +47,7 @@ void compose_done(struct compose *c)
 	free(c->model);
 	str_done(&c->extra);
 	str_done(&c->changed);
+	str_done(&c->own);
 }
 
 static struct compose_value *value(struct compose *c, const char *name)
@@ -102,8 +103,10 @@ void compose_set_model(struct compose *c, const char *model)
 {
 	char *copy = model ? xstrdup(model) : NULL;
 
-	if (c->model && model && strcmp(c->model, model))
+	if (c->model && model && strcmp(c->model, model)) {
 		str_clear(&c->extra);
+		str_clear(&c->own);
+	}
 	free(c->model);
 	c->model = copy;
 	c->is_queued = false;
@@ -149,15 +152,44 @@ const char *compose_help(const struct compose *c, size_t field)
 	return p ? p->help : own[field].help;
 }
 
-const char *compose_otherwise(const struct compose *c, size_t field)
+/* The value at a name in `own`; its bytes, 0: it is not known. */
+static size_t find_own(const struct compose *c, const char *name, const char **ret)
+{
+	const size_t n = strlen(name);
+	const char *at = str_get(&c->own);
+
+	for (; *at; at += strspn(at, " ")) {
+		if (!strncmp(at, name, n) && at[n] == '=') {
+			*ret = at + n + 1;
+			return strcspn(*ret, " ");
+		}
+		at += strcspn(at, " ");
+	}
+	return 0;
+}
+
+double compose_own_s(const struct compose *c)
+{
+	const char *value;
+
+	return find_own(c, "length_s", &value) ? strtod(value, NULL) : 0;
+}
+
+void compose_otherwise(const struct compose *c, size_t field, struct str *out)
 {
 	const struct parameter *p = compose_parameter(c, field);
+	const char *words = p ? p->otherwise : own[field].otherwise, *value = "";
+	size_t n;
 
-	if (!p)
-		return own[field].otherwise;
-	if (*p->otherwise)
-		return p->otherwise;
-	return is_long(p) ? "none" : "model's own";
+	if (!*words && p && p->kind == PARAMETER_PROMPT)
+		words = "none";
+	str_add(out, words);
+	if (*words || field == FIELD_PROMPT)
+		return;
+	n = find_own(c, p ? p->name : "length_s", &value);
+	str_add_n(out, value, n);
+	str_add(out, n && !p ? " s" : "");
+	str_add(out, n ? " (model's own)" : "model's own");
 }
 
 const char *compose_value(const struct compose *c, const char *name)

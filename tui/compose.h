@@ -53,6 +53,8 @@ struct compose {
 	struct str changed;
 	bool is_queued; /* as it stands */
 
+	/* What the model does while it is not told: "length_s=30 cfg=3".  "": not known. */
+	struct str own;
 	/* Of the model's engine; borrowed. */
 	const struct parameter *parameters;
 	size_t n_parameters;
@@ -63,7 +65,7 @@ void compose_init(struct compose *c);
 void compose_done(struct compose *c);
 /* Empties prompt and what belongs to it; model and parameters stay. */
 void compose_clear(struct compose *c);
-/* Another model forgets `extra`. */
+/* Another model forgets `extra` and `own`. */
 void compose_set_model(struct compose *c, const char *model);
 /* The parameters of the model's engine. */
 void compose_set_parameters(
@@ -78,8 +80,10 @@ struct text_edit *compose_edit(struct compose *c, size_t field);
 const struct parameter *compose_parameter(const struct compose *c, size_t field);
 const char *compose_label(const struct compose *c, size_t field);
 const char *compose_help(const struct compose *c, size_t field);
-/* What holds while nothing is typed: "random", "1", "model's own". */
-const char *compose_otherwise(const struct compose *c, size_t field);
+/* Adds what holds while nothing is typed: "random", "1", "30 s (model's own)". */
+void compose_otherwise(const struct compose *c, size_t field, struct str *out);
+/* Seconds of a take while no length is typed; 0: not known. */
+double compose_own_s(const struct compose *c);
 /* Flags and choices: the next (1) or the one before (-1); anything else: nothing. */
 bool compose_turn(struct compose *c, size_t field, int by);
 /* By a parameter's name, whether or not the engine has it. */
@@ -101,7 +105,7 @@ int compose_count(const struct compose *c, struct compose_count *ret, struct err
 
 /* One for each prompt that the wildcards stand for, each combination of swept
  * values and each take; the takes of one have the seeds from `seed` on, which holds
- * when none is typed.  In the arena. */
+ * when none is typed.  In the arena, with all that they point to. */
 int compose_jobs(const struct compose *c, uint64_t seed, struct arena *a, struct job_new **ret,
 	size_t *ret_n, struct err *e);
 

@@ -15,6 +15,7 @@
 #include "library/base/vec.h"
 #include "library/db.h"
 #include "library/expand.h"
+#include "library/json_file.h"
 #include "tui/draft_file.h"
 
 enum { FILE_BYTES_MAX = 4 << 20 };
@@ -65,14 +66,12 @@ static int take_all(struct compose_history *h, const json_t *file, struct compos
 static int read_file(struct compose_history *h, const char *path, struct compose *c, struct err *e)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-	json_t *file = NULL;
+	json_t *file;
 	int rc = 0;
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_errno(e, errno, "cannot read '%s'", path);
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_size <= FILE_BYTES_MAX)
-		file = json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
+	file = json_file_read(fd, FILE_BYTES_MAX);
 	close(fd);
 	if (file)
 		rc = take_all(h, file, c, e);

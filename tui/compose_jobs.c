@@ -224,7 +224,7 @@ struct making {
 	const char **prompts;
 	size_t n_prompts;
 	uint64_t takes, seed;
-	const char *seconds, *negative;
+	const char *seconds, *negative, *model, *changed;
 };
 
 static void set_option(json_t *o, const struct parameter *p, const char *text, double number)
@@ -250,8 +250,8 @@ static void add_jobs(struct making *m, const json_t *o)
 				.prompt = m->prompts[i],
 				.negative = m->negative,
 				.parent_prompt = c->parent,
-				.changed = c->parent ? str_get(&c->changed) : "",
-				.model = c->model,
+				.changed = m->changed,
+				.model = m->model,
 				.seed = m->seed + k,
 				.seconds = m->seconds,
 				.options = options,
@@ -314,6 +314,8 @@ int compose_jobs(const struct compose *c, uint64_t seed, struct arena *a, struct
 	if (rc)
 		return rc;
 	m.takes = count.takes;
+	m.model = arena_strdup(a, c->model);
+	m.changed = c->parent ? arena_strdup(a, str_get(&c->changed)) : "";
 	m.jobs = ARENA_ARRAY(a, struct job_new, m.n_prompts * count.settings * count.takes);
 	o = json_loads(c->extra.n ? str_get(&c->extra) : "{}", 0, NULL);
 	if (!json_is_object(o)) {
@@ -343,6 +345,15 @@ void compose_value_text(const json_t *v, struct str *out)
 		str_add(out, json_is_true(v) ? "yes" : "no");
 }
 
+/* What the value means may stand behind it. */
+static bool is_otherwise(const struct parameter *p, const char *text)
+{
+	const char *remark = strstr(p->otherwise, " (");
+	const size_t n = remark ? (size_t)(remark - p->otherwise) : strlen(p->otherwise);
+
+	return strlen(text) == n && !memcmp(text, p->otherwise, n);
+}
+
 /* What is so by itself is left empty: it would be so, too. */
 static void take_parameter(struct compose *c, const struct parameter *p, const json_t *v)
 {
@@ -350,7 +361,7 @@ static void take_parameter(struct compose *c, const struct parameter *p, const j
 
 	if (v)
 		compose_value_text(v, &text);
-	if (!strcmp(str_get(&text), p->otherwise))
+	if (is_otherwise(p, str_get(&text)))
 		str_clear(&text);
 	compose_set_value(c, p->name, str_get(&text));
 	str_done(&text);

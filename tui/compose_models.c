@@ -82,6 +82,7 @@ int compose_models_read(struct compose_models *m, struct ws *ws, struct err *e)
 	struct arena a = {0};
 	struct models models;
 	struct entries all = {0};
+	bool has_told = false;
 	int rc = globals_models(ws->globals, ws->env, &a, &models, e);
 
 	if (rc) {
@@ -93,8 +94,12 @@ int compose_models_read(struct compose_models *m, struct ws *ws, struct err *e)
 	for (const struct known_model *k = catalogue; k->name; k++)
 		if (!is_there(&all, k->name))
 			add(&all, k->name, k->engine, k, &a);
-	for (size_t i = 0; i < all.n && !rc; i++)
+	for (size_t i = 0; i < all.n && !rc; i++) {
 		rc = ask_engine(&all.at[i], ws->db, e);
+		has_told |= all.at[i].is_rendered;
+	}
+	for (size_t i = 0; i < all.n; i++)
+		all.at[i].is_refused = has_told && !all.at[i].is_rendered;
 	compose_models_done(m);
 	m->arena = a;
 	m->n = all.n;
@@ -165,9 +170,9 @@ const char *compose_model_hurdle(const struct compose_model *m, struct arena *a)
 		return arena_printf(a,
 			"'%s' holds no model that woodshed knows; Enter on Model lists others",
 			m->name);
-	return m->is_rendered ? NULL
-			      : arena_printf(a,
-					"this version does not render %s models; Enter on Model "
-					"lists others",
-					m->engine);
+	return m->is_refused ? arena_printf(a,
+				       "this version does not render %s models; Enter on Model "
+				       "lists others",
+				       m->engine)
+			     : NULL;
 }

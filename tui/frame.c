@@ -97,12 +97,39 @@ static void draw_tabs(struct ws *ws, int height, int width)
 
 /* ---- the lines at the foot ---------------------------------------------- */
 
+/* A message that is longer than a line goes on where hints stand.  Its first part, or
+ * the rest; false: there is no rest. */
+static bool part_of_message(const struct ws *ws, int width, bool rest, struct str *out)
+{
+	const bool has_hints = ws->frame.layout.hints.height > 0;
+	const char *s = str_get(&ws->message);
+	struct str lines = {0};
+	size_t n;
+
+	if (input_mark(ws) || !has_hints || (int)text_cells(s) <= width) {
+		str_add(out, rest ? "" : s);
+		return !rest;
+	}
+	text_wrap(&lines, s, (size_t)width);
+	n = strcspn(str_get(&lines), "\n");
+	if (!rest)
+		str_add_n(out, lines.s, n);
+	for (size_t i = n + 1; rest && i < lines.n; i++)
+		str_add_char(out, lines.s[i] == '\n' ? ' ' : lines.s[i]);
+	str_done(&lines);
+	return true;
+}
+
 static void draw_message(struct ws *ws, int height, int width)
 {
 	const char *mark = input_mark(ws);
 
 	if (!mark) {
-		paint(0, 0, width, ws->is_error ? ROLE_ERROR : ROLE_MESSAGE, str_get(&ws->message));
+		struct str text = {0};
+
+		part_of_message(ws, width, false, &text);
+		paint(0, 0, width, ws->is_error ? ROLE_ERROR : ROLE_MESSAGE, str_get(&text));
+		str_done(&text);
 		return;
 	}
 	int n = (int)text_cells(mark);
@@ -168,8 +195,16 @@ static void draw_hints(struct ws *ws, int height, int width)
 	const char *s = input_mark(ws) ? input_hints(ws) : views[ws->screen]->hints, *help;
 	int x = 1, end = width - 1;
 
+	struct str rest = {0};
+	const bool has_rest = part_of_message(ws, width, true, &rest);
+
 	paint(0, 0, width, ROLE_HINT_TEXT, "");
 	ws->frame.n_hints = 0;
+	if (has_rest)
+		paint(0, 0, width, ws->is_error ? ROLE_ERROR : ROLE_MESSAGE, str_get(&rest));
+	str_done(&rest);
+	if (has_rest)
+		return;
 	if (input_mark(ws) && ws->message.n) { /* what the line is about, or wrong with it */
 		paint(0, 0, width, ws->is_error ? ROLE_ERROR : ROLE_MESSAGE, str_get(&ws->message));
 		return;

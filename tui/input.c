@@ -73,6 +73,7 @@ void input_end(struct ws *ws, bool accept)
 		finish(ws, kind, str_get(&line.text));
 	else if (kind == INPUT_FILTER) {
 		line_edit_set(&library_shown(ws)->filter, str_get(&ws->before));
+		ws_say(ws, "%s", ""); /* what was wrong with it */
 		ws_moved(ws);
 	} else if (kind == INPUT_ASK)
 		ws_say(ws, "left as it is");

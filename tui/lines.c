@@ -50,8 +50,18 @@ void lines_show(struct ws *ws)
 	str_done(&out);
 }
 
+/* A key or a chord, such as j, gg, ?: no command has so short a name but q. */
+static bool is_keys(const char *line)
+{
+	const size_t n = strlen(line);
+
+	return n >= 1 && n <= 2 && !commands_find(line, n);
+}
+
 static void use_line(struct ws *ws, char *line)
 {
+	struct str command = {0};
+
 	str_sanitize(line);
 	if (ws->input == INPUT_ASK) {
 		input_key(ws, *line == 'y' || *line == 'Y' ? 'y' : 'n');
@@ -60,7 +70,11 @@ static void use_line(struct ws *ws, char *line)
 		input_end(ws, true);
 	} else {
 		ws_say(ws, "%s", "");
-		commands_run(ws, line);
+		if (is_keys(line))
+			str_add(&command, "keys ");
+		str_add(&command, line);
+		commands_run(ws, str_get(&command));
+		str_done(&command);
 	}
 	ws->dirty = DIRTY_ALL;
 	if (!ws->has_ended) {

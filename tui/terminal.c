@@ -46,6 +46,10 @@ static const char drags_on[] = "\033[?1002h", drags_off[] = "\033[?1002l";
 
 static const char paste_on[] = "\033[?2004h", paste_off[] = "\033[?2004l";
 
+/* How long the rest of a key may come after its Esc, and thus what an Esc alone costs.  A
+ * terminal sends a key at once, and a line that takes it apart is rare. */
+enum { ESCAPE_MS = 15 };
+
 enum { PASTE = 0x7000, PASTE_END }; /* numbers for curses, above its own */
 
 static void tell(const char *s)
@@ -158,7 +162,7 @@ static void set_modes(void)
 	keypad(stdscr, true);
 	meta(stdscr, true);
 	nodelay(stdscr, true);
-	set_escdelay(25);
+	set_escdelay(ESCAPE_MS);
 	curs_set(0);
 	mouseinterval(0);
 	define_key("\033[200~", PASTE);

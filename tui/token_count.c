@@ -24,6 +24,7 @@ struct token_count {
 	struct str answer;   /* as far as it came */
 	bool is_known;
 	size_t n, max;
+	struct str own; /* as its last answer had it */
 };
 
 static void give_up(struct token_count *t)
@@ -121,6 +122,10 @@ void token_count_ask(struct token_count *t, const char *model, const char *text)
 
 static void take_answer(struct token_count *t)
 {
+	const char *own = strchr(str_get(&t->answer), '\t');
+
+	str_clear(&t->own);
+	str_add(&t->own, own && !t->next.n ? own + 1 : ""); /* that may be of another model */
 	t->is_known = sscanf(str_get(&t->answer), "%zu %zu", &t->n, &t->max) == 2;
 	str_clear(&t->answer);
 	t->is_waiting = false;
@@ -160,6 +165,11 @@ bool token_count_get(const struct token_count *t, size_t *ret_n, size_t *ret_max
 	return t->is_known;
 }
 
+const char *token_count_own(const struct token_count *t)
+{
+	return str_get(&t->own);
+}
+
 void token_count_close(struct token_count *t)
 {
 	if (!t)
@@ -173,5 +183,6 @@ void token_count_close(struct token_count *t)
 	str_done(&t->next);
 	str_done(&t->asked);
 	str_done(&t->answer);
+	str_done(&t->own);
 	free(t);
 }

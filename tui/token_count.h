@@ -21,6 +21,9 @@ void token_count_ask(struct token_count *t, const char *model, const char *text)
 bool token_count_work(struct token_count *t);
 /* The last answer: tokens, and how many the model reads; false: not known. */
 bool token_count_get(const struct token_count *t, size_t *ret_n, size_t *ret_max);
+/* What the model that was asked about does while it is not told, by the parameters'
+ * names: "length_s=30 cfg=3"; "": not known. */
+const char *token_count_own(const struct token_count *t);
 void token_count_close(struct token_count *t); /* NULL-safe */
 
 #endif

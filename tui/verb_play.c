@@ -84,12 +84,7 @@ struct play {
 
 static int read_loop(struct play *x, struct err *e)
 {
-	char *begin = arena_strdup(&x->arena, x->o.loop), *end = strchr(begin, '-');
-
-	if (end)
-		*end++ = 0;
-	if (!end || !parse_f64(begin, &x->loop_begin) || !parse_f64(end, &x->loop_end) ||
-		x->loop_begin >= x->loop_end)
+	if (!parse_span(x->o.loop, &x->loop_begin, &x->loop_end))
 		return err_set(e, ERR_ARG,
 			"--loop takes two seconds, the earlier one first, such as 1.5-4; got "
 			"'%.80s'",

@@ -24,7 +24,7 @@
 
 enum {
 	LABEL = 13,       /* cells, with the mark before and the blank behind */
-	SHORT_WIDTH = 30, /* of a short field, at least, with its label */
+	SHORT_WIDTH = 36, /* of a short field, at least, with its label */
 	PROMPT_LINES = 2, /* at least, where there is room */
 	WIDE = 60,
 	FOOT_LINES = 3,
@@ -166,7 +166,8 @@ static int estimate(struct ws *ws, struct err *e)
 		err_clear(e);
 		return 0;
 	}
-	rc = forecast_take(ws->db, v->c.model, NULL, strtod(seconds, NULL), &cost.take, e);
+	rc = forecast_take(ws->db, v->c.model, NULL,
+		*seconds ? strtod(seconds, NULL) : compose_own_s(&v->c), &cost.take, e);
 	if (!rc)
 		rc = forecast_ahead(ws->db, &cost.ahead, e);
 	cost.take.bytes = bytes_of(&cost.take, compose_models_find(&v->models, v->c.model));
@@ -211,8 +212,16 @@ int view_compose_fd(const struct compose_view *v)
 
 void view_compose_work(struct ws *ws)
 {
-	if (token_count_work(ws->compose->tokens))
-		ws->dirty |= DIRTY_BODY;
+	struct compose_view *v = ws->compose;
+
+	if (!token_count_work(v->tokens))
+		return;
+	ws->dirty |= DIRTY_BODY;
+	if (!strcmp(str_get(&v->c.own), token_count_own(v->tokens)))
+		return;
+	str_clear(&v->c.own);
+	str_add(&v->c.own, token_count_own(v->tokens));
+	v->is_stale = true; /* what it costs depends on it */
 }
 
 /* It also sees to it that the library holds the engines' parameters. */
@@ -381,13 +390,20 @@ static void draw_label(const struct compose_view *v, const struct place *p, int 
 /* What is not typed: a choice, or what holds until something is. */
 static void draw_word(struct compose_view *v, const struct place *p, int y, bool here)
 {
-	const char *typed = text_edit_get(compose_edit(&v->c, p->field)),
-		   *text = *typed ? typed : compose_otherwise(&v->c, p->field);
-	int n = (int)text_cells(text);
+	const char *typed = text_edit_get(compose_edit(&v->c, p->field));
+	struct str text = {0};
+	int n;
 
-	paint(y, p->x, p->width, *typed ? ROLE_TEXT : ROLE_DIM, text);
+	if (*typed)
+		str_add(&text, typed);
+	else
+		compose_otherwise(&v->c, p->field, &text);
+	n = (int)text_cells(str_get(&text));
+
+	paint(y, p->x, p->width, *typed ? ROLE_TEXT : ROLE_DIM, str_get(&text));
 	if (here && is_turned(&v->c, p->field))
-		paint(y, p->x, n < p->width ? n : p->width, ROLE_ROW_SELECTED, text);
+		paint(y, p->x, n < p->width ? n : p->width, ROLE_ROW_SELECTED, str_get(&text));
+	str_done(&text);
 }
 
 static void draw_field(struct compose_view *v, const struct place *p, int y)
@@ -456,21 +472,40 @@ static void draw_help(const struct compose_view *v, int y, int width)
 	str_done(&line);
 }
 
-static void draw_foot(const struct compose_view *v, int y, int height, int width)
+/* In as many lines as it needs and there are; the last is cut where it does not fit. */
+static void draw_estimate(const struct compose_view *v, int y, int room, int width)
+{
+	const enum theme_role role = v->is_short ? ROLE_ERROR : v->is_wrong ? ROLE_DIM : ROLE_TEXT;
+	struct str lines = {0};
+
+	text_wrap(&lines, str_get(&v->estimate), width > 2 ? (size_t)width - 2 : 1);
+	for (char *at = lines.s; at; room--) {
+		char *end = strchr(at, '\n');
+
+		for (; end && room <= 1; end = strchr(end, '\n'))
+			*end = ' ';
+		if (end)
+			*end++ = 0;
+		paint(y++, 1, width - 2, role, at);
+		at = end;
+	}
+	str_done(&lines);
+}
+
+/* room: lines from y on, of which the foot has `height` for itself. */
+static void draw_foot(const struct compose_view *v, int y, int height, int room, int width)
 {
 	struct err wrong = {0};
 
-	if (height > 1)
+	if (height > 1) {
 		draw_help(v, y++, width);
+		room--;
+	}
 	if (height < 1)
 		return;
 	if (height > 1 && v->field != FIELD_PROMPT && compose_check(&v->c, v->field, &wrong))
 		return; /* that is what hinders, and it was said */
-	paint(y, 1, width - 2,
-		v->is_short   ? ROLE_ERROR
-		: v->is_wrong ? ROLE_DIM
-			      : ROLE_TEXT,
-		str_get(&v->estimate));
+	draw_estimate(v, y, room, width);
 }
 
 static void draw_title(const struct compose_view *v, int width)
@@ -577,7 +612,7 @@ static void draw(struct ws *ws, int height, int width)
 	y = title + v->form_height;
 	if (foot > 1)
 		paint_rule(y++, width);
-	draw_foot(v, y, foot > 1 ? foot - 1 : foot, width);
+	draw_foot(v, y, foot > 1 ? foot - 1 : foot, height - y, width);
 }
 
 static bool cursor(struct ws *ws, int *ret_y, int *ret_x)

@@ -33,7 +33,8 @@ struct compose_model {
 	int rate_hz, channels;
 	double longest_s; /* of a take; 0: any length, or not known */
 	bool is_endless;  /* any length */
-	bool is_rendered; /* by this program */
+	bool is_rendered; /* by this program; false, too, before any engine has told */
+	bool is_refused;  /* engines have told, and none renders it */
 	uint64_t bytes;
 	bool is_installed;
 };

@@ -181,11 +181,12 @@ static void draw_row(
 
 /* ---- around them -------------------------------------------------------- */
 
-static const char *order_name(enum takes_order order)
+const char *library_order(const struct library_view *v)
 {
-	static const char *const names[] = {"newest", "oldest", "rating", "length", "loudest"};
+	static const char *const names[][2] = {{"newest", "oldest"}, {"oldest", "newest"},
+		{"best", "worst"}, {"longest", "shortest"}, {"loudest", "softest"}};
 
-	return names[order];
+	return names[v->order][v->is_reversed];
 }
 
 static void draw_title(const struct library_view *v, int y, int width)
@@ -202,7 +203,7 @@ static void draw_title(const struct library_view *v, int y, int width)
 		str_printf(&right, "%lld of %lld  ", n_shown, total);
 	else if (v->has_found)
 		str_printf(&right, "%lld take%s  ", n_shown, n_shown == 1 ? "" : "s");
-	str_printf(&right, "%s%s ", v->is_reversed ? "not " : "", order_name(v->order));
+	str_printf(&right, "%s ", library_order(v));
 	n = (int)right.n < width ? (int)right.n : width;
 	paint(y, 0, width, ROLE_TITLE, "");
 	if (v->filter.text.n) {
@@ -250,8 +251,8 @@ static void draw_failed(const struct job *j, int y, int width)
 
 static void engine_line(const struct take *t, struct str *out)
 {
-	str_printf(out, "%s  seed %llu  %.2f s  %d Hz %s", t->model, (unsigned long long)t->seed,
-		t->seconds, t->rate, t->channels == 2 ? "stereo" : "mono");
+	str_printf(out, "%s  seed %llu  %.4g s  %.4g kHz %s", t->model, (unsigned long long)t->seed,
+		t->seconds, t->rate / 1e3, t->channels == 2 ? "stereo" : "mono");
 	if (!isnan(t->guidance))
 		str_printf(out, "  cfg %g", t->guidance);
 	if (!isnan(t->lufs))

@@ -57,6 +57,8 @@ struct library_view *library_shown(struct ws *ws);
 /* Whether keys go to the library or the trash. */
 bool library_has_keys(const struct ws *ws);
 void library_view_done(struct library_view *v);
+/* What comes first in it: "newest", "shortest". */
+const char *library_order(const struct library_view *v);
 
 /* Asks for what the list is of where that is another than what it shows, and reads the
  * rows of the window. */

@@ -187,11 +187,15 @@ static void draw_row(const struct queue_view *v, int64_t row, int y, int width)
 
 static void say_progress(const struct queue_view *v, const struct job *j, struct str *out)
 {
-	const double rate = eta_rate(&v->eta, j->id);
-	char text[16];
+	const bool is_load = j->stage && !strcmp(j->stage, "load"); /* counted in bytes */
+	const double rate = is_load ? 0 : eta_rate(&v->eta, j->id);
+	char text[16], whole[16];
 
 	str_printf(out, "%s", j->stage ? j->stage : "begun");
-	if (j->total)
+	if (j->total && is_load)
+		str_printf(out, " %s of %s", format_bytes(j->done, text),
+			format_bytes(j->total, whole));
+	else if (j->total)
 		str_printf(out, " %llu of %llu", (unsigned long long)j->done,
 			(unsigned long long)j->total);
 	if (rate > 0)

@@ -12,38 +12,55 @@
 #include "tui/background.h"
 #include "tui/ws.h"
 
+enum { PIECE = 4096 }; /* frames */
+
 struct making {
 	struct task task;
 	char *path;
 	struct wave wave;
 };
 
-void wave_columns(const float *samples, size_t n, uint8_t out[WAVE_COLUMNS])
+/* The greatest magnitude of each column, of all channels' mean; a piece at a time, for a
+ * file may be long. */
+static int read_columns(struct audio_reader *r, uint8_t *out, struct err *e)
 {
-	for (size_t i = 0; i < WAVE_COLUMNS; i++) {
-		const size_t from = n * i / WAVE_COLUMNS;
-		size_t to = n * (i + 1) / WAVE_COLUMNS;
-		float most = 0;
+	const struct audio *info = audio_reader_info(r);
+	const int channels = info->channels;
+	float *samples = xcalloc((size_t)channels * PIECE, sizeof(*samples));
+	float most[WAVE_COLUMNS] = {0};
+	size_t at = 0, column = 0, got = 1;
+	int rc = 0;
 
-		to = to > from ? to : from + 1;
-		for (size_t k = from; k < to && k < n; k++)
-			most = fmaxf(most, fabsf(samples[k]));
-		out[i] = (uint8_t)lrintf(255 * fminf(most, 1));
+	while (!rc && got && at < info->n_frames) {
+		rc = audio_reader_read(r, samples, PIECE, &got, e);
+		for (size_t i = 0; i < got && !rc && at < info->n_frames; i++, at++) {
+			float sum = 0;
+
+			while (at >= info->n_frames * (column + 1) / WAVE_COLUMNS)
+				column++;
+			for (int c = 0; c < channels; c++)
+				sum += samples[i * (size_t)channels + (size_t)c];
+			if (fabsf(sum) > most[column])
+				most[column] = fabsf(sum);
+		}
 	}
+	for (int i = 0; i < WAVE_COLUMNS; i++)
+		out[i] = (uint8_t)lrintf(255 * fminf(most[i] / (float)channels, 1));
+	free(samples);
+	return rc;
 }
 
 static int make(struct db *db, struct task *t, struct err *e)
 {
 	struct making *m = (struct making *)t;
-	const struct audio_read_desc d = {.path = m->path, .channels = 1, .max_s = 3600};
-	struct audio audio;
-	int rc = audio_read(&d, &audio, e);
+	struct audio_reader *r;
+	int rc = audio_reader_open(m->path, &r, e);
 
-	if (rc)
-		return rc;
-	wave_columns(audio.samples, audio.n_frames, m->wave.at);
-	audio_done(&audio);
-	return 0;
+	if (!rc) {
+		rc = read_columns(r, m->wave.at, e);
+		audio_reader_close(r);
+	}
+	return rc;
 }
 
 /* One that cannot be made is kept as silence: it is not asked for again. */

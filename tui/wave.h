@@ -29,9 +29,6 @@ struct waves {
  * it is asked for first, in place of one that was asked for before. */
 const struct wave *wave_of(struct ws *ws, const struct take *t);
 
-/* The magnitudes of `n` samples in columns: the greatest of each. */
-void wave_columns(const float *samples, size_t n, uint8_t out[WAVE_COLUMNS]);
-
 /* Adds `width` characters: blocks of eighths, by the root of the magnitude, so that
  * what is soft is seen. */
 void wave_text(const struct wave *w, int width, struct str *out);

@@ -39,7 +39,7 @@
 #include "tui/ws.h"
 
 enum {
-	OWN_FDS = 8, /* of poll(), before those of the socket */
+	OWN_FDS = 7, /* of poll(), before those of the socket */
 	SETTLE_MS = 20,
 	LOOK_MS = 50,
 	MENU_MS = 400, /* how long a chord is waited for before its menu is shown */
@@ -306,6 +306,8 @@ static bool run_remote(void *ud, const char *line, struct str *answer)
 	if (!is_look)
 		ws_say(ws, "%s", "");
 	commands_run(ws, line);
+	if (!is_look)
+		ws_settle(ws); /* what came of it is the answer */
 	ok = !ws->is_error && (is_look || ws->input != INPUT_ASK);
 	str_add(answer, ws->input == INPUT_ASK && !is_look ? str_get(&ws->typing.question)
 							   : str_get(&ws->message));
@@ -329,7 +331,6 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 	struct pollfd fds[OWN_FDS + CONTROL_FDS] = {{.fd = STDIN_FILENO, .events = POLLIN},
 		{.fd = w->watch, .events = POLLIN}, {.fd = w->signals, .events = POLLIN},
 		{.fd = sound[0], .events = POLLIN}, {.fd = sound[1], .events = POLLIN},
-		{.fd = ws->ready_fd, .events = POLLIN},
 		{.fd = view_compose_fd(ws->compose), .events = POLLIN},
 		{.fd = ws->wake_fd, .events = POLLIN}};
 
@@ -348,18 +349,15 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 		drain(w->signals);
 	if (v.is_playing || v.is_loading || v.is_settling || fds[3].revents || fds[4].revents)
 		go_on_listening(ws);
-	if (v.is_playing || v.is_settling || fds[7].revents)
-		frame_tick(ws, fds[7].revents != 0);
-	if (fds[7].revents) {
+	if (v.is_playing || v.is_settling || fds[6].revents)
+		frame_tick(ws, fds[6].revents != 0);
+	if (fds[6].revents) {
 		drain(ws->wake_fd);
 		sound_arrived(ws);
-	}
-	if (fds[6].revents)
-		view_compose_work(ws);
-	if (fds[5].revents) {
-		drain(ws->ready_fd);
 		changes_work(ws);
 	}
+	if (fds[5].revents)
+		view_compose_work(ws);
 	if (queue_view_moves(ws))
 		ws->dirty |= DIRTY_BODY;
 	if (clock_now() < ws->look_until)
@@ -459,16 +457,14 @@ static int open_all(struct ws *ws, struct err *e)
 		.program = arena_printf(&ws->arena, "%s/woodshed-engine", folder ? folder : "."),
 		.library = ws->library,
 		.log_fd = open_log(ws->library, &ws->arena)};
-	rc = changes_open(ws, e);
-	if (rc)
-		return rc;
+	ws->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (ws->wake_fd < 0)
+		return err_errno(e, errno, "cannot make an event counter");
+	changes_open(ws);
 	ws_changed(ws);
 	ws->dirty = DIRTY_ALL;
 	open_places(ws);
 	listening_open(&ws->listening);
-	ws->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (ws->wake_fd < 0)
-		return err_errno(e, errno, "cannot make an event counter");
 	rc = view_compose_open(ws, e);
 	if (!rc)
 		rc = db_version(ws->db, &ws->version, e);
@@ -538,8 +534,11 @@ static int show(struct ws *ws, struct err *e)
 		settings_reload(ws);
 		open_control(ws);
 		frame_draw(ws);
-		if (terminal_is_blind())
+		if (terminal_is_blind()) {
+			ws_settle(ws); /* the list is part of what is printed */
+			frame_draw(ws);
 			lines_show(ws);
+		}
 		run(ws, &w);
 		control_close(ws->control);
 		listen_close(ws->listen); /* sound libraries print: while stderr is the log's */

@@ -103,7 +103,6 @@ struct ws {
 	struct db *db;               /* for what is shown; who writes gives it to the writer */
 	struct arena arena;
 	struct background *reader, *writer, *chores, *looks; /* lists; changes; exports; waves */
-	int ready_fd;                                        /* that counts what these have ended */
 	bool is_writer_late;                                 /* ws_settle() waited for it in vain */
 	struct exports {
 		size_t n, n_done, n_failed; /* takes of the exports that are not all done */
@@ -167,7 +166,7 @@ struct ws {
 	struct triage triage;
 	struct race race;
 
-	int wake_fd; /* eventfd: a thread of some view has something to show */
+	int wake_fd; /* eventfd: a thread of these or of some view has done something */
 	struct listen *listen;
 	struct sound sound;
 	struct str title; /* of the take that is played */
@@ -214,7 +213,7 @@ size_t ws_targets(struct ws *ws, struct arena *a, const int64_t **ret);
 
 /* ---- changes.c ---------------------------------------------------------- */
 
-int changes_open(struct ws *ws, struct err *e);
+void changes_open(struct ws *ws);
 void changes_close(struct ws *ws); /* waits for what is being written */
 void changes_work(struct ws *ws);  /* goes on with what a thread has done */
 

@@ -79,29 +79,16 @@ struct run {
 
 /* ---- the words ----------------------------------------------------------- */
 
-/* "1.5-3": seconds. */
-static int parse_stretch(struct run *x, const char *text, double *from, double *to, struct err *e)
-{
-	const char *dash = strchr(text, '-');
-
-	if (!dash || !parse_f64(arena_strndup(&x->arena, text, (size_t)(dash - text)), from) ||
-		!parse_f64(dash + 1, to) || *from < 0 || *to <= *from)
-		return err_set(e, ERR_ARG,
-			"--noise-from takes two times in seconds, such as 0-1.5, not '%.80s'",
-			text);
-	return 0;
-}
-
 static int check_stretch(struct run *x, struct err *e)
 {
 	double from = 0, to = 0, length = (double)x->info.n_frames / x->info.rate_hz;
-	int rc;
 
 	if (!x->o.noise_from)
 		return 0;
-	rc = parse_stretch(x, x->o.noise_from, &from, &to, e);
-	if (rc)
-		return rc;
+	if (!parse_span(x->o.noise_from, &from, &to))
+		return err_set(e, ERR_ARG,
+			"--noise-from takes two times in seconds, such as 0-1.5, not '%.80s'",
+			x->o.noise_from);
 	if (to > length + 0.5 / x->info.rate_hz)
 		return err_set(e, ERR_ARG,
 			"--noise-from %s reaches beyond the end of '%s', which is %.3f seconds "

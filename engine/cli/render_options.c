@@ -142,15 +142,9 @@ static int check_out(
 
 int render_options_parse_redo(struct render_options *r, struct err *e)
 {
-	const char *dash = r->redo ? strchr(r->redo, '-') : NULL;
-	char from[32] = "";
-
 	if (!r->redo)
 		return 0;
-	if (dash && (size_t)(dash - r->redo) < sizeof(from))
-		memcpy(from, r->redo, (size_t)(dash - r->redo));
-	if (dash && parse_f64(from, &r->redo_from) && parse_f64(dash + 1, &r->redo_to) &&
-		r->redo_from >= 0 && r->redo_to > r->redo_from && r->redo_to <= 24 * 3600)
+	if (parse_span(r->redo, &r->redo_from, &r->redo_to) && r->redo_to <= 24 * 3600)
 		return 0;
 	return err_set(e, ERR_ARG,
 		"--redo '%.40s' is no part of a file; give its first and last second, such as "

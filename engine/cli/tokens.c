@@ -4,6 +4,9 @@
  *	MODEL<tab>TEXT		N MAX: tokens of the text, and how many the model reads
  *				- why: nobody knows
  *
+ * and, behind another tab, what the model does while it is not told (parameters.h has
+ * the names): "length_s=30 cfg=3".  A diffusion model says "steps=100 sampler=ddim", too.
+ *
  * Before that it sees to it that the library holds this program's parameters
  * (parameters.h): whoever draws a form of them needs nothing else. */
 #include <stdio.h>
@@ -26,8 +29,10 @@
 struct counter {
 	const struct globals *globals;
 	const struct environment *env;
-	char *model;               /* that is open; owned; NULL: none */
-	struct engine_text *texts; /* owned */
+	char *model;               /* that was asked for last; owned; NULL: none */
+	struct engine_text *texts; /* its; owned; NULL: it does not count */
+	struct err error;          /* why */
+	struct str own;            /* what it does while it is not told */
 };
 
 static int publish(struct counter *c, struct err *e)
@@ -52,6 +57,23 @@ static void close_model(struct counter *c)
 	free(c->model);
 	c->texts = NULL;
 	c->model = NULL;
+	err_clear(&c->error);
+	str_clear(&c->own);
+}
+
+/* A model that is broken says so when it is rendered with. */
+static void describe(struct counter *c, const char *dir)
+{
+	struct engine_info info;
+
+	if (engine_describe(dir, &info, NULL))
+		return;
+	str_printf(&c->own, "\tlength_s=%.4g cfg=%.4g",
+		(double)(info.default_frames * info.frame_samples) / info.rate,
+		(double)info.default_guidance);
+	if (info.default_steps)
+		str_printf(
+			&c->own, " steps=%d sampler=%s", info.default_steps, info.default_sampler);
 }
 
 /* By name, or a folder. */
@@ -63,7 +85,6 @@ static int open_model(struct counter *c, const char *name, struct err *e)
 	const struct model *m = NULL;
 	int rc = globals_models(c->globals, c->env, &a, &models, e);
 
-	close_model(c);
 	if (!rc)
 		m = models_find(&models, name);
 	if (!rc && !m && strchr(name, '/')) {
@@ -73,9 +94,9 @@ static int open_model(struct counter *c, const char *name, struct err *e)
 	if (!rc && (!m || !m->engine))
 		rc = err_set(e, ERR_ARG, "there is no model '%.80s'", name);
 	if (!rc)
-		rc = engine_text_open(m->engine, m->dir, &c->texts, e);
+		describe(c, m->dir);
 	if (!rc)
-		c->model = xstrdup(name);
+		rc = engine_text_open(m->engine, m->dir, &c->texts, e);
 	arena_done(&a);
 	return rc;
 }
@@ -83,14 +104,18 @@ static int open_model(struct counter *c, const char *name, struct err *e)
 static int count(struct counter *c, char *line, size_t *ret_n, size_t *ret_max, struct err *e)
 {
 	char *text = strchr(line, '\t');
-	int rc = 0;
 
 	if (!text)
 		return err_set(e, ERR_ARG, "a line is MODEL, a tab, and the text");
 	*text++ = 0;
-	if (!c->model || strcmp(c->model, line))
-		rc = open_model(c, line, e);
-	return rc ? rc : engine_text_count(c->texts, text, ret_n, ret_max, e);
+	if (!c->model || strcmp(c->model, line)) {
+		close_model(c);
+		c->model = xstrdup(line);
+		open_model(c, line, &c->error);
+	}
+	if (!c->texts)
+		return err_set(e, c->error.code, "%s", c->error.text);
+	return engine_text_count(c->texts, text, ret_n, ret_max, e);
 }
 
 static void answer(struct counter *c)
@@ -100,14 +125,14 @@ static void answer(struct counter *c)
 	ssize_t bytes;
 
 	while ((bytes = getline(&line, &cap, stdin)) > 0) {
-		char out[320];
+		char out[512];
 		struct err e = {0};
 
 		line[strcspn(line, "\n")] = 0;
 		if (count(c, line, &n, &max, &e))
-			snprintf(out, sizeof(out), "- %.300s", e.text);
+			snprintf(out, sizeof(out), "- %.300s%s", e.text, str_get(&c->own));
 		else
-			snprintf(out, sizeof(out), "%zu %zu", n, max);
+			snprintf(out, sizeof(out), "%zu %zu%s", n, max, str_get(&c->own));
 		print_line(out);
 	}
 	free(line);
@@ -129,7 +154,8 @@ int verb_tokens(struct globals *g, const struct environment *env, int argc, char
 		print_help("usage: woodshed-engine tokens\n\n"
 			   "Reads lines of MODEL, a tab and a text, and answers each with how many "
 			   "tokens the\n"
-			   "text has and how many the model reads.\n\n",
+			   "text has, how many the model reads, and what it does while it is not "
+			   "told.\n\n",
 			none);
 		return 0;
 	}
@@ -142,6 +168,7 @@ int verb_tokens(struct globals *g, const struct environment *env, int argc, char
 	if (!rc)
 		answer(&c);
 	close_model(&c);
+	str_done(&c.own);
 	if (!rc)
 		rc = print_check(&e);
 	if (rc)

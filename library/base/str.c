@@ -237,6 +237,23 @@ bool parse_f64(const char *s, double *ret)
 	return true;
 }
 
+bool parse_span(const char *s, double *ret_from, double *ret_to)
+{
+	const char *dash = strchr(s, '-');
+	const size_t n = dash ? (size_t)(dash - s) : 0;
+	char first[64] = "";
+	double from, to;
+
+	if (!dash || n >= sizeof(first))
+		return false;
+	memcpy(first, s, n);
+	if (!parse_f64(first, &from) || !parse_f64(dash + 1, &to) || from < 0 || to <= from)
+		return false;
+	*ret_from = from;
+	*ret_to = to;
+	return true;
+}
+
 const char *format_f64(double v, char out[32])
 {
 	int digits = 15;

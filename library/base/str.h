@@ -40,6 +40,9 @@ bool parse_u64(const char *s, uint64_t *ret);
 bool parse_i64(const char *s, int64_t *ret);
 bool parse_f64(const char *s, double *ret); /* finite, '.' whatever the locale */
 
+/* "1.5-4": two numbers, 0 <= from < to; neither is touched when it is anything else. */
+bool parse_span(const char *s, double *ret_from, double *ret_to);
+
 /* The shortest decimal that reads back as v, which is finite. */
 const char *format_f64(double v, char out[32]);
 

@@ -52,8 +52,8 @@ engine=$(dirname "$woodshed")/woodshed-engine
 printf 'mono\tslow piano\nmono\t\nnone\tx\njunk\n\n\\377\t\377\n' >"$scratch/questions"
 "$engine" tokens <"$scratch/questions" >"$scratch/out"
 check 'it answers every line' test "$(wc -l <"$scratch/out")" = 6
-check 'with tokens and how many are read' grep -Eqx '[2-9] 2048' "$scratch/out"
-check 'the end counts' grep -qx '1 2048' "$scratch/out"
+check 'with tokens, how many are read, and what holds otherwise' grep -Eqx '[2-9] 2048	length_s=6.34 cfg=3' "$scratch/out"
+check 'the end counts' grep -qx '1 2048	length_s=6.34 cfg=3' "$scratch/out"
 check 'or why it cannot tell' grep -qx "\- there is no model 'none'" "$scratch/out"
 check 'also of what is no question' grep -qx -- '- a line is MODEL, a tab, and the text' "$scratch/out"
 run "$engine" tokens more
@@ -245,6 +245,34 @@ END
 check 'what it came from is known' grep -qx 'edited 1' "$scratch/lineage"
 keys g g o
 check 'o: a new one from it' sees 'Seed        random'
+escape
+
+# ---- somebody else writes -----------------------------------------------------------
+
+python3 -c '
+import sqlite3, sys, time
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+time.sleep(3)
+c.execute("ROLLBACK")' "$WOODSHED_LIBRARY/library.db" >"$scratch/lock" &
+child=$!
+until grep -q locked "$scratch/lock"; do sleep 0.05; done
+keys 2
+clear
+typed 'while it is locked'
+keys F5
+check 'it is on its way' sees 'queueing'
+escape
+keys i
+typed 'the next one'
+check 'one goes on typing' sees 'the next one'
+check 'in a form of its own' sees_no 'while it is locked'
+check 'and it is queued in the end' sees 'queued as job 10'
+wait "$child"
+child=''
+keys C-p
+check 'both are kept' sees 'while it is locked'
 escape
 
 # ---- sizes and ends -----------------------------------------------------------------

@@ -160,7 +160,7 @@ keys Tab
 check 'completion of a command' sees ':sort'
 typed 'rating'
 keys Enter
-check 'and the command is done' sees 'takes  rating'
+check 'and the command is done' sees 'takes  best'
 keys :
 typed 'set mo'
 keys Tab

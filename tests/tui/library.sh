@@ -112,7 +112,7 @@ check 'and back' sees 'a b 日本'
 # ---- sorting ------------------------------------------------------------------------
 
 keys S r
-check 'the best first' sees ' rating'
+check 'the best first' sees 'takes  best'
 keys g g
 check 'is under the cursor' sees '─ fast drums'
 keys S r
@@ -165,7 +165,7 @@ keys g g y
 check 'the prompt' sees 'copied: fast drums'
 check 'is in the clipboard' test "$(t show-buffer)" = 'fast drums'
 keys Y
-check 'the path' sees "copied: $WOODSHED_LIBRARY/takes"
+check 'the path' sees "$WOODSHED_LIBRARY/takes"
 first=$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | head -n 1)
 mv "$first" "$scratch/away.wav"
 "$woodshed" worker --quiet >/dev/null 2>&1

@@ -21,7 +21,7 @@ check 'it is queued' sees 'queued as job 1'
 keys Escape
 check 'the take is there' sees ' 1 take'
 check 'with its prompt and model' sees 'slow piano'
-check 'and what it is' sees '32000 Hz mono'
+check 'and what it is' sees '32 kHz mono'
 check 'and in the library' test "$("$woodshed" takes --json | wc -l)" = 1
 keys f
 check 'a favourite' sees '  *'
@@ -123,6 +123,12 @@ check 'with a remedy' grep -q TERM "$scratch/err"
 
 start 80 24 dumb
 check 'TERM=dumb: the screen as text' sees '>'
+check 'with its list' sees ' 3 takes'
+typed '?'
+keys Enter
+check 'a line may be a key' sees 'Keys and commands'
+typed 'close'
+keys Enter
 typed 'screen queue'
 keys Enter
 check 'commands line by line' sees 'done'

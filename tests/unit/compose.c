@@ -14,7 +14,7 @@
 /* Of an engine that does not exist: no form knows one. */
 static const struct parameter parameters[] = {
 	{"negative", "Negative", "", PARAMETER_PROMPT, 0, 0, "", "", ""},
-	{"steps", "Steps", "", PARAMETER_WHOLE, 1, 100, "50", "", "more is cleaner"},
+	{"steps", "Steps", "", PARAMETER_WHOLE, 1, 100, "50 (many)", "", "more is cleaner"},
 	{"cfg", "Guidance", "", PARAMETER_NUMBER, 0, 10, "", "", ""},
 	{"fast", "Fast", "", PARAMETER_FLAG, 0, 0, "no", "", ""},
 	{"device", "Device", "", PARAMETER_CHOICE, 0, 0, "auto", "auto|cpu|cuda", ""},
@@ -52,8 +52,6 @@ static void fields(void **state)
 	open_form(&c);
 	assert_int_equal(compose_fields(&c), FIELD_PARAMETERS + N);
 	assert_string_equal(compose_label(&c, STEPS), "Steps");
-	assert_string_equal(compose_otherwise(&c, STEPS), "50");
-	assert_string_equal(compose_otherwise(&c, STEPS + 1), "model's own");
 	assert_string_equal(compose_help(&c, STEPS), "more is cleaner");
 	assert_null(compose_edit(&c, FIELD_MODEL));
 	/* another engine, and back: what was typed is still there */
@@ -62,6 +60,36 @@ static void fields(void **state)
 	assert_int_equal(compose_fields(&c), FIELD_PARAMETERS);
 	compose_set_parameters(&c, parameters, N, 0);
 	assert_string_equal(compose_value(&c, "steps"), "7");
+	compose_done(&c);
+}
+
+static void holds(const struct compose *c, size_t field, const char *wanted)
+{
+	struct str text = {0};
+
+	compose_otherwise(c, field, &text);
+	assert_string_equal(str_get(&text), wanted);
+	str_done(&text);
+}
+
+static void what_holds_otherwise(void **state)
+{
+	struct compose c;
+
+	open_form(&c);
+	holds(&c, FIELD_SEED, "random");
+	holds(&c, FIELD_SECONDS, "model's own");
+	holds(&c, FIELD_PARAMETERS, "none");
+	holds(&c, STEPS, "50 (many)");
+	holds(&c, STEPS + 1, "model's own");
+	str_add(&c.own, "xcfg=1 length_s=47.55 cfg=3");
+	holds(&c, FIELD_SECONDS, "47.55 s (model's own)");
+	holds(&c, STEPS, "50 (many)"); /* whatever the model */
+	holds(&c, STEPS + 1, "3 (model's own)");
+	compose_set_model(&c, "m");
+	holds(&c, STEPS + 1, "3 (model's own)");
+	compose_set_model(&c, "another");
+	holds(&c, STEPS + 1, "model's own");
 	compose_done(&c);
 }
 
@@ -340,6 +368,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fields),
 		cmocka_unit_test(choices_turn),
+		cmocka_unit_test(what_holds_otherwise),
 		cmocka_unit_test(what_is_wrong),
 		cmocka_unit_test(lengths),
 		cmocka_unit_test(one_job),

@@ -124,6 +124,20 @@ static void decimals(void **state)
 	assert_true(parse_f64("17976931348623157e292", &v) && isfinite(v));
 }
 
+static void spans(void **state)
+{
+	static const char *const bad[] = {"", "-", "1", "1-", "-2", "2-1", "1-1", "-1-2", "1--2",
+		"1-2-3", "1 - 2", "a-b", "1-inf", "nan-2", "1:00-2:00",
+		"0000000000000000000000000000000000000000000000000000000000000000-1"};
+	double from = 7, to = 7;
+
+	for (size_t k = 0; k < sizeof(bad) / sizeof(*bad); k++)
+		assert_false(parse_span(bad[k], &from, &to));
+	assert_true(from == 7 && to == 7);
+	assert_true(parse_span("1.5-4", &from, &to) && from == 1.5 && to == 4);
+	assert_true(parse_span("0-.25", &from, &to) && from == 0 && to == 0.25);
+}
+
 static void sizes_in_words(void **state)
 {
 	static const struct {
@@ -266,6 +280,7 @@ int main(void)
 		cmocka_unit_test(control_characters_are_replaced),
 		cmocka_unit_test(integers),
 		cmocka_unit_test(decimals),
+		cmocka_unit_test(spans),
 		cmocka_unit_test(shortest_decimals),
 		cmocka_unit_test(sizes_in_words),
 		cmocka_unit_test(durations_in_words),

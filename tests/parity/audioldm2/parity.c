@@ -16,6 +16,7 @@
 #include "engine/weights/ckpt.h"
 #include "gpu/gpu.h"
 #include "library/base/err.h"
+#include "tests/parity/described.h"
 #include "tests/parity/diffusion.h"
 #include "tests/parity/manifest.h"
 #include "tests/parity/tap.h"
@@ -251,6 +252,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s\n", e.text);
 		return 99;
 	}
+	tap_ok(is_described(p.folder, engine_info(p.en)), "its description alone says the same");
 	json_array_foreach(json_object_get(p.manifest, "runs"), i, run)
 		tap_ok(check_run(&p, run), "run %s", text(run, "name"));
 	if (prepare(&p, manifest_run(p.manifest, "main"), &noise, &r, &e)) {

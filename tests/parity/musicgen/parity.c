@@ -18,6 +18,7 @@
 #include "engine/weights/ckpt.h"
 #include "gpu/gpu.h"
 #include "library/base/err.h"
+#include "tests/parity/described.h"
 #include "tests/parity/manifest.h"
 #include "tests/parity/tap.h"
 #include "tests/parity/values.h"
@@ -398,6 +399,7 @@ int main(int argc, char **argv)
 		return 99;
 	}
 	tap_ok(check_info(&p), "channels, rate and hop");
+	tap_ok(is_described(p.folder, engine_info(p.en)), "its description alone says the same");
 	tap_ok(check_precision(&p, ENGINE_BF16), "bf16");
 	tap_ok(check_precision(&p, ENGINE_INT8), "int8");
 	/* Windows last: they stay set. */

@@ -15,6 +15,7 @@
 #include "engine/weights/ckpt.h"
 #include "gpu/gpu.h"
 #include "library/base/err.h"
+#include "tests/parity/described.h"
 #include "tests/parity/diffusion.h"
 #include "tests/parity/manifest.h"
 #include "tests/parity/tap.h"
@@ -228,6 +229,7 @@ int main(int argc, char **argv)
 	tap_ok(p.clip.channels == (int)number(p.manifest, "channels", 0) &&
 			p.clip.rate == (int)number(p.manifest, "rate", 0),
 		"channels and rate");
+	tap_ok(is_described(p.folder, engine_info(p.en)), "its description alone says the same");
 	json_array_foreach(json_object_get(p.manifest, "runs"), i, run)
 		tap_ok(check_run(&p, run), "run %s", text(run, "name"));
 	if (prepare(&p, manifest_run(p.manifest, "main"), &r, &e)) {
