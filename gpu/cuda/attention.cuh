@@ -31,6 +31,13 @@ enum {
 	MAX_WIDE = 2, /* tiles of channels that a block writes */
 };
 
+/* Blocks whose registers fit a multiprocessor without spilling. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+enum { TILE_BLOCKS = 2, FLASH_BLOCKS = 3 };
+#else
+enum { TILE_BLOCKS = 3, FLASH_BLOCKS = 4 };
+#endif
+
 /* A tile is [k][TILE].  Groups of four columns change places with k / 4: then storing
  * four neighbours of k (transposing) and reading four columns of one k are both free of
  * bank conflicts. */

@@ -45,7 +45,7 @@ struct whole {
 };
 
 template <int WIDE, bool ROUND>
-static __global__ void __launch_bounds__(TILE_THREADS, WIDE == 1 ? 3 : 2)
+static __global__ void __launch_bounds__(TILE_THREADS, WIDE == 1 ? TILE_BLOCKS : 2)
 	attend_whole(const struct whole a)
 {
 	SHARED(float4, shared, [TILE_FLOATS]);
@@ -331,7 +331,7 @@ static __device__ __forceinline__ void flash_block(
 	const int64_t part = (int64_t)a->n_heads * a->n_padded * D;
 	const uint16_t *const q_rows =
 		a->rounded + ((int64_t)head * a->n_padded + query) * D + pair;
-	const uint16_t *k = a->rounded + part + (int64_t)head * a->n_padded * D, *v = k + part;
+	const uint16_t *k = a->rounded + part + (int64_t)head * a->n_padded * D;
 	unsigned q[D / 16][4];
 	float s[TILE / 8][4], o[D / 8][4] = {}, m[2] = {-INFINITY, -INFINITY}, l[2] = {};
 
@@ -345,12 +345,11 @@ static __device__ __forceinline__ void flash_block(
 	for (int key = 0; key < a->n; key += TILE) {
 		copy_async_wait<0>();
 		__syncthreads(); /* keys are there, the last values used */
-		fetch(v_tile, v);
+		fetch(v_tile, k + part);
 		flash_scores<D>(s, q, k_tile, lane);
 		copy_async_wait<0>();
 		__syncthreads(); /* values are there, the keys used */
 		k += TILE * D;
-		v += TILE * D;
 		if (key + TILE < a->n)
 			fetch(k_tile, k);
 		flash_softmax<D>(s, o, m, l, a->scale, a->n - key - (int)pair);
@@ -363,7 +362,7 @@ static __device__ __forceinline__ void flash_block(
 
 /* a.scale: scale log2(e) */
 template <int D>
-static __global__ void __launch_bounds__(MMA_THREADS, D <= 64 ? 4 : 2)
+static __global__ void __launch_bounds__(MMA_THREADS, D <= 64 ? FLASH_BLOCKS : 2)
 	attend_tiles(const struct flash a)
 {
 #if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
