@@ -331,7 +331,7 @@ static __device__ __forceinline__ void flash_block(
 	const int64_t part = (int64_t)a->n_heads * a->n_padded * D;
 	const uint16_t *const q_rows =
 		a->rounded + ((int64_t)head * a->n_padded + query) * D + pair;
-	const uint16_t *k = a->rounded + part + (int64_t)head * a->n_padded * D;
+	const uint16_t *k = a->rounded + part + (int64_t)head * a->n_padded * D, *v = k + part;
 	unsigned q[D / 16][4];
 	float s[TILE / 8][4], o[D / 8][4] = {}, m[2] = {-INFINITY, -INFINITY}, l[2] = {};
 
@@ -345,11 +345,12 @@ static __device__ __forceinline__ void flash_block(
 	for (int key = 0; key < a->n; key += TILE) {
 		copy_async_wait<0>();
 		__syncthreads(); /* keys are there, the last values used */
-		fetch(v_tile, k + part);
+		fetch(v_tile, v);
 		flash_scores<D>(s, q, k_tile, lane);
 		copy_async_wait<0>();
 		__syncthreads(); /* values are there, the keys used */
 		k += TILE * D;
+		v += TILE * D;
 		if (key + TILE < a->n)
 			fetch(k_tile, k);
 		flash_softmax<D>(s, o, m, l, a->scale, a->n - key - (int)pair);
