@@ -302,6 +302,10 @@ static int check_request(
 		return err_set(e, ERR_ARG, "an AudioLDM 2 model cannot continue audio");
 	if (r->init.samples)
 		return err_set(e, ERR_ARG, "an AudioLDM 2 model cannot begin with audio");
+	if (r->sigma_min > 0 || r->sigma_max > 0)
+		return err_set(e, ERR_ARG,
+			"an AudioLDM 2 model has the noise that it was trained with, no range of "
+			"sigma");
 	return pipeline_check_request(r, e);
 }
 
@@ -323,9 +327,8 @@ static int prepare(struct render *rd, const struct engine_info *info)
 {
 	const struct engine_request *r = rd->r;
 	const struct audioldm2 *m = rd->m;
-	const float guidance = isnan(r->guidance) ? info->default_guidance : r->guidance;
 
-	rd->guidance = guidance > 1 ? guidance : 0;
+	rd->guidance = pipeline_guidance(r, info, rd->watch);
 	rd->height = latent_height(m, r->n_frames);
 	rd->width = m->vocoder.n_mels / m->vae.scale;
 	const int64_t n = rd->height * rd->width * m->unet.cfg.n_in;
@@ -535,7 +538,7 @@ static int render_takes(struct render *rd)
 		.ud = rd,
 		.noise = r->noise,
 		.watch = rd->watch,
-		.total = (uint64_t)(r->n_takes * rd->plan.n),
+		.total = (uint64_t)(r->n_takes * rd->plan.n_ticks),
 		.preview = r->preview && rd->sink->preview ? preview : NULL,
 		.preview_every = r->preview,
 		.e = rd->e};
@@ -607,6 +610,7 @@ const struct engine_ops audioldm2_ops = {
 		"text_encoder_2/config.json", "projection_model/config.json",
 		"language_model/config.json", "unet/config.json", "vae/config.json",
 		"vocoder/config.json", "scheduler/scheduler_config.json", NULL},
+	.samplers = {sampler_schedule_name},
 	.open = audioldm2_open,
 	.render = audioldm2_render,
 	.close = audioldm2_close,

@@ -154,6 +154,10 @@ int engine_render(struct engine *en, const struct engine_request *r,
 int engine_frames(
 	const struct engine_info *info, const char *seconds, int64_t *ret_frames, struct err *e);
 
+/* Whether any model of the engine has the sampler, before one is loaded; which of them the
+ * model has is known then.  ERR_ARG, with the names there are. */
+int engine_check_sampler(const char *engine, const char *sampler, struct err *e);
+
 /* "musicgen", ...: the engines that there are; NULL behind the last. */
 const char *engine_name(size_t i);
 

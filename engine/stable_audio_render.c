@@ -30,6 +30,8 @@ enum {
 	FADE_SAMPLES = 2048, /* between what was made anew and what stays */
 };
 #define DEFAULT_STRENGTH 0.5f
+/* Where a sampler ends that leaves the last noise in: stable-audio-tools' own default. */
+#define CLEAN_SIGMA 0.01
 
 struct render {
 	struct stable_audio *m;
@@ -74,11 +76,12 @@ static int check_request(const struct render *rd)
 	if (!(r->strength >= 0 && r->strength <= 1))
 		return err_set(
 			rd->e, ERR_ARG, "a strength of %g is not between 0 and 1", r->strength);
+	if (rd->m->objective == OBJECTIVE_FLOW && (r->sigma_min > 0 || r->sigma_max > 0))
+		return err_set(rd->e, ERR_ARG,
+			"this model goes from noise to sound in a straight line, it has no range "
+			"of sigma: leave out --sigma-min and --sigma-max");
 	if (r->redo_to > r->redo_from && !r->init.samples)
 		return err_set(rd->e, ERR_ARG, "there is no audio of which to redo a part");
-	if (r->noise && r->n_takes > 1)
-		return err_set(
-			rd->e, ERR_ARG, "noise from a file makes one take, not %d", r->n_takes);
 	const int rc = pipeline_check_request(r, rd->e);
 	if (rc || !r->init.samples)
 		return rc;
@@ -110,6 +113,8 @@ static int make_plan(struct render *rd)
 	s.max = r->sigma_max > 0 ? r->sigma_max : s.max;
 	if (partly)
 		s.max = exp(log(s.min) + strength * (log(s.max) - log(s.min)));
+	if (sampler_ends_at_min(name) && !(r->sigma_min > 0))
+		s.min = fmin(s.min, CLEAN_SIGMA);
 	rc = sampler_sigma_plan(name, steps, s, &rd->host, &rd->plan, rd->e);
 	if (!rc && m->layout == DIFFUSERS && !partly)
 		rd->plan.start = sqrt(s.max * s.max + 1);
@@ -119,15 +124,13 @@ static int make_plan(struct render *rd)
 static int prepare(struct render *rd)
 {
 	const struct sa_dit_config *d = &rd->m->dit.cfg;
-	const float guidance =
-		isnan(rd->r->guidance) ? rd->info->default_guidance : rd->r->guidance;
 	int rc = make_plan(rd);
 
 	if (!rc)
 		rc = diffusion_check_noise(rd->r->noise, d->window * d->channels, &rd->plan, rd->e);
 	if (rc)
 		return rc;
-	rd->guidance = guidance > 1 ? guidance : 0;
+	rd->guidance = pipeline_guidance(rd->r, rd->info, rd->watch);
 	rd->arena = gpu_arena_new(rd->g, "render");
 	rd->step = gpu_arena_new(rd->g, "step");
 	rd->latents = gpu_new(rd->g, rd->arena, GPU_F32, "latents", SHAPE(d->window, d->channels));
@@ -404,7 +407,7 @@ static void prepare_loop(struct render *rd)
 		.noise = rd->r->noise,
 		.init = rd->init,
 		.watch = rd->watch,
-		.total = (uint64_t)(rd->plan.n * rd->r->n_takes),
+		.total = (uint64_t)(rd->plan.n_ticks * rd->r->n_takes),
 		.preview = rd->r->preview > 0 && rd->sink->preview ? on_estimate : NULL,
 		.preview_every = rd->r->preview,
 		.e = rd->e};

@@ -33,6 +33,16 @@ enum cuda_fault {
 
 enum { CUDA_N_STAGES = 4, CUDA_N_SCRATCH = 3, CUDA_STAGE_BYTES = 8 << 20 };
 
+struct cuda_scratch {
+	void *at; /* owned */
+	size_t bytes;
+};
+struct cuda_stage { /* pinned memory on its way to or from the device */
+	void *at;   /* owned */
+	cudaEvent_t done;
+	bool is_taken;
+};
+
 struct cuda {
 	cudaStream_t stream; /* everything runs on it, in order */
 	cublasHandle_t blas;
@@ -43,15 +53,8 @@ struct cuda {
 	/* On the device; owned: (row or id) << 8 | enum cuda_fault, the least of those told
 	 * since the last gpu_sync(), or all ones. */
 	unsigned long long *status;
-	struct cuda_scratch {
-		void *at; /* owned */
-		size_t bytes;
-	} scratch[CUDA_N_SCRATCH];
-	struct cuda_stage { /* pinned memory on its way to or from the device */
-		void *at;   /* owned */
-		cudaEvent_t done;
-		bool is_taken;
-	} stages[CUDA_N_STAGES];
+	struct cuda_scratch scratch[CUDA_N_SCRATCH];
+	struct cuda_stage stages[CUDA_N_STAGES];
 	pthread_mutex_t stage_lock;
 	pthread_cond_t stage_free;
 	bool is_recording;
