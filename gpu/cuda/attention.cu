@@ -303,7 +303,7 @@ static __device__ __forceinline__ void finish_split(
 }
 
 template <typename E, int KEY_LANES, bool APPEND>
-static __global__ void __launch_bounds__(SPLIT_THREADS) attend_split(const struct split a)
+static __global__ void __launch_bounds__(SPLIT_THREADS, 4) attend_split(const struct split a)
 {
 	const int N = words<E>::N, GROUPS = WARP / KEY_LANES;
 	const unsigned split = blockIdx.x % a.n_splits, item = blockIdx.x / a.n_splits,
@@ -438,7 +438,7 @@ struct cached {
 };
 
 template <typename E, int WIDE>
-static __global__ void __launch_bounds__(TILE_THREADS, WIDE == 1 ? 3 : 2)
+static __global__ void __launch_bounds__(TILE_THREADS, WIDE == 1 ? TILE_BLOCKS : 2)
 	attend_cached(const struct cached a)
 {
 	SHARED(float4, shared, [TILE_FLOATS]);

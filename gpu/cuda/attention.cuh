@@ -31,6 +31,13 @@ enum {
 	MAX_WIDE = 2, /* tiles of channels that a block writes */
 };
 
+/* Blocks whose registers fit a multiprocessor without spilling. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+enum { TILE_BLOCKS = 2, FLASH_BLOCKS = 3 };
+#else
+enum { TILE_BLOCKS = 3, FLASH_BLOCKS = 4 };
+#endif
+
 /* A tile is [k][TILE].  Groups of four columns change places with k / 4: then storing
  * four neighbours of k (transposing) and reading four columns of one k are both free of
  * bank conflicts. */
@@ -178,6 +185,41 @@ static __device__ __forceinline__ void tile_bias(
 				s[r][c] += bias[(query + r) * t->bias_row + key + c];
 }
 
+/* Scores become weights; o, m and l of the thread's queries follow.  key: its first. */
+template <int WIDE, bool ROUND, typename E>
+static __device__ __forceinline__ void tile_softmax(const struct tile_attention<E> *t,
+	float (*s)[COLS], float (*o)[ROWS][COLS], float *m, float *l, int query, int key)
+{
+#pragma unroll
+	for (int r = 0; r < ROWS; r++) {
+		const int seen = keys_seen(t, query + r) - key;
+		float top = m[r];
+#pragma unroll
+		for (int c = 0; c < COLS; c++) {
+			if (c >= seen)
+				s[r][c] = -INFINITY;
+			top = fmaxf(top, s[r][c]);
+		}
+#pragma unroll
+		for (int lane = LANES / 2; lane > 0; lane /= 2)
+			top = fmaxf(top, __shfl_xor_sync(ALL_LANES, top, lane));
+		const float base = top == -INFINITY ? 0 : top;
+		const float fade = expf(m[r] - base);
+		m[r] = top;
+		l[r] *= fade;
+#pragma unroll
+		for (int c = 0; c < COLS; c++) {
+			s[r][c] = expf(s[r][c] - base);
+			l[r] += s[r][c];
+			if (ROUND)
+				s[r][c] = round_bf16(s[r][c]);
+#pragma unroll
+			for (int w = 0; w < WIDE; w++)
+				o[w][r][c] *= fade;
+		}
+	}
+}
+
 /* shared: 4 * TILE_FLOATS floats, 16-byte aligned.  The block's threads come together. */
 template <int WIDE, bool ROUND, typename E>
 static __device__ __forceinline__ void attend_tile(const struct tile_attention<E> *t, float *shared)
@@ -185,7 +227,7 @@ static __device__ __forceinline__ void attend_tile(const struct tile_attention<E
 	float *const a = shared, *const b = a + TILE_FLOATS, *const p = b + TILE_FLOATS;
 	const unsigned row = threadIdx.x / LANES * ROWS, column = threadIdx.x % LANES * COLS;
 	const int query = t->first + (int)row;
-	const int all_see = keys_seen(t, t->first), one_sees = keys_seen(t, t->first + TILE - 1);
+	const int one_sees = keys_seen(t, t->first + TILE - 1);
 	float o[WIDE][ROWS][COLS] = {}, m[ROWS], l[ROWS] = {};
 
 	for (int r = 0; r < ROWS; r++)
@@ -206,34 +248,7 @@ static __device__ __forceinline__ void attend_tile(const struct tile_attention<E
 				s[r][c] *= t->scale;
 		tile_bias(t, s, t->bias, query, key0 + (int)column);
 		tile_bias(t, s, t->mask, query, key0 + (int)column);
-#pragma unroll
-		for (int r = 0; r < ROWS; r++) {
-			const int seen = keys_seen(t, query + r) - key0 - (int)column;
-			float top = m[r];
-#pragma unroll
-			for (int c = 0; c < COLS; c++) {
-				if (key0 + TILE > all_see && c >= seen)
-					s[r][c] = -INFINITY;
-				top = fmaxf(top, s[r][c]);
-			}
-#pragma unroll
-			for (int lane = LANES / 2; lane > 0; lane /= 2)
-				top = fmaxf(top, __shfl_xor_sync(ALL_LANES, top, lane));
-			const float base = top == -INFINITY ? 0 : top;
-			const float fade = expf(m[r] - base);
-			m[r] = top;
-			l[r] *= fade;
-#pragma unroll
-			for (int c = 0; c < COLS; c++) {
-				s[r][c] = expf(s[r][c] - base);
-				l[r] += s[r][c];
-				if (ROUND)
-					s[r][c] = round_bf16(s[r][c]);
-#pragma unroll
-				for (int w = 0; w < WIDE; w++)
-					o[w][r][c] *= fade;
-			}
-		}
+		tile_softmax<WIDE, ROUND>(t, s, o, m, l, query, key0 + (int)column);
 #pragma unroll
 		for (int c = 0; c < COLS; c++)
 #pragma unroll

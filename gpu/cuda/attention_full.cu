@@ -45,7 +45,7 @@ struct whole {
 };
 
 template <int WIDE, bool ROUND>
-static __global__ void __launch_bounds__(TILE_THREADS, WIDE == 1 ? 3 : 2)
+static __global__ void __launch_bounds__(TILE_THREADS, WIDE == 1 ? TILE_BLOCKS : 2)
 	attend_whole(const struct whole a)
 {
 	SHARED(float4, shared, [TILE_FLOATS]);
@@ -363,7 +363,7 @@ static __device__ __forceinline__ void flash_block(
 
 /* a.scale: scale log2(e) */
 template <int D>
-static __global__ void __launch_bounds__(MMA_THREADS, D <= 64 ? 4 : 2)
+static __global__ void __launch_bounds__(MMA_THREADS, D <= 64 ? FLASH_BLOCKS : 2)
 	attend_tiles(const struct flash a)
 {
 #if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800

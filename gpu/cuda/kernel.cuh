@@ -97,6 +97,13 @@ static __device__ __forceinline__ uint16_t f32_to_bf16(float f)
 	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
+/* ---- tensor cores, compute capability 8.0 or newer ---------------------- */
+
+/* mma_bf16_16x8x16	d[16,8] += a[16,16] b[16,8] of a warp, fragments as PTX has them
+ * ldmatrix_x4		four 8 x 8 tiles of 16 bits; lane 8i + r names row r of tile i in
+ *			shared memory, 16-byte aligned; trans: transposed
+ * copy_async_16	16 bytes to shared memory, zeros unless is_there; they are there after
+ *			commit, wait<groups that may be under way>, and a barrier */
 #if !defined(WOODSHED_EMULATED)
 static __device__ __forceinline__ void mma_bf16_16x8x16(
 	float d[4], const unsigned a[4], const unsigned b[2])
