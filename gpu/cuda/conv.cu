@@ -23,7 +23,8 @@
 #include "gpu/cuda/matrix.h"
 
 enum {
-	LINE = 8,            /* rows a block gathers, a warp each */
+	LINE = 8, /* rows a block gathers, a warp each */
+	COLUMNS = 1024,
 	GATHERED = 12 << 20, /* elements gathered at a time */
 };
 
@@ -139,7 +140,8 @@ static __device__ __forceinline__ void put(uint16_t *y, const float *v)
 			(unsigned)f32_to_bf16(v[3]) << 16 | f32_to_bf16(v[2]));
 }
 
-/* A warp for each row, four columns a thread.  WHOLE: channels come in fours, at 16 bytes. */
+/* A warp for each row and COLUMNS of it, four a thread.  WHOLE: channels come in fours, at 16
+ * bytes. */
 template <typename T, bool WHOLE> static __global__ void gather(T *y, struct image o)
 {
 	const int64_t row = (int64_t)blockIdx.x * LINE + threadIdx.y;
@@ -147,7 +149,8 @@ template <typename T, bool WHOLE> static __global__ void gather(T *y, struct ima
 	if (row >= o.rows)
 		return;
 	const struct place p = place_of(o, row);
-	for (int at = (int)threadIdx.x * 4; at < (int)o.ld; at += WARP * 4) {
+	const int first = (int)blockIdx.y * COLUMNS, end = first + COLUMNS;
+	for (int at = first + (int)threadIdx.x * 4; at < (int)o.ld && at < end; at += WARP * 4) {
 		float v[4];
 		if (WHOLE) {
 			const float *x = seen(o, p, at);
@@ -169,7 +172,7 @@ template <typename T, bool WHOLE> static __global__ void gather(T *y, struct ima
 
 template <typename T> static void launch_gather(struct gpu *g, void *y, const struct image *o)
 {
-	const unsigned blocks = blocks_for(o->rows, LINE);
+	const dim3 blocks(blocks_for(o->rows, LINE), blocks_for(o->ld, COLUMNS));
 	const dim3 threads(WARP, LINE);
 
 	if (o->channels % 4 == 0 && (uintptr_t)o->x % 16 == 0)
@@ -205,7 +208,7 @@ void cuda_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x
 		point_conv(g, y, x, w, bias);
 		return;
 	}
-	if (y->ne[1] * y->ne[2] > INT32_MAX || w->ne[1] > INT32_MAX / 2) {
+	if (y->ne[1] * y->ne[2] > INT32_MAX || w->ne[1] > 65535 * COLUMNS) {
 		gpu_fail(g, ERR_UNSUPPORTED, "conv2d: '%s' is too large", y->name);
 		return;
 	}

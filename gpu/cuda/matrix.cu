@@ -11,8 +11,8 @@
  * thread reads two fours of each.  Bytes moved: w once, everything else is in caches.  At
  * 3.35 TB/s (H100):
  *	[2048, 2048] bf16 8.4 MB: 2.5 us; [8192, 2048] and [2048, 8192] 34 MB: 10 us; int8 half
- * N = 2048 has 512 blocks, 3 or (above 2 rows) 2 resident on each of 132 multiprocessors,
- * with 48 or 32 KB of weights on their way; the ramp of a launch, about 1 us, is what keeps
+ * N = 2048 has 512 blocks, 4 or (above 2 rows) 2 resident on each of 132 multiprocessors,
+ * with 64 or 32 KB of weights on their way; the ramp of a launch, about 1 us, is what keeps
  * the small ones from that roof.  At the roof a multiprocessor gets 14.5 bytes of weights a
  * clock: for R rows of x in bf16, 7.3 R of its 128 f32 operations and 7.3 R bytes of x of
  * the 128 that the L1 cache gives.  int8 doubles both and converts: 8 rows are bound by that,
@@ -37,6 +37,7 @@
 
 enum {
 	THREADS = 256,
+	COLUMNS = 256,
 	LINE = 8,               /* rows a block of the plain kernels goes over, a warp each */
 	PIECE = 4 << 20,        /* elements of x that go by at a time, where rows overlap, */
 	PIECE_PLAIN = 64 << 20, /* or do not: then it is a bound for scratch alone */
@@ -163,7 +164,7 @@ struct few {
 };
 
 template <typename T, int ROWS, bool ALIGNED>
-static __global__ void __launch_bounds__(STREAM_THREADS, ROWS > 2 ? 2 : 3) few_rows(struct few f)
+static __global__ void __launch_bounds__(STREAM_THREADS, ROWS > 2 ? 2 : 4) few_rows(struct few f)
 {
 	constexpr int OUTS = STREAM_OUTS, N = OUTS * ROWS;
 	SHARED(float, parts, [STREAM_WARPS * STREAM_SUMS]);
@@ -301,18 +302,19 @@ struct around {
 	bool add;
 };
 
-/* y = (y) + (product * scale) + bias: a warp for each row. */
+/* y = (y) + (product * scale) + bias: a warp for each row and COLUMNS of it. */
 static __global__ void around_product(struct around a)
 {
 	const int64_t i = (int64_t)blockIdx.x * LINE + threadIdx.y;
+	const int64_t first = (int64_t)blockIdx.y * COLUMNS + threadIdx.x;
 
 	if (i >= a.batches * a.rows)
 		return;
 	const int64_t batch = i / a.rows, row = i % a.rows;
 	float *y = a.y + batch * a.y_batch + row * a.ldy;
 	const float *p = a.product + batch * a.product_batch + row * a.ldp;
-	int64_t b = a.bias ? (a.bias_first + threadIdx.x) % a.bias_n : 0;
-	for (int64_t o = threadIdx.x; o < a.n; o += WARP) {
+	int64_t b = a.bias ? (a.bias_first + first) % a.bias_n : 0;
+	for (int64_t o = first; o < a.n && o < first + COLUMNS; o += WARP) {
 		float s = a.bias ? a.bias[b] : 0;
 		if (a.scale)
 			s = p[o] * a.scale[o] + s;
@@ -324,7 +326,9 @@ static __global__ void around_product(struct around a)
 
 static void launch_around(struct gpu *g, const struct around *a)
 {
-	LAUNCH(g, around_product, blocks_for(a->batches * a->rows, LINE), dim3(WARP, LINE), 0, *a);
+	const dim3 blocks(blocks_for(a->batches * a->rows, LINE), blocks_for(a->n, COLUMNS));
+
+	LAUNCH(g, around_product, blocks, dim3(WARP, LINE), 0, *a);
 }
 
 void cuda_bias(struct gpu *g, float *y, int64_t batches, int64_t y_batch, int64_t rows, int64_t ldy,
@@ -506,7 +510,7 @@ static void cut(const struct cuda_rows *r, int64_t *batches, int64_t *rows)
 	*rows = r->rows;
 	if (all >= limit) {
 		*batches = 1;
-		*rows = round_up(limit / r->ldx, k / r->ldx + 1);
+		*rows = round_up(limit / r->ldx + 1, k / r->ldx + 1);
 	} else if (all * r->batches > limit) {
 		*batches = limit / all;
 	}
