@@ -236,7 +236,7 @@ int engine_open(const char *dir, const struct engine_options *options,
 	if (rc)
 		goto out;
 	en->info.engine = ops->name;
-	en->info.device = "cpu";
+	en->info.device = gpu_device(en->gpu);
 	const struct ckpt *ckpt = src.ckpt;
 	rc = ops->open(en, &src, options, watch, e);
 	if (!rc)

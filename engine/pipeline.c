@@ -25,9 +25,9 @@ const char *pipeline_precision_name(enum engine_precision p)
 }
 
 enum engine_precision pipeline_choose_precision(
-	uint64_t f32_bytes, uint64_t bf16_bytes, uint64_t render_bytes)
+	struct gpu *g, uint64_t f32_bytes, uint64_t bf16_bytes, uint64_t render_bytes)
 {
-	const uint64_t available = mem_available(); /* 0: not known */
+	const uint64_t available = gpu_bytes_free(g); /* 0: not known */
 
 	if (f32_bytes <= SMALL_MODEL_BYTES)
 		return ENGINE_F32;

@@ -67,9 +67,9 @@ int pipeline_config(
 const char *pipeline_precision_name(enum engine_precision p);
 
 /* AUTO, by the bytes of the weights and of what a render needs besides: f32 for a small
- * model; else bf16 if that fits what is free; else int8. */
+ * model; else bf16 if that fits what is free on the device; else int8. */
 enum engine_precision pipeline_choose_precision(
-	uint64_t f32_bytes, uint64_t bf16_bytes, uint64_t render_bytes);
+	struct gpu *g, uint64_t f32_bytes, uint64_t bf16_bytes, uint64_t render_bytes);
 
 /* bind_check(); tensors that nobody asked for are a warning. */
 int pipeline_check_weights(struct bind *b, const struct engine_watch *watch, struct err *e);

@@ -177,7 +177,7 @@ static struct bind *bind_all(struct engine *en, enum engine_precision p, bool wi
 
 static enum engine_precision choose_precision(struct engine *en)
 {
-	return pipeline_choose_precision(pipeline_weight_bytes(en, bind_all, ENGINE_F32),
+	return pipeline_choose_precision(en->gpu, pipeline_weight_bytes(en, bind_all, ENGINE_F32),
 		pipeline_weight_bytes(en, bind_all, ENGINE_BF16), RENDER_BYTES);
 }
 

@@ -47,6 +47,7 @@ struct render {
 	struct gpu_tensor *init;                 /* latents to begin with; or NULL */
 	struct gpu_tensor *latents;              /* [window, channels] */
 	struct diffusion loop;
+	struct gpu_step *repeated; /* owned: the velocity in a fixed place */
 	int take;
 	/* Of the decoder: where its samples go. */
 	int (*to)(struct render *rd, float *samples, int64_t n);
@@ -314,21 +315,34 @@ static int encode_init(struct render *rd)
 /* ---- loop --------------------------------------------------------------- */
 
 /* v with guidance */
-static void velocity(struct render *rd, struct gpu_tensor *v, const struct gpu_tensor *x, double t)
+static void velocity(struct render *rd, struct gpu_tensor *v, const struct gpu_tensor *x,
+	const struct gpu_tensor *time)
 {
 	const int64_t n = x->ne[0], c = x->ne[1];
 	struct gpu *g = rd->g;
 
 	if (!rd->without) {
-		sa_dit_forward(&rd->m->dit, g, rd->step, v, x, t, rd->with);
+		sa_dit_forward(&rd->m->dit, g, rd->step, v, x, time, rd->with);
 		return;
 	}
 	struct gpu_tensor *both = gpu_new(g, rd->step, GPU_F32, "velocities", SHAPE(2 * n, c));
 	sa_dit_forward(
-		&rd->m->dit, g, rd->step, gpu_view(g, rd->step, both, 0, 0, n), x, t, rd->with);
-	sa_dit_forward(
-		&rd->m->dit, g, rd->step, gpu_view(g, rd->step, both, 0, n, n), x, t, rd->without);
+		&rd->m->dit, g, rd->step, gpu_view(g, rd->step, both, 0, 0, n), x, time, rd->with);
+	sa_dit_forward(&rd->m->dit, g, rd->step, gpu_view(g, rd->step, both, 0, n, n), x, time,
+		rd->without);
 	gpu_guidance(g, v, both, rd->guidance);
+}
+
+/* The same at time t.  All that a step allocates lies where it lay the last time. */
+static void velocity_at(
+	struct render *rd, struct gpu_tensor *v, const struct gpu_tensor *x, double t)
+{
+	const struct gpu_tensor *time = sa_dit_time(&rd->m->dit, rd->g, rd->step, t);
+
+	if (gpu_step_begin(rd->g, rd->repeated, rd->step)) {
+		velocity(rd, v, x, time);
+		gpu_step_end(rd->g, rd->repeated);
+	}
 }
 
 static void denoise(void *ud, struct gpu_tensor *estimate, const struct gpu_tensor *x,
@@ -340,14 +354,14 @@ static void denoise(void *ud, struct gpu_tensor *estimate, const struct gpu_tens
 	struct gpu_tensor *v = gpu_new(rd->g, rd->step, GPU_F32, "velocity", shape);
 
 	if (rd->m->objective == OBJECTIVE_FLOW) {
-		velocity(rd, v, x, at->time);
+		velocity_at(rd, v, x, at->time);
 		gpu_combine(rd->g, estimate, (struct gpu_term[]){{x, 1}, {v, -(float)at->time}}, 2);
 		return;
 	}
 	const double variance = sigma * sigma + data * data;
 	struct gpu_tensor *in = gpu_new(rd->g, rd->step, GPU_F32, "scaled latents", shape);
 	gpu_combine(rd->g, in, (struct gpu_term[]){{x, (float)(1 / sqrt(variance))}}, 1);
-	velocity(rd, v, in, atan(sigma) / M_PI * 2);
+	velocity_at(rd, v, in, atan(sigma) / M_PI * 2);
 	gpu_combine(rd->g, estimate,
 		(struct gpu_term[]){{x, (float)(data * data / variance)},
 			{v, (float)(-sigma * data / sqrt(variance))}},
@@ -574,9 +588,11 @@ int stable_audio_render(struct engine *en, const struct engine_request *r,
 	if (!rc && !r->latents)
 		rc = encode_init(&rd);
 	prepare_loop(&rd);
+	rd.repeated = gpu_step_new();
 	for (; rd.take < r->n_takes && !rc; rd.take++)
 		rc = render_take(&rd);
 	gpu_sync(rd.g, NULL); /* a cancelled render leaves no error behind */
+	gpu_step_free(rd.g, rd.repeated);
 	gpu_arena_free(rd.arena);
 	gpu_arena_free(rd.step);
 	arena_done(&rd.host);

@@ -1,10 +1,11 @@
 /* Each access of a kernel, and whether it may.
  *
  * The compiler calls __tsan_readN() and __tsan_writeN() before each access of the .cu
- * files that it cannot prove to be local.  Shared memory has, for each byte, a stamp of
+ * files that it cannot prove to be local.  Shared memory has, for each word, a stamp of
  * who wrote last and of two who read: two stamps of one epoch (between two barriers) by
  * different threads, one of them writing, are a race, unless __syncwarp() orders them.
- * Shuffles and votes order nothing, as in CUDA's memory model. */
+ * Shuffles and votes order nothing, as in CUDA's memory model.  Where smaller pieces are
+ * touched, each byte of the word has its own stamps until the block ends. */
 #include "emulator.h"
 
 #include <dlfcn.h>
@@ -19,16 +20,22 @@ __thread bool emulator_in_kernel;
 /* ---- shared memory ------------------------------------------------------ */
 
 enum {
-	SHARED_BYTES = 1 << 20, /* with gaps */
+	SHARED_BYTES = 512 << 10, /* with gaps */
+	WORD = 4,
 	GAP = 128,
 	STATIC_MAX = 48 << 10, /* of a kernel's own arrays */
 	MAX_ARRAYS = 64,
 };
 
-static const uint64_t CLOSED = UINT64_MAX;
+static const uint64_t CLOSED = UINT64_MAX, ALWAYS = UINT64_MAX;
 
 alignas(256) static char shared[SHARED_BYTES];
-static uint64_t wrote[SHARED_BYTES], read_last[SHARED_BYTES], read_other[SHARED_BYTES];
+static struct trace {
+	uint64_t wrote;             /* CLOSED: no array's */
+	uint64_t read, read_before; /* last; before it, by another thread */
+} words[SHARED_BYTES / WORD], bytes_of[SHARED_BYTES];
+/* The block (its first epoch) in which the bytes have their own traces, or ALWAYS. */
+static uint64_t split[SHARED_BYTES / WORD];
 
 static struct array {
 	const void *key;
@@ -47,9 +54,20 @@ static char *add_array(const void *key, const char *name, size_t bytes, size_t a
 	if (n_arrays == MAX_ARRAYS || at + bytes + GAP > SHARED_BYTES)
 		emulator_report(emulator_run.now, "too many arrays in shared memory");
 	arrays[n_arrays++] = {key, name, at, bytes};
-	memset(wrote + at, 0, bytes * sizeof(*wrote));
+	memset(words + at / WORD, 0, bytes / WORD * sizeof(*words));
+	if (bytes % WORD) {
+		split[(at + bytes) / WORD] = ALWAYS;
+		memset(bytes_of + at + bytes / WORD * WORD, 0, bytes % WORD * sizeof(*bytes_of));
+	}
 	shared_used = at + bytes;
 	return shared + at;
+}
+
+static void close_to(size_t end)
+{
+	memset(words, 0xff, end / WORD * sizeof(*words));
+	memset(bytes_of, 0xff, end * sizeof(*bytes_of));
+	memset(split, 0, end / WORD * sizeof(*split));
 }
 
 void emulator_shared_begin(size_t dynamic)
@@ -57,7 +75,7 @@ void emulator_shared_begin(size_t dynamic)
 	static bool is_begun;
 
 	if (!is_begun)
-		memset(wrote, 0xff, sizeof(wrote));
+		close_to(SHARED_BYTES);
 	is_begun = true;
 	n_arrays = 0;
 	shared_used = static_used = 0;
@@ -66,7 +84,7 @@ void emulator_shared_begin(size_t dynamic)
 
 void emulator_shared_end(void)
 {
-	memset(wrote, 0xff, shared_used * sizeof(*wrote));
+	close_to(shared_used + GAP);
 }
 
 void *emulation_shared(const void *key, const char *name, size_t bytes, size_t align)
@@ -107,18 +125,24 @@ static unsigned thread_of(uint64_t stamp)
 	return stamp & (STAMP_ATOMIC - 1);
 }
 
-/* What `stamp` stands for comes before what `me` does. */
-static bool is_before(uint64_t stamp, uint64_t me)
+/* Of one epoch and two threads: whether __syncwarp() came between. */
+static bool is_ordered_by_warp(uint64_t stamp, uint64_t me)
 {
-	if (stamp >> STAMP_EPOCH != me >> STAMP_EPOCH || thread_of(stamp) == thread_of(me))
-		return true;
 	const unsigned a = thread_of(stamp), b = thread_of(me);
+
 	if (a / LANES != b / LANES)
 		return false;
 	const struct emulator_warp *w = &emulator_run.warps[a / LANES];
 	const unsigned clock =
 		(unsigned)(stamp >> STAMP_CLOCK) & ((1u << (STAMP_EPOCH - STAMP_CLOCK)) - 1);
 	return clock < w->full || (w->is_partial && clock < w->seen[b % LANES][a % LANES]);
+}
+
+/* What `stamp` stands for comes before what `me` does. */
+static inline bool is_before(uint64_t stamp, uint64_t me)
+{
+	return stamp >> STAMP_EPOCH != me >> STAMP_EPOCH || thread_of(stamp) == thread_of(me) ||
+	       is_ordered_by_warp(stamp, me);
 }
 
 static const char *place(const void *pc, char out[EMULATOR_TEXT])
@@ -148,42 +172,67 @@ static const char *place(const void *pc, char out[EMULATOR_TEXT])
 }
 
 enum how { READ, WRITE, ATOMIC };
+static const char *const does[] = {"reads", "writes", "changes atomically"};
+
+[[noreturn]] static void report_shared(
+	const char *what, size_t off, size_t n, enum how how, const char *which, const void *pc)
+{
+	char text[EMULATOR_TEXT], at[EMULATOR_TEXT];
+
+	describe_shared(off, text);
+	emulator_report(emulator_run.now, "%s: %s %zu bytes%s at %s%s", what, does[how], n, which,
+		text, place(pc, at));
+}
+
+static inline void check_trace(
+	struct trace *t, uint64_t me, size_t off, size_t n, enum how how, const void *pc)
+{
+	const uint64_t first = emulator_run.first_epoch << STAMP_EPOCH, wrote = t->wrote;
+
+	if (wrote == CLOSED)
+		report_shared("out of bounds", off, n, how, "", pc);
+	if (wrote < first && how != WRITE)
+		report_shared("uninitialised", off, n, how, " that nobody wrote", pc);
+	if (wrote != me && !is_before(wrote, me) && !(how == ATOMIC && wrote & STAMP_ATOMIC))
+		race(off, wrote, does[how], "wrote", pc);
+	if (how == READ) {
+		if (t->read == me)
+			return;
+		/* Of another warp rather than of this one, which __syncwarp() may order. */
+		if (thread_of(t->read) != thread_of(me) &&
+			(thread_of(t->read) / LANES != thread_of(me) / LANES ||
+				t->read_before < first))
+			t->read_before = t->read;
+		t->read = me;
+		return;
+	}
+	if (!is_before(t->read, me))
+		race(off, t->read, does[how], "read", pc);
+	if (!is_before(t->read_before, me))
+		race(off, t->read_before, does[how], "read", pc);
+	t->wrote = me;
+}
 
 static void check_shared(uintptr_t off, size_t n, enum how how, const void *pc)
 {
-	static const char *const does[] = {"reads", "writes", "changes atomically"};
 	const uint64_t me = emulator_hot.stamp | (how == ATOMIC ? STAMP_ATOMIC : 0);
-	const uint64_t first = emulator_run.first_epoch << STAMP_EPOCH;
-	char text[EMULATOR_TEXT], at[EMULATOR_TEXT];
+	const uint64_t block = emulator_run.first_epoch;
+	const size_t end = off + n;
 
-	for (size_t i = off; i < off + n; i++) {
-		const uint64_t w = wrote[i], r = read_last[i];
-		if (w == CLOSED) {
-			describe_shared(i, text);
-			emulator_report(emulator_run.now, "out of bounds: %s %zu bytes at %s%s",
-				does[how], n, text, place(pc, at));
-		}
-		if (w < first && how != WRITE) {
-			describe_shared(i, text);
-			emulator_report(emulator_run.now,
-				"uninitialised: %s %zu bytes that nobody wrote at %s%s", does[how],
-				n, text, place(pc, at));
-		}
-		if (w != me && !is_before(w, me) && !(how == ATOMIC && (w & STAMP_ATOMIC)))
-			race(i, w, does[how], "wrote", pc);
-		if (how == READ) {
-			if (thread_of(r) != thread_of(me) &&
-				(thread_of(r) / LANES != thread_of(me) / LANES ||
-					read_other[i] < first))
-				read_other[i] = r;
-			read_last[i] = me;
+	for (size_t i = off, to; i < end; i = to) {
+		const size_t word = i / WORD;
+		const bool is_split = split[word] == block || split[word] == ALWAYS;
+		to = (word + 1) * WORD < end ? (word + 1) * WORD : end;
+		if (to - i == WORD && !is_split) {
+			check_trace(&words[word], me, i, n, how, pc);
 			continue;
 		}
-		if (!is_before(r, me))
-			race(i, r, does[how], "read", pc);
-		if (!is_before(read_other[i], me))
-			race(i, read_other[i], does[how], "read", pc);
-		wrote[i] = me;
+		for (size_t j = word * WORD; !is_split && j < (word + 1) * WORD; j++)
+			bytes_of[j] = words[word];
+		if (!is_split)
+			split[word] = block;
+		for (size_t j = i; j < to; j++)
+			check_trace(&bytes_of[j], me, j, n, how, pc);
 	}
 }
 
@@ -220,7 +269,6 @@ static bool holds(uintptr_t from, size_t bytes, uintptr_t a, size_t n)
 /* Not the thread's stack, not open device memory, not shared memory. */
 static void check_rest(uintptr_t a, size_t n, enum how how, const void *pc)
 {
-	static const char *const does[] = {"reads", "writes", "changes atomically"};
 	const struct emulator_run *run = &emulator_run;
 	char text[EMULATOR_TEXT], at[EMULATOR_TEXT];
 
@@ -375,4 +423,106 @@ TOUCHES(2)
 TOUCHES(4)
 TOUCHES(8)
 TOUCHES(16)
+
+/* Atomic accesses of std::atomic and of guards; fibres are atomic as they are. */
+#define ATOMIC_CHANGE(bits, name, result)                                                          \
+	uint##bits##_t __tsan_atomic##bits##_##name(                                               \
+		volatile uint##bits##_t *p, uint##bits##_t v, int order);                          \
+	uint##bits##_t __tsan_atomic##bits##_##name(                                               \
+		volatile uint##bits##_t *p, uint##bits##_t v, int order)                           \
+	{                                                                                          \
+		check((uintptr_t)p, bits / 8, ATOMIC, PC);                                         \
+		return result;                                                                     \
+	}
+#define ATOMICS(bits)                                                                              \
+	ATOMIC_CHANGE(bits, exchange, __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST))                 \
+	ATOMIC_CHANGE(bits, fetch_add, __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST))                 \
+	ATOMIC_CHANGE(bits, fetch_sub, __atomic_fetch_sub(p, v, __ATOMIC_SEQ_CST))                 \
+	ATOMIC_CHANGE(bits, fetch_and, __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST))                 \
+	ATOMIC_CHANGE(bits, fetch_or, __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST))                   \
+	ATOMIC_CHANGE(bits, fetch_xor, __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST))                 \
+	uint##bits##_t __tsan_atomic##bits##_load(const volatile uint##bits##_t *p, int order);    \
+	uint##bits##_t __tsan_atomic##bits##_load(const volatile uint##bits##_t *p, int order)     \
+	{                                                                                          \
+		check((uintptr_t)p, bits / 8, READ, PC);                                           \
+		return __atomic_load_n(p, __ATOMIC_SEQ_CST);                                       \
+	}                                                                                          \
+	void __tsan_atomic##bits##_store(volatile uint##bits##_t *p, uint##bits##_t v, int order); \
+	void __tsan_atomic##bits##_store(volatile uint##bits##_t *p, uint##bits##_t v, int order)  \
+	{                                                                                          \
+		check((uintptr_t)p, bits / 8, ATOMIC, PC);                                         \
+		__atomic_store_n(p, v, __ATOMIC_SEQ_CST);                                          \
+	}                                                                                          \
+	int __tsan_atomic##bits##_compare_exchange_strong(volatile uint##bits##_t *p,              \
+		uint##bits##_t *is, uint##bits##_t v, int order, int failed);                      \
+	int __tsan_atomic##bits##_compare_exchange_strong(volatile uint##bits##_t *p,              \
+		uint##bits##_t *is, uint##bits##_t v, int order, int failed)                       \
+	{                                                                                          \
+		check((uintptr_t)p, bits / 8, ATOMIC, PC);                                         \
+		return __atomic_compare_exchange_n(                                                \
+			p, is, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                      \
+	}
+ATOMICS(8)
+ATOMICS(16)
+ATOMICS(32)
+ATOMICS(64)
+
+/* -fsanitize=alignment,bounds,signed-integer-overflow,integer-divide-by-zero: on the
+ * device the first ends the context, the others give nonsense. */
+struct source {
+	const char *file;
+	uint32_t line, column;
+};
+struct type_mismatch {
+	struct source at;
+	const void *type;
+	unsigned char log_alignment, kind;
+};
+
+void __ubsan_handle_type_mismatch_v1(const struct type_mismatch *m, uintptr_t p);
+void __ubsan_handle_out_of_bounds(const struct source *at, uintptr_t index);
+void __ubsan_handle_add_overflow(const struct source *at, uintptr_t a, uintptr_t b);
+void __ubsan_handle_sub_overflow(const struct source *at, uintptr_t a, uintptr_t b);
+void __ubsan_handle_mul_overflow(const struct source *at, uintptr_t a, uintptr_t b);
+void __ubsan_handle_negate_overflow(const struct source *at, uintptr_t a);
+void __ubsan_handle_divrem_overflow(const struct source *at, uintptr_t a, uintptr_t b);
+
+[[noreturn]] static void undefined(const struct source *at, const char *what, uintptr_t value)
+{
+	const char *slash = strrchr(at->file, '/');
+	const char *file = slash ? slash + 1 : at->file;
+
+	if (emulator_in_kernel)
+		emulator_report(emulator_run.now, what, value, file, at->line);
+	emulator_report_launch("the host", what, value, file, at->line);
+}
+
+void __ubsan_handle_type_mismatch_v1(const struct type_mismatch *m, uintptr_t p)
+{
+	undefined(&m->at, "misaligned: %#lx (%s:%u)", p);
+}
+void __ubsan_handle_out_of_bounds(const struct source *at, uintptr_t index)
+{
+	undefined(at, "out of bounds: index %ld of an array (%s:%u)", index);
+}
+void __ubsan_handle_add_overflow(const struct source *at, uintptr_t a, uintptr_t b)
+{
+	undefined(at, "overflow: %ld + ... (%s:%u)", a);
+}
+void __ubsan_handle_sub_overflow(const struct source *at, uintptr_t a, uintptr_t b)
+{
+	undefined(at, "overflow: %ld - ... (%s:%u)", a);
+}
+void __ubsan_handle_mul_overflow(const struct source *at, uintptr_t a, uintptr_t b)
+{
+	undefined(at, "overflow: %ld * ... (%s:%u)", a);
+}
+void __ubsan_handle_negate_overflow(const struct source *at, uintptr_t a)
+{
+	undefined(at, "overflow: -(%ld) (%s:%u)", a);
+}
+void __ubsan_handle_divrem_overflow(const struct source *at, uintptr_t a, uintptr_t b)
+{
+	undefined(at, "division by zero: of %ld (%s:%u)", a);
+}
 }

@@ -2,7 +2,8 @@
  *
  * runtime.cpp	the runtime's calls: streams, events, recordings, what runs when
  * device.cpp	the device that there seems to be, its memory, faults that are wished for
- * threads.cpp	blocks of threads as fibres; barriers, shuffles, votes, tensor cores
+ * threads.cpp	blocks of threads as fibres; barriers, shuffles, votes
+ * matrix.cpp	tensor cores, copies past the registers
  * access.cpp	each access of a kernel, and whether it may
  * blas.cpp	products
  *
@@ -122,6 +123,13 @@ extern struct emulator_run emulator_run;
 
 void emulator_run_kernel(const struct emulation_kernel *kernel, void *args);
 bool emulator_is_stack(const void *p);
+
+/* The running thread waits for the lanes of its mask; the result of its op. */
+uint64_t emulator_meet(struct emulator_fibre *me);
+/* matrix.cpp: the op for a whole warp; a new block. */
+void emulator_multiply(struct emulator_fibre *warp);
+void emulator_load_matrices(struct emulator_fibre *warp);
+void emulator_copies_begin(void);
 
 /* Prints one line with kernel, block and thread, and ends the process. */
 [[noreturn]] void emulator_report(const struct emulator_fibre *who, const char *fmt, ...)

@@ -146,6 +146,8 @@ unsigned emulation_active_mask(void);
 void emulation_mma_bf16(float d[4], const unsigned a[4], const unsigned b[2]);
 void emulation_ldmatrix(unsigned *r, int n, bool transposed, const void *row);
 void emulation_copy_async(void *shared, const void *global, size_t bytes, size_t bytes_read);
+void emulation_copy_async_commit(void);
+void emulation_copy_async_wait(unsigned n);
 }
 
 template <class T>
@@ -247,9 +249,11 @@ static inline void copy_async_16(void *shared, const void *global, bool is_there
 }
 static inline void copy_async_commit(void)
 {
+	emulation_copy_async_commit();
 }
 template <int N> static inline void copy_async_wait(void)
 {
+	emulation_copy_async_wait(N);
 }
 
 /* ---- memory ------------------------------------------------------------- */

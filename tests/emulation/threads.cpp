@@ -1,4 +1,4 @@
-/* Blocks of threads as fibres; barriers, shuffles, votes, tensor cores.
+/* Blocks of threads as fibres; barriers, shuffles, votes.
  *
  * A fibre runs until it waits or returns, then the next that can run does.  A warp is
  * finished with an op when its last lane comes, a block with a barrier likewise; when
@@ -407,65 +407,6 @@ static uint64_t reduced(enum emulation_warp_op op, uint64_t a, uint64_t b)
 	}
 }
 
-static float from_bf16(unsigned pair, unsigned half)
-{
-	const uint32_t u = half ? pair & 0xffff0000 : pair << 16;
-	float f;
-
-	memcpy(&f, &u, sizeof(f));
-	return f;
-}
-
-/* Fragments as in the PTX manual, "Matrix fragments for mma.m16n8k16": lane l holds
- *	a[i]: row l/4 + 8 (i & 1), columns 2 (l%4) + 8 (i >> 1) and the next
- *	b[i]: column l/4, rows 2 (l%4) + 8 i and the next
- *	d[i]: row l/4 + 8 (i >> 1), column 2 (l%4) + (i & 1).
- * Products are exact, sums rounded once; a device rounds oftener. */
-static void multiply(struct emulator_fibre *warp)
-{
-	static float a[16][16], b[16][8];
-
-	for (unsigned l = 0; l < LANES; l++) {
-		const unsigned *fa = (const unsigned *)warp[l].in[0];
-		const unsigned *fb = (const unsigned *)warp[l].in[1];
-		for (unsigned i = 0; i < 8; i++)
-			a[l / 4 + 8 * (i / 2 & 1)][2 * (l % 4) + 8 * (i / 4) + i % 2] =
-				from_bf16(fa[i / 2], i % 2);
-		for (unsigned i = 0; i < 4; i++)
-			b[2 * (l % 4) + 8 * (i / 2) + i % 2][l / 4] = from_bf16(fb[i / 2], i % 2);
-	}
-	for (unsigned l = 0; l < LANES; l++) {
-		float *d = (float *)warp[l].out;
-		for (unsigned i = 0; i < 4; i++) {
-			double sum = d[i];
-			for (unsigned k = 0; k < 16; k++)
-				sum += (double)a[l / 4 + 8 * (i / 2)][k] *
-				       b[k][2 * (l % 4) + i % 2];
-			d[i] = (float)sum;
-		}
-	}
-}
-
-/* Lane 8 j + r brought row r of matrix j, eight elements of 16 bits; lane l leaves with
- * elements 2 (l%4) and the next of row l/4 of each, or, transposed, of column l/4. */
-static void load_matrices(struct emulator_fibre *warp)
-{
-	const unsigned n = (unsigned)warp[0].width;
-
-	for (unsigned l = 0; l < LANES; l++)
-		for (unsigned j = 0; j < n; j++) {
-			uint16_t pair[2];
-			for (unsigned i = 0; i < 2; i++) {
-				const unsigned c = 2 * (l % 4) + i, r = l / 4;
-				const struct emulator_fibre *f =
-					&warp[8 * j + (warp[l].lane ? c : r)];
-				memcpy(&pair[i],
-					(const char *)f->in[0] + 2 * (warp[l].lane ? r : c), 2);
-			}
-			((unsigned *)warp[l].out)[j] = pair[0] | (unsigned)pair[1] << 16;
-		}
-}
-
 static void finish_op(struct emulator_warp *w, struct emulator_fibre *warp, unsigned mask,
 	enum emulation_warp_op op)
 {
@@ -475,9 +416,9 @@ static void finish_op(struct emulator_warp *w, struct emulator_fibre *warp, unsi
 	if (op == EMULATION_SYNC)
 		sync_lanes(w, mask);
 	else if (op == EMULATION_MMA)
-		multiply(warp);
+		emulator_multiply(warp);
 	else if (op == EMULATION_LDMATRIX)
-		load_matrices(warp);
+		emulator_load_matrices(warp);
 	for (unsigned left = mask; left && op > EMULATION_SHUFFLE_XOR; left &= left - 1) {
 		const unsigned l = (unsigned)__builtin_ctz(left);
 		if (op == EMULATION_BALLOT)
@@ -502,7 +443,7 @@ static void finish_op(struct emulator_warp *w, struct emulator_fibre *warp, unsi
 }
 
 /* The lanes of me->mask meet; the last one to come does the work. */
-static uint64_t meet(struct emulator_fibre *me)
+uint64_t emulator_meet(struct emulator_fibre *me)
 {
 	struct emulator_warp *w = warp_of(me);
 	struct emulator_fibre *warp = &fibres[me->index / LANES * LANES];
@@ -543,55 +484,12 @@ uint64_t emulation_warp(
 	me->value = value;
 	me->lane = lane;
 	me->width = width;
-	return meet(me);
+	return emulator_meet(me);
 }
 
 unsigned emulation_active_mask(void)
 {
 	return 1u << emulator_run.now->index % LANES;
-}
-
-void emulation_mma_bf16(float d[4], const unsigned a[4], const unsigned b[2])
-{
-	struct emulator_fibre *me = emulator_run.now;
-
-	me->op = EMULATION_MMA;
-	me->mask = 0xffffffffu;
-	me->in[0] = a;
-	me->in[1] = b;
-	me->out = d;
-	meet(me);
-}
-
-void emulation_ldmatrix(unsigned *r, int n, bool transposed, const void *row)
-{
-	struct emulator_fibre *me = emulator_run.now;
-
-	if (me->index % LANES < 8 * (unsigned)n) {
-		if ((uintptr_t)row % 16)
-			emulator_report(me, "misaligned: ldmatrix of a row at %p", row);
-		emulator_check(row, 16, false, __builtin_return_address(0));
-	}
-	me->op = EMULATION_LDMATRIX;
-	me->mask = 0xffffffffu;
-	me->in[0] = row;
-	me->out = r;
-	me->lane = transposed;
-	me->width = n;
-	meet(me);
-}
-
-void emulation_copy_async(void *shared, const void *global, size_t bytes, size_t bytes_read)
-{
-	const void *pc = __builtin_return_address(0);
-
-	if ((uintptr_t)shared % bytes || (uintptr_t)global % bytes)
-		emulator_report(emulator_run.now, "misaligned: a copy of %zu bytes from %p to %p",
-			bytes, global, shared);
-	emulator_check(global, bytes_read, false, pc);
-	emulator_check(shared, bytes, true, pc);
-	memset(shared, 0, bytes);
-	memcpy(shared, global, bytes_read);
 }
 
 /* ---- coordinates -------------------------------------------------------- */
@@ -672,6 +570,7 @@ static void begin_block(void)
 	struct emulator_run *run = &emulator_run;
 
 	run->first_epoch = ++run->epoch;
+	emulator_copies_begin();
 	n_done = n_at_barrier = 0;
 	barrier.n_true = 0;
 	first_lane = draw() % LANES;

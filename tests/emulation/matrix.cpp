@@ -1,0 +1,169 @@
+/* What tensor cores and copies past the registers do: mma, ldmatrix, cp.async. */
+#include "emulator.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void need_arch(int arch, const char *what)
+{
+	if (emulator_device()->arch < arch)
+		emulator_report(emulator_run.now, "%s needs compute capability %d.%d", what,
+			arch / 10, arch % 10);
+}
+
+/* ---- products ----------------------------------------------------------- */
+
+static float from_bf16(unsigned pair, unsigned half)
+{
+	const uint32_t u = half ? pair & 0xffff0000 : pair << 16;
+	float f;
+
+	memcpy(&f, &u, sizeof(f));
+	return f;
+}
+
+/* Fragments as in the PTX manual, "Matrix fragments for mma.m16n8k16": lane l holds
+ *	a[i]: row l/4 + 8 (i & 1), columns 2 (l%4) + 8 (i >> 1) and the next
+ *	b[i]: column l/4, rows 2 (l%4) + 8 i and the next
+ *	d[i]: row l/4 + 8 (i >> 1), column 2 (l%4) + (i & 1).
+ * Products are exact, sums rounded once; a device rounds oftener. */
+void emulator_multiply(struct emulator_fibre *warp)
+{
+	static float a[16][16], b[16][8];
+
+	for (unsigned l = 0; l < LANES; l++) {
+		const unsigned *fa = (const unsigned *)warp[l].in[0];
+		const unsigned *fb = (const unsigned *)warp[l].in[1];
+		for (unsigned i = 0; i < 8; i++)
+			a[l / 4 + 8 * (i / 2 & 1)][2 * (l % 4) + 8 * (i / 4) + i % 2] =
+				from_bf16(fa[i / 2], i % 2);
+		for (unsigned i = 0; i < 4; i++)
+			b[2 * (l % 4) + 8 * (i / 2) + i % 2][l / 4] = from_bf16(fb[i / 2], i % 2);
+	}
+	for (unsigned l = 0; l < LANES; l++) {
+		float *d = (float *)warp[l].out;
+		for (unsigned i = 0; i < 4; i++) {
+			double sum = d[i];
+			for (unsigned k = 0; k < 16; k++)
+				sum += (double)a[l / 4 + 8 * (i / 2)][k] *
+				       b[k][2 * (l % 4) + i % 2];
+			d[i] = (float)sum;
+		}
+	}
+}
+
+/* Lane 8 j + r brought row r of matrix j, eight elements of 16 bits; lane l leaves with
+ * elements 2 (l%4) and the next of row l/4 of each, or, transposed, of column l/4. */
+void emulator_load_matrices(struct emulator_fibre *warp)
+{
+	const unsigned n = (unsigned)warp[0].width;
+
+	for (unsigned l = 0; l < LANES; l++)
+		for (unsigned j = 0; j < n; j++) {
+			uint16_t pair[2];
+			for (unsigned i = 0; i < 2; i++) {
+				const unsigned c = 2 * (l % 4) + i, r = l / 4;
+				const struct emulator_fibre *f =
+					&warp[8 * j + (warp[l].lane ? c : r)];
+				memcpy(&pair[i],
+					(const char *)f->in[0] + 2 * (warp[l].lane ? r : c), 2);
+			}
+			((unsigned *)warp[l].out)[j] = pair[0] | (unsigned)pair[1] << 16;
+		}
+}
+
+void emulation_mma_bf16(float d[4], const unsigned a[4], const unsigned b[2])
+{
+	struct emulator_fibre *me = emulator_run.now;
+
+	need_arch(80, "a matrix product of bf16");
+	me->op = EMULATION_MMA;
+	me->mask = 0xffffffffu;
+	me->in[0] = a;
+	me->in[1] = b;
+	me->out = d;
+	emulator_meet(me);
+}
+
+void emulation_ldmatrix(unsigned *r, int n, bool transposed, const void *row)
+{
+	struct emulator_fibre *me = emulator_run.now;
+
+	if (me->index % LANES < 8 * (unsigned)n) {
+		if ((uintptr_t)row % 16)
+			emulator_report(me, "misaligned: ldmatrix of a row at %p", row);
+		emulator_check(row, 16, false, __builtin_return_address(0));
+	}
+	me->op = EMULATION_LDMATRIX;
+	me->mask = 0xffffffffu;
+	me->in[0] = row;
+	me->out = r;
+	me->lane = transposed;
+	me->width = n;
+	emulator_meet(me);
+}
+
+/* ---- copies ------------------------------------------------------------- */
+
+/* A copy lands when its thread waits for its group; until then there are NaNs. */
+static struct pending {
+	void *shared;
+	const void *global, *pc;
+	size_t bytes, bytes_read;
+	unsigned thread, group;
+	bool is_done;
+} * pending;
+static size_t n_pending, n_room;
+static unsigned group[MAX_THREADS]; /* that the thread's next copy is of */
+
+void emulator_copies_begin(void)
+{
+	if (n_pending)
+		memset(group, 0, sizeof(group));
+	n_pending = 0;
+}
+
+void emulation_copy_async(void *shared, const void *global, size_t bytes, size_t bytes_read)
+{
+	struct emulator_fibre *me = emulator_run.now;
+	const void *pc = __builtin_return_address(0);
+
+	need_arch(80, "cp.async");
+	if ((uintptr_t)shared % bytes || (uintptr_t)global % bytes)
+		emulator_report(
+			me, "misaligned: a copy of %zu bytes from %p to %p", bytes, global, shared);
+	emulator_check(global, bytes_read, false, pc);
+	emulator_check(shared, bytes, true, pc);
+	memset(shared, 0xff, bytes);
+	if (n_pending == n_room) {
+		n_room = n_room ? 2 * n_room : 1024;
+		pending = (struct pending *)realloc(pending, n_room * sizeof(*pending));
+		if (!pending)
+			abort();
+	}
+	pending[n_pending++] = {
+		shared, global, pc, bytes, bytes_read, me->index, group[me->index], false};
+}
+
+void emulation_copy_async_commit(void)
+{
+	group[emulator_run.now->index]++;
+}
+
+/* All but the last n groups have landed. */
+void emulation_copy_async_wait(unsigned n)
+{
+	const unsigned me = emulator_run.now->index;
+
+	for (size_t i = 0; i < n_pending; i++) {
+		struct pending *p = &pending[i];
+		if (p->thread != me || p->is_done || p->group + n >= group[me])
+			continue;
+		p->is_done = true;
+		emulator_check(p->shared, p->bytes, true, p->pc);
+		memset(p->shared, 0, p->bytes);
+		memcpy(p->shared, p->global, p->bytes_read);
+	}
+	while (n_pending && pending[n_pending - 1].is_done)
+		n_pending--;
+}
