@@ -7,11 +7,12 @@
  * Nothing is gathered; such rows overlap, which cuda_rows_product() sees to.  A dilated one is
  * a product for each tap, added up in y.  conv1d wastes no FLOPs, conv_transpose1d those of
  * the zero taps where stride does not divide kernel.  Bytes: x once, in bf16 once more each
- * way, y written three times (bias, product; the latter in the L2 cache).
- *	Oobleck's last level, [2 097 152, 128], kernel 7 in bf16: 481 GFLOP, 0.6 ms at 790
- *	TFLOP/s, and 2.1 GB, 0.65 ms at 3.3 TB/s.  Dilated: 7 times y in the L2 cache, about
- *	3 ms.
- *	EnCodec's last, [960 000, 64] -> 1, kernel 7, f32: 0.9 GFLOP; 250 MB, 75 us.
+ * way, y written twice (bias, product) and read once; all but the first in the L2 cache.
+ * Expected, not measured, on an H100 (790 TFLOP/s, 3.3 TB/s, 5 TB/s from the L2 cache):
+ *	Oobleck's last level, [2 097 152, 128], kernel 7 in bf16: 481 GFLOP, 0.6 ms; 2.1 GB,
+ *	0.65 ms; x 7 times from the L2 cache, 0.7 ms.  Dilated: y 7 times each way there, 3.5 ms.
+ *	EnCodec's last, [960 000, 64] -> 1, kernel 7, f32: 0.9 GFLOP, but one output fills a
+ *	small part of cuBLAS's tile: about 1 ms; 250 MB, 75 us.
  *
  * Over an image.  The places that an output sees are gathered into scratch, as much as the L2
  * cache holds at a time, in the dtype of the product, with zeros where a tap lies outside or
