@@ -7,11 +7,12 @@
  * Nothing is gathered; such rows overlap, which cuda_rows_product() sees to.  A dilated one is
  * a product for each tap, added up in y.  conv1d wastes no FLOPs, conv_transpose1d those of
  * the zero taps where stride does not divide kernel.  Bytes: x once, in bf16 once more each
- * way, y written three times (bias, product; the latter in the L2 cache).
- *	Oobleck's last level, [2 097 152, 128], kernel 7 in bf16: 481 GFLOP, 0.6 ms at 790
- *	TFLOP/s, and 2.1 GB, 0.65 ms at 3.3 TB/s.  Dilated: 7 times y in the L2 cache, about
- *	3 ms.
- *	EnCodec's last, [960 000, 64] -> 1, kernel 7, f32: 0.9 GFLOP; 250 MB, 75 us.
+ * way, y written twice (bias, product) and read once; all but the first in the L2 cache.
+ * Expected, not measured, on an H100 (790 TFLOP/s, 3.3 TB/s, 5 TB/s from the L2 cache):
+ *	Oobleck's last level, [2 097 152, 128], kernel 7 in bf16: 481 GFLOP, 0.6 ms; 2.1 GB,
+ *	0.65 ms; x 7 times from the L2 cache, 0.7 ms.  Dilated: y 7 times each way there, 3.5 ms.
+ *	EnCodec's last, [960 000, 64] -> 1, kernel 7, f32: 0.9 GFLOP, but one output fills a
+ *	small part of cuBLAS's tile: about 1 ms; 250 MB, 75 us.
  *
  * Over an image.  The places that an output sees are gathered into scratch, as much as the L2
  * cache holds at a time, in the dtype of the product, with zeros where a tap lies outside or
@@ -23,7 +24,8 @@
 #include "gpu/cuda/matrix.h"
 
 enum {
-	LINE = 8,            /* rows a block gathers, a warp each */
+	LINE = 8, /* rows a block gathers, a warp each */
+	COLUMNS = 1024,
 	GATHERED = 12 << 20, /* elements gathered at a time */
 };
 
@@ -139,7 +141,8 @@ static __device__ __forceinline__ void put(uint16_t *y, const float *v)
 			(unsigned)f32_to_bf16(v[3]) << 16 | f32_to_bf16(v[2]));
 }
 
-/* A warp for each row, four columns a thread.  WHOLE: channels come in fours, at 16 bytes. */
+/* A warp for each row and COLUMNS of it, four a thread.  WHOLE: channels come in fours, at 16
+ * bytes. */
 template <typename T, bool WHOLE> static __global__ void gather(T *y, struct image o)
 {
 	const int64_t row = (int64_t)blockIdx.x * LINE + threadIdx.y;
@@ -147,7 +150,8 @@ template <typename T, bool WHOLE> static __global__ void gather(T *y, struct ima
 	if (row >= o.rows)
 		return;
 	const struct place p = place_of(o, row);
-	for (int at = (int)threadIdx.x * 4; at < (int)o.ld; at += WARP * 4) {
+	const int first = (int)blockIdx.y * COLUMNS, end = first + COLUMNS;
+	for (int at = first + (int)threadIdx.x * 4; at < (int)o.ld && at < end; at += WARP * 4) {
 		float v[4];
 		if (WHOLE) {
 			const float *x = seen(o, p, at);
@@ -169,7 +173,7 @@ template <typename T, bool WHOLE> static __global__ void gather(T *y, struct ima
 
 template <typename T> static void launch_gather(struct gpu *g, void *y, const struct image *o)
 {
-	const unsigned blocks = blocks_for(o->rows, LINE);
+	const dim3 blocks(blocks_for(o->rows, LINE), blocks_for(o->ld, COLUMNS));
 	const dim3 threads(WARP, LINE);
 
 	if (o->channels % 4 == 0 && (uintptr_t)o->x % 16 == 0)
@@ -205,7 +209,7 @@ void cuda_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x
 		point_conv(g, y, x, w, bias);
 		return;
 	}
-	if (y->ne[1] * y->ne[2] > INT32_MAX || w->ne[1] > INT32_MAX / 2) {
+	if (y->ne[1] * y->ne[2] > INT32_MAX || w->ne[1] > 65535 * COLUMNS) {
 		gpu_fail(g, ERR_UNSUPPORTED, "conv2d: '%s' is too large", y->name);
 		return;
 	}

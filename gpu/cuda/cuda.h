@@ -85,8 +85,9 @@ void cuda_stage_give(struct gpu *g, struct cuda_stage *s);
 /* ---- products (product.c, convert.cu) ------------------------------------ */
 
 /* For each batch b:  y[m,n] = sum_k x[m,k] w[n,k] + beta y[m,n], row-major:
- *	x at x + b*x_batch, rows ldx apart (rows may overlap), w at w + b*w_batch, rows ldw
- *	apart; is_nn: w is [k, n] instead, rows ldw apart.
+ *	x at x + b*x_batch, rows ldx >= k apart (cuBLAS refuses less; cuda_rows_product() of
+ *	matrix.h does not), w at w + b*w_batch, rows ldw apart; is_nn: w is [k, n] instead,
+ *	rows ldw apart.
  * x and w have the same dtype, F32 (never TF32) or BF16; y is f32; sums are f32.
  * Strides in elements.  m, n, k >= 1. */
 struct cuda_product {

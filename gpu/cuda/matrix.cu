@@ -8,11 +8,11 @@
  *	y[m,o] = sum_k x[m,k] w[o,k] (* scale[o]) + bias[o] (+ y[m,o])
  * x stays f32, sums are f32 (stream.cuh: their order, and why a row of x has the same bits
  * alone and among others).  A block of 256 threads computes 4 rows of w: at K = 2048 each
- * thread reads two fours of each.  Bytes moved: w once, everything else is in caches.  At
- * 3.35 TB/s (H100):
+ * thread reads two fours of each.  Bytes moved: w once, everything else is in caches.
+ * Expected, not measured, at 3.35 TB/s (H100):
  *	[2048, 2048] bf16 8.4 MB: 2.5 us; [8192, 2048] and [2048, 8192] 34 MB: 10 us; int8 half
- * N = 2048 has 512 blocks, 3 or (above 2 rows) 2 resident on each of 132 multiprocessors,
- * with 48 or 32 KB of weights on their way; the ramp of a launch, about 1 us, is what keeps
+ * N = 2048 has 512 blocks, 4 or (above 2 rows) 2 resident on each of 132 multiprocessors,
+ * with 64 or 32 KB of weights on their way; the ramp of a launch, about 1 us, is what keeps
  * the small ones from that roof.  At the roof a multiprocessor gets 14.5 bytes of weights a
  * clock: for R rows of x in bf16, 7.3 R of its 128 f32 operations and 7.3 R bytes of x of
  * the 128 that the L1 cache gives.  int8 doubles both and converts: 8 rows are bound by that,
@@ -20,11 +20,12 @@
  * notice).  x of [8, 8192] is 256 KB, more than an L1 cache has: it comes from the L2 cache
  * as fast as the weights from memory, about 0.8 of the roof.
  *
- * More rows, and tiles: cuBLAS, 2 M N K operations.  bf16: x is rounded to bf16 into scratch, sums
- *f32; [2050, 1536] x [6144, 1536]: 39 GFLOP, 50 us at 790 TFLOP/s.  int8: the steps as bf16 (exact)
- *in scratch, scaled afterwards.  f32: f32, without TF32. Before compute capability 8.0 there is no
- *bf16 product: w becomes f32 in scratch.  The bits of a row then depend on the number of rows,
- *which decides what cuBLAS does.
+ * More rows, and tiles: cuBLAS, 2 M N K operations, before it a pass that puts the bias into
+ * y (8 M N bytes more).  bf16: x is rounded to bf16 into scratch, sums f32; [2050, 1536] x
+ * [6144, 1536]: 39 GFLOP, 50 us at 790 TFLOP/s, and 30 us for a bias.  int8: the steps as bf16
+ * (exact) in scratch, scaled afterwards.  f32: f32, without TF32.  Before compute capability
+ * 8.0 there is no bf16 product: w becomes f32 in scratch, x stays f32.  The bits of a row
+ * depend on the number of rows, by which cuBLAS chooses what it does.
  *
  * cuBLAS refuses rows of x that overlap (ld < k), which convolutions have.  With
  * p = ceil(k / ldx), the rows 0, p, 2p, ... do not overlap, nor do 1, p + 1, ...: p products
@@ -37,6 +38,7 @@
 
 enum {
 	THREADS = 256,
+	COLUMNS = 256,
 	LINE = 8,               /* rows a block of the plain kernels goes over, a warp each */
 	PIECE = 4 << 20,        /* elements of x that go by at a time, where rows overlap, */
 	PIECE_PLAIN = 64 << 20, /* or do not: then it is a bound for scratch alone */
@@ -163,7 +165,7 @@ struct few {
 };
 
 template <typename T, int ROWS, bool ALIGNED>
-static __global__ void __launch_bounds__(STREAM_THREADS, ROWS > 2 ? 2 : 3) few_rows(struct few f)
+static __global__ void __launch_bounds__(STREAM_THREADS, ROWS > 2 ? 2 : 4) few_rows(struct few f)
 {
 	constexpr int OUTS = STREAM_OUTS, N = OUTS * ROWS;
 	SHARED(float, parts, [STREAM_WARPS * STREAM_SUMS]);
@@ -301,18 +303,19 @@ struct around {
 	bool add;
 };
 
-/* y = (y) + (product * scale) + bias: a warp for each row. */
+/* y = (y) + (product * scale) + bias: a warp for each row and COLUMNS of it. */
 static __global__ void around_product(struct around a)
 {
 	const int64_t i = (int64_t)blockIdx.x * LINE + threadIdx.y;
+	const int64_t first = (int64_t)blockIdx.y * COLUMNS + threadIdx.x;
 
 	if (i >= a.batches * a.rows)
 		return;
 	const int64_t batch = i / a.rows, row = i % a.rows;
 	float *y = a.y + batch * a.y_batch + row * a.ldy;
 	const float *p = a.product + batch * a.product_batch + row * a.ldp;
-	int64_t b = a.bias ? (a.bias_first + threadIdx.x) % a.bias_n : 0;
-	for (int64_t o = threadIdx.x; o < a.n; o += WARP) {
+	int64_t b = a.bias ? (a.bias_first + first) % a.bias_n : 0;
+	for (int64_t o = first; o < a.n && o < first + COLUMNS; o += WARP) {
 		float s = a.bias ? a.bias[b] : 0;
 		if (a.scale)
 			s = p[o] * a.scale[o] + s;
@@ -324,7 +327,9 @@ static __global__ void around_product(struct around a)
 
 static void launch_around(struct gpu *g, const struct around *a)
 {
-	LAUNCH(g, around_product, blocks_for(a->batches * a->rows, LINE), dim3(WARP, LINE), 0, *a);
+	const dim3 blocks(blocks_for(a->batches * a->rows, LINE), blocks_for(a->n, COLUMNS));
+
+	LAUNCH(g, around_product, blocks, dim3(WARP, LINE), 0, *a);
 }
 
 void cuda_bias(struct gpu *g, float *y, int64_t batches, int64_t y_batch, int64_t rows, int64_t ldy,
@@ -506,7 +511,7 @@ static void cut(const struct cuda_rows *r, int64_t *batches, int64_t *rows)
 	*rows = r->rows;
 	if (all >= limit) {
 		*batches = 1;
-		*rows = round_up(limit / r->ldx, k / r->ldx + 1);
+		*rows = round_up(limit / r->ldx + 1, k / r->ldx + 1);
 	} else if (all * r->batches > limit) {
 		*batches = limit / all;
 	}

@@ -68,7 +68,8 @@ static __device__ __forceinline__ int n_sequences(const struct frame &f)
 }
 
 template <typename T, int ROWS, bool ALIGNED>
-static __global__ void __launch_bounds__(STREAM_THREADS, 2) lstm_frame(struct frame f)
+static __global__ void __launch_bounds__(STREAM_THREADS, ROWS == STREAM_ROWS ? 1 : 2)
+	lstm_frame(struct frame f)
 {
 	SHARED(float, parts, [STREAM_WARPS * STREAM_SUMS]);
 	const int n = n_sequences(f), m = (int)threadIdx.x;
@@ -88,7 +89,8 @@ static __global__ void __launch_bounds__(STREAM_THREADS, 2) lstm_frame(struct fr
 }
 
 template <typename T, int ROWS, bool ALIGNED>
-static __global__ void __launch_bounds__(STREAM_THREADS, 2) gru_frame(struct frame f)
+static __global__ void __launch_bounds__(STREAM_THREADS, ROWS == STREAM_ROWS ? 1 : 2)
+	gru_frame(struct frame f)
 {
 	SHARED(float, parts, [STREAM_WARPS * STREAM_SUMS]);
 	const int n = n_sequences(f), m = (int)threadIdx.x;

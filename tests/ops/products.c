@@ -69,13 +69,47 @@ static void linear_of_every_row_count(void **state)
 
 static void linear_of_many_tasks(void **state)
 {
-	static const int64_t sizes[][3] = {
-		{1, 2048, 515}, {200, 257, 300}, {97, 3, 1100}, {2, 4100, 70}, {1100, 5, 33}};
+	static const int64_t sizes[][3] = {{1, 2048, 515}, {200, 257, 300}, {97, 3, 1100},
+		{2, 4100, 70}, {1100, 5, 33}, {1, 270000, 5},
+		{530000, 1, 3}}; /* more than 65 535 blocks of a GPU */
 
 	for (size_t t = 0; t < N_OF(dtypes); t++)
 		for (size_t i = 0; i < N_OF(sizes); i++) {
 			seed(i);
 			check_linear(sizes[i][0], sizes[i][1], sizes[i][2], dtypes[t]);
+			test_done(NULL);
+		}
+}
+
+/* A row gives the same bits alone and among up to eight. */
+static void rows_alone(void **state)
+{
+	enum { ROWS = 8, OUT = 33 };
+	static const int64_t sizes[] = {1, 6, 64, 130, 1028, 2050};
+
+	for (size_t t = 0; t < N_OF(dtypes); t++)
+		for (size_t i = 0; i < N_OF(sizes); i++) {
+			const int64_t k = sizes[i];
+			float *x = random_floats(ROWS * k), *w = random_floats(OUT * k);
+			FOR_EACH_ISA(d)
+			{
+				struct gpu_tensor *tx = put(&d, "x", SHAPE(ROWS, k), x),
+						  *tw = put_matrix(&d, dtypes[t], "w", OUT, k, w),
+						  *y = empty(&d, "y", SHAPE(ROWS, OUT));
+				gpu_linear(d.g, y, tx, tw, NULL);
+				const float *all = get(&d, y);
+				for (int first = 0; first < ROWS; first++) {
+					const int64_t n = first % 3 + 1 > ROWS - first
+								  ? ROWS - first
+								  : first % 3 + 1;
+					y = empty(&d, "y", SHAPE(n, OUT));
+					gpu_linear(d.g, y, gpu_view(d.g, d.a, tx, 0, first, n), tw,
+						NULL);
+					assert_same_bits(get(&d, y), all + first * OUT, n * OUT,
+						"isa %d %s row %d of K %d", d.isa,
+						dtype_names[dtypes[t]], first, (int)k);
+				}
+			}
 			test_done(NULL);
 		}
 }
@@ -271,6 +305,8 @@ static const struct conv_case conv_cases[] = {
 	{1, 63, 5, 100, {5, 3, 2}},
 	{2, 130, 32, 1, {7, 1, 1}},
 	{1, 300, 32, 64, {3, 1, 1}},
+	{12, 9, 3, 5, {5, 1, 1}}, /* more sequences than taps */
+	{2, 60, 5, 7, {5, 2, 3}},
 };
 
 static void conv1d(void **state)
@@ -450,6 +486,7 @@ int main(void)
 		TEST(linear_of_odd_sizes),
 		TEST(linear_of_every_row_count),
 		TEST(linear_of_many_tasks),
+		TEST(rows_alone),
 		TEST(linear_of_rank_three),
 		TEST(weights_at_the_edges),
 		TEST(int8_weights_are_rounded_to_the_nearest_step),
