@@ -53,12 +53,6 @@ static void step(const struct tile_gemm *a, const uint16_t *x, float *sum)
 	}
 	for (int64_t k = 0; k < a->n_blocks; k++, w += 2 * TILE_ELEMENTS) {
 		const uint16_t *xk = x + a->offset[k];
-		const uint16_t *soon = x + a->offset[k + 2 < a->n_blocks ? k + 2 : k];
-		UNROLL
-		for (int i = 0; i < TILE_ROWS; i++) {
-			_mm_prefetch(soon + i * a->a_row, _MM_HINT_T0);
-			_mm_prefetch(soon + i * a->a_row + a->a_group, _MM_HINT_T0);
-		}
 		_tile_loadd(6, w, 64);
 		_tile_loadd(4, xk, row_bytes);
 		_tile_dpbf16ps(0, 4, 6);
@@ -193,6 +187,22 @@ static void gemm(const struct tile_gemm *a)
 
 #endif
 
+static void finish(float *y, const float *sum, const float *bias, int64_t n, int add)
+{
+	if (n < 2 * TILE_OUTS) {
+		for (int64_t i = 0; i < n; i++)
+			y[i] = sum[i] + bias[i] + (add ? y[i] : 0);
+		return;
+	}
+	UNROLL
+	for (int i = 0; i < 2 * TILE_OUTS; i += VW) {
+		vf v = *(const vf *)(sum + i) + *(const vf *)(bias + i);
+		if (add)
+			v += *(const vf *)(y + i);
+		*(vf *)(y + i) = v;
+	}
+}
+
 static void pack_pairs(uint16_t *w, const uint16_t *even, const uint16_t *odd)
 {
 	for (int i = 0; i < TILE_OUTS; i++) {
@@ -208,5 +218,6 @@ const struct tile_kernels NAME(ISA) = {
 	.begin = begin,
 	.end = end,
 	.gemm = gemm,
+	.finish = finish,
 	.pack_pairs = pack_pairs,
 };

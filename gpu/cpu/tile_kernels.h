@@ -41,6 +41,8 @@ struct tile_kernels {
 	void (*begin)(void);
 	void (*end)(void);
 	void (*gemm)(const struct tile_gemm *a);
+	/* y[0..n) = sum + bias (+ y when add), n <= 32 */
+	void (*finish)(float *y, const float *sum, const float *bias, int64_t n, int add);
 	/* One pair of k of a tile: 16 outputs of the even and the odd k. */
 	void (*pack_pairs)(uint16_t *w, const uint16_t *even, const uint16_t *odd);
 };

@@ -20,8 +20,7 @@
 enum {
 	CHUNK = 256,       /* rows of a task */
 	GROUP = 8,         /* panels of a task */
-	PART = 64,         /* rows of it that stay in the first-level cache .. */
-	PIECE = 16,        /* .. for as many blocks of k */
+	PIECE = 64,        /* blocks of k at a time: the rows' stay in the second-level cache */
 	CONVERT = 16 << 10 /* values rounded by one task */
 };
 
@@ -130,29 +129,34 @@ struct run {
 };
 
 /* y = sum + bias (+ y) of one panel, for rows row0 .. row0 + rows - 1 of a batch's y */
-static void finish(const struct tile_product *p, const float *sum, float *y, int64_t panel,
-	int64_t row0, int64_t rows)
+static void finish(
+	const struct run *o, const float *sum, float *y, int64_t panel, int64_t row0, int64_t rows)
 {
+	const struct tile_product *p = o->p;
 	const int64_t out0 = panel * PANEL, left = p->n - out0;
 	const int64_t n = left < PANEL ? left : PANEL;
 	float bias[PANEL] = {0};
 
-	for (int64_t o = 0; o < n && p->bias; o++)
-		bias[o] = p->bias[(out0 + o) % p->bias_n];
+	for (int64_t i = 0; i < n && p->bias; i++)
+		bias[i] = p->bias[(out0 + i) % p->bias_n];
 	for (int64_t r = row0; r < row0 + rows; r++, sum += PANEL) {
 		if (p->line && r % p->line >= p->keep)
 			continue;
 		const int64_t at = p->line ? r / p->line * p->keep + r % p->line : r;
-		float *dst = y + at * p->ldy + out0;
-		if (p->add && n == PANEL)
-			for (int64_t o = 0; o < PANEL; o++)
-				dst[o] = sum[o] + bias[o] + dst[o];
-		else if (n == PANEL)
-			for (int64_t o = 0; o < PANEL; o++)
-				dst[o] = sum[o] + bias[o];
-		else
-			for (int64_t o = 0; o < n; o++)
-				dst[o] = sum[o] + bias[o] + (p->add ? dst[o] : 0);
+		o->cpu->tiles->finish(y + at * p->ldy + out0, sum, bias, n, p->add);
+	}
+}
+
+/* The memory of those rows is asked for, to be written. */
+static void ask(const struct tile_product *p, float *y, int64_t panel, int64_t row0, int64_t rows)
+{
+	const int64_t out0 = panel * PANEL;
+
+	for (int64_t r = row0; r < row0 + rows; r++) {
+		const int64_t at = p->line ? r / p->line * p->keep + r % p->line : r;
+		const float *to = y + at * p->ldy + out0;
+		__builtin_prefetch(to, 1);
+		__builtin_prefetch(to + PANEL / 2, 1);
 	}
 }
 
@@ -171,32 +175,37 @@ static void product_task(void *ud, size_t task)
 	const int64_t panel = panel_elements(p->k);
 	const uint16_t *w = (const uint16_t *)p->w->data + first * panel;
 	const uint16_t *x = o->x + batch * o->x_batch + row0 / TILE_ROWS * o->a_group;
+	float *y = p->y + batch * p->y_batch;
+	const int64_t pieces = ceil_div(o->blocks, PIECE), piece = ceil_div(o->blocks, pieces);
 	float sum[GROUP][CHUNK * PANEL] __attribute__((aligned(64)));
 	struct tile_gemm a = {
 		.a_row = o->a_row,
 		.a_group = o->a_group,
 		.sum_row = PANEL,
+		.rows = TILE_STEP,
 	};
 
 	o->cpu->tiles->begin();
-	for (int64_t b = 0; b < o->blocks; b += PIECE) {
+	for (int64_t b = 0; b < o->blocks; b += piece) {
+		const bool is_last = b + piece >= o->blocks;
 		a.offset = o->offset + b;
-		a.n_blocks = o->blocks - b < PIECE ? o->blocks - b : PIECE;
+		a.n_blocks = o->blocks - b < piece ? o->blocks - b : piece;
 		a.resume = b > 0;
-		for (int64_t r = 0; r < rows; r += PART) {
-			const int64_t rest = rows - r < PART ? rows - r : PART;
-			a.a = x + r / TILE_ROWS * o->a_group;
-			a.rows = ceil_div(rest, TILE_STEP) * TILE_STEP;
-			for (int64_t i = 0; i < n_panels; i++) {
-				a.w = w + i * panel + b * 2 * TILE_ELEMENTS;
-				a.sum = sum[i] + r * PANEL;
+		for (int64_t i = 0; i < n_panels; i++) {
+			a.w = w + i * panel + b * 2 * TILE_ELEMENTS;
+			for (int64_t r = 0; r < rows; r += TILE_STEP) {
+				const int64_t rest = rows - r < TILE_STEP ? rows - r : TILE_STEP;
+				a.a = x + r / TILE_ROWS * o->a_group;
+				a.sum = pieces > 1 ? sum[i] + r * PANEL : sum[0];
+				if (is_last)
+					ask(p, y, first + i, row0 + r, rest);
 				o->cpu->tiles->gemm(&a);
+				if (is_last)
+					finish(o, a.sum, y, first + i, row0 + r, rest);
 			}
 		}
 	}
 	o->cpu->tiles->end();
-	for (int64_t i = 0; i < n_panels; i++)
-		finish(p, sum[i], p->y + batch * p->y_batch, first + i, row0, rows);
 }
 
 /* x where it is, rounded: frames of `channels`, and some behind the last that the last

@@ -120,8 +120,7 @@ static void attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gp
 static void attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
 	const struct gpu_kv *kv, float scale)
 {
-	TIMED(ATTENTION_CROSS, attention_flops(y, kv->len[0]),
-		attention_cross(g, y, q, kv, scale));
+	TIMED(ATTENTION_CROSS, attention_flops(y, kv->len[0]), attention_cross(g, y, q, kv, scale));
 }
 
 static void group_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
@@ -148,14 +147,13 @@ static void unary(
 	TIMED(UNARY, 0, unary(g, y, x, op));
 }
 
-static void leaky_relu(
-	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, float slope)
+static void leaky_relu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, float slope)
 {
 	TIMED(LEAKY_RELU, 0, leaky_relu(g, y, x, slope));
 }
 
-static void add(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
-	const struct gpu_tensor *b)
+static void add(
+	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a, const struct gpu_tensor *b)
 {
 	TIMED(ADD, 0, add(g, y, a, b));
 }
@@ -165,14 +163,13 @@ static void copy(struct gpu *g, struct gpu_tensor *dst, const struct gpu_tensor 
 	TIMED(COPY, 0, copy(g, dst, src, flip));
 }
 
-static void concat(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
-	const struct gpu_tensor *b)
+static void concat(
+	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a, const struct gpu_tensor *b)
 {
 	TIMED(CONCAT, 0, concat(g, y, a, b));
 }
 
-static void combine(
-	struct gpu *g, struct gpu_tensor *y, const struct gpu_term *terms, int n_terms)
+static void combine(struct gpu *g, struct gpu_tensor *y, const struct gpu_term *terms, int n_terms)
 {
 	TIMED(COMBINE, 0, combine(g, y, terms, n_terms));
 }
