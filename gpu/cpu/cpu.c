@@ -163,6 +163,16 @@ static void cpu_zero(struct gpu *g, void *dst, size_t bytes)
 	memset(dst, 0, bytes);
 }
 
+/* The whole pages of memory that malloc gave may be huge ones, too. */
+static void advise_huge(void *at, size_t bytes)
+{
+	const uintptr_t first = ((uintptr_t)at + PAGE - 1) / PAGE * PAGE,
+			end = ((uintptr_t)at + bytes) / PAGE * PAGE;
+
+	if (bytes >= HUGE_PAGE)
+		madvise((void *)first, end - first, MADV_HUGEPAGE);
+}
+
 static void *grown(struct gpu *g, struct cpu_scratch *s, size_t bytes)
 {
 	struct err e = {0};
@@ -176,6 +186,7 @@ static void *grown(struct gpu *g, struct cpu_scratch *s, size_t bytes)
 		return NULL;
 	}
 	s->bytes = bytes;
+	advise_huge(s->at, bytes);
 	return s->at;
 }
 
