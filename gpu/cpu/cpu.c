@@ -42,15 +42,16 @@ static bool has_f16c(void)
 #endif
 
 #if defined(__x86_64__)
-/* The processor has it, and the system gives its registers (8 KB a thread) to this
+/* The processor has it and AVX-512 BF16, and the system gives its registers (8 KB a thread) to this
  * process. */
 static bool has_amx(void)
 {
 	enum { ARCH_REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18 };
-	const unsigned bf16 = 1u << 22, tile = 1u << 24;
+	const unsigned bf16 = 1u << 22, tile = 1u << 24, avx512_bf16 = 1u << 5;
 	unsigned a, b, c, d;
 
-	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & bf16) && (d & tile) &&
+	return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & avx512_bf16) &&
+	       __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & bf16) && (d & tile) &&
 	       !syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA);
 }
 #endif

@@ -24,7 +24,7 @@ enum cpu_isa {
 	CPU_AVX2,        /* AVX2, FMA, F16C */
 	CPU_AVX512,      /* AVX-512 F, BW, DQ, VL */
 	CPU_AVX512_VNNI, /* and VNNI */
-	CPU_AMX,         /* and AMX for bf16 */
+	CPU_AMX,         /* and AVX-512 BF16 and AMX for bf16 */
 };
 
 struct tile_kernels; /* tile_kernels.h: products of bf16 tiles */

@@ -32,9 +32,9 @@ static void end(void)
 	_tile_release();
 }
 
-/* Two by two tiles: rows 0 and 1 in tiles 0 .. 3, factors in 4 .. 7.  The rows of the
- * block after the next are asked for in time: they come from the second-level cache. */
-static void step(const struct tile_gemm *a, const uint16_t *x, float *sum)
+/* Two by two tiles: rows 0 and 1 in tiles 0 .. 3, factors in 4 .. 7.  What comes from the
+ * second-level cache needs no asking for: that costs more than it gains. */
+static void step(const struct tile_gemm *a, const uint16_t *x, float *sum, const char *ahead)
 {
 	const ptrdiff_t row_bytes = a->a_row * 2, sum_bytes = a->sum_row * 4;
 	float *below = sum + TILE_ROWS * a->sum_row;
@@ -53,6 +53,8 @@ static void step(const struct tile_gemm *a, const uint16_t *x, float *sum)
 	}
 	for (int64_t k = 0; k < a->n_blocks; k++, w += 2 * TILE_ELEMENTS) {
 		const uint16_t *xk = x + a->offset[k];
+		for (int i = 0; i < a->ahead_lines; i++, ahead += 64)
+			_mm_prefetch(ahead, _MM_HINT_T1);
 		_tile_loadd(6, w, 64);
 		_tile_loadd(4, xk, row_bytes);
 		_tile_dpbf16ps(0, 4, 6);
@@ -71,7 +73,8 @@ static void step(const struct tile_gemm *a, const uint16_t *x, float *sum)
 static void gemm(const struct tile_gemm *a)
 {
 	for (int64_t r = 0; r < a->rows; r += TILE_STEP)
-		step(a, a->a + r / TILE_ROWS * a->a_group, a->sum + r * a->sum_row);
+		step(a, a->a + r / TILE_ROWS * a->a_group, a->sum + r * a->sum_row,
+			a->ahead + r / TILE_STEP * a->n_blocks * a->ahead_lines * 64);
 }
 
 #else
@@ -187,6 +190,26 @@ static void gemm(const struct tile_gemm *a)
 
 #endif
 
+static void round_row(uint16_t *y, const float *x, int64_t n)
+{
+	int64_t i = 0;
+
+#if defined(__AVX512BF16__)
+	for (; i + 2 * VW <= n; i += 2 * VW)
+		_mm512_storeu_si512(y + i, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + i + VW),
+						   _mm512_loadu_ps(x + i)));
+#endif
+	for (; i + VW <= n; i += VW)
+		*(vh *)(y + i) = vround_bf16(*(const vf *)(x + i));
+	if (i < n) {
+		float rest[VW] = {0};
+		uint16_t rounded[VW];
+		memcpy(rest, x + i, (size_t)(n - i) * sizeof(*x));
+		*(vh *)rounded = vround_bf16(*(const vf *)rest);
+		memcpy(y + i, rounded, (size_t)(n - i) * sizeof(*y));
+	}
+}
+
 static void finish(float *y, const float *sum, const float *bias, int64_t n, int add)
 {
 	if (n < 2 * TILE_OUTS) {
@@ -218,6 +241,7 @@ const struct tile_kernels NAME(ISA) = {
 	.begin = begin,
 	.end = end,
 	.gemm = gemm,
+	.round = round_row,
 	.finish = finish,
 	.pack_pairs = pack_pairs,
 };

@@ -34,6 +34,8 @@ struct tile_gemm {
 	ptrdiff_t sum_row; /* so many floats apart */
 	int64_t rows;
 	int resume;
+	const char *ahead; /* memory to bring into the second-level cache meanwhile: */
+	int ahead_lines;   /* so many lines of 64 bytes for each block and step of rows */
 };
 
 struct tile_kernels {
@@ -41,6 +43,8 @@ struct tile_kernels {
 	void (*begin)(void);
 	void (*end)(void);
 	void (*gemm)(const struct tile_gemm *a);
+	/* To bf16, nearest even; NaN stays NaN, what is below the normal range is zero. */
+	void (*round)(uint16_t *y, const float *x, int64_t n);
 	/* y[0..n) = sum + bias (+ y when add), n <= 32 */
 	void (*finish)(float *y, const float *sum, const float *bias, int64_t n, int add);
 	/* One pair of k of a tile: 16 outputs of the even and the odd k. */

@@ -5,9 +5,9 @@
  * that are a multiple of a block needs no such rows: its frames are rounded where
  * they are, and row t of tap i is just frame t + i * dilation.
  *
- * A task is a chunk of rows and some panels.  It takes k in pieces, so that the rows'
- * stay in the second-level cache from panel to panel; sums wait beside them.  Bounds
- * depend on shapes alone. */
+ * A task is a chunk of rows, which stay in the second-level cache, and all panels, or
+ * some of them where rows are few.  Each panel passes by the rows of a chunk while the
+ * next one is brought from memory.  How tasks are cut changes no sum. */
 #include "gpu/cpu/cpu.h"
 #include "gpu/cpu/tile_kernels.h"
 #include "gpu/cpu/vec_kernels.h"
@@ -18,10 +18,11 @@
 #include <stdlib.h>
 
 enum {
-	CHUNK = 256,       /* rows of a task */
-	GROUP = 8,         /* panels of a task */
-	PIECE = 64,        /* blocks of k at a time: the rows' stay in the second-level cache */
-	CONVERT = 16 << 10 /* values rounded by one task */
+	CHUNK = 512,              /* most rows of a task, .. */
+	CHUNK_VALUES = 400 << 10, /* .. and their values: what the second-level cache holds */
+	TASKS = 4,                /* for each thread, at least, if there are several */
+	AHEAD_BYTES = 512 << 10,  /* weights of fewer bytes are in the cache anyway */
+	CONVERT = 16 << 10        /* values rounded by one task */
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -69,22 +70,17 @@ void cpu_tile_put_rows(struct gpu_tensor *t, int64_t first, int64_t n, const flo
 
 /* Rows of x as tiles take them. */
 struct rounded {
-	const struct vec_kernels *vec;
+	const struct tile_kernels *tiles;
 	const struct tile_product *p;
 	uint16_t *dst;
 	int64_t blocks; /* of k in a row */
 	int64_t n;      /* values of x, when they stay where they are */
 };
 
-/* 16 rows: [block][row][32] */
-static void pack_task(void *ud, size_t task)
+/* Rows row0 .. row0 + 15 of a batch: [block][row][32] */
+static void pack_group(const struct rounded *o, uint16_t *dst, int64_t batch, int64_t row0)
 {
-	const struct rounded *o = ud;
 	const struct tile_product *p = o->p;
-	const int64_t per_batch = ceil_div(p->rows, TILE_STEP) * 2;
-	const int64_t batch = (int64_t)task / per_batch,
-		      row0 = (int64_t)task % per_batch * TILE_ROWS;
-	uint16_t *dst = o->dst + (int64_t)task * o->blocks * TILE_ELEMENTS;
 	float line[TILE_K];
 
 	for (int64_t r = 0; r < TILE_ROWS; r++) {
@@ -95,7 +91,7 @@ static void pack_task(void *ud, size_t task)
 			if (row0 + r >= p->rows) {
 				memset(to, 0, TILE_K * sizeof(*to));
 			} else if (p->dilation == 1 && left >= TILE_K) {
-				o->vec->to_bf16(to, x + b * TILE_K, TILE_K);
+				o->tiles->round(to, x + b * TILE_K, TILE_K);
 			} else {
 				for (int64_t i = 0; i < TILE_K; i++) {
 					const int64_t k = b * TILE_K + i, tap = k / p->channels;
@@ -103,10 +99,19 @@ static void pack_task(void *ud, size_t task)
 								     k % p->channels]
 							   : 0;
 				}
-				o->vec->to_bf16(to, line, TILE_K);
+				o->tiles->round(to, line, TILE_K);
 			}
 		}
 	}
+}
+
+static void pack_task(void *ud, size_t task)
+{
+	const struct rounded *o = ud;
+	const int64_t per_batch = ceil_div(o->p->rows, TILE_STEP) * 2;
+
+	pack_group(o, o->dst + (int64_t)task * o->blocks * TILE_ELEMENTS, (int64_t)task / per_batch,
+		(int64_t)task % per_batch * TILE_ROWS);
 }
 
 static void convert_task(void *ud, size_t task)
@@ -114,7 +119,7 @@ static void convert_task(void *ud, size_t task)
 	const struct rounded *o = ud;
 	const int64_t at = (int64_t)task * CONVERT, left = o->n - at;
 
-	o->vec->to_bf16(o->dst + at, o->p->x + at, left < CONVERT ? left : CONVERT);
+	o->tiles->round(o->dst + at, o->p->x + at, left < CONVERT ? left : CONVERT);
 }
 
 /* ---- the product -------------------------------------------------------- */
@@ -122,10 +127,12 @@ static void convert_task(void *ud, size_t task)
 struct run {
 	const struct tile_product *p;
 	const struct cpu *cpu;
-	const uint16_t *x;
+	const struct rounded *rounded; /* each task rounds its own rows; or NULL .. */
+	uint16_t *x;                   /* .. and they are here; else a chunk of each thread */
 	int64_t x_batch, a_row, a_group;
 	int64_t *offset; /* [n_blocks] */
-	int64_t blocks, chunks, groups;
+	int64_t blocks, chunk, chunks, groups;
+	_Atomic int64_t next; /* task */
 };
 
 /* y = sum + bias (+ y) of one panel, for rows row0 .. row0 + rows - 1 of a batch's y */
@@ -160,52 +167,86 @@ static void ask(const struct tile_product *p, float *y, int64_t panel, int64_t r
 	}
 }
 
-static void product_task(void *ud, size_t task)
+/* Panels first .. end - 1 of rows row0 .. row0 + rows - 1, whose values are at x. */
+static void multiply_chunk(const struct run *o, const uint16_t *x, float *y, int64_t first,
+	int64_t end, int64_t row0, int64_t rows)
 {
-	const struct run *o = ud;
 	const struct tile_product *p = o->p;
-	/* The chunks of a group one after the other: its panels are in the cache then. */
-	const int64_t chunk = (int64_t)task % o->chunks,
-		      batch = (int64_t)task / o->chunks % p->batches,
-		      group = (int64_t)task / o->chunks / p->batches;
-	const int64_t row0 = chunk * CHUNK, left = p->rows - row0,
-		      rows = left < CHUNK ? left : CHUNK;
-	const int64_t last = ceil_div(p->n, PANEL), end = (group + 1) * GROUP;
-	const int64_t first = group * GROUP, n_panels = (end < last ? end : last) - first;
-	const int64_t panel = panel_elements(p->k);
-	const uint16_t *w = (const uint16_t *)p->w->data + first * panel;
-	const uint16_t *x = o->x + batch * o->x_batch + row0 / TILE_ROWS * o->a_group;
-	float *y = p->y + batch * p->y_batch;
-	const int64_t pieces = ceil_div(o->blocks, PIECE), piece = ceil_div(o->blocks, pieces);
-	float sum[GROUP][CHUNK * PANEL] __attribute__((aligned(64)));
-	struct tile_gemm a = {
-		.a_row = o->a_row,
+	const int64_t panel = panel_elements(p->k), n_steps = ceil_div(rows, TILE_STEP);
+	const uint16_t *w = p->w->data;
+	float sum[TILE_STEP * PANEL] __attribute__((aligned(64)));
+	struct tile_gemm a = {.a_row = o->a_row,
 		.a_group = o->a_group,
+		.offset = o->offset,
+		.n_blocks = o->blocks,
+		.sum = sum,
 		.sum_row = PANEL,
-		.rows = TILE_STEP,
-	};
+		.rows = TILE_STEP};
 
-	o->cpu->tiles->begin();
-	for (int64_t b = 0; b < o->blocks; b += piece) {
-		const bool is_last = b + piece >= o->blocks;
-		a.offset = o->offset + b;
-		a.n_blocks = o->blocks - b < piece ? o->blocks - b : piece;
-		a.resume = b > 0;
-		for (int64_t i = 0; i < n_panels; i++) {
-			a.w = w + i * panel + b * 2 * TILE_ELEMENTS;
-			for (int64_t r = 0; r < rows; r += TILE_STEP) {
-				const int64_t rest = rows - r < TILE_STEP ? rows - r : TILE_STEP;
-				a.a = x + r / TILE_ROWS * o->a_group;
-				a.sum = pieces > 1 ? sum[i] + r * PANEL : sum[0];
-				if (is_last)
-					ask(p, y, first + i, row0 + r, rest);
-				o->cpu->tiles->gemm(&a);
-				if (is_last)
-					finish(o, a.sum, y, first + i, row0 + r, rest);
-			}
+	if ((end - first) * panel * 2 > AHEAD_BYTES)
+		a.ahead_lines = (int)ceil_div(2 * TILE_ELEMENTS * 2 / 64, n_steps);
+	for (int64_t i = first; i < end; i++) {
+		const char *next = (const char *)(w + (i + 1 < end ? i + 1 : first) * panel);
+		a.w = w + i * panel;
+		for (int64_t s = 0; s < n_steps; s++) {
+			const int64_t r = s * TILE_STEP, left = rows - r,
+				      n = left < TILE_STEP ? left : TILE_STEP;
+			a.a = x + r / TILE_ROWS * o->a_group;
+			a.ahead = next + s * o->blocks * a.ahead_lines * 64;
+			ask(p, y, i, row0 + r, n);
+			o->cpu->tiles->gemm(&a);
+			finish(o, sum, y, i, row0 + r, n);
 		}
 	}
+}
+
+static void product_task(const struct run *o, int64_t task, int thread)
+{
+	const struct tile_product *p = o->p;
+	const int64_t chunk = task % o->chunks, batch = task / o->chunks % p->batches,
+		      group = task / o->chunks / p->batches;
+	const int64_t row0 = chunk * o->chunk, left = p->rows - row0,
+		      rows = left < o->chunk ? left : o->chunk;
+	const int64_t panels = ceil_div(p->n, PANEL);
+	const uint16_t *x = o->x + batch * o->x_batch + row0 / TILE_ROWS * o->a_group;
+
+	if (o->rounded) {
+		uint16_t *mine = o->x + thread * (o->chunk / TILE_ROWS) * o->a_group;
+		for (int64_t r = 0; r < ceil_div(rows, TILE_STEP) * TILE_STEP; r += TILE_ROWS)
+			pack_group(o->rounded, mine + r / TILE_ROWS * o->a_group, batch, row0 + r);
+		x = mine;
+	}
+	multiply_chunk(o, x, p->y + batch * p->y_batch, panels * group / o->groups,
+		panels * (group + 1) / o->groups, row0, rows);
+}
+
+static void product_thread(void *ud, int thread, int n_threads)
+{
+	struct run *o = ud;
+	const int64_t n = o->p->batches * o->chunks * o->groups;
+	int64_t task;
+
+	o->cpu->tiles->begin();
+	while ((task = atomic_fetch_add(&o->next, 1)) < n)
+		product_task(o, task, thread);
 	o->cpu->tiles->end();
+}
+
+/* `values` of x in a row of a chunk */
+static void cut(struct run *o, int64_t values)
+{
+	const int threads = pool_threads(o->cpu->pool);
+	const int64_t tasks = threads > 1 ? TASKS * threads : 1;
+	const int64_t panels = ceil_div(o->p->n, PANEL), rows = o->p->rows * o->p->batches;
+	int64_t most = CHUNK_VALUES / values, each = ceil_div(rows, tasks);
+
+	most = most < CHUNK ? most : CHUNK;
+	each = each > 128 ? each : 128;
+	o->chunk = ceil_div(most < each ? most : each, TILE_STEP) * TILE_STEP;
+	o->chunks = ceil_div(o->p->rows, o->chunk);
+	o->groups = ceil_div(tasks, o->chunks * o->p->batches);
+	if (o->groups > panels)
+		o->groups = panels;
 }
 
 /* x where it is, rounded: frames of `channels`, and some behind the last that the last
@@ -234,7 +275,10 @@ static void place_rows(struct run *o, struct rounded *r)
 	o->x_batch = groups * o->a_group;
 	for (int64_t b = 0; b < o->blocks; b++)
 		o->offset[b] = b * TILE_ELEMENTS;
-	pool_run(o->cpu->pool, (size_t)(groups * o->p->batches), pack_task, r);
+	if (o->groups == 1)
+		o->rounded = r;
+	else
+		pool_run(o->cpu->pool, (size_t)(groups * o->p->batches), pack_task, r);
 }
 
 void cpu_tile_product(struct gpu *g, const struct tile_product *p)
@@ -244,14 +288,13 @@ void cpu_tile_product(struct gpu *g, const struct tile_product *p)
 	const int64_t frames = p->ldx / p->channels * (p->rows - 1) + (taps - 1) * p->dilation + 1;
 	const bool in_place = taps > 1 && p->batches == 1 && p->channels % TILE_K == 0 &&
 			      p->ldx % p->channels == 0;
-	struct run o = {.p = p,
-		.cpu = g->device,
-		.blocks = n_blocks(p->k),
-		.chunks = ceil_div(p->rows, CHUNK),
-		.groups = ceil_div(ceil_div(p->n, PANEL), GROUP)};
+	struct run o = {.p = p, .cpu = g->device, .blocks = n_blocks(p->k)};
+
+	cut(&o, in_place ? p->ldx : o.blocks * TILE_K);
+	const int64_t rows = o.groups == 1 ? pool_threads(o.cpu->pool) * o.chunk
+					   : p->batches * ceil_div(p->rows, TILE_STEP) * TILE_STEP;
 	const int64_t elements =
-		in_place ? frames * p->channels + TILE_STEP * p->ldx
-			 : p->batches * ceil_div(p->rows, TILE_STEP) * 2 * o.blocks * TILE_ELEMENTS;
+		in_place ? frames * p->channels + TILE_STEP * p->ldx : rows * o.blocks * TILE_K;
 	const size_t offsets = (size_t)ceil_div(o.blocks, 8) * 64;
 	char *scratch = cpu_scratch(g, offsets + (size_t)elements * sizeof(uint16_t));
 
@@ -259,15 +302,12 @@ void cpu_tile_product(struct gpu *g, const struct tile_product *p)
 		return;
 	o.offset = (int64_t *)(void *)scratch;
 	o.x = (uint16_t *)(void *)(scratch + offsets);
-	struct rounded r = {.vec = o.cpu->vec,
-		.p = p,
-		.dst = (uint16_t *)(void *)(scratch + offsets),
-		.blocks = o.blocks};
+	struct rounded r = {.tiles = o.cpu->tiles, .p = p, .dst = o.x, .blocks = o.blocks};
 	if (in_place)
 		place_frames(&o, &r, frames);
 	else
 		place_rows(&o, &r);
-	pool_run(o.cpu->pool, (size_t)(p->batches * o.chunks * o.groups), product_task, &o);
+	pool_team(o.cpu->pool, product_thread, &o);
 }
 
 /* ---- images ------------------------------------------------------------- */
@@ -276,7 +316,7 @@ void cpu_tile_product(struct gpu *g, const struct tile_product *p)
  * tap (i, j) is the place r + i * line + j.  The places at the right border are
  * computed and dropped. */
 struct border {
-	const struct vec_kernels *vec;
+	const struct tile_kernels *tiles;
 	const struct gpu_tensor *x;
 	uint16_t *dst;
 	int64_t height, width, pad; /* without border; of the enlarged image */
@@ -301,9 +341,9 @@ static void border_task(void *ud, size_t task)
 	dst += o->pad * c;
 	if (o->up)
 		for (int64_t j = 0; j < o->width; j++)
-			o->vec->to_bf16(dst + j * c, x + j / 2 * c, c);
+			o->tiles->round(dst + j * c, x + j / 2 * c, c);
 	else
-		o->vec->to_bf16(dst, x, o->width * c);
+		o->tiles->round(dst, x, o->width * c);
 	memset(dst + o->width * c, 0, (size_t)(o->pad * c) * sizeof(*dst));
 }
 
@@ -317,7 +357,7 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv)
 {
 	const int64_t c = x->ne[3], batches = y->ne[0];
-	struct border image = {.vec = cpu_of(g)->vec,
+	struct border image = {.tiles = cpu_of(g)->tiles,
 		.x = x,
 		.height = conv.up ? y->ne[1] : x->ne[1],
 		.width = conv.up ? y->ne[2] : x->ne[2],
@@ -341,9 +381,7 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 		.x_batch = lines * line * c,
 		.a_row = c,
 		.a_group = TILE_ROWS * c,
-		.blocks = n_blocks(p.k),
-		.chunks = ceil_div(p.rows, CHUNK),
-		.groups = ceil_div(ceil_div(p.n, PANEL), GROUP)};
+		.blocks = n_blocks(p.k)};
 	const size_t offsets = (size_t)ceil_div(o.blocks, 8) * 64;
 	const int64_t elements = batches * o.x_batch, behind = TILE_STEP * c;
 	char *scratch = cpu_scratch(g, offsets + (size_t)(elements + behind) * sizeof(uint16_t));
@@ -359,7 +397,8 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 	}
 	memset(image.dst + elements, 0, (size_t)behind * sizeof(*image.dst));
 	pool_run(o.cpu->pool, (size_t)(batches * lines), border_task, &image);
-	pool_run(o.cpu->pool, (size_t)(batches * o.chunks * o.groups), product_task, &o);
+	cut(&o, c);
+	pool_team(o.cpu->pool, product_thread, &o);
 }
 
 /* ---- attention ---------------------------------------------------------- */
@@ -434,7 +473,7 @@ static void pack_key(const struct attention *a, const struct head *h, const floa
 {
 	uint16_t *panel = h->k + t / PANEL * panel_elements(a->dim);
 
-	a->cpu->vec->to_bf16(h->line, k, a->dim);
+	a->cpu->tiles->round(h->line, k, a->dim);
 	for (int64_t i = 0; i < padded(a->dim); i += 2)
 		memcpy(panel + place(t % PANEL, i), h->line + i, 2 * sizeof(*panel));
 }
@@ -445,9 +484,9 @@ static void pack_values(const struct attention *a, const struct head *h, const f
 	const int64_t width = padded(a->dim), ld = 3 * a->heads * a->dim;
 	uint16_t *odd = h->line + width;
 
-	a->cpu->vec->to_bf16(h->line, v, a->dim);
+	a->cpu->tiles->round(h->line, v, a->dim);
 	if (t + 1 < a->n)
-		a->cpu->vec->to_bf16(odd, v + ld, a->dim);
+		a->cpu->tiles->round(odd, v + ld, a->dim);
 	else
 		memset(odd, 0, (size_t)a->dim * sizeof(*odd));
 	for (int64_t i = 0; i < width; i += TILE_OUTS)
@@ -480,7 +519,7 @@ static void round_rows(const struct attention *a, uint16_t *dst, const float *sr
 {
 	for (int64_t r = 0; r < QUERIES; r++, dst += padded(k)) {
 		if (r < n)
-			a->cpu->vec->to_bf16(dst, src + r * ld, k);
+			a->cpu->tiles->round(dst, src + r * ld, k);
 		memset(dst + (r < n ? k : 0), 0,
 			(size_t)(padded(k) - (r < n ? k : 0)) * sizeof(*dst));
 	}

@@ -362,32 +362,6 @@ static float max(const float *x, int64_t n)
 
 /* ---- bf16 --------------------------------------------------------------- */
 
-typedef uint16_t vh __attribute__((vector_size(VW * 2), aligned(2), may_alias));
-
-INLINE vh round_bf16(vf x)
-{
-	const vu u = (vu)x, rounded = (u + 0x7fffu + (u >> 16 & 1u)) >> 16;
-	const vi is_nan = (vi)((u & 0x7fffffffu) > 0x7f800000u);
-
-	return __builtin_convertvector(
-		(vu)(((vi)(u >> 16 | 0x40u) & is_nan) | ((vi)rounded & ~is_nan)), vh);
-}
-
-static void to_bf16(uint16_t *y, const float *x, int64_t n)
-{
-	int64_t i = 0;
-
-	for (; i + VW <= n; i += VW)
-		*(vh *)(y + i) = round_bf16(load(x + i));
-	if (i < n) {
-		float rest[VW] = {0};
-		uint16_t rounded[VW];
-		memcpy(rest, x + i, (size_t)(n - i) * sizeof(*x));
-		*(vh *)rounded = round_bf16(load(rest));
-		memcpy(y + i, rounded, (size_t)(n - i) * sizeof(*y));
-	}
-}
-
 static float greatest(const float *s, int64_t padded)
 {
 	vf top[NV];
@@ -425,7 +399,7 @@ static void softmax_bf16(uint16_t *p, float *s, int64_t n, int64_t padded, float
 	}
 	const float inverse = 1 / fold(sum);
 	for (int64_t i = 0; i < padded; i += VW)
-		*(vh *)(p + i) = round_bf16(load(s + i) * inverse);
+		*(vh *)(p + i) = vround_bf16(load(s + i) * inverse);
 }
 
 #define NAME_(isa) vec_kernels_##isa
@@ -447,6 +421,5 @@ const struct vec_kernels NAME(ISA) = {
 	.nearest = nearest,
 	.max = max,
 	.exp = exp_scaled,
-	.to_bf16 = to_bf16,
 	.softmax_bf16 = softmax_bf16,
 };

@@ -38,8 +38,6 @@ struct vec_kernels {
 	float (*max)(const float *x, int64_t n);
 	/* y = exp((x - shift) / scale) */
 	void (*exp)(float *y, const float *x, float shift, float scale, int64_t n);
-	/* To nearest even; NaN stays NaN. */
-	void (*to_bf16)(uint16_t *y, const float *x, int64_t n);
 	/* p[0..n) = softmax(scale * s) in bf16, p[n..padded) = 0; padded is a multiple of
 	 * 32; s is overwritten. */
 	void (*softmax_bf16)(uint16_t *p, float *s, int64_t n, int64_t padded, float scale);
