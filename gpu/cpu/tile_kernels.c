@@ -39,6 +39,8 @@ static void step(const struct tile_gemm *a, const uint16_t *x, float *sum, const
 	const ptrdiff_t row_bytes = a->a_row * 2, sum_bytes = a->sum_row * 4;
 	float *below = sum + TILE_ROWS * a->sum_row;
 	const uint16_t *w = a->w;
+	const int asks = a->out ? (int)((2 * TILE_STEP + a->n_blocks - 1) / a->n_blocks) : 0;
+	int asked = 0;
 
 	if (a->resume) {
 		_tile_loadd(0, sum, sum_bytes);
@@ -55,6 +57,9 @@ static void step(const struct tile_gemm *a, const uint16_t *x, float *sum, const
 		const uint16_t *xk = x + a->offset[k];
 		for (int i = 0; i < a->ahead_lines; i++, ahead += 64)
 			_mm_prefetch(ahead, _MM_HINT_T1);
+		for (int i = 0; i < asks && asked < 2 * TILE_STEP; i++, asked++)
+			__builtin_prefetch(
+				a->out + asked / 2 * a->out_row + asked % 2 * TILE_OUTS, 1);
 		_tile_loadd(6, w, 64);
 		_tile_loadd(4, xk, row_bytes);
 		_tile_dpbf16ps(0, 4, 6);

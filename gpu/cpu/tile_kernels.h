@@ -36,6 +36,9 @@ struct tile_gemm {
 	int resume;
 	const char *ahead; /* memory to bring into the second-level cache meanwhile: */
 	int ahead_lines;   /* so many lines of 64 bytes for each block and step of rows */
+	/* 32 rows of 32 floats that will be written next, so many floats apart; or NULL */
+	const float *out;
+	ptrdiff_t out_row;
 };
 
 struct tile_kernels {

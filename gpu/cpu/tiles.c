@@ -135,6 +135,14 @@ struct run {
 	_Atomic int64_t next; /* task */
 };
 
+/* Where row r of a batch's y is; a row that y lacks: where the next is. */
+static int64_t row_of(const struct tile_product *p, int64_t r)
+{
+	const int64_t column = p->line ? r % p->line : 0;
+
+	return p->line ? r / p->line * p->keep + (column < p->keep ? column : p->keep) : r;
+}
+
 /* y = sum + bias (+ y) of one panel, for rows row0 .. row0 + rows - 1 of a batch's y */
 static void finish(
 	const struct run *o, const float *sum, float *y, int64_t panel, int64_t row0, int64_t rows)
@@ -149,21 +157,7 @@ static void finish(
 	for (int64_t r = row0; r < row0 + rows; r++, sum += PANEL) {
 		if (p->line && r % p->line >= p->keep)
 			continue;
-		const int64_t at = p->line ? r / p->line * p->keep + r % p->line : r;
-		o->cpu->tiles->finish(y + at * p->ldy + out0, sum, bias, n, p->add);
-	}
-}
-
-/* The memory of those rows is asked for, to be written. */
-static void ask(const struct tile_product *p, float *y, int64_t panel, int64_t row0, int64_t rows)
-{
-	const int64_t out0 = panel * PANEL;
-
-	for (int64_t r = row0; r < row0 + rows; r++) {
-		const int64_t at = p->line ? r / p->line * p->keep + r % p->line : r;
-		const float *to = y + at * p->ldy + out0;
-		__builtin_prefetch(to, 1);
-		__builtin_prefetch(to + PANEL / 2, 1);
+		o->cpu->tiles->finish(y + row_of(p, r) * p->ldy + out0, sum, bias, n, p->add);
 	}
 }
 
@@ -181,7 +175,8 @@ static void multiply_chunk(const struct run *o, const uint16_t *x, float *y, int
 		.n_blocks = o->blocks,
 		.sum = sum,
 		.sum_row = PANEL,
-		.rows = TILE_STEP};
+		.rows = TILE_STEP,
+		.out_row = p->ldy};
 
 	if ((end - first) * panel * 2 > AHEAD_BYTES)
 		a.ahead_lines = (int)ceil_div(2 * TILE_ELEMENTS * 2 / 64, n_steps);
@@ -193,7 +188,9 @@ static void multiply_chunk(const struct run *o, const uint16_t *x, float *y, int
 				      n = left < TILE_STEP ? left : TILE_STEP;
 			a.a = x + r / TILE_ROWS * o->a_group;
 			a.ahead = next + s * o->blocks * a.ahead_lines * 64;
-			ask(p, y, i, row0 + r, n);
+			a.out = y + (s + 1 < n_steps ? row_of(p, row0 + r + TILE_STEP) * p->ldy +
+							       i * PANEL
+						     : row_of(p, row0) * p->ldy + (i + 1) * PANEL);
 			o->cpu->tiles->gemm(&a);
 			finish(o, sum, y, i, row0 + r, n);
 		}
