@@ -77,7 +77,9 @@ static const struct vec_kernels *vec_kernels_for(enum cpu_isa isa)
 {
 #if defined(__x86_64__)
 	if (isa >= CPU_AVX2)
-		return isa >= CPU_AVX512 ? &vec_kernels_avx512 : &vec_kernels_avx2;
+		return isa == CPU_AMX      ? &vec_kernels_amx
+		       : isa >= CPU_AVX512 ? &vec_kernels_avx512
+					   : &vec_kernels_avx2;
 #endif
 	return &vec_kernels_generic;
 }

@@ -3,7 +3,7 @@
  * cpu.c	opens, allocates, holds the table and the tiling of work
  * linear.c, lstm.c, gru.c, attention.c, windows.c, conv2d.c	products; inner loops in
  *	kernels.c
- * tiles.c	products of bf16 by bf16; inner loops in tile_kernels.c
+ * tiles.c, tile_attention.c	products of bf16 by bf16; inner loops in tile_kernels.c
  * group_norm.c	inner loops in image_kernels.c
  * norm.c, elementwise.c, diffusion.c, sample.c	the rest; inner loops in vec_kernels.c
  *
@@ -148,6 +148,8 @@ bool cpu_can_tile_conv2d(
 	const struct gpu_tensor *x, const struct gpu_tensor *w, struct gpu_conv2d conv);
 void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv);
+
+/* tile_attention.c */
 void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	int64_t n_heads, float scale);
 

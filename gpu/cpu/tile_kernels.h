@@ -21,6 +21,24 @@ enum {
 	TILE_STEP = 2 * TILE_ROWS,          /* rows that come together */
 };
 
+/* Blocks of k in a row; elements of a panel. */
+static inline int64_t tile_blocks(int64_t k)
+{
+	return (k + TILE_K - 1) / TILE_K;
+}
+
+static inline int64_t tile_panel(int64_t k)
+{
+	return tile_blocks(k) * 2 * TILE_ELEMENTS;
+}
+
+/* Place of output o of a panel (o < 32) and k in it. */
+static inline int64_t tile_place(int64_t o, int64_t k)
+{
+	return k / TILE_K * 2 * TILE_ELEMENTS + o / TILE_OUTS * TILE_ELEMENTS +
+	       k % TILE_K / 2 * 2 * TILE_OUTS + o % TILE_OUTS * 2 + k % 2;
+}
+
 /* sum[r][0..31] = (resume ? sum[r] : 0) + rows of a times a panel, for `rows` rows, a
  * multiple of TILE_STEP. */
 struct tile_gemm {

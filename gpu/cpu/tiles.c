@@ -1,4 +1,4 @@
-/* Products of bf16 by bf16: packing, tasks, convolutions, attention.
+/* Products of bf16 by bf16: packing, tasks, convolutions.
  *
  * x is rounded to bf16 once, into rows that are padded to whole blocks of k, 16 of
  * them in a group whose tiles lie one behind the other.  A convolution over channels
@@ -13,7 +13,6 @@
 #include "gpu/cpu/vec_kernels.h"
 #include "library/base/arena.h"
 
-#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -30,38 +29,21 @@ static int64_t ceil_div(int64_t a, int64_t b)
 	return (a + b - 1) / b;
 }
 
-static int64_t n_blocks(int64_t k)
-{
-	return ceil_div(k, TILE_K);
-}
-
-static int64_t panel_elements(int64_t k)
-{
-	return n_blocks(k) * 2 * TILE_ELEMENTS;
-}
-
 /* ---- matrices ----------------------------------------------------------- */
 
 size_t cpu_tile_matrix_bytes(int64_t n_out, int64_t n_in)
 {
-	return (size_t)(ceil_div(n_out, PANEL) * panel_elements(n_in)) * sizeof(uint16_t);
-}
-
-/* Place of output o (of a panel) and k in the panel. */
-static int64_t place(int64_t o, int64_t k)
-{
-	return k / TILE_K * 2 * TILE_ELEMENTS + o / TILE_OUTS * TILE_ELEMENTS +
-	       k % TILE_K / 2 * 2 * TILE_OUTS + o % TILE_OUTS * 2 + k % 2;
+	return (size_t)(ceil_div(n_out, PANEL) * tile_panel(n_in)) * sizeof(uint16_t);
 }
 
 void cpu_tile_put_rows(struct gpu_tensor *t, int64_t first, int64_t n, const float *src)
 {
-	const int64_t n_in = t->ne[1], padded = n_blocks(n_in) * TILE_K;
+	const int64_t n_in = t->ne[1], padded = tile_blocks(n_in) * TILE_K;
 
 	for (int64_t r = 0; r < ceil_div(n, PANEL) * PANEL; r++) {
-		uint16_t *panel = (uint16_t *)t->data + (first + r) / PANEL * panel_elements(n_in);
+		uint16_t *panel = (uint16_t *)t->data + (first + r) / PANEL * tile_panel(n_in);
 		for (int64_t k = 0; k < padded; k++)
-			panel[place((first + r) % PANEL, k)] =
+			panel[tile_place((first + r) % PANEL, k)] =
 				r < n && k < n_in ? cpu_bf16(src[r * n_in + k]) : 0;
 	}
 }
@@ -166,7 +148,7 @@ static void multiply_chunk(const struct run *o, const uint16_t *x, float *y, int
 	int64_t end, int64_t row0, int64_t rows)
 {
 	const struct tile_product *p = o->p;
-	const int64_t panel = panel_elements(p->k), n_steps = ceil_div(rows, TILE_STEP);
+	const int64_t panel = tile_panel(p->k), n_steps = ceil_div(rows, TILE_STEP);
 	const uint16_t *w = p->w->data;
 	float sum[TILE_STEP * PANEL] __attribute__((aligned(64)));
 	struct tile_gemm a = {.a_row = o->a_row,
@@ -285,7 +267,7 @@ void cpu_tile_product(struct gpu *g, const struct tile_product *p)
 	const int64_t frames = p->ldx / p->channels * (p->rows - 1) + (taps - 1) * p->dilation + 1;
 	const bool in_place = taps > 1 && p->batches == 1 && p->channels % TILE_K == 0 &&
 			      p->ldx % p->channels == 0;
-	struct run o = {.p = p, .cpu = g->device, .blocks = n_blocks(p->k)};
+	struct run o = {.p = p, .cpu = g->device, .blocks = tile_blocks(p->k)};
 
 	cut(&o, in_place ? p->ldx : o.blocks * TILE_K);
 	const int64_t rows = o.groups == 1 ? pool_threads(o.cpu->pool) * o.chunk
@@ -378,7 +360,7 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 		.x_batch = lines * line * c,
 		.a_row = c,
 		.a_group = TILE_ROWS * c,
-		.blocks = n_blocks(p.k)};
+		.blocks = tile_blocks(p.k)};
 	const size_t offsets = (size_t)ceil_div(o.blocks, 8) * 64;
 	const int64_t elements = batches * o.x_batch, behind = TILE_STEP * c;
 	char *scratch = cpu_scratch(g, offsets + (size_t)(elements + behind) * sizeof(uint16_t));
@@ -396,204 +378,4 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 	pool_run(o.cpu->pool, (size_t)(batches * lines), border_task, &image);
 	cut(&o, c);
 	pool_team(o.cpu->pool, product_thread, &o);
-}
-
-/* ---- attention ---------------------------------------------------------- */
-
-/* Queries at a time: their scores and probabilities stay in the second-level cache. */
-enum { QUERIES = TILE_STEP };
-
-struct attention {
-	const struct cpu *cpu;
-	const float *qkv;
-	float *y;
-	int64_t n, heads, dim; /* positions, heads, channels of a head */
-	int64_t keys;          /* n padded to whole panels */
-	float scale;
-	char *scratch;
-	int64_t *offset; /* [blocks of a row of tiles] */
-	_Atomic int64_t next;
-};
-
-/* One thread's. */
-struct head {
-	uint16_t *k, *v; /* as matrices [keys, dim], [dim, keys] */
-	uint16_t *q, *p; /* QUERIES rows of dim and of keys, in whole blocks */
-	float *scores;   /* [QUERIES][keys]; then the sums of values in its place */
-	uint16_t *line;  /* two rows of values */
-};
-
-static size_t aligned(int64_t n, size_t size)
-{
-	return ((size_t)n * size + 63) / 64 * 64;
-}
-
-static int64_t padded(int64_t k)
-{
-	return n_blocks(k) * TILE_K;
-}
-
-/* Places of a head's parts in a thread's scratch; the last is the end. */
-struct places {
-	size_t v, q, p, scores, line, end;
-};
-
-static struct places places_of(const struct attention *a)
-{
-	const int64_t wide = a->keys > a->dim ? a->keys : padded(a->dim);
-	struct places o;
-
-	o.v = aligned(ceil_div(a->keys, PANEL) * panel_elements(a->dim), 2);
-	o.q = o.v + aligned(ceil_div(a->dim, PANEL) * panel_elements(a->keys), 2);
-	o.p = o.q + aligned(QUERIES * padded(a->dim), 2);
-	o.scores = o.p + aligned(QUERIES * a->keys, 2);
-	o.line = o.scores + aligned(QUERIES * wide, 4);
-	o.end = o.line + aligned(2 * padded(a->dim), 2);
-	return o;
-}
-
-static struct head head_at(const struct attention *a, int thread)
-{
-	const struct places o = places_of(a);
-	char *at = a->scratch + (size_t)thread * o.end;
-
-	return (struct head){.k = (uint16_t *)(void *)at,
-		.v = (uint16_t *)(void *)(at + o.v),
-		.q = (uint16_t *)(void *)(at + o.q),
-		.p = (uint16_t *)(void *)(at + o.p),
-		.scores = (float *)(void *)(at + o.scores),
-		.line = (uint16_t *)(void *)(at + o.line)};
-}
-
-/* Keys are the outputs of the scores: a key is a column of its tiles. */
-static void pack_key(const struct attention *a, const struct head *h, const float *k, int64_t t)
-{
-	uint16_t *panel = h->k + t / PANEL * panel_elements(a->dim);
-
-	a->cpu->tiles->round(h->line, k, a->dim);
-	for (int64_t i = 0; i < padded(a->dim); i += 2)
-		memcpy(panel + place(t % PANEL, i), h->line + i, 2 * sizeof(*panel));
-}
-
-/* Values are summed over keys, so two neighbours make a row of pairs. */
-static void pack_values(const struct attention *a, const struct head *h, const float *v, int64_t t)
-{
-	const int64_t width = padded(a->dim), ld = 3 * a->heads * a->dim;
-	uint16_t *odd = h->line + width;
-
-	a->cpu->tiles->round(h->line, v, a->dim);
-	if (t + 1 < a->n)
-		a->cpu->tiles->round(odd, v + ld, a->dim);
-	else
-		memset(odd, 0, (size_t)a->dim * sizeof(*odd));
-	for (int64_t i = 0; i < width; i += TILE_OUTS)
-		a->cpu->tiles->pack_pairs(
-			h->v + i / PANEL * panel_elements(a->keys) + place(i % PANEL, t),
-			h->line + i, odd + i);
-}
-
-static void pack_head(const struct attention *a, const struct head *h, const float *qkv)
-{
-	const int64_t width = a->heads * a->dim, ld = 3 * width;
-
-	memset(h->line, 0, (size_t)(2 * padded(a->dim)) * sizeof(*h->line));
-	for (int64_t t = 0; t < a->n; t++)
-		pack_key(a, h, qkv + t * ld + width, t);
-	for (int64_t t = 0; t < a->n; t += 2)
-		pack_values(a, h, qkv + t * ld + 2 * width, t);
-	/* what pads the keys is 0 times a number */
-	memset(h->line, 0, (size_t)(2 * padded(a->dim)) * sizeof(*h->line));
-	for (int64_t t = a->n; t < a->keys; t++)
-		for (int64_t i = 0; i < padded(a->dim); i++) {
-			h->k[t / PANEL * panel_elements(a->dim) + place(t % PANEL, i)] = 0;
-			h->v[i / PANEL * panel_elements(a->keys) + place(i % PANEL, t)] = 0;
-		}
-}
-
-/* n of QUERIES rows of k values; what is not there is 0. */
-static void round_rows(const struct attention *a, uint16_t *dst, const float *src, int64_t ld,
-	int64_t k, int64_t n)
-{
-	for (int64_t r = 0; r < QUERIES; r++, dst += padded(k)) {
-		if (r < n)
-			a->cpu->tiles->round(dst, src + r * ld, k);
-		memset(dst + (r < n ? k : 0), 0,
-			(size_t)(padded(k) - (r < n ? k : 0)) * sizeof(*dst));
-	}
-}
-
-/* sum[QUERIES][n_out] = rows times a matrix of panels */
-static void multiply(const struct attention *a, float *sum, int64_t ld, const uint16_t *rows,
-	int64_t k, const uint16_t *w, int64_t n_out)
-{
-	struct tile_gemm gemm = {.a = rows,
-		.a_row = padded(k),
-		.a_group = TILE_ROWS * padded(k),
-		.offset = a->offset,
-		.n_blocks = n_blocks(k),
-		.sum_row = ld,
-		.rows = QUERIES};
-
-	for (int64_t p = 0; p * PANEL < n_out; p++) {
-		gemm.w = w + p * panel_elements(k);
-		gemm.sum = sum + p * PANEL;
-		a->cpu->tiles->gemm(&gemm);
-	}
-}
-
-static void attend(const struct attention *a, const struct head *h, int64_t head, int64_t first)
-{
-	const int64_t width = a->heads * a->dim, left = a->n - first;
-	const int64_t n = left < QUERIES ? left : QUERIES;
-
-	round_rows(a, h->q, a->qkv + first * 3 * width + head * a->dim, 3 * width, a->dim, n);
-	multiply(a, h->scores, a->keys, h->q, a->dim, h->k, a->keys);
-	for (int64_t r = 0; r < n; r++)
-		a->cpu->vec->softmax_bf16(
-			h->p + r * a->keys, h->scores + r * a->keys, a->n, a->keys, a->scale);
-	memset(h->p + n * a->keys, 0, (size_t)((QUERIES - n) * a->keys) * sizeof(*h->p));
-	multiply(a, h->scores, padded(a->dim), h->p, a->keys, h->v, a->dim);
-	for (int64_t r = 0; r < n; r++)
-		memcpy(a->y + (first + r) * width + head * a->dim, h->scores + r * padded(a->dim),
-			(size_t)a->dim * sizeof(float));
-}
-
-static void attention_thread(void *ud, int thread, int n_threads)
-{
-	struct attention *a = ud;
-	const struct head h = head_at(a, thread);
-	int64_t head;
-
-	a->cpu->tiles->begin();
-	while ((head = atomic_fetch_add(&a->next, 1)) < a->heads) {
-		pack_head(a, &h, a->qkv + head * a->dim);
-		for (int64_t first = 0; first < a->n; first += QUERIES)
-			attend(a, &h, head, first);
-	}
-	a->cpu->tiles->end();
-}
-
-void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
-	int64_t n_heads, float scale)
-{
-	struct attention a = {.cpu = g->device,
-		.qkv = qkv->data,
-		.y = y->data,
-		.n = qkv->ne[0],
-		.heads = n_heads,
-		.dim = y->ne[1] / n_heads,
-		.keys = ceil_div(qkv->ne[0], PANEL) * PANEL,
-		.scale = scale};
-	const int64_t most = n_blocks(a.dim > a.keys ? a.dim : a.keys);
-	const size_t offsets = aligned(most, sizeof(*a.offset));
-
-	char *scratch =
-		cpu_scratch(g, offsets + (size_t)pool_threads(a.cpu->pool) * places_of(&a).end);
-	if (!scratch)
-		return;
-	a.offset = (int64_t *)(void *)scratch;
-	a.scratch = scratch + offsets;
-	for (int64_t b = 0; b < most; b++)
-		a.offset[b] = b * TILE_K;
-	pool_team(a.cpu->pool, attention_thread, &a);
 }
