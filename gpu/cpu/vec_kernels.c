@@ -366,13 +366,15 @@ static float max(const float *x, int64_t n)
 
 /* ---- bf16 --------------------------------------------------------------- */
 
-static void greater(float *top, const float *s, int64_t stride, int64_t n_rows)
+static void greater(float *top, const float *s, int64_t stride, int64_t n_rows, int64_t width)
 {
-	for (int64_t r = 0; r < n_rows; r++, top += LANES, s += stride)
-		UNROLL
-	for (int v = 0; v < NV; v++) {
-		const vf x = load(s + v * VW), t = load(top + v * VW);
-		store(top + v * VW, vselect(x > t, x, t));
+	for (int64_t r = 0; r < n_rows; r++, top += LANES, s += stride) {
+		float most[LANES];
+		memcpy(most, top, sizeof(most));
+		for (int64_t i = 0; i < width; i += LANES)
+			for (int j = 0; j < LANES; j++)
+				most[j] = s[i + j] > most[j] ? s[i + j] : most[j];
+		memcpy(top, most, sizeof(most));
 	}
 }
 
@@ -380,7 +382,8 @@ static void greater(float *top, const float *s, int64_t stride, int64_t n_rows)
 INLINE vf vexp2_bf16(vf x)
 {
 	const vf magic = (vf){0} + 12582912.0f; /* as in vexp_reduce */
-	x = vselect(x < -126.0f, (vf){0} - 126.0f, x);
+	for (int i = 0; i < VW; i++)
+		x[i] = x[i] < -126.0f ? -126.0f : x[i];
 	const vf z = x + magic, r = x - (z - magic);
 	vf p = r * 9.5828529e-3f + 5.5906426e-2f;
 	p = p * r + 2.4024099e-1f;

@@ -38,8 +38,9 @@ struct vec_kernels {
 	float (*max)(const float *x, int64_t n);
 	/* y = exp((x - shift) / scale) */
 	void (*exp)(float *y, const float *x, float shift, float scale, int64_t n);
-	/* top[r][i] = max(top[r][i], s[r * stride + i]) for n_rows rows of 32; NaN is passed by */
-	void (*greater)(float *top, const float *s, int64_t stride, int64_t n_rows);
+	/* top[r][j] = max(top[r][j], s[r * stride + i + j]) for n_rows rows, j < 32 and all i
+	 * below width that are a multiple of 32; NaN is passed by. */
+	void (*greater)(float *top, const float *s, int64_t stride, int64_t n_rows, int64_t width);
 	/* 2^(c s[i] - c t) in bf16, c = scale / log 2 and t the greatest of top[0..31], for
 	 * i < padded, a multiple of 32; 32 of them follow each other, `stride` elements from
 	 * the next 32.  Not below 2^-126; error before rounding below 2^-17.  Returns their
