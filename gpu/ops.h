@@ -25,6 +25,7 @@ struct gpu_ops {
 	/* Names how it packs matrices; changes when that does. */
 	const char *layout;
 	bool is_host; /* its memory is the host's */
+	bool splits;  /* has matrices of GPU_SPLIT */
 
 	void (*close)(struct gpu *g);
 	int (*sync)(struct gpu *g, struct err *e);

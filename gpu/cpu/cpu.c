@@ -342,8 +342,13 @@ int gpu_cpu_open(struct gpu *g, int n_threads, struct err *e)
 		free(c);
 		return rc;
 	}
-	g->ops = &cpu_ops;
+	c->ops = cpu_ops;
+	g->ops = &c->ops;
 	g->device = c;
 	use_isa(g, detect());
+	if (c->isa == CPU_AMX) {
+		c->ops.splits = true;
+		c->ops.layout = "cpu 1 split";
+	}
 	return 0;
 }

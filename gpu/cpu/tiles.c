@@ -31,20 +31,44 @@ static int64_t ceil_div(int64_t a, int64_t b)
 
 /* ---- matrices ----------------------------------------------------------- */
 
-size_t cpu_tile_matrix_bytes(int64_t n_out, int64_t n_in)
+size_t cpu_tile_matrix_bytes(enum gpu_dtype dtype, int64_t n_out, int64_t n_in)
 {
-	return (size_t)(ceil_div(n_out, PANEL) * tile_panel(n_in)) * sizeof(uint16_t);
+	return (size_t)(ceil_div(n_out, PANEL) * cpu_tile_parts(dtype) * tile_panel(n_in)) *
+	       sizeof(uint16_t);
 }
 
-void cpu_tile_put_rows(struct gpu_tensor *t, int64_t first, int64_t n, const float *src)
+/* n <= 32 values of output `o` of a panel: a block, whose parts follow each other. */
+static void put_block(const struct tile_kernels *tiles, int parts, uint16_t *block, int64_t o,
+	const float *x, int64_t n)
 {
-	const int64_t n_in = t->ne[1], padded = tile_blocks(n_in) * TILE_K;
+	uint16_t line[3][TILE_K];
+	float values[TILE_K] = {0};
+
+	memcpy(values, x, (size_t)n * sizeof(*x));
+	if (parts == 1)
+		tiles->round(line[0], values, TILE_K);
+	else
+		tiles->split(line[0], TILE_K, values, TILE_K);
+	for (int p = 0; p < parts; p++, block += 2 * TILE_ELEMENTS)
+		for (int i = 0; i < TILE_K; i += 2)
+			memcpy(block + tile_place(o, i), line[p] + i, 2 * sizeof(*block));
+}
+
+void cpu_tile_put_rows(const struct tile_kernels *tiles, struct gpu_tensor *t, int64_t first,
+	int64_t n, const float *src)
+{
+	const int64_t n_in = t->ne[1];
+	const int parts = cpu_tile_parts(t->dtype);
 
 	for (int64_t r = 0; r < ceil_div(n, PANEL) * PANEL; r++) {
-		uint16_t *panel = (uint16_t *)t->data + (first + r) / PANEL * tile_panel(n_in);
-		for (int64_t k = 0; k < padded; k++)
-			panel[tile_place((first + r) % PANEL, k)] =
-				r < n && k < n_in ? cpu_bf16(src[r * n_in + k]) : 0;
+		uint16_t *panel =
+			(uint16_t *)t->data + (first + r) / PANEL * parts * tile_panel(n_in);
+		for (int64_t k = 0; k < n_in; k += TILE_K) {
+			const int64_t left = n_in - k, valid = left < TILE_K ? left : TILE_K;
+			put_block(tiles, parts, panel + k / TILE_K * parts * 2 * TILE_ELEMENTS,
+				(first + r) % PANEL, r < n ? src + r * n_in + k : src,
+				r < n ? valid : 0);
+		}
 	}
 }
 
@@ -56,10 +80,23 @@ struct rounded {
 	const struct tile_product *p;
 	uint16_t *dst;
 	int64_t blocks; /* of k in a row */
-	int64_t n;      /* values of x, when they stay where they are */
+	int64_t n;      /* values of x, when they stay where they are .. */
+	int64_t plane;  /* .. and their parts are so many elements apart */
 };
 
-/* Rows row0 .. row0 + 15 of a batch: [block][row][32] */
+/* n values and, if there are three, their parts, `part` elements apart; NULL: zeros. */
+static void put(const struct tile_kernels *tiles, int parts, uint16_t *dst, int64_t part,
+	const float *x, int64_t n)
+{
+	for (int p = 0; p < parts && !x; p++)
+		memset(dst + p * part, 0, (size_t)n * sizeof(*dst));
+	if (x && parts == 1)
+		tiles->round(dst, x, n);
+	else if (x)
+		tiles->split(dst, part, x, n);
+}
+
+/* Rows row0 .. row0 + 15 of a batch: [block][part][row][32] */
 static void pack_group(const struct rounded *o, uint16_t *dst, int64_t batch, int64_t row0)
 {
 	const struct tile_product *p = o->p;
@@ -68,12 +105,12 @@ static void pack_group(const struct rounded *o, uint16_t *dst, int64_t batch, in
 	for (int64_t r = 0; r < TILE_ROWS; r++) {
 		const float *x = p->x + batch * p->x_batch + (row0 + r) * p->ldx;
 		for (int64_t b = 0; b < o->blocks; b++) {
-			uint16_t *to = dst + b * TILE_ELEMENTS + r * TILE_K;
+			uint16_t *to = dst + b * p->parts * TILE_ELEMENTS + r * TILE_K;
 			const int64_t left = p->k - b * TILE_K;
 			if (row0 + r >= p->rows) {
-				memset(to, 0, TILE_K * sizeof(*to));
+				put(o->tiles, p->parts, to, TILE_ELEMENTS, NULL, TILE_K);
 			} else if (p->dilation == 1 && left >= TILE_K) {
-				o->tiles->round(to, x + b * TILE_K, TILE_K);
+				put(o->tiles, p->parts, to, TILE_ELEMENTS, x + b * TILE_K, TILE_K);
 			} else {
 				for (int64_t i = 0; i < TILE_K; i++) {
 					const int64_t k = b * TILE_K + i, tap = k / p->channels;
@@ -81,7 +118,7 @@ static void pack_group(const struct rounded *o, uint16_t *dst, int64_t batch, in
 								     k % p->channels]
 							   : 0;
 				}
-				o->tiles->round(to, line, TILE_K);
+				put(o->tiles, p->parts, to, TILE_ELEMENTS, line, TILE_K);
 			}
 		}
 	}
@@ -92,8 +129,8 @@ static void pack_task(void *ud, size_t task)
 	const struct rounded *o = ud;
 	const int64_t per_batch = ceil_div(o->p->rows, TILE_STEP) * 2;
 
-	pack_group(o, o->dst + (int64_t)task * o->blocks * TILE_ELEMENTS, (int64_t)task / per_batch,
-		(int64_t)task % per_batch * TILE_ROWS);
+	pack_group(o, o->dst + (int64_t)task * o->blocks * o->p->parts * TILE_ELEMENTS,
+		(int64_t)task / per_batch, (int64_t)task % per_batch * TILE_ROWS);
 }
 
 static void convert_task(void *ud, size_t task)
@@ -101,7 +138,8 @@ static void convert_task(void *ud, size_t task)
 	const struct rounded *o = ud;
 	const int64_t at = (int64_t)task * CONVERT, left = o->n - at;
 
-	o->tiles->round(o->dst + at, o->p->x + at, left < CONVERT ? left : CONVERT);
+	put(o->tiles, o->p->parts, o->dst + at, o->plane, o->p->x + at,
+		left < CONVERT ? left : CONVERT);
 }
 
 /* ---- the product -------------------------------------------------------- */
@@ -111,7 +149,7 @@ struct run {
 	const struct cpu *cpu;
 	const struct rounded *rounded; /* each task rounds its own rows; or NULL .. */
 	uint16_t *x;                   /* .. and they are here; else a chunk of each thread */
-	int64_t x_batch, a_row, a_group;
+	int64_t x_batch, a_row, a_group, a_part;
 	int64_t *offset; /* [n_blocks] */
 	int64_t blocks, chunk, chunks, groups;
 	_Atomic int64_t next; /* task */
@@ -148,11 +186,12 @@ static void multiply_chunk(const struct run *o, const uint16_t *x, float *y, int
 	int64_t end, int64_t row0, int64_t rows)
 {
 	const struct tile_product *p = o->p;
-	const int64_t panel = tile_panel(p->k), n_steps = ceil_div(rows, TILE_STEP);
+	const int64_t panel = p->parts * tile_panel(p->k), n_steps = ceil_div(rows, TILE_STEP);
 	const uint16_t *w = p->w->data;
 	float sum[TILE_STEP * PANEL] __attribute__((aligned(64)));
 	struct tile_gemm a = {.a_row = o->a_row,
 		.a_group = o->a_group,
+		.a_part = p->parts > 1 ? o->a_part : 0,
 		.offset = o->offset,
 		.n_blocks = o->blocks,
 		.sum = sum,
@@ -161,7 +200,7 @@ static void multiply_chunk(const struct run *o, const uint16_t *x, float *y, int
 		.out_row = p->ldy};
 
 	if ((end - first) * panel * 2 > AHEAD_BYTES)
-		a.ahead_lines = (int)ceil_div(2 * TILE_ELEMENTS * 2 / 64, n_steps);
+		a.ahead_lines = (int)ceil_div(p->parts * 2 * TILE_ELEMENTS * 2 / 64, n_steps);
 	for (int64_t i = first; i < end; i++) {
 		const char *next = (const char *)(w + (i + 1 < end ? i + 1 : first) * panel);
 		a.w = w + i * panel;
@@ -217,7 +256,7 @@ static void cut(struct run *o, int64_t values)
 	const int threads = pool_threads(o->cpu->pool);
 	const int64_t tasks = threads > 1 ? TASKS * threads : 1;
 	const int64_t panels = ceil_div(o->p->n, PANEL), rows = o->p->rows * o->p->batches;
-	int64_t most = CHUNK_VALUES / values, each = ceil_div(rows, tasks);
+	int64_t most = CHUNK_VALUES / (values * o->p->parts), each = ceil_div(rows, tasks);
 
 	most = most < CHUNK ? most : CHUNK;
 	each = each > 128 ? each : 128;
@@ -241,23 +280,26 @@ static void place_frames(struct run *o, struct rounded *r, int64_t frames)
 		o->offset[b] = b * TILE_K / p->channels * p->dilation * p->channels +
 			       b * TILE_K % p->channels;
 	r->n = frames * p->channels;
-	memset(r->dst + r->n, 0, (size_t)(TILE_STEP * p->ldx) * sizeof(*r->dst));
+	o->a_part = r->plane = r->n + TILE_STEP * p->ldx;
+	put(o->cpu->tiles, p->parts, r->dst + r->n, r->plane, NULL, TILE_STEP * p->ldx);
 	pool_run(o->cpu->pool, (size_t)ceil_div(r->n, CONVERT), convert_task, r);
 }
 
 static void place_rows(struct run *o, struct rounded *r)
 {
-	const int64_t groups = ceil_div(o->p->rows, TILE_STEP) * 2;
+	const struct tile_product *p = o->p;
+	const int64_t groups = ceil_div(p->rows, TILE_STEP) * 2;
 
 	o->a_row = TILE_K;
-	o->a_group = o->blocks * TILE_ELEMENTS;
+	o->a_group = o->blocks * p->parts * TILE_ELEMENTS;
+	o->a_part = TILE_ELEMENTS;
 	o->x_batch = groups * o->a_group;
 	for (int64_t b = 0; b < o->blocks; b++)
-		o->offset[b] = b * TILE_ELEMENTS;
+		o->offset[b] = b * p->parts * TILE_ELEMENTS;
 	if (o->groups == 1)
 		o->rounded = r;
 	else
-		pool_run(o->cpu->pool, (size_t)(groups * o->p->batches), pack_task, r);
+		pool_run(o->cpu->pool, (size_t)(groups * p->batches), pack_task, r);
 }
 
 void cpu_tile_product(struct gpu *g, const struct tile_product *p)
@@ -272,8 +314,8 @@ void cpu_tile_product(struct gpu *g, const struct tile_product *p)
 	cut(&o, in_place ? p->ldx : o.blocks * TILE_K);
 	const int64_t rows = o.groups == 1 ? pool_threads(o.cpu->pool) * o.chunk
 					   : p->batches * ceil_div(p->rows, TILE_STEP) * TILE_STEP;
-	const int64_t elements =
-		in_place ? frames * p->channels + TILE_STEP * p->ldx : rows * o.blocks * TILE_K;
+	const int64_t elements = p->parts * (in_place ? frames * p->channels + TILE_STEP * p->ldx
+						      : rows * o.blocks * TILE_K);
 	const size_t offsets = (size_t)ceil_div(o.blocks, 8) * 64;
 	char *scratch = cpu_scratch(g, offsets + (size_t)elements * sizeof(uint16_t));
 
@@ -300,6 +342,8 @@ struct border {
 	uint16_t *dst;
 	int64_t height, width, pad; /* without border; of the enlarged image */
 	bool up;
+	int parts;
+	int64_t plane; /* elements from part to part */
 };
 
 /* One line of one image. */
@@ -311,25 +355,25 @@ static void border_task(void *ud, size_t task)
 	uint16_t *dst = o->dst + (int64_t)task * line * c;
 
 	if (i < 0 || i >= o->height) {
-		memset(dst, 0, (size_t)(line * c) * sizeof(*dst));
+		put(o->tiles, o->parts, dst, o->plane, NULL, line * c);
 		return;
 	}
 	const float *x = (const float *)o->x->data +
 			 (batch * o->x->ne[1] + (o->up ? i / 2 : i)) * o->x->ne[2] * c;
-	memset(dst, 0, (size_t)(o->pad * c) * sizeof(*dst));
+	put(o->tiles, o->parts, dst, o->plane, NULL, o->pad * c);
 	dst += o->pad * c;
 	if (o->up)
 		for (int64_t j = 0; j < o->width; j++)
-			o->tiles->round(dst + j * c, x + j / 2 * c, c);
+			put(o->tiles, o->parts, dst + j * c, o->plane, x + j / 2 * c, c);
 	else
-		o->tiles->round(dst, x, o->width * c);
-	memset(dst + o->width * c, 0, (size_t)(o->pad * c) * sizeof(*dst));
+		put(o->tiles, o->parts, dst, o->plane, x, o->width * c);
+	put(o->tiles, o->parts, dst + o->width * c, o->plane, NULL, o->pad * c);
 }
 
 bool cpu_can_tile_conv2d(
 	const struct gpu_tensor *x, const struct gpu_tensor *w, struct gpu_conv2d conv)
 {
-	return w->dtype == GPU_TILES && conv.stride == 1 && x->ne[3] % TILE_K == 0;
+	return cpu_is_tiled(w->dtype) && conv.stride == 1 && x->ne[3] % TILE_K == 0;
 }
 
 void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
@@ -341,7 +385,8 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 		.height = conv.up ? y->ne[1] : x->ne[1],
 		.width = conv.up ? y->ne[2] : x->ne[2],
 		.pad = conv.pad,
-		.up = conv.up};
+		.up = conv.up,
+		.parts = cpu_tile_parts(w->dtype)};
 	const int64_t line = image.width + 2 * conv.pad, lines = image.height + 2 * conv.pad;
 	const struct tile_product p = {.w = w,
 		.n = w->ne[0],
@@ -353,6 +398,7 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 		.ldy = w->ne[0],
 		.bias = bias ? bias->data : NULL,
 		.bias_n = w->ne[0],
+		.parts = image.parts,
 		.line = line,
 		.keep = y->ne[2]};
 	struct run o = {.p = &p,
@@ -363,7 +409,9 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 		.blocks = tile_blocks(p.k)};
 	const size_t offsets = (size_t)ceil_div(o.blocks, 8) * 64;
 	const int64_t elements = batches * o.x_batch, behind = TILE_STEP * c;
-	char *scratch = cpu_scratch(g, offsets + (size_t)(elements + behind) * sizeof(uint16_t));
+	image.plane = o.a_part = elements + behind;
+	char *scratch =
+		cpu_scratch(g, offsets + (size_t)(image.parts * image.plane) * sizeof(uint16_t));
 
 	if (!scratch)
 		return;
@@ -374,7 +422,7 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 		const int64_t tap = b * TILE_K / c;
 		o.offset[b] = (tap / conv.kernel * line + tap % conv.kernel) * c + b * TILE_K % c;
 	}
-	memset(image.dst + elements, 0, (size_t)behind * sizeof(*image.dst));
+	put(image.tiles, image.parts, image.dst + elements, image.plane, NULL, behind);
 	pool_run(o.cpu->pool, (size_t)(batches * lines), border_task, &image);
 	cut(&o, c);
 	pool_team(o.cpu->pool, product_thread, &o);

@@ -1,7 +1,7 @@
 /* The CPU's products of many rows, at the shapes of Stable Audio's transformer and of
  * AudioLDM 2's UNet, VAE and vocoder.
  *
- *	bench_rows [--threads N] [f32|tiles]
+ *	bench_rows [--threads N] [f32|split|tiles]
  *
  * GFLOP/s of the processor's time of all threads (of one thread, then), the best of some
  * passes. */
@@ -146,7 +146,6 @@ static void run(struct bench *b)
 	static const int64_t attentions[][3] = {
 		{1025, 24, 64}, {1024, 8, 32}, {256, 8, 48}, {64, 8, 80}, {4096, 1, 512}};
 #define EACH(list) for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++, gpu_arena_free(b->a))
-	printf("%s\n", b->dtype == GPU_F32 ? "f32" : "tiles");
 	EACH(linears)
 	{
 		b->a = gpu_arena_new(b->g, "linear");
@@ -186,10 +185,15 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bench_rows: %s\n", e.text);
 		return 1;
 	}
-	for (int tiles = 1; tiles >= 0; tiles--) {
-		if (only && strcmp(only, tiles ? "tiles" : "f32"))
+	static const struct {
+		const char *name;
+		enum gpu_dtype dtype;
+	} kinds[] = {{"tiles", GPU_TILES}, {"split", GPU_SPLIT}, {"f32", GPU_F32}};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (only && strcmp(only, kinds[i].name))
 			continue;
-		b.dtype = tiles ? GPU_TILES : GPU_F32;
+		printf("%s\n", kinds[i].name);
+		b.dtype = kinds[i].dtype;
 		run(&b);
 	}
 	if (gpu_sync(b.g, &e)) {
