@@ -152,6 +152,8 @@ struct run {
 	int64_t x_batch, a_row, a_group, a_part;
 	int64_t *offset; /* [n_blocks] */
 	int64_t blocks, chunk, chunks, groups;
+	bool in_place;
+	int64_t own;          /* elements of a thread's chunk */
 	_Atomic int64_t next; /* task */
 };
 
@@ -218,6 +220,22 @@ static void multiply_chunk(const struct run *o, const uint16_t *x, float *y, int
 	}
 }
 
+/* The frames of a convolution that rows read, and zeros behind them. */
+static int64_t values_of_rows(const struct tile_product *p, int64_t rows)
+{
+	return (rows - 1) * p->ldx + (p->k / p->channels - 1) * p->dilation * p->channels +
+	       p->channels;
+}
+
+static void round_frames(const struct run *o, uint16_t *dst, int64_t row0, int64_t rows)
+{
+	const struct tile_product *p = o->p;
+	const int64_t n = values_of_rows(p, rows);
+
+	put(o->cpu->tiles, p->parts, dst, o->a_part, p->x + row0 * p->ldx, n);
+	put(o->cpu->tiles, p->parts, dst + n, o->a_part, NULL, TILE_STEP * p->ldx);
+}
+
 static void product_task(const struct run *o, int64_t task, int thread)
 {
 	const struct tile_product *p = o->p;
@@ -229,9 +247,14 @@ static void product_task(const struct run *o, int64_t task, int thread)
 	const uint16_t *x = o->x + batch * o->x_batch + row0 / TILE_ROWS * o->a_group;
 
 	if (o->rounded) {
-		uint16_t *mine = o->x + thread * (o->chunk / TILE_ROWS) * o->a_group;
-		for (int64_t r = 0; r < ceil_div(rows, TILE_STEP) * TILE_STEP; r += TILE_ROWS)
-			pack_group(o->rounded, mine + r / TILE_ROWS * o->a_group, batch, row0 + r);
+		uint16_t *mine = o->x + thread * o->own;
+		if (o->in_place)
+			round_frames(o, mine, row0, rows);
+		else
+			for (int64_t r = 0; r < ceil_div(rows, TILE_STEP) * TILE_STEP;
+				r += TILE_ROWS)
+				pack_group(o->rounded, mine + r / TILE_ROWS * o->a_group, batch,
+					row0 + r);
 		x = mine;
 	}
 	multiply_chunk(o, x, p->y + batch * p->y_batch, panels * group / o->groups,
@@ -269,18 +292,17 @@ static void cut(struct run *o, int64_t values)
 
 /* x where it is, rounded: frames of `channels`, and some behind the last that the last
  * group of rows may read. */
-static void place_frames(struct run *o, struct rounded *r, int64_t frames)
+static void place_frames(struct run *o, struct rounded *r)
 {
 	const struct tile_product *p = o->p;
 
-	o->a_row = p->ldx;
-	o->a_group = TILE_ROWS * p->ldx;
-	o->x_batch = 0;
 	for (int64_t b = 0; b < o->blocks; b++)
 		o->offset[b] = b * TILE_K / p->channels * p->dilation * p->channels +
 			       b * TILE_K % p->channels;
-	r->n = frames * p->channels;
-	o->a_part = r->plane = r->n + TILE_STEP * p->ldx;
+	if (o->rounded)
+		return;
+	r->n = values_of_rows(p, p->rows);
+	r->plane = o->a_part;
 	put(o->cpu->tiles, p->parts, r->dst + r->n, r->plane, NULL, TILE_STEP * p->ldx);
 	pool_run(o->cpu->pool, (size_t)ceil_div(r->n, CONVERT), convert_task, r);
 }
@@ -290,42 +312,51 @@ static void place_rows(struct run *o, struct rounded *r)
 	const struct tile_product *p = o->p;
 	const int64_t groups = ceil_div(p->rows, TILE_STEP) * 2;
 
-	o->a_row = TILE_K;
-	o->a_group = o->blocks * p->parts * TILE_ELEMENTS;
-	o->a_part = TILE_ELEMENTS;
-	o->x_batch = groups * o->a_group;
 	for (int64_t b = 0; b < o->blocks; b++)
 		o->offset[b] = b * p->parts * TILE_ELEMENTS;
-	if (o->groups == 1)
-		o->rounded = r;
-	else
+	if (!o->rounded)
 		pool_run(o->cpu->pool, (size_t)(groups * p->batches), pack_task, r);
+}
+
+/* Where rows and their parts will be.  Returns the elements of all. */
+static int64_t lay_out(struct run *o)
+{
+	const struct tile_product *p = o->p;
+	const int64_t rows = ceil_div(p->rows, TILE_STEP) * TILE_STEP;
+
+	o->a_row = o->in_place ? p->ldx : TILE_K;
+	o->a_group = o->in_place ? TILE_ROWS * p->ldx : o->blocks * p->parts * TILE_ELEMENTS;
+	o->x_batch = o->in_place ? 0 : rows / TILE_ROWS * o->a_group;
+	o->a_part = TILE_ELEMENTS;
+	if (o->in_place)
+		o->a_part = values_of_rows(p, o->rounded ? o->chunk : p->rows) + TILE_STEP * p->ldx;
+	o->own = o->in_place ? p->parts * o->a_part : o->chunk / TILE_ROWS * o->a_group;
+	if (o->rounded)
+		return pool_threads(o->cpu->pool) * o->own;
+	return o->in_place ? p->parts * o->a_part : p->batches * o->x_batch;
 }
 
 void cpu_tile_product(struct gpu *g, const struct tile_product *p)
 {
-	const int64_t taps = p->k / p->channels;
-	/* frames of one batch that rows read */
-	const int64_t frames = p->ldx / p->channels * (p->rows - 1) + (taps - 1) * p->dilation + 1;
-	const bool in_place = taps > 1 && p->batches == 1 && p->channels % TILE_K == 0 &&
-			      p->ldx % p->channels == 0;
-	struct run o = {.p = p, .cpu = g->device, .blocks = tile_blocks(p->k)};
+	struct rounded r = {.tiles = cpu_of(g)->tiles, .p = p, .blocks = tile_blocks(p->k)};
+	struct run o = {.p = p,
+		.cpu = g->device,
+		.blocks = r.blocks,
+		.in_place = p->k > p->channels && p->batches == 1 && p->channels % TILE_K == 0 &&
+			    p->ldx % p->channels == 0};
 
-	cut(&o, in_place ? p->ldx : o.blocks * TILE_K);
-	const int64_t rows = o.groups == 1 ? pool_threads(o.cpu->pool) * o.chunk
-					   : p->batches * ceil_div(p->rows, TILE_STEP) * TILE_STEP;
-	const int64_t elements = p->parts * (in_place ? frames * p->channels + TILE_STEP * p->ldx
-						      : rows * o.blocks * TILE_K);
+	cut(&o, o.in_place ? p->ldx : o.blocks * TILE_K);
+	o.rounded = o.groups == 1 ? &r : NULL;
+	const size_t elements = (size_t)lay_out(&o);
 	const size_t offsets = (size_t)ceil_div(o.blocks, 8) * 64;
-	char *scratch = cpu_scratch(g, offsets + (size_t)elements * sizeof(uint16_t));
+	char *scratch = cpu_scratch(g, offsets + elements * sizeof(uint16_t));
 
 	if (!scratch)
 		return;
 	o.offset = (int64_t *)(void *)scratch;
-	o.x = (uint16_t *)(void *)(scratch + offsets);
-	struct rounded r = {.tiles = o.cpu->tiles, .p = p, .dst = o.x, .blocks = o.blocks};
-	if (in_place)
-		place_frames(&o, &r, frames);
+	o.x = r.dst = (uint16_t *)(void *)(scratch + offsets);
+	if (o.in_place)
+		place_frames(&o, &r);
 	else
 		place_rows(&o, &r);
 	pool_team(o.cpu->pool, product_thread, &o);
