@@ -204,7 +204,7 @@ static struct bind *bind_all(struct engine *en, enum engine_precision p)
 	struct audioldm2 *m = en->model;
 	struct bind *b = bind_new(m->ckpt, en->gpu, m->weights, m->n_threads);
 	/* A step sees thousands of rows, a text some ten. */
-	const enum gpu_dtype many = p == ENGINE_F32 ? GPU_F32 : GPU_TILES;
+	const enum gpu_dtype many = p == ENGINE_F32 ? GPU_SPLIT : GPU_TILES;
 	const bool is_plain = ckpt_find(m->ckpt, "language_model/wpe.weight");
 
 	aldm2_text_bind(&m->text, b, &m->host, text_dtype(p),
@@ -212,7 +212,7 @@ static struct bind *bind_all(struct engine *en, enum engine_precision p)
 	aldm2_unet_bind(&m->unet, b, &m->host, many, "unet/");
 	kl_vae_bind(&m->vae, b, many, "vae/");
 	/* Where samples are made weights stay whole. */
-	hifigan_bind(&m->vocoder, b, GPU_F32, "vocoder/");
+	hifigan_bind(&m->vocoder, b, GPU_SPLIT, "vocoder/");
 	bind_ignore(b, "text_encoder/audio_*");
 	bind_ignore(b, "language_model/lm_head.*");
 	return b;

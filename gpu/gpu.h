@@ -71,6 +71,9 @@ enum gpu_dtype {
 	GPU_I32, /* ids only */
 	/* Weights only: bf16, for products of many rows, which round x to bf16, too. */
 	GPU_TILES,
+	/* Weights only: f32, for products of many rows on a device that multiplies tiles:
+	 * elsewhere gpu_new_matrix() makes GPU_F32 of it.  See gpu_linear(). */
+	GPU_SPLIT,
 };
 
 enum gpu_layout {
@@ -199,7 +202,12 @@ void gpu_set_replay(struct gpu *g, bool on);
  * Tiles: x is rounded to bf16 (nearest, ties to even).  For each 32 of k in
  * ascending order, one chain over the even and one over the odd k are added up
  * and then added to the sum so far; values below the normal range are zero.
- * That is what a tile unit (AMX) does, and what all others here do, too. */
+ * That is what a tile unit (AMX) does, and what all others here do, too.
+ *
+ * Split: each factor is the sum of three bf16, high, middle and low, each the rounded rest
+ * of those before, and a product is six of tiles' as above, in the order hl, hm, hh, mh,
+ * mm, lh (x first): what is left out is below 3 * 2^-24 of |x w|, so that the error is
+ * bounded as that of the f32 chain is.  Infinite factors give NaN. */
 void gpu_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias);
 /* y += x w^T + bias */

@@ -31,6 +31,7 @@ struct gpu_ops {
 	/* Names how it packs matrices; changes when that does. */
 	const char *layout;
 	bool keeps_lens; /* a cache's lengths are on the device, too */
+	bool splits;     /* has matrices of GPU_SPLIT */
 
 	void (*close)(struct gpu *g);
 	int (*sync)(struct gpu *g, struct err *e);

@@ -43,15 +43,16 @@ static bool has_f16c(void)
 #endif
 
 #if defined(__x86_64__)
-/* The processor has it, and the system gives its registers (8 KB a thread) to this
+/* The processor has it and AVX-512 BF16, and the system gives its registers (8 KB a thread) to this
  * process. */
 static bool has_amx(void)
 {
 	enum { ARCH_REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18 };
-	const unsigned bf16 = 1u << 22, tile = 1u << 24;
+	const unsigned bf16 = 1u << 22, tile = 1u << 24, avx512_bf16 = 1u << 5;
 	unsigned a, b, c, d;
 
-	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & bf16) && (d & tile) &&
+	return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & avx512_bf16) &&
+	       __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & bf16) && (d & tile) &&
 	       !syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA);
 }
 #endif
@@ -77,7 +78,9 @@ static const struct vec_kernels *vec_kernels_for(enum cpu_isa isa)
 {
 #if defined(__x86_64__)
 	if (isa >= CPU_AVX2)
-		return isa >= CPU_AVX512 ? &vec_kernels_avx512 : &vec_kernels_avx2;
+		return isa == CPU_AMX      ? &vec_kernels_amx
+		       : isa >= CPU_AVX512 ? &vec_kernels_avx512
+					   : &vec_kernels_avx2;
 #endif
 	return &vec_kernels_generic;
 }
@@ -177,6 +180,16 @@ static void cpu_guard(struct gpu *g, void *p, size_t bytes, bool open)
 #define GUARD NULL
 #endif
 
+/* The whole pages of memory that malloc gave may be huge ones, too. */
+static void advise_huge(void *at, size_t bytes)
+{
+	const uintptr_t first = ((uintptr_t)at + PAGE - 1) / PAGE * PAGE,
+			end = ((uintptr_t)at + bytes) / PAGE * PAGE;
+
+	if (bytes >= HUGE_PAGE)
+		madvise((void *)first, end - first, MADV_HUGEPAGE);
+}
+
 static void *grown(struct gpu *g, struct cpu_scratch *s, size_t bytes)
 {
 	struct err e = {0};
@@ -190,6 +203,7 @@ static void *grown(struct gpu *g, struct cpu_scratch *s, size_t bytes)
 		return NULL;
 	}
 	s->bytes = bytes;
+	advise_huge(s->at, bytes);
 	return s->at;
 }
 
@@ -343,8 +357,13 @@ int gpu_cpu_open(struct gpu *g, int n_threads, struct err *e)
 		free(c);
 		return rc;
 	}
-	g->ops = &cpu_ops;
+	c->ops = cpu_ops;
+	g->ops = &c->ops;
 	g->device = c;
 	use_isa(g, detect());
+	if (c->isa == CPU_AMX) {
+		c->ops.splits = true;
+		c->ops.layout = "cpu 1 split";
+	}
 	return 0;
 }

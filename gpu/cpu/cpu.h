@@ -3,7 +3,7 @@
  * cpu.c	opens, allocates, holds the table and the tiling of work
  * linear.c, lstm.c, gru.c, attention.c, windows.c, conv2d.c	products; inner loops in
  *	kernels.c
- * tiles.c	products of bf16 by bf16; inner loops in tile_kernels.c
+ * tiles.c, tile_attention.c	products of bf16 by bf16; inner loops in tile_kernels.c
  * group_norm.c	inner loops in image_kernels.c
  * norm.c, elementwise.c, diffusion.c, sample.c	the rest; inner loops in vec_kernels.c
  *
@@ -24,13 +24,14 @@ enum cpu_isa {
 	CPU_AVX2,        /* AVX2, FMA, F16C */
 	CPU_AVX512,      /* AVX-512 F, BW, DQ, VL */
 	CPU_AVX512_VNNI, /* and VNNI */
-	CPU_AMX,         /* and AMX for bf16 */
+	CPU_AMX,         /* and AVX-512 BF16 and AMX for bf16 */
 };
 
 struct tile_kernels; /* tile_kernels.h: products of bf16 tiles */
 struct vec_kernels;  /* vec_kernels.h: elementwise, norms, reductions */
 
 struct cpu {
+	struct gpu_ops ops; /* the table, with what this processor has */
 	struct pool *pool;
 	int isa; /* enum cpu_isa */
 	const struct cpu_kernels
@@ -125,7 +126,7 @@ void cpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 void cpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	const struct gpu_tensor *bias, int64_t n_heads, float scale);
 
-/* tiles.c: the same for GPU_TILES; a product as linear.c has it */
+/* tiles.c: the same for GPU_TILES and GPU_SPLIT; a product as linear.c has it */
 struct tile_product {
 	const struct gpu_tensor *w;
 	int64_t n, k;               /* of w */
@@ -138,16 +139,29 @@ struct tile_product {
 	const float *bias; /* [bias_n], repeated over the n outputs; or NULL */
 	int64_t bias_n;
 	int add;
+	int parts;          /* 3 for GPU_SPLIT, else 1 */
 	int64_t line, keep; /* rows come in lines, of which y has the first `keep`; 0: all */
 };
-size_t cpu_tile_matrix_bytes(int64_t n_out, int64_t n_in);
-void cpu_tile_put_rows(struct gpu_tensor *t, int64_t first, int64_t n, const float *src);
+size_t cpu_tile_matrix_bytes(enum gpu_dtype dtype, int64_t n_out, int64_t n_in);
+/* The two dtypes of tiles.c. */
+static inline bool cpu_is_tiled(enum gpu_dtype dtype)
+{
+	return dtype == GPU_TILES || dtype == GPU_SPLIT;
+}
+static inline int cpu_tile_parts(enum gpu_dtype dtype)
+{
+	return dtype == GPU_SPLIT ? 3 : 1;
+}
+void cpu_tile_put_rows(const struct tile_kernels *tiles, struct gpu_tensor *t, int64_t first,
+	int64_t n, const float *src);
 void cpu_tile_product(struct gpu *g, const struct tile_product *p);
 /* Stride 1, and channels that fill whole blocks of k. */
 bool cpu_can_tile_conv2d(
 	const struct gpu_tensor *x, const struct gpu_tensor *w, struct gpu_conv2d conv);
 void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv);
+
+/* tile_attention.c */
 void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	int64_t n_heads, float scale);
 

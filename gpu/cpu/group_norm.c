@@ -16,7 +16,9 @@ const struct image_kernels *image_kernels_for(int isa)
 {
 #if defined(__x86_64__)
 	if (isa >= CPU_AVX2)
-		return isa >= CPU_AVX512 ? &image_kernels_avx512 : &image_kernels_avx2;
+		return isa == CPU_AMX      ? &image_kernels_amx
+		       : isa >= CPU_AVX512 ? &image_kernels_avx512
+					   : &image_kernels_avx2;
 #endif
 	return &image_kernels_generic;
 }

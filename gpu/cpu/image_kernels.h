@@ -14,7 +14,8 @@ struct image_kernels {
 		int64_t n_rows, int64_t width, int silu);
 };
 
-extern const struct image_kernels image_kernels_generic, image_kernels_avx2, image_kernels_avx512;
+extern const struct image_kernels image_kernels_generic, image_kernels_avx2, image_kernels_avx512,
+	image_kernels_amx;
 
 /* For an instruction set (enum cpu_isa; group_norm.c). */
 const struct image_kernels *image_kernels_for(int isa);

@@ -167,11 +167,11 @@ INLINE void i8_rows(const struct gemm_i8 *a, const int rows)
 			int32_t h, l;
 			memcpy(&h, a->high + r * a->k4 + k, 4);
 			memcpy(&l, a->low + r * a->k4 + k, 4);
-			__m512i vh = _mm512_set1_epi32(h), vl = _mm512_set1_epi32(l);
-			high[r][0] = _mm512_dpbusd_epi32(high[r][0], vh, w0);
-			high[r][1] = _mm512_dpbusd_epi32(high[r][1], vh, w1);
-			low[r][0] = _mm512_dpbusd_epi32(low[r][0], vl, w0);
-			low[r][1] = _mm512_dpbusd_epi32(low[r][1], vl, w1);
+			__m512i v_high = _mm512_set1_epi32(h), v_low = _mm512_set1_epi32(l);
+			high[r][0] = _mm512_dpbusd_epi32(high[r][0], v_high, w0);
+			high[r][1] = _mm512_dpbusd_epi32(high[r][1], v_high, w1);
+			low[r][0] = _mm512_dpbusd_epi32(low[r][0], v_low, w0);
+			low[r][1] = _mm512_dpbusd_epi32(low[r][1], v_low, w1);
 		}
 	}
 	UNROLL

@@ -63,8 +63,8 @@ size_t cpu_matrix_bytes(
 {
 	int64_t n_panels = ceil_div(n_out, PANEL);
 	*ret_scale = *ret_sums = 0;
-	if (dtype == GPU_TILES)
-		return cpu_tile_matrix_bytes(n_out, n_in);
+	if (cpu_is_tiled(dtype))
+		return cpu_tile_matrix_bytes(dtype, n_out, n_in);
 	if (dtype == GPU_I8)
 		*ret_scale = *ret_sums = (size_t)n_panels * PANEL * 4;
 	if (is_dot(dtype, n_out))
@@ -109,8 +109,8 @@ void cpu_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n,
 	const struct cpu *c = g->device;
 	if (t->layout == GPU_ROWS) {
 		put_plain(t, first, n, src);
-	} else if (t->dtype == GPU_TILES) {
-		cpu_tile_put_rows(t, first, n, src);
+	} else if (cpu_is_tiled(t->dtype)) {
+		cpu_tile_put_rows(c->tiles, t, first, n, src);
 	} else if (is_dot(t->dtype, t->ne[0])) {
 		const int64_t k = t->ne[1], padded = ceil_div(k, DOT_ALIGN) * DOT_ALIGN;
 		for (int64_t r = 0; r < n; r++) {
@@ -375,7 +375,8 @@ static void tile_product(struct gpu *g, const struct product *p, int64_t channel
 		.ldy = p->ldy,
 		.bias = p->bias,
 		.bias_n = p->bias_n,
-		.add = p->add};
+		.add = p->add,
+		.parts = cpu_tile_parts(p->w->dtype)};
 
 	cpu_tile_product(g, &t);
 }
@@ -384,7 +385,7 @@ static void tile_product(struct gpu *g, const struct product *p, int64_t channel
 static void run_product(struct gpu *g, struct product *p, int64_t channels, int64_t dilation)
 {
 	const bool i8 = p->w->dtype == GPU_I8, gather = dilation > 1;
-	if (p->w->dtype == GPU_TILES) {
+	if (cpu_is_tiled(p->w->dtype)) {
 		tile_product(g, p, channels ? channels : p->k, dilation);
 		return;
 	}

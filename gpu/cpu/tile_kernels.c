@@ -32,13 +32,56 @@ static void end(void)
 	_tile_release();
 }
 
-/* Two by two tiles: rows 0 and 1 in tiles 0 .. 3, factors in 4 .. 7.  The rows of the
- * block after the next are asked for in time: they come from the second-level cache. */
-static void step(const struct tile_gemm *a, const uint16_t *x, float *sum)
+/* Tiles have constant names: rows in 4 and 5, a panel in 6 and 7, sums in 0 .. 3. */
+#define ROWS_TO_TILES(x)                                                                           \
+	do {                                                                                       \
+		_tile_loadd(4, x, row_bytes);                                                      \
+		_tile_loadd(5, (x) + a->a_group, row_bytes);                                       \
+	} while (0)
+#define PANEL_TO_TILES(w)                                                                          \
+	do {                                                                                       \
+		_tile_loadd(6, w, 64);                                                             \
+		_tile_loadd(7, (w) + TILE_ELEMENTS, 64);                                           \
+	} while (0)
+#define MULTIPLY_TILES()                                                                           \
+	do {                                                                                       \
+		_tile_dpbf16ps(0, 4, 6);                                                           \
+		_tile_dpbf16ps(1, 4, 7);                                                           \
+		_tile_dpbf16ps(2, 5, 6);                                                           \
+		_tile_dpbf16ps(3, 5, 7);                                                           \
+	} while (0)
+
+/* hl, hm, hh, mh, mm, lh */
+static void split_block(const uint16_t *x, const struct tile_gemm *a, const uint16_t *w)
+{
+	const ptrdiff_t row_bytes = a->a_row * 2;
+	const uint16_t *middle = w + 2 * TILE_ELEMENTS, *low = middle + 2 * TILE_ELEMENTS;
+
+	ROWS_TO_TILES(x);
+	PANEL_TO_TILES(low);
+	MULTIPLY_TILES();
+	PANEL_TO_TILES(middle);
+	MULTIPLY_TILES();
+	PANEL_TO_TILES(w);
+	MULTIPLY_TILES();
+	ROWS_TO_TILES(x + a->a_part);
+	MULTIPLY_TILES();
+	PANEL_TO_TILES(middle);
+	MULTIPLY_TILES();
+	ROWS_TO_TILES(x + 2 * a->a_part);
+	PANEL_TO_TILES(w);
+	MULTIPLY_TILES();
+}
+
+/* Two by two tiles: rows 0 and 1 in tiles 0 .. 3, factors in 4 .. 7.  What comes from the
+ * second-level cache needs no asking for: that costs more than it gains. */
+static void step(const struct tile_gemm *a, const uint16_t *x, float *sum, const char *ahead)
 {
 	const ptrdiff_t row_bytes = a->a_row * 2, sum_bytes = a->sum_row * 4;
 	float *below = sum + TILE_ROWS * a->sum_row;
 	const uint16_t *w = a->w;
+	const int asks = a->out ? (int)((2 * TILE_STEP + a->n_blocks - 1) / a->n_blocks) : 0;
+	int asked = 0;
 
 	if (a->resume) {
 		_tile_loadd(0, sum, sum_bytes);
@@ -51,22 +94,22 @@ static void step(const struct tile_gemm *a, const uint16_t *x, float *sum)
 		_tile_zero(2);
 		_tile_zero(3);
 	}
-	for (int64_t k = 0; k < a->n_blocks; k++, w += 2 * TILE_ELEMENTS) {
+	for (int64_t k = 0; k < a->n_blocks; k++) {
 		const uint16_t *xk = x + a->offset[k];
-		const uint16_t *soon = x + a->offset[k + 2 < a->n_blocks ? k + 2 : k];
-		UNROLL
-		for (int i = 0; i < TILE_ROWS; i++) {
-			_mm_prefetch(soon + i * a->a_row, _MM_HINT_T0);
-			_mm_prefetch(soon + i * a->a_row + a->a_group, _MM_HINT_T0);
+		for (int i = 0; i < a->ahead_lines; i++, ahead += 64)
+			_mm_prefetch(ahead, _MM_HINT_T1);
+		for (int i = 0; i < asks && asked < 2 * TILE_STEP; i++, asked++)
+			__builtin_prefetch(
+				a->out + asked / 2 * a->out_row + asked % 2 * TILE_OUTS, 1);
+		if (a->a_part) {
+			split_block(xk, a, w);
+			w += 3 * 2 * TILE_ELEMENTS;
+			continue;
 		}
-		_tile_loadd(6, w, 64);
-		_tile_loadd(4, xk, row_bytes);
-		_tile_dpbf16ps(0, 4, 6);
-		_tile_loadd(7, w + TILE_ELEMENTS, 64);
-		_tile_dpbf16ps(1, 4, 7);
-		_tile_loadd(5, xk + a->a_group, row_bytes);
-		_tile_dpbf16ps(2, 5, 6);
-		_tile_dpbf16ps(3, 5, 7);
+		ROWS_TO_TILES(xk);
+		PANEL_TO_TILES(w);
+		MULTIPLY_TILES();
+		w += 2 * TILE_ELEMENTS;
 	}
 	_tile_stored(0, sum, sum_bytes);
 	_tile_stored(1, sum + TILE_OUTS, sum_bytes);
@@ -77,7 +120,8 @@ static void step(const struct tile_gemm *a, const uint16_t *x, float *sum)
 static void gemm(const struct tile_gemm *a)
 {
 	for (int64_t r = 0; r < a->rows; r += TILE_STEP)
-		step(a, a->a + r / TILE_ROWS * a->a_group, a->sum + r * a->sum_row);
+		step(a, a->a + r / TILE_ROWS * a->a_group, a->sum + r * a->sum_row,
+			a->ahead + r / TILE_STEP * a->n_blocks * a->ahead_lines * 64);
 }
 
 #else
@@ -174,10 +218,18 @@ static void rows(const struct tile_gemm *a, const uint16_t *x, float *sum)
 
 	for (int r = 0; r < ROWS && !a->resume; r++)
 		memset(sum + r * a->sum_row, 0, 2 * TILE_OUTS * sizeof(*sum));
-	for (int64_t k = 0; k < a->n_blocks; k++, w += 2 * TILE_ELEMENTS) {
-		widen(&f, a, x + a->offset[k]);
-		tile(&f, w, sum, a->sum_row);
-		tile(&f, w + TILE_ELEMENTS, sum + TILE_OUTS, a->sum_row);
+	for (int64_t k = 0; k < a->n_blocks; k++) {
+		const uint16_t *xk = x + a->offset[k];
+		for (int i = 0; i < (a->a_part ? 6 : 1); i++) {
+			/* parts of x and w: hl, hm, hh, mh, mm, lh */
+			static const int parts[6][2] = {
+				{0, 2}, {0, 1}, {0, 0}, {1, 0}, {1, 1}, {2, 0}};
+			const uint16_t *wi = w + (a->a_part ? parts[i][1] : 0) * 2 * TILE_ELEMENTS;
+			widen(&f, a, xk + parts[i][0] * a->a_part);
+			tile(&f, wi, sum, a->sum_row);
+			tile(&f, wi + TILE_ELEMENTS, sum + TILE_OUTS, a->sum_row);
+		}
+		w += (a->a_part ? 3 : 1) * 2 * TILE_ELEMENTS;
 	}
 }
 
@@ -192,6 +244,80 @@ static void gemm(const struct tile_gemm *a)
 }
 
 #endif
+
+INLINE vh to_bf16(vf x)
+{
+#if defined(__AVX512BF16__)
+	return (vh)_mm512_cvtneps_pbh((__m512)x);
+#else
+	return vround_bf16(x);
+#endif
+}
+
+static void round_row(uint16_t *y, const float *x, int64_t n)
+{
+	int64_t i = 0;
+
+#if defined(__AVX512BF16__)
+	for (; i + 2 * VW <= n; i += 2 * VW)
+		_mm512_storeu_si512(y + i, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + i + VW),
+						   _mm512_loadu_ps(x + i)));
+#endif
+	for (; i + VW <= n; i += VW)
+		*(vh *)(y + i) = to_bf16(*(const vf *)(x + i));
+	if (i < n) {
+		float rest[VW] = {0};
+		uint16_t rounded[VW];
+		memcpy(rest, x + i, (size_t)(n - i) * sizeof(*x));
+		*(vh *)rounded = to_bf16(*(const vf *)rest);
+		memcpy(y + i, rounded, (size_t)(n - i) * sizeof(*y));
+	}
+}
+
+INLINE void split_vector(vh parts[3], vf x)
+{
+	UNROLL
+	for (int p = 0; p < 3; p++) {
+		parts[p] = to_bf16(x);
+		x = x - (vf)(__builtin_convertvector(parts[p], vu) << 16);
+	}
+}
+
+static void split(uint16_t *y, ptrdiff_t part, const float *x, int64_t n)
+{
+	vh parts[3];
+	int64_t i = 0;
+
+	for (; i + VW <= n; i += VW) {
+		split_vector(parts, *(const vf *)(x + i));
+		UNROLL
+		for (int p = 0; p < 3; p++)
+			*(vh *)(y + p * part + i) = parts[p];
+	}
+	if (i == n)
+		return;
+	float rest[VW] = {0};
+	memcpy(rest, x + i, (size_t)(n - i) * sizeof(*x));
+	split_vector(parts, *(const vf *)rest);
+	for (int p = 0; p < 3; p++)
+		memcpy(y + p * part + i, &parts[p], (size_t)(n - i) * sizeof(*y));
+}
+
+static void finish(float *y, const float *sum, const float *bias, int64_t n, int add)
+{
+	if (n < 2 * TILE_OUTS) {
+		for (int64_t i = 0; i < n; i++)
+			y[i] = sum[i] + bias[i] + (add ? y[i] : 0);
+		return;
+	}
+	UNROLL
+	for (int i = 0; i < 2 * TILE_OUTS; i += VW) {
+		vf v = *(const vf *)(sum + i) + *(const vf *)(bias + i);
+		if (add)
+			v += *(const vf *)(y + i);
+		*(vf *)(y + i) = v;
+	}
+}
 
 static void pack_pairs(uint16_t *w, const uint16_t *even, const uint16_t *odd)
 {
@@ -208,5 +334,8 @@ const struct tile_kernels NAME(ISA) = {
 	.begin = begin,
 	.end = end,
 	.gemm = gemm,
+	.round = round_row,
+	.split = split,
+	.finish = finish,
 	.pack_pairs = pack_pairs,
 };

@@ -6,7 +6,8 @@
  *
  * The sum of a block is that of its 16 even products and that of its 16 odd ones, two
  * chains, added; it is then added to the sum so far.  Subnormals are zero.  Products
- * of two bf16 are exact in f32, so all instruction sets give the same bits. */
+ * of two bf16 are exact in f32, so all instruction sets give the same bits.  A block of
+ * GPU_SPLIT (gpu.h) is six such sums, one after the other. */
 #ifndef WOODSHED_GPU_CPU_TILE_KERNELS_H
 #define WOODSHED_GPU_CPU_TILE_KERNELS_H
 
@@ -21,6 +22,24 @@ enum {
 	TILE_STEP = 2 * TILE_ROWS,          /* rows that come together */
 };
 
+/* Blocks of k in a row; elements of a panel. */
+static inline int64_t tile_blocks(int64_t k)
+{
+	return (k + TILE_K - 1) / TILE_K;
+}
+
+static inline int64_t tile_panel(int64_t k)
+{
+	return tile_blocks(k) * 2 * TILE_ELEMENTS;
+}
+
+/* Place of output o of a panel (o < 32) and k in it. */
+static inline int64_t tile_place(int64_t o, int64_t k)
+{
+	return k / TILE_K * 2 * TILE_ELEMENTS + o / TILE_OUTS * TILE_ELEMENTS +
+	       k % TILE_K / 2 * 2 * TILE_OUTS + o % TILE_OUTS * 2 + k % 2;
+}
+
 /* sum[r][0..31] = (resume ? sum[r] : 0) + rows of a times a panel, for `rows` rows, a
  * multiple of TILE_STEP. */
 struct tile_gemm {
@@ -28,12 +47,20 @@ struct tile_gemm {
 	ptrdiff_t a_row;       /* elements from row to row of 16 .. */
 	ptrdiff_t a_group;     /* .. and from 16 rows to the next 16 */
 	const int64_t *offset; /* [n_blocks]: of a block of k in a row */
+	/* GPU_SPLIT: elements from a part of a row to the next, the panel's parts of a block
+	 * follow each other; 0: one part */
+	ptrdiff_t a_part;
 	int64_t n_blocks;
 	const uint16_t *w; /* the panel from the first of the blocks on */
 	float *sum;        /* rows of 32, */
 	ptrdiff_t sum_row; /* so many floats apart */
 	int64_t rows;
 	int resume;
+	const char *ahead; /* memory to bring into the second-level cache meanwhile: */
+	int ahead_lines;   /* so many lines of 64 bytes for each block and step of rows */
+	/* 32 rows of 32 floats that will be written next, so many floats apart; or NULL */
+	const float *out;
+	ptrdiff_t out_row;
 };
 
 struct tile_kernels {
@@ -41,6 +68,12 @@ struct tile_kernels {
 	void (*begin)(void);
 	void (*end)(void);
 	void (*gemm)(const struct tile_gemm *a);
+	/* To bf16, nearest even; NaN stays NaN, what is below the normal range is zero. */
+	void (*round)(uint16_t *y, const float *x, int64_t n);
+	/* The same, and the rest of it, and the rest of that: `part` elements apart. */
+	void (*split)(uint16_t *y, ptrdiff_t part, const float *x, int64_t n);
+	/* y[0..n) = sum + bias (+ y when add), n <= 32 */
+	void (*finish)(float *y, const float *sum, const float *bias, int64_t n, int add);
 	/* One pair of k of a tile: 16 outputs of the even and the odd k. */
 	void (*pack_pairs)(uint16_t *w, const uint16_t *even, const uint16_t *odd);
 };

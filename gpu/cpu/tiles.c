@@ -1,28 +1,27 @@
-/* Products of bf16 by bf16: packing, tasks, convolutions, attention.
+/* Products of bf16 by bf16: packing, tasks, convolutions.
  *
  * x is rounded to bf16 once, into rows that are padded to whole blocks of k, 16 of
  * them in a group whose tiles lie one behind the other.  A convolution over channels
  * that are a multiple of a block needs no such rows: its frames are rounded where
  * they are, and row t of tap i is just frame t + i * dilation.
  *
- * A task is a chunk of rows and some panels.  It takes k in pieces, so that the rows'
- * stay in the second-level cache from panel to panel; sums wait beside them.  Bounds
- * depend on shapes alone. */
+ * A task is a chunk of rows, which stay in the second-level cache, and all panels, or
+ * some of them where rows are few.  Each panel passes by the rows of a chunk while the
+ * next one is brought from memory.  How tasks are cut changes no sum. */
 #include "gpu/cpu/cpu.h"
 #include "gpu/cpu/tile_kernels.h"
 #include "gpu/cpu/vec_kernels.h"
 #include "library/base/arena.h"
 
-#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 enum {
-	CHUNK = 256,       /* rows of a task */
-	GROUP = 8,         /* panels of a task */
-	PART = 64,         /* rows of it that stay in the first-level cache .. */
-	PIECE = 16,        /* .. for as many blocks of k */
-	CONVERT = 16 << 10 /* values rounded by one task */
+	CHUNK = 512,              /* most rows of a task, .. */
+	CHUNK_VALUES = 400 << 10, /* .. and their values: what the second-level cache holds */
+	TASKS = 4,                /* for each thread, at least, if there are several */
+	AHEAD_BYTES = 512 << 10,  /* weights of fewer bytes are in the cache anyway */
+	CONVERT = 16 << 10        /* values rounded by one task */
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -30,39 +29,46 @@ static int64_t ceil_div(int64_t a, int64_t b)
 	return (a + b - 1) / b;
 }
 
-static int64_t n_blocks(int64_t k)
-{
-	return ceil_div(k, TILE_K);
-}
-
-static int64_t panel_elements(int64_t k)
-{
-	return n_blocks(k) * 2 * TILE_ELEMENTS;
-}
-
 /* ---- matrices ----------------------------------------------------------- */
 
-size_t cpu_tile_matrix_bytes(int64_t n_out, int64_t n_in)
+size_t cpu_tile_matrix_bytes(enum gpu_dtype dtype, int64_t n_out, int64_t n_in)
 {
-	return (size_t)(ceil_div(n_out, PANEL) * panel_elements(n_in)) * sizeof(uint16_t);
+	return (size_t)(ceil_div(n_out, PANEL) * cpu_tile_parts(dtype) * tile_panel(n_in)) *
+	       sizeof(uint16_t);
 }
 
-/* Place of output o (of a panel) and k in the panel. */
-static int64_t place(int64_t o, int64_t k)
+/* n <= 32 values of output `o` of a panel: a block, whose parts follow each other. */
+static void put_block(const struct tile_kernels *tiles, int parts, uint16_t *block, int64_t o,
+	const float *x, int64_t n)
 {
-	return k / TILE_K * 2 * TILE_ELEMENTS + o / TILE_OUTS * TILE_ELEMENTS +
-	       k % TILE_K / 2 * 2 * TILE_OUTS + o % TILE_OUTS * 2 + k % 2;
+	uint16_t line[3][TILE_K];
+	float values[TILE_K] = {0};
+
+	memcpy(values, x, (size_t)n * sizeof(*x));
+	if (parts == 1)
+		tiles->round(line[0], values, TILE_K);
+	else
+		tiles->split(line[0], TILE_K, values, TILE_K);
+	for (int p = 0; p < parts; p++, block += 2 * TILE_ELEMENTS)
+		for (int i = 0; i < TILE_K; i += 2)
+			memcpy(block + tile_place(o, i), line[p] + i, 2 * sizeof(*block));
 }
 
-void cpu_tile_put_rows(struct gpu_tensor *t, int64_t first, int64_t n, const float *src)
+void cpu_tile_put_rows(const struct tile_kernels *tiles, struct gpu_tensor *t, int64_t first,
+	int64_t n, const float *src)
 {
-	const int64_t n_in = t->ne[1], padded = n_blocks(n_in) * TILE_K;
+	const int64_t n_in = t->ne[1];
+	const int parts = cpu_tile_parts(t->dtype);
 
 	for (int64_t r = 0; r < ceil_div(n, PANEL) * PANEL; r++) {
-		uint16_t *panel = (uint16_t *)t->data + (first + r) / PANEL * panel_elements(n_in);
-		for (int64_t k = 0; k < padded; k++)
-			panel[place((first + r) % PANEL, k)] =
-				r < n && k < n_in ? cpu_bf16(src[r * n_in + k]) : 0;
+		uint16_t *panel =
+			(uint16_t *)t->data + (first + r) / PANEL * parts * tile_panel(n_in);
+		for (int64_t k = 0; k < n_in; k += TILE_K) {
+			const int64_t left = n_in - k, valid = left < TILE_K ? left : TILE_K;
+			put_block(tiles, parts, panel + k / TILE_K * parts * 2 * TILE_ELEMENTS,
+				(first + r) % PANEL, r < n ? src + r * n_in + k : src,
+				r < n ? valid : 0);
+		}
 	}
 }
 
@@ -70,33 +76,41 @@ void cpu_tile_put_rows(struct gpu_tensor *t, int64_t first, int64_t n, const flo
 
 /* Rows of x as tiles take them. */
 struct rounded {
-	const struct vec_kernels *vec;
+	const struct tile_kernels *tiles;
 	const struct tile_product *p;
 	uint16_t *dst;
 	int64_t blocks; /* of k in a row */
-	int64_t n;      /* values of x, when they stay where they are */
+	int64_t n;      /* values of x, when they stay where they are .. */
+	int64_t plane;  /* .. and their parts are so many elements apart */
 };
 
-/* 16 rows: [block][row][32] */
-static void pack_task(void *ud, size_t task)
+/* n values and, if there are three, their parts, `part` elements apart; NULL: zeros. */
+static void put(const struct tile_kernels *tiles, int parts, uint16_t *dst, int64_t part,
+	const float *x, int64_t n)
 {
-	const struct rounded *o = ud;
+	for (int p = 0; p < parts && !x; p++)
+		memset(dst + p * part, 0, (size_t)n * sizeof(*dst));
+	if (x && parts == 1)
+		tiles->round(dst, x, n);
+	else if (x)
+		tiles->split(dst, part, x, n);
+}
+
+/* Rows row0 .. row0 + 15 of a batch: [block][part][row][32] */
+static void pack_group(const struct rounded *o, uint16_t *dst, int64_t batch, int64_t row0)
+{
 	const struct tile_product *p = o->p;
-	const int64_t per_batch = ceil_div(p->rows, TILE_STEP) * 2;
-	const int64_t batch = (int64_t)task / per_batch,
-		      row0 = (int64_t)task % per_batch * TILE_ROWS;
-	uint16_t *dst = o->dst + (int64_t)task * o->blocks * TILE_ELEMENTS;
 	float line[TILE_K];
 
 	for (int64_t r = 0; r < TILE_ROWS; r++) {
 		const float *x = p->x + batch * p->x_batch + (row0 + r) * p->ldx;
 		for (int64_t b = 0; b < o->blocks; b++) {
-			uint16_t *to = dst + b * TILE_ELEMENTS + r * TILE_K;
+			uint16_t *to = dst + b * p->parts * TILE_ELEMENTS + r * TILE_K;
 			const int64_t left = p->k - b * TILE_K;
 			if (row0 + r >= p->rows) {
-				memset(to, 0, TILE_K * sizeof(*to));
+				put(o->tiles, p->parts, to, TILE_ELEMENTS, NULL, TILE_K);
 			} else if (p->dilation == 1 && left >= TILE_K) {
-				o->vec->to_bf16(to, x + b * TILE_K, TILE_K);
+				put(o->tiles, p->parts, to, TILE_ELEMENTS, x + b * TILE_K, TILE_K);
 			} else {
 				for (int64_t i = 0; i < TILE_K; i++) {
 					const int64_t k = b * TILE_K + i, tap = k / p->channels;
@@ -104,10 +118,19 @@ static void pack_task(void *ud, size_t task)
 								     k % p->channels]
 							   : 0;
 				}
-				o->vec->to_bf16(to, line, TILE_K);
+				put(o->tiles, p->parts, to, TILE_ELEMENTS, line, TILE_K);
 			}
 		}
 	}
+}
+
+static void pack_task(void *ud, size_t task)
+{
+	const struct rounded *o = ud;
+	const int64_t per_batch = ceil_div(o->p->rows, TILE_STEP) * 2;
+
+	pack_group(o, o->dst + (int64_t)task * o->blocks * o->p->parts * TILE_ELEMENTS,
+		(int64_t)task / per_batch, (int64_t)task % per_batch * TILE_ROWS);
 }
 
 static void convert_task(void *ud, size_t task)
@@ -115,7 +138,8 @@ static void convert_task(void *ud, size_t task)
 	const struct rounded *o = ud;
 	const int64_t at = (int64_t)task * CONVERT, left = o->n - at;
 
-	o->vec->to_bf16(o->dst + at, o->p->x + at, left < CONVERT ? left : CONVERT);
+	put(o->tiles, o->p->parts, o->dst + at, o->plane, o->p->x + at,
+		left < CONVERT ? left : CONVERT);
 }
 
 /* ---- the product -------------------------------------------------------- */
@@ -123,142 +147,219 @@ static void convert_task(void *ud, size_t task)
 struct run {
 	const struct tile_product *p;
 	const struct cpu *cpu;
-	const uint16_t *x;
-	int64_t x_batch, a_row, a_group;
+	const struct rounded *rounded; /* each task rounds its own rows; or NULL .. */
+	uint16_t *x;                   /* .. and they are here; else a chunk of each thread */
+	int64_t x_batch, a_row, a_group, a_part;
 	int64_t *offset; /* [n_blocks] */
-	int64_t blocks, chunks, groups;
+	int64_t blocks, chunk, chunks, groups;
+	bool in_place;
+	int64_t own;          /* elements of a thread's chunk */
+	_Atomic int64_t next; /* task */
 };
 
-/* y = sum + bias (+ y) of one panel, for rows row0 .. row0 + rows - 1 of a batch's y */
-static void finish(const struct tile_product *p, const float *sum, float *y, int64_t panel,
-	int64_t row0, int64_t rows)
+/* Where row r of a batch's y is; a row that y lacks: where the next is. */
+static int64_t row_of(const struct tile_product *p, int64_t r)
 {
+	const int64_t column = p->line ? r % p->line : 0;
+
+	return p->line ? r / p->line * p->keep + (column < p->keep ? column : p->keep) : r;
+}
+
+/* y = sum + bias (+ y) of one panel, for rows row0 .. row0 + rows - 1 of a batch's y */
+static void finish(
+	const struct run *o, const float *sum, float *y, int64_t panel, int64_t row0, int64_t rows)
+{
+	const struct tile_product *p = o->p;
 	const int64_t out0 = panel * PANEL, left = p->n - out0;
 	const int64_t n = left < PANEL ? left : PANEL;
 	float bias[PANEL] = {0};
 
-	for (int64_t o = 0; o < n && p->bias; o++)
-		bias[o] = p->bias[(out0 + o) % p->bias_n];
+	for (int64_t i = 0; i < n && p->bias; i++)
+		bias[i] = p->bias[(out0 + i) % p->bias_n];
 	for (int64_t r = row0; r < row0 + rows; r++, sum += PANEL) {
 		if (p->line && r % p->line >= p->keep)
 			continue;
-		const int64_t at = p->line ? r / p->line * p->keep + r % p->line : r;
-		float *dst = y + at * p->ldy + out0;
-		if (p->add && n == PANEL)
-			for (int64_t o = 0; o < PANEL; o++)
-				dst[o] = sum[o] + bias[o] + dst[o];
-		else if (n == PANEL)
-			for (int64_t o = 0; o < PANEL; o++)
-				dst[o] = sum[o] + bias[o];
-		else
-			for (int64_t o = 0; o < n; o++)
-				dst[o] = sum[o] + bias[o] + (p->add ? dst[o] : 0);
+		o->cpu->tiles->finish(y + row_of(p, r) * p->ldy + out0, sum, bias, n, p->add);
 	}
 }
 
-static void product_task(void *ud, size_t task)
+/* Panels first .. end - 1 of rows row0 .. row0 + rows - 1, whose values are at x. */
+static void multiply_chunk(const struct run *o, const uint16_t *x, float *y, int64_t first,
+	int64_t end, int64_t row0, int64_t rows)
 {
-	const struct run *o = ud;
 	const struct tile_product *p = o->p;
-	/* The chunks of a group one after the other: its panels are in the cache then. */
-	const int64_t chunk = (int64_t)task % o->chunks,
-		      batch = (int64_t)task / o->chunks % p->batches,
-		      group = (int64_t)task / o->chunks / p->batches;
-	const int64_t row0 = chunk * CHUNK, left = p->rows - row0,
-		      rows = left < CHUNK ? left : CHUNK;
-	const int64_t last = ceil_div(p->n, PANEL), end = (group + 1) * GROUP;
-	const int64_t first = group * GROUP, n_panels = (end < last ? end : last) - first;
-	const int64_t panel = panel_elements(p->k);
-	const uint16_t *w = (const uint16_t *)p->w->data + first * panel;
-	const uint16_t *x = o->x + batch * o->x_batch + row0 / TILE_ROWS * o->a_group;
-	float sum[GROUP][CHUNK * PANEL] __attribute__((aligned(64)));
-	struct tile_gemm a = {
-		.a_row = o->a_row,
+	const int64_t panel = p->parts * tile_panel(p->k), n_steps = ceil_div(rows, TILE_STEP);
+	const uint16_t *w = p->w->data;
+	float sum[TILE_STEP * PANEL] __attribute__((aligned(64)));
+	struct tile_gemm a = {.a_row = o->a_row,
 		.a_group = o->a_group,
+		.a_part = p->parts > 1 ? o->a_part : 0,
+		.offset = o->offset,
+		.n_blocks = o->blocks,
+		.sum = sum,
 		.sum_row = PANEL,
-	};
+		.rows = TILE_STEP,
+		.out_row = p->ldy};
 
-	o->cpu->tiles->begin();
-	for (int64_t b = 0; b < o->blocks; b += PIECE) {
-		a.offset = o->offset + b;
-		a.n_blocks = o->blocks - b < PIECE ? o->blocks - b : PIECE;
-		a.resume = b > 0;
-		for (int64_t r = 0; r < rows; r += PART) {
-			const int64_t rest = rows - r < PART ? rows - r : PART;
+	if ((end - first) * panel * 2 > AHEAD_BYTES)
+		a.ahead_lines = (int)ceil_div(p->parts * 2 * TILE_ELEMENTS * 2 / 64, n_steps);
+	for (int64_t i = first; i < end; i++) {
+		const char *next = (const char *)(w + (i + 1 < end ? i + 1 : first) * panel);
+		a.w = w + i * panel;
+		for (int64_t s = 0; s < n_steps; s++) {
+			const int64_t r = s * TILE_STEP, left = rows - r,
+				      n = left < TILE_STEP ? left : TILE_STEP;
 			a.a = x + r / TILE_ROWS * o->a_group;
-			a.rows = ceil_div(rest, TILE_STEP) * TILE_STEP;
-			for (int64_t i = 0; i < n_panels; i++) {
-				a.w = w + i * panel + b * 2 * TILE_ELEMENTS;
-				a.sum = sum[i] + r * PANEL;
-				o->cpu->tiles->gemm(&a);
-			}
+			a.ahead = next + s * o->blocks * a.ahead_lines * 64;
+			a.out = y + (s + 1 < n_steps ? row_of(p, row0 + r + TILE_STEP) * p->ldy +
+							       i * PANEL
+						     : row_of(p, row0) * p->ldy + (i + 1) * PANEL);
+			o->cpu->tiles->gemm(&a);
+			finish(o, sum, y, i, row0 + r, n);
 		}
 	}
+}
+
+/* The frames of a convolution that rows read, and zeros behind them. */
+static int64_t values_of_rows(const struct tile_product *p, int64_t rows)
+{
+	return (rows - 1) * p->ldx + (p->k / p->channels - 1) * p->dilation * p->channels +
+	       p->channels;
+}
+
+static void round_frames(const struct run *o, uint16_t *dst, int64_t row0, int64_t rows)
+{
+	const struct tile_product *p = o->p;
+	const int64_t n = values_of_rows(p, rows);
+
+	put(o->cpu->tiles, p->parts, dst, o->a_part, p->x + row0 * p->ldx, n);
+	put(o->cpu->tiles, p->parts, dst + n, o->a_part, NULL, TILE_STEP * p->ldx);
+}
+
+static void product_task(const struct run *o, int64_t task, int thread)
+{
+	const struct tile_product *p = o->p;
+	const int64_t chunk = task % o->chunks, batch = task / o->chunks % p->batches,
+		      group = task / o->chunks / p->batches;
+	const int64_t row0 = chunk * o->chunk, left = p->rows - row0,
+		      rows = left < o->chunk ? left : o->chunk;
+	const int64_t panels = ceil_div(p->n, PANEL);
+	const uint16_t *x = o->x + batch * o->x_batch + row0 / TILE_ROWS * o->a_group;
+
+	if (o->rounded) {
+		uint16_t *mine = o->x + thread * o->own;
+		if (o->in_place)
+			round_frames(o, mine, row0, rows);
+		else
+			for (int64_t r = 0; r < ceil_div(rows, TILE_STEP) * TILE_STEP;
+				r += TILE_ROWS)
+				pack_group(o->rounded, mine + r / TILE_ROWS * o->a_group, batch,
+					row0 + r);
+		x = mine;
+	}
+	multiply_chunk(o, x, p->y + batch * p->y_batch, panels * group / o->groups,
+		panels * (group + 1) / o->groups, row0, rows);
+}
+
+static void product_thread(void *ud, int thread, int n_threads)
+{
+	struct run *o = ud;
+	const int64_t n = o->p->batches * o->chunks * o->groups;
+	int64_t task;
+
+	o->cpu->tiles->begin();
+	while ((task = atomic_fetch_add(&o->next, 1)) < n)
+		product_task(o, task, thread);
 	o->cpu->tiles->end();
-	for (int64_t i = 0; i < n_panels; i++)
-		finish(p, sum[i], p->y + batch * p->y_batch, first + i, row0, rows);
+}
+
+/* `values` of x in a row of a chunk */
+static void cut(struct run *o, int64_t values)
+{
+	const int threads = pool_threads(o->cpu->pool);
+	const int64_t tasks = threads > 1 ? TASKS * threads : 1;
+	const int64_t panels = ceil_div(o->p->n, PANEL), rows = o->p->rows * o->p->batches;
+	int64_t most = CHUNK_VALUES / (values * o->p->parts), each = ceil_div(rows, tasks);
+
+	most = most < CHUNK ? most : CHUNK;
+	each = each > 128 ? each : 128;
+	o->chunk = ceil_div(most < each ? most : each, TILE_STEP) * TILE_STEP;
+	o->chunks = ceil_div(o->p->rows, o->chunk);
+	o->groups = ceil_div(tasks, o->chunks * o->p->batches);
+	if (o->groups > panels)
+		o->groups = panels;
 }
 
 /* x where it is, rounded: frames of `channels`, and some behind the last that the last
  * group of rows may read. */
-static void place_frames(struct run *o, struct rounded *r, int64_t frames)
+static void place_frames(struct run *o, struct rounded *r)
 {
 	const struct tile_product *p = o->p;
 
-	o->a_row = p->ldx;
-	o->a_group = TILE_ROWS * p->ldx;
-	o->x_batch = 0;
 	for (int64_t b = 0; b < o->blocks; b++)
 		o->offset[b] = b * TILE_K / p->channels * p->dilation * p->channels +
 			       b * TILE_K % p->channels;
-	r->n = frames * p->channels;
-	memset(r->dst + r->n, 0, (size_t)(TILE_STEP * p->ldx) * sizeof(*r->dst));
+	if (o->rounded)
+		return;
+	r->n = values_of_rows(p, p->rows);
+	r->plane = o->a_part;
+	put(o->cpu->tiles, p->parts, r->dst + r->n, r->plane, NULL, TILE_STEP * p->ldx);
 	pool_run(o->cpu->pool, (size_t)ceil_div(r->n, CONVERT), convert_task, r);
 }
 
 static void place_rows(struct run *o, struct rounded *r)
 {
-	const int64_t groups = ceil_div(o->p->rows, TILE_STEP) * 2;
+	const struct tile_product *p = o->p;
+	const int64_t groups = ceil_div(p->rows, TILE_STEP) * 2;
 
-	o->a_row = TILE_K;
-	o->a_group = o->blocks * TILE_ELEMENTS;
-	o->x_batch = groups * o->a_group;
 	for (int64_t b = 0; b < o->blocks; b++)
-		o->offset[b] = b * TILE_ELEMENTS;
-	pool_run(o->cpu->pool, (size_t)(groups * o->p->batches), pack_task, r);
+		o->offset[b] = b * p->parts * TILE_ELEMENTS;
+	if (!o->rounded)
+		pool_run(o->cpu->pool, (size_t)(groups * p->batches), pack_task, r);
+}
+
+/* Where rows and their parts will be.  Returns the elements of all. */
+static int64_t lay_out(struct run *o)
+{
+	const struct tile_product *p = o->p;
+	const int64_t rows = ceil_div(p->rows, TILE_STEP) * TILE_STEP;
+
+	o->a_row = o->in_place ? p->ldx : TILE_K;
+	o->a_group = o->in_place ? TILE_ROWS * p->ldx : o->blocks * p->parts * TILE_ELEMENTS;
+	o->x_batch = o->in_place ? 0 : rows / TILE_ROWS * o->a_group;
+	o->a_part = TILE_ELEMENTS;
+	if (o->in_place)
+		o->a_part = values_of_rows(p, o->rounded ? o->chunk : p->rows) + TILE_STEP * p->ldx;
+	o->own = o->in_place ? p->parts * o->a_part : o->chunk / TILE_ROWS * o->a_group;
+	if (o->rounded)
+		return pool_threads(o->cpu->pool) * o->own;
+	return o->in_place ? p->parts * o->a_part : p->batches * o->x_batch;
 }
 
 void cpu_tile_product(struct gpu *g, const struct tile_product *p)
 {
-	const int64_t taps = p->k / p->channels;
-	/* frames of one batch that rows read */
-	const int64_t frames = p->ldx / p->channels * (p->rows - 1) + (taps - 1) * p->dilation + 1;
-	const bool in_place = taps > 1 && p->batches == 1 && p->channels % TILE_K == 0 &&
-			      p->ldx % p->channels == 0;
+	struct rounded r = {.tiles = cpu_of(g)->tiles, .p = p, .blocks = tile_blocks(p->k)};
 	struct run o = {.p = p,
 		.cpu = g->device,
-		.blocks = n_blocks(p->k),
-		.chunks = ceil_div(p->rows, CHUNK),
-		.groups = ceil_div(ceil_div(p->n, PANEL), GROUP)};
-	const int64_t elements =
-		in_place ? frames * p->channels + TILE_STEP * p->ldx
-			 : p->batches * ceil_div(p->rows, TILE_STEP) * 2 * o.blocks * TILE_ELEMENTS;
+		.blocks = r.blocks,
+		.in_place = p->k > p->channels && p->batches == 1 && p->channels % TILE_K == 0 &&
+			    p->ldx % p->channels == 0};
+
+	cut(&o, o.in_place ? p->ldx : o.blocks * TILE_K);
+	o.rounded = o.groups == 1 ? &r : NULL;
+	const size_t elements = (size_t)lay_out(&o);
 	const size_t offsets = (size_t)ceil_div(o.blocks, 8) * 64;
-	char *scratch = cpu_scratch(g, offsets + (size_t)elements * sizeof(uint16_t));
+	char *scratch = cpu_scratch(g, offsets + elements * sizeof(uint16_t));
 
 	if (!scratch)
 		return;
 	o.offset = (int64_t *)(void *)scratch;
-	o.x = (uint16_t *)(void *)(scratch + offsets);
-	struct rounded r = {.vec = o.cpu->vec,
-		.p = p,
-		.dst = (uint16_t *)(void *)(scratch + offsets),
-		.blocks = o.blocks};
-	if (in_place)
-		place_frames(&o, &r, frames);
+	o.x = r.dst = (uint16_t *)(void *)(scratch + offsets);
+	if (o.in_place)
+		place_frames(&o, &r);
 	else
 		place_rows(&o, &r);
-	pool_run(o.cpu->pool, (size_t)(p->batches * o.chunks * o.groups), product_task, &o);
+	pool_team(o.cpu->pool, product_thread, &o);
 }
 
 /* ---- images ------------------------------------------------------------- */
@@ -267,11 +368,13 @@ void cpu_tile_product(struct gpu *g, const struct tile_product *p)
  * tap (i, j) is the place r + i * line + j.  The places at the right border are
  * computed and dropped. */
 struct border {
-	const struct vec_kernels *vec;
+	const struct tile_kernels *tiles;
 	const struct gpu_tensor *x;
 	uint16_t *dst;
 	int64_t height, width, pad; /* without border; of the enlarged image */
 	bool up;
+	int parts;
+	int64_t plane; /* elements from part to part */
 };
 
 /* One line of one image. */
@@ -283,37 +386,38 @@ static void border_task(void *ud, size_t task)
 	uint16_t *dst = o->dst + (int64_t)task * line * c;
 
 	if (i < 0 || i >= o->height) {
-		memset(dst, 0, (size_t)(line * c) * sizeof(*dst));
+		put(o->tiles, o->parts, dst, o->plane, NULL, line * c);
 		return;
 	}
 	const float *x = (const float *)o->x->data +
 			 (batch * o->x->ne[1] + (o->up ? i / 2 : i)) * o->x->ne[2] * c;
-	memset(dst, 0, (size_t)(o->pad * c) * sizeof(*dst));
+	put(o->tiles, o->parts, dst, o->plane, NULL, o->pad * c);
 	dst += o->pad * c;
 	if (o->up)
 		for (int64_t j = 0; j < o->width; j++)
-			o->vec->to_bf16(dst + j * c, x + j / 2 * c, c);
+			put(o->tiles, o->parts, dst + j * c, o->plane, x + j / 2 * c, c);
 	else
-		o->vec->to_bf16(dst, x, o->width * c);
-	memset(dst + o->width * c, 0, (size_t)(o->pad * c) * sizeof(*dst));
+		put(o->tiles, o->parts, dst, o->plane, x, o->width * c);
+	put(o->tiles, o->parts, dst + o->width * c, o->plane, NULL, o->pad * c);
 }
 
 bool cpu_can_tile_conv2d(
 	const struct gpu_tensor *x, const struct gpu_tensor *w, struct gpu_conv2d conv)
 {
-	return w->dtype == GPU_TILES && conv.stride == 1 && x->ne[3] % TILE_K == 0;
+	return cpu_is_tiled(w->dtype) && conv.stride == 1 && x->ne[3] % TILE_K == 0;
 }
 
 void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv)
 {
 	const int64_t c = x->ne[3], batches = y->ne[0];
-	struct border image = {.vec = cpu_of(g)->vec,
+	struct border image = {.tiles = cpu_of(g)->tiles,
 		.x = x,
 		.height = conv.up ? y->ne[1] : x->ne[1],
 		.width = conv.up ? y->ne[2] : x->ne[2],
 		.pad = conv.pad,
-		.up = conv.up};
+		.up = conv.up,
+		.parts = cpu_tile_parts(w->dtype)};
 	const int64_t line = image.width + 2 * conv.pad, lines = image.height + 2 * conv.pad;
 	const struct tile_product p = {.w = w,
 		.n = w->ne[0],
@@ -325,6 +429,7 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 		.ldy = w->ne[0],
 		.bias = bias ? bias->data : NULL,
 		.bias_n = w->ne[0],
+		.parts = image.parts,
 		.line = line,
 		.keep = y->ne[2]};
 	struct run o = {.p = &p,
@@ -332,12 +437,12 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 		.x_batch = lines * line * c,
 		.a_row = c,
 		.a_group = TILE_ROWS * c,
-		.blocks = n_blocks(p.k),
-		.chunks = ceil_div(p.rows, CHUNK),
-		.groups = ceil_div(ceil_div(p.n, PANEL), GROUP)};
+		.blocks = tile_blocks(p.k)};
 	const size_t offsets = (size_t)ceil_div(o.blocks, 8) * 64;
 	const int64_t elements = batches * o.x_batch, behind = TILE_STEP * c;
-	char *scratch = cpu_scratch(g, offsets + (size_t)(elements + behind) * sizeof(uint16_t));
+	image.plane = o.a_part = elements + behind;
+	char *scratch =
+		cpu_scratch(g, offsets + (size_t)(image.parts * image.plane) * sizeof(uint16_t));
 
 	if (!scratch)
 		return;
@@ -348,207 +453,8 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 		const int64_t tap = b * TILE_K / c;
 		o.offset[b] = (tap / conv.kernel * line + tap % conv.kernel) * c + b * TILE_K % c;
 	}
-	memset(image.dst + elements, 0, (size_t)behind * sizeof(*image.dst));
+	put(image.tiles, image.parts, image.dst + elements, image.plane, NULL, behind);
 	pool_run(o.cpu->pool, (size_t)(batches * lines), border_task, &image);
-	pool_run(o.cpu->pool, (size_t)(batches * o.chunks * o.groups), product_task, &o);
-}
-
-/* ---- attention ---------------------------------------------------------- */
-
-/* Queries at a time: their scores and probabilities stay in the second-level cache. */
-enum { QUERIES = TILE_STEP };
-
-struct attention {
-	const struct cpu *cpu;
-	const float *qkv;
-	float *y;
-	int64_t n, heads, dim; /* positions, heads, channels of a head */
-	int64_t keys;          /* n padded to whole panels */
-	float scale;
-	char *scratch;
-	int64_t *offset; /* [blocks of a row of tiles] */
-	_Atomic int64_t next;
-};
-
-/* One thread's. */
-struct head {
-	uint16_t *k, *v; /* as matrices [keys, dim], [dim, keys] */
-	uint16_t *q, *p; /* QUERIES rows of dim and of keys, in whole blocks */
-	float *scores;   /* [QUERIES][keys]; then the sums of values in its place */
-	uint16_t *line;  /* two rows of values */
-};
-
-static size_t aligned(int64_t n, size_t size)
-{
-	return ((size_t)n * size + 63) / 64 * 64;
-}
-
-static int64_t padded(int64_t k)
-{
-	return n_blocks(k) * TILE_K;
-}
-
-/* Places of a head's parts in a thread's scratch; the last is the end. */
-struct places {
-	size_t v, q, p, scores, line, end;
-};
-
-static struct places places_of(const struct attention *a)
-{
-	const int64_t wide = a->keys > a->dim ? a->keys : padded(a->dim);
-	struct places o;
-
-	o.v = aligned(ceil_div(a->keys, PANEL) * panel_elements(a->dim), 2);
-	o.q = o.v + aligned(ceil_div(a->dim, PANEL) * panel_elements(a->keys), 2);
-	o.p = o.q + aligned(QUERIES * padded(a->dim), 2);
-	o.scores = o.p + aligned(QUERIES * a->keys, 2);
-	o.line = o.scores + aligned(QUERIES * wide, 4);
-	o.end = o.line + aligned(2 * padded(a->dim), 2);
-	return o;
-}
-
-static struct head head_at(const struct attention *a, int thread)
-{
-	const struct places o = places_of(a);
-	char *at = a->scratch + (size_t)thread * o.end;
-
-	return (struct head){.k = (uint16_t *)(void *)at,
-		.v = (uint16_t *)(void *)(at + o.v),
-		.q = (uint16_t *)(void *)(at + o.q),
-		.p = (uint16_t *)(void *)(at + o.p),
-		.scores = (float *)(void *)(at + o.scores),
-		.line = (uint16_t *)(void *)(at + o.line)};
-}
-
-/* Keys are the outputs of the scores: a key is a column of its tiles. */
-static void pack_key(const struct attention *a, const struct head *h, const float *k, int64_t t)
-{
-	uint16_t *panel = h->k + t / PANEL * panel_elements(a->dim);
-
-	a->cpu->vec->to_bf16(h->line, k, a->dim);
-	for (int64_t i = 0; i < padded(a->dim); i += 2)
-		memcpy(panel + place(t % PANEL, i), h->line + i, 2 * sizeof(*panel));
-}
-
-/* Values are summed over keys, so two neighbours make a row of pairs. */
-static void pack_values(const struct attention *a, const struct head *h, const float *v, int64_t t)
-{
-	const int64_t width = padded(a->dim), ld = 3 * a->heads * a->dim;
-	uint16_t *odd = h->line + width;
-
-	a->cpu->vec->to_bf16(h->line, v, a->dim);
-	if (t + 1 < a->n)
-		a->cpu->vec->to_bf16(odd, v + ld, a->dim);
-	else
-		memset(odd, 0, (size_t)a->dim * sizeof(*odd));
-	for (int64_t i = 0; i < width; i += TILE_OUTS)
-		a->cpu->tiles->pack_pairs(
-			h->v + i / PANEL * panel_elements(a->keys) + place(i % PANEL, t),
-			h->line + i, odd + i);
-}
-
-static void pack_head(const struct attention *a, const struct head *h, const float *qkv)
-{
-	const int64_t width = a->heads * a->dim, ld = 3 * width;
-
-	memset(h->line, 0, (size_t)(2 * padded(a->dim)) * sizeof(*h->line));
-	for (int64_t t = 0; t < a->n; t++)
-		pack_key(a, h, qkv + t * ld + width, t);
-	for (int64_t t = 0; t < a->n; t += 2)
-		pack_values(a, h, qkv + t * ld + 2 * width, t);
-	/* what pads the keys is 0 times a number */
-	memset(h->line, 0, (size_t)(2 * padded(a->dim)) * sizeof(*h->line));
-	for (int64_t t = a->n; t < a->keys; t++)
-		for (int64_t i = 0; i < padded(a->dim); i++) {
-			h->k[t / PANEL * panel_elements(a->dim) + place(t % PANEL, i)] = 0;
-			h->v[i / PANEL * panel_elements(a->keys) + place(i % PANEL, t)] = 0;
-		}
-}
-
-/* n of QUERIES rows of k values; what is not there is 0. */
-static void round_rows(const struct attention *a, uint16_t *dst, const float *src, int64_t ld,
-	int64_t k, int64_t n)
-{
-	for (int64_t r = 0; r < QUERIES; r++, dst += padded(k)) {
-		if (r < n)
-			a->cpu->vec->to_bf16(dst, src + r * ld, k);
-		memset(dst + (r < n ? k : 0), 0,
-			(size_t)(padded(k) - (r < n ? k : 0)) * sizeof(*dst));
-	}
-}
-
-/* sum[QUERIES][n_out] = rows times a matrix of panels */
-static void multiply(const struct attention *a, float *sum, int64_t ld, const uint16_t *rows,
-	int64_t k, const uint16_t *w, int64_t n_out)
-{
-	struct tile_gemm gemm = {.a = rows,
-		.a_row = padded(k),
-		.a_group = TILE_ROWS * padded(k),
-		.offset = a->offset,
-		.n_blocks = n_blocks(k),
-		.sum_row = ld,
-		.rows = QUERIES};
-
-	for (int64_t p = 0; p * PANEL < n_out; p++) {
-		gemm.w = w + p * panel_elements(k);
-		gemm.sum = sum + p * PANEL;
-		a->cpu->tiles->gemm(&gemm);
-	}
-}
-
-static void attend(const struct attention *a, const struct head *h, int64_t head, int64_t first)
-{
-	const int64_t width = a->heads * a->dim, left = a->n - first;
-	const int64_t n = left < QUERIES ? left : QUERIES;
-
-	round_rows(a, h->q, a->qkv + first * 3 * width + head * a->dim, 3 * width, a->dim, n);
-	multiply(a, h->scores, a->keys, h->q, a->dim, h->k, a->keys);
-	for (int64_t r = 0; r < n; r++)
-		a->cpu->vec->softmax_bf16(
-			h->p + r * a->keys, h->scores + r * a->keys, a->n, a->keys, a->scale);
-	memset(h->p + n * a->keys, 0, (size_t)((QUERIES - n) * a->keys) * sizeof(*h->p));
-	multiply(a, h->scores, padded(a->dim), h->p, a->keys, h->v, a->dim);
-	for (int64_t r = 0; r < n; r++)
-		memcpy(a->y + (first + r) * width + head * a->dim, h->scores + r * padded(a->dim),
-			(size_t)a->dim * sizeof(float));
-}
-
-static void attention_thread(void *ud, int thread, int n_threads)
-{
-	struct attention *a = ud;
-	const struct head h = head_at(a, thread);
-	int64_t head;
-
-	a->cpu->tiles->begin();
-	while ((head = atomic_fetch_add(&a->next, 1)) < a->heads) {
-		pack_head(a, &h, a->qkv + head * a->dim);
-		for (int64_t first = 0; first < a->n; first += QUERIES)
-			attend(a, &h, head, first);
-	}
-	a->cpu->tiles->end();
-}
-
-void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
-	int64_t n_heads, float scale)
-{
-	struct attention a = {.cpu = g->device,
-		.qkv = qkv->data,
-		.y = y->data,
-		.n = qkv->ne[0],
-		.heads = n_heads,
-		.dim = y->ne[1] / n_heads,
-		.keys = ceil_div(qkv->ne[0], PANEL) * PANEL,
-		.scale = scale};
-	const int64_t most = n_blocks(a.dim > a.keys ? a.dim : a.keys);
-	const size_t offsets = aligned(most, sizeof(*a.offset));
-
-	char *scratch =
-		cpu_scratch(g, offsets + (size_t)pool_threads(a.cpu->pool) * places_of(&a).end);
-	if (!scratch)
-		return;
-	a.offset = (int64_t *)(void *)scratch;
-	a.scratch = scratch + offsets;
-	for (int64_t b = 0; b < most; b++)
-		a.offset[b] = b * TILE_K;
-	pool_team(a.cpu->pool, attention_thread, &a);
+	cut(&o, c);
+	pool_team(o.cpu->pool, product_thread, &o);
 }

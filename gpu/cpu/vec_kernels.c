@@ -6,6 +6,10 @@
 
 #include "gpu/cpu/vmath.h"
 
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
+
 enum {
 	LANES = 32,
 	NV = LANES / VW,
@@ -362,70 +366,59 @@ static float max(const float *x, int64_t n)
 
 /* ---- bf16 --------------------------------------------------------------- */
 
-typedef uint16_t vh __attribute__((vector_size(VW * 2), aligned(2), may_alias));
-
-INLINE vh round_bf16(vf x)
+static void greater(float *top, const float *s, int64_t stride, int64_t n_rows, int64_t width)
 {
-	const vu u = (vu)x, rounded = (u + 0x7fffu + (u >> 16 & 1u)) >> 16;
-	const vi is_nan = (vi)((u & 0x7fffffffu) > 0x7f800000u);
-
-	return __builtin_convertvector(
-		(vu)(((vi)(u >> 16 | 0x40u) & is_nan) | ((vi)rounded & ~is_nan)), vh);
-}
-
-static void to_bf16(uint16_t *y, const float *x, int64_t n)
-{
-	int64_t i = 0;
-
-	for (; i + VW <= n; i += VW)
-		*(vh *)(y + i) = round_bf16(load(x + i));
-	if (i < n) {
-		float rest[VW] = {0};
-		uint16_t rounded[VW];
-		memcpy(rest, x + i, (size_t)(n - i) * sizeof(*x));
-		*(vh *)rounded = round_bf16(load(rest));
-		memcpy(y + i, rounded, (size_t)(n - i) * sizeof(*y));
+	for (int64_t r = 0; r < n_rows; r++, top += LANES, s += stride) {
+		float most[LANES];
+		memcpy(most, top, sizeof(most));
+		for (int64_t i = 0; i < width; i += LANES)
+			for (int j = 0; j < LANES; j++)
+				most[j] = s[i + j] > most[j] ? s[i + j] : most[j];
+		memcpy(top, most, sizeof(most));
 	}
 }
 
-static float greatest(const float *s, int64_t padded)
+/* 2^x for x <= 0, minimax of degree 4 on [-1/2, 1/2]; 2^-126 below -126. */
+INLINE vf vexp2_bf16(vf x)
 {
-	vf top[NV];
-	float lane[LANES];
-
-	UNROLL
-	for (int v = 0; v < NV; v++)
-		top[v] = load(s + v * VW);
-	for (int64_t i = LANES; i < padded; i += LANES)
-		UNROLL
-	for (int v = 0; v < NV; v++) {
-		const vf x = load(s + i + v * VW);
-		top[v] = vselect(x > top[v], x, top[v]);
-	}
-	memcpy(lane, top, sizeof(lane));
-	for (int i = 1; i < LANES; i++)
-		lane[0] = lane[i] > lane[0] ? lane[i] : lane[0];
-	return lane[0];
+	const vf magic = (vf){0} + 12582912.0f; /* as in vexp_reduce */
+	for (int i = 0; i < VW; i++)
+		x[i] = x[i] < -126.0f ? -126.0f : x[i];
+	const vf z = x + magic, r = x - (z - magic);
+	vf p = r * 9.5828529e-3f + 5.5906426e-2f;
+	p = p * r + 2.4024099e-1f;
+	p = p * r + 6.9312418e-1f;
+	p = p * r + 1.0f;
+	return p * (vf)((vu)((vi)z - (vi)magic + 127) << 23);
 }
 
-static void softmax_bf16(uint16_t *p, float *s, int64_t n, int64_t padded, float scale)
+static float exp_bf16(
+	uint16_t *p, int64_t stride, const float *s, int64_t padded, const float *top, float scale)
 {
+	const float c = scale * 1.44269504088896341f;
+	float most = top[0];
 	vf sum[NV];
 
-	for (int64_t i = n; i < padded; i++)
-		s[i] = -INFINITY;
-	const float top = greatest(s, padded);
+	for (int i = 1; i < LANES; i++)
+		most = top[i] > most ? top[i] : most;
+	most *= c;
 	clear(sum);
-	for (int64_t i = 0; i < padded; i += LANES)
+	for (int64_t i = 0; i < padded; i += LANES, p += stride) {
+		vf x[NV];
 		UNROLL
-	for (int v = 0; v < NV; v++) {
-		vf *x = (vf *)(s + i + v * VW);
-		*x = vexp((*x - top) * scale);
-		sum[v] += *x;
+		for (int v = 0; v < NV; v++) {
+			x[v] = vexp2_bf16(load(s + i + v * VW) * c - most);
+			sum[v] += x[v];
+		}
+#if defined(__AVX512BF16__)
+		_mm512_storeu_si512(p, (__m512i)_mm512_cvtne2ps_pbh((__m512)x[1], (__m512)x[0]));
+#else
+		UNROLL
+		for (int v = 0; v < NV; v++)
+			*(vh *)(p + v * VW) = vround_bf16(x[v]);
+#endif
 	}
-	const float inverse = 1 / fold(sum);
-	for (int64_t i = 0; i < padded; i += VW)
-		*(vh *)(p + i) = round_bf16(load(s + i) * inverse);
+	return fold(sum);
 }
 
 #define NAME_(isa) vec_kernels_##isa
@@ -447,6 +440,6 @@ const struct vec_kernels NAME(ISA) = {
 	.nearest = nearest,
 	.max = max,
 	.exp = exp_scaled,
-	.to_bf16 = to_bf16,
-	.softmax_bf16 = softmax_bf16,
+	.greater = greater,
+	.exp_bf16 = exp_bf16,
 };

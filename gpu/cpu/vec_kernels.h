@@ -38,13 +38,18 @@ struct vec_kernels {
 	float (*max)(const float *x, int64_t n);
 	/* y = exp((x - shift) / scale) */
 	void (*exp)(float *y, const float *x, float shift, float scale, int64_t n);
-	/* To nearest even; NaN stays NaN. */
-	void (*to_bf16)(uint16_t *y, const float *x, int64_t n);
-	/* p[0..n) = softmax(scale * s) in bf16, p[n..padded) = 0; padded is a multiple of
-	 * 32; s is overwritten. */
-	void (*softmax_bf16)(uint16_t *p, float *s, int64_t n, int64_t padded, float scale);
+	/* top[r][j] = max(top[r][j], s[r * stride + i + j]) for n_rows rows, j < 32 and all i
+	 * below width that are a multiple of 32; NaN is passed by. */
+	void (*greater)(float *top, const float *s, int64_t stride, int64_t n_rows, int64_t width);
+	/* 2^(c s[i] - c t) in bf16, c = scale / log 2 and t the greatest of top[0..31], for
+	 * i < padded, a multiple of 32; 32 of them follow each other, `stride` elements from
+	 * the next 32.  Not below 2^-126; error before rounding below 2^-17.  Returns their
+	 * sum before rounding. */
+	float (*exp_bf16)(uint16_t *p, int64_t stride, const float *s, int64_t padded,
+		const float *top, float scale);
 };
 
-extern const struct vec_kernels vec_kernels_generic, vec_kernels_avx2, vec_kernels_avx512;
+extern const struct vec_kernels vec_kernels_generic, vec_kernels_avx2, vec_kernels_avx512,
+	vec_kernels_amx;
 
 #endif

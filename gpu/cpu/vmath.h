@@ -32,6 +32,20 @@ typedef uint32_t vu __attribute__((vector_size(VW * 4), aligned(4), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
+typedef uint16_t vh __attribute__((vector_size(VW * 2), aligned(2), may_alias));
+
+/* To bf16, nearest even; NaN stays NaN, what is below the normal range is zero. */
+INLINE vh vround_bf16(vf x)
+{
+	const vu u = (vu)x, rounded = (u + 0x7fffu + (u >> 16 & 1u)) >> 16;
+	const vi is_nan = (vi)((u & 0x7fffffffu) > 0x7f800000u);
+	const vi is_zero = (vi)((u & 0x7f800000u) == 0);
+	const vi other = ((vi)rounded & ~is_zero) | ((vi)(u >> 16 & 0x8000u) & is_zero);
+
+	return __builtin_convertvector(
+		(vu)(((vi)(u >> 16 | 0x40u) & is_nan) | (other & ~is_nan)), vh);
+}
+
 /* mask is all ones or zero per lane, as comparisons give. */
 INLINE vf vselect(vi mask, vf yes, vf no)
 {

@@ -2,10 +2,13 @@
  * process of its own, so that peak memory is that of this run.
  *
  *	bench_audioldm2 DIR f32|bf16 [--threads N] [--seconds S] [--steps N] [--clock cpu]
+ *		[--ops 1]
  *
  * Renders with guidance and reads the clock at every stage, or the processor time of
  * all threads (for machines that are shared).  Prints one JSON object:
- * seconds of the text encoders, of a step (the median), of the VAE and of the vocoder. */
+ * seconds of the text encoders, of a step (the median), of the VAE and of the vocoder.
+ * --ops 1 tells on stderr which ops took the time of each stage, and what share of the
+ * rate of its largest product, measured alone, the stage reaches. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +19,7 @@
 #include "gpu/gpu.h"
 #include "library/base/clock.h"
 #include "library/base/err.h"
+#include "tests/bench/op_times.h"
 
 enum { MAX_STEPS = 1024 };
 
@@ -29,24 +33,42 @@ static double cpu_now(void)
 }
 
 struct times {
-	double text[2], decode[3], step[MAX_STEPS + 1];
+	double text[2], decode[3], decode_end[3], step[MAX_STEPS + 1];
 	double (*now)(void);
 	int n_steps;
+	struct gpu *g; /* whose ops are counted, or NULL */
 };
+
+/* What was counted since the last stage. */
+static void print_ops(const struct times *t, const char *stage)
+{
+	if (!t->g)
+		return;
+	fprintf(stderr, "%s\n", stage);
+	op_times_print(stderr);
+	fprintf(stderr, "share of the roof: %.0f %%\n", 100 * op_times_share_of_roof(t->g));
+	op_times_clear();
+}
 
 static int progress(void *ud, enum engine_stage stage, uint64_t done, uint64_t total)
 {
 	struct times *t = ud;
 	const double now = t->now();
 
+	if (stage == ENGINE_STAGE_RENDER && t->g && !done)
+		op_times_clear();
 	if (stage == ENGINE_STAGE_TEXT)
 		t->text[done > 0] = now;
 	if (stage == ENGINE_STAGE_RENDER && done <= MAX_STEPS) {
 		t->step[done] = now;
 		t->n_steps = (int)done;
 	}
-	if (stage == ENGINE_STAGE_DECODE && done < 3)
-		t->decode[done] = now;
+	if (stage == ENGINE_STAGE_DECODE && done < 3) {
+		static const char *const before[] = {"steps", "VAE", "vocoder"};
+		t->decode_end[done] = now;
+		print_ops(t, before[done]);
+		t->decode[done] = t->now();
+	}
 	return 0;
 }
 
@@ -95,6 +117,7 @@ int main(int argc, char **argv)
 		.steps = 5};
 	const struct engine_sink sink = {.audio = drop_audio};
 	const char *seconds = NULL;
+	int ops = 0;
 	struct times t = {.now = clock_now};
 	const struct engine_watch watch = {.progress = progress, .ud = &t};
 	struct engine *en;
@@ -102,7 +125,7 @@ int main(int argc, char **argv)
 
 	if (argc < 3) {
 		fprintf(stderr, "usage: bench_audioldm2 DIR f32|bf16 [--threads N] [--seconds S] "
-				"[--steps N] [--clock cpu]\n");
+				"[--steps N] [--clock cpu] [--ops 1]\n");
 		return 2;
 	}
 	options.precision = strcmp(argv[2], "bf16") ? ENGINE_F32 : ENGINE_BF16;
@@ -113,6 +136,8 @@ int main(int argc, char **argv)
 			r.steps = atoi(argv[i + 1]);
 		else if (!strcmp(argv[i], "--clock"))
 			t.now = strcmp(argv[i + 1], "cpu") ? clock_now : cpu_now;
+		else if (!strcmp(argv[i], "--ops"))
+			ops = atoi(argv[i + 1]);
 		else
 			seconds = argv[i + 1];
 	}
@@ -122,6 +147,10 @@ int main(int argc, char **argv)
 	if (!rc) {
 		r.n_frames = engine_info(en)->default_frames;
 		rc = seconds ? engine_frames(engine_info(en), seconds, &r.n_frames, &e) : 0;
+	}
+	if (!rc && ops) {
+		t.g = engine_gpu(en);
+		op_times_start(t.g, t.now);
 	}
 	if (!rc)
 		rc = engine_render(en, &r, &watch, &sink, &e);
@@ -133,7 +162,7 @@ int main(int argc, char **argv)
 	       "\"vae_s\": %.3f, \"vocoder_s\": %.3f, \"arena_bytes\": %llu, \"peak_bytes\": "
 	       "%llu}\n",
 		gpu_describe(engine_gpu(en)), loaded - start, t.text[1] - t.text[0],
-		median_step(&t), t.decode[1] - t.decode[0], t.decode[2] - t.decode[1],
+		median_step(&t), t.decode_end[1] - t.decode[0], t.decode_end[2] - t.decode[1],
 		(unsigned long long)gpu_bytes_peak(engine_gpu(en)), (unsigned long long)peak_rss());
 	engine_close(en);
 	return 0;

@@ -1,9 +1,9 @@
 /* One diffusion model: seconds a step, decoding, load, memory; one JSON object.
  *
- *	bench_diffusion DIR f32|bf16|int8 [--threads N] [--steps N] [--seconds N]
+ *	bench_diffusion DIR f32|bf16|int8 [--threads N] [--steps N] [--seconds N] [--ops]
  *
  * Wall time, and the processor's divided by the threads: on a machine that others use
- * the latter is what an idle one would take. */
+ * the latter is what an idle one would take.  --ops: as in bench_audioldm2. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #include "library/base/clock.h"
 #include "library/base/err.h"
 #include "library/base/str.h"
+#include "tests/bench/op_times.h"
 
 enum { MAX_STEPS = 64 };
 
@@ -28,6 +29,8 @@ struct bench {
 	struct moment start, text, step[MAX_STEPS + 1], decode_start, decode_end;
 	int n_steps;
 	double decoded; /* seconds */
+	bool ops;
+	struct gpu *g;
 };
 
 static struct moment now(void)
@@ -38,15 +41,35 @@ static struct moment now(void)
 	return (struct moment){clock_now(), (double)t.tv_sec + (double)t.tv_nsec * 1e-9};
 }
 
+static double wall_now(void)
+{
+	return now().wall;
+}
+
+static void print_ops(const struct bench *b, const char *stage)
+{
+	if (!b->ops)
+		return;
+	fprintf(stderr, "%s\n", stage);
+	op_times_print(stderr);
+	fprintf(stderr, "share of the roof: %.0f %%\n", 100 * op_times_share_of_roof(b->g));
+	op_times_clear();
+}
+
 static int on_progress(void *ud, enum engine_stage stage, uint64_t done, uint64_t total)
 {
 	struct bench *b = ud;
 
 	if (stage == ENGINE_STAGE_RENDER && done <= MAX_STEPS) {
+		if (b->ops && !done)
+			op_times_clear();
 		b->step[done] = now();
 		b->n_steps = (int)done;
+	} else if (stage == ENGINE_STAGE_DECODE && !done) {
+		print_ops(b, "steps");
+		b->decode_start = now();
 	} else if (stage == ENGINE_STAGE_DECODE) {
-		*(done ? &b->decode_end : &b->decode_start) = now();
+		b->decode_end = now();
 	}
 	return 0;
 }
@@ -97,10 +120,15 @@ static int run(struct bench *b, const char *dir, const struct engine_options *op
 	r.n_frames = engine_info(en)->default_frames;
 	if (seconds)
 		rc = engine_frames(engine_info(en), seconds, &r.n_frames, e);
+	if (!rc && b->ops) {
+		b->g = engine_gpu(en);
+		op_times_start(b->g, wall_now);
+	}
 	if (!rc)
 		rc = engine_render(en, &r, &watch, &sink, e);
 	getrusage(RUSAGE_SELF, &usage);
 	if (!rc) {
+		print_ops(b, "decode");
 		printf("{\"model\":\"%s\",\"precision\":\"%s\",\"device\":\"%s\"", dir,
 			engine_info(en)->precision, gpu_describe(engine_gpu(en)));
 		print_span(b, "load_s", b->start, loaded, 1);
@@ -127,6 +155,8 @@ int main(int argc, char **argv)
 			ok = ok && parse_u64(argv[++i], &n_threads);
 		else if (!strcmp(argv[i], "--steps") && i + 1 < argc)
 			ok = ok && parse_u64(argv[++i], &steps);
+		else if (!strcmp(argv[i], "--ops"))
+			b.ops = true;
 		else if (!strcmp(argv[i], "--seconds") && i + 1 < argc)
 			seconds = argv[++i];
 		else
@@ -134,7 +164,7 @@ int main(int argc, char **argv)
 	}
 	if (!ok || n_threads < 1 || n_threads > 256 || steps < 1 || steps > MAX_STEPS) {
 		fprintf(stderr, "usage: bench_diffusion DIR f32|bf16|int8 [--threads N] [--steps "
-				"N] [--seconds N]\n");
+				"N] [--seconds N] [--ops]\n");
 		return 2;
 	}
 	b.n_threads = options.n_threads = (int)n_threads;

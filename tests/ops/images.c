@@ -160,6 +160,7 @@ static void convolutions(void **state)
 		seed(i);
 		check_conv2d(images[i], GPU_F32);
 		check_conv2d(images[i], GPU_BF16);
+		check_conv2d(images[i], GPU_SPLIT);
 		check_conv2d_tiles(images[i]);
 		test_done(NULL);
 	}

@@ -158,9 +158,9 @@ float *quantised(enum gpu_dtype dtype, int64_t n_out, int64_t n_in, float *w)
 			float steps = scale > 0 ? w[i] / scale : 0;
 			if (dtype == GPU_I8 && fabsf(fabsf(steps - rintf(steps)) - 0.5f) < 1e-3f)
 				w[i] = rintf(steps) * scale;
-			q[i] = dtype == GPU_F32    ? w[i]
-			       : dtype == GPU_BF16 ? bf16(w[i])
-						   : rintf(steps) * scale;
+			q[i] = dtype == GPU_F32 || dtype == GPU_SPLIT ? w[i]
+			       : dtype == GPU_BF16                    ? bf16(w[i])
+								      : rintf(steps) * scale;
 		}
 	}
 	return q;

@@ -233,6 +233,73 @@ static void attention(void **state)
 	}
 }
 
+/* ---- split -------------------------------------------------------------- */
+
+/* Against the f32 reference, whose bound it keeps (gpu.h): what is left out of a product
+ * is below 3 U of it.  All instruction sets and a row alone give the same bits. */
+static void check_split(int64_t n_rows, int64_t n_out, int64_t n_in)
+{
+	float *x = random_floats(n_rows * n_in), *w = random_floats(n_out * n_in);
+	float *bias = random_floats(n_out), *first = NULL;
+	struct want want = naive_linear(x, w, bias, NULL, n_rows, n_out, n_in, false);
+
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(n_rows, n_out)),
+				  *one = empty(&d, "y", SHAPE(1, n_out));
+		struct gpu_tensor *tw = put_matrix(&d, GPU_SPLIT, "w", n_out, n_in, w),
+				  *tb = put(&d, "bias", SHAPE(n_out), bias);
+		gpu_linear(d.g, y, put(&d, "x", SHAPE(n_rows, n_in), x), tw, tb);
+		float *got = get(&d, y);
+		assert_close(got, want, n_rows * n_out, "isa %d split [%d, %d] x %d", d.isa,
+			(int)n_rows, (int)n_in, (int)n_out);
+		gpu_linear(d.g, one, put(&d, "x", SHAPE(1, n_in), x + (n_rows - 1) * n_in), tw, tb);
+		assert_same_bits(get(&d, one), got + (n_rows - 1) * n_out, n_out, "isa %d", d.isa);
+		if (first && tw->dtype == GPU_SPLIT)
+			assert_same_bits(got, first, n_rows * n_out, "isa %d", d.isa);
+		first = got;
+	}
+}
+
+/* A convolution's rows give the bits of the product over gathered rows. */
+static void check_split_conv(int64_t n_in, int64_t dilation)
+{
+	enum { FRAMES = 70, KERNEL = 3, OUT = 40 };
+	const int64_t rows = FRAMES - (KERNEL - 1) * dilation, columns = KERNEL * n_in;
+	float *x = random_floats(FRAMES * n_in), *w = random_floats(OUT * columns);
+	float *wide = keep((size_t)(rows * columns), sizeof(*wide));
+
+	for (int64_t i = 0; i < rows * KERNEL; i++)
+		memcpy(wide + i * n_in, x + (i / KERNEL + i % KERNEL * dilation) * n_in,
+			(size_t)n_in * sizeof(*x));
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(rows, OUT)),
+				  *z = empty(&d, "z", SHAPE(rows, OUT));
+		struct gpu_tensor *tw = put_matrix(&d, GPU_SPLIT, "w", OUT, columns, w);
+		gpu_conv1d(d.g, y, put(&d, "x", SHAPE(FRAMES, n_in), x), tw, NULL,
+			(struct gpu_conv){.kernel = KERNEL, .dilation = dilation});
+		gpu_linear(d.g, z, put(&d, "wide", SHAPE(rows, columns), wide), tw, NULL);
+		assert_same_bits(get(&d, y), get(&d, z), rows * OUT, "isa %d, %d channels", d.isa,
+			(int)n_in);
+	}
+}
+
+static void splits(void **state)
+{
+	for (int i = 0; i < N_ODD_SIZES; i++) {
+		seed((uint64_t)i);
+		check_split(1 + i * 7, odd_sizes[(i * 3) % N_ODD_SIZES], odd_sizes[i]);
+		test_done(NULL);
+	}
+	check_split(700, 70, 100);
+	check_split(33, 65, 1600);
+	check_split_conv(5, 1);
+	check_split_conv(32, 1);
+	check_split_conv(64, 3);
+	check_split_conv(40, 2);
+}
+
 /* Threads do not change a bit. */
 static void threads(void **state)
 {
@@ -261,6 +328,7 @@ int main(void)
 		TEST(convolutions),
 		TEST(transposed),
 		TEST(attention),
+		TEST(splits),
 		TEST(threads),
 	};
 

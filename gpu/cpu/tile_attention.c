@@ -1,0 +1,270 @@
+/* Attention in products of bf16 by bf16 (gpu_attention_tiles).
+ *
+ * First all heads' queries, keys and values are packed, row by row as they lie, then a task is some
+ * queries of a head, QUERIES at a time: their scores, the greatest of each row as a panel of scores
+ * comes in, exp and rounding in one pass, and the product with the values, which is divided by the
+ * sum of the row at last. */
+#include "gpu/cpu/cpu.h"
+#include "gpu/cpu/tile_kernels.h"
+#include "gpu/cpu/vec_kernels.h"
+
+#include <math.h>
+#include <stdatomic.h>
+
+enum {
+	QUERIES = TILE_STEP, /* whose scores stay in the second-level cache */
+	PACK = PANEL,        /* positions packed by one task */
+	TOPS = 4,            /* panels of scores that are in the first-level cache */
+	SPAN = 4             /* times QUERIES: a task */
+};
+
+struct attention {
+	const struct cpu *cpu;
+	const float *qkv;
+	float *y;
+	int64_t n, heads, dim; /* positions, heads, channels of a head */
+	int64_t keys;          /* n padded to whole panels */
+	float scale;
+	uint16_t *q;                    /* of all heads, [16 rows][block][row][32] */
+	uint16_t *k, *v;                /* the same, as matrices [keys, dim], [dim, keys] */
+	int64_t q_head, k_head, v_head; /* elements of one */
+	char *scratch;                  /* of the threads */
+	int64_t *offset;                /* [blocks of a row of tiles] */
+	_Atomic int64_t next, next_pack;
+};
+
+/* One thread's. */
+struct work {
+	uint16_t *p;    /* QUERIES rows of keys: [16 rows][block][row][32] */
+	float *scores;  /* [QUERIES][keys]; then the sums of values in its place */
+	float *inverse; /* [QUERIES], 1 / sum */
+	uint16_t *line; /* two rows of a head, in whole blocks */
+	uint16_t *rows; /* PACK rows of qkv */
+};
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+	return (a + b - 1) / b;
+}
+
+static size_t aligned(int64_t n, size_t size)
+{
+	return ((size_t)n * size + 63) / 64 * 64;
+}
+
+static int64_t padded(int64_t k)
+{
+	return tile_blocks(k) * TILE_K;
+}
+
+/* Places in a thread's scratch; the last is the end. */
+struct places {
+	size_t scores, inverse, line, rows, end;
+};
+
+static struct places places_of(const struct attention *a)
+{
+	const int64_t wide = a->keys > a->dim ? a->keys : padded(a->dim);
+	struct places o;
+
+	o.scores = aligned(QUERIES * a->keys, sizeof(uint16_t));
+	o.inverse = o.scores + aligned(QUERIES * wide, sizeof(float));
+	o.line = o.inverse + aligned(QUERIES, sizeof(float));
+	o.rows = o.line + aligned(2 * padded(a->dim), sizeof(uint16_t));
+	o.end = o.rows + aligned(PACK * 3 * a->heads * a->dim, sizeof(uint16_t));
+	return o;
+}
+
+static struct work work_of(const struct attention *a, int thread)
+{
+	const struct places o = places_of(a);
+	char *at = a->scratch + (size_t)thread * o.end;
+
+	return (struct work){.p = (uint16_t *)(void *)at,
+		.scores = (float *)(void *)(at + o.scores),
+		.inverse = (float *)(void *)(at + o.inverse),
+		.line = (uint16_t *)(void *)(at + o.line),
+		.rows = (uint16_t *)(void *)(at + o.rows)};
+}
+
+/* ---- packing ------------------------------------------------------------ */
+
+/* Keys are the outputs of the scores: a key is a column of its tiles. */
+static void pack_key(const struct attention *a, const struct work *h, uint16_t *k, int64_t t)
+{
+	uint16_t *panel = k + t / PANEL * tile_panel(a->dim);
+
+	for (int64_t i = 0; i < padded(a->dim); i += 2)
+		memcpy(panel + tile_place(t % PANEL, i), h->line + i, 2 * sizeof(*panel));
+}
+
+/* Values are summed over keys, so two neighbours make a row of pairs. */
+static void pack_values(const struct attention *a, const struct work *h, uint16_t *v, int64_t t)
+{
+	const int64_t width = padded(a->dim);
+
+	for (int64_t i = 0; i < width; i += TILE_OUTS)
+		a->cpu->tiles->pack_pairs(
+			v + i / PANEL * tile_panel(a->keys) + tile_place(i % PANEL, t), h->line + i,
+			h->line + width + i);
+}
+
+static void pack_query(const struct attention *a, const struct work *h, uint16_t *q, int64_t t)
+{
+	const int64_t blocks = tile_blocks(a->dim);
+
+	for (int64_t b = 0; b < blocks; b++)
+		memcpy(q + (t / TILE_ROWS * blocks + b) * TILE_ELEMENTS + t % TILE_ROWS * TILE_K,
+			h->line + b * TILE_K, TILE_K * sizeof(*q));
+}
+
+/* Positions first .. first + PACK - 1, of which n are there, are rounded as they lie;
+ * then each head takes its columns. */
+static void pack(const struct attention *a, const struct work *h, int64_t first)
+{
+	const int64_t width = a->heads * a->dim, ld = 3 * width, left = a->n - first;
+	const int64_t n = left < PACK ? left : PACK;
+	const size_t bytes = (size_t)a->dim * sizeof(*h->rows);
+
+	for (int64_t t = 0; t < n; t++)
+		a->cpu->tiles->round(h->rows + t * ld, a->qkv + (first + t) * ld, ld);
+	memset(h->rows + n * ld, 0, (size_t)((PACK - n) * ld) * sizeof(*h->rows));
+	memset(h->line, 0, (size_t)(2 * padded(a->dim)) * sizeof(*h->line));
+	for (int64_t i = 0; i < a->heads; i++)
+		for (int64_t t = 0; t < PACK; t++) {
+			const uint16_t *row = h->rows + t * ld + i * a->dim;
+			memcpy(h->line, row, bytes);
+			pack_query(a, h, a->q + i * a->q_head, first + t);
+			memcpy(h->line, row + width, bytes);
+			pack_key(a, h, a->k + i * a->k_head, first + t);
+			if (t % 2)
+				continue;
+			memcpy(h->line, row + 2 * width, bytes);
+			memcpy(h->line + padded(a->dim), row + ld + 2 * width, bytes);
+			pack_values(a, h, a->v + i * a->v_head, first + t);
+		}
+}
+
+/* ---- queries ------------------------------------------------------------ */
+
+static struct tile_gemm product_of(const struct attention *a, const uint16_t *rows, int64_t k)
+{
+	return (struct tile_gemm){.a = rows,
+		.a_row = TILE_K,
+		.a_group = tile_blocks(k) * TILE_ELEMENTS,
+		.offset = a->offset,
+		.n_blocks = tile_blocks(k),
+		.rows = QUERIES};
+}
+
+static void score(const struct attention *a, const struct work *h, const uint16_t *q,
+	const uint16_t *k, float top[QUERIES][PANEL])
+{
+	struct tile_gemm gemm = product_of(a, q, a->dim);
+
+	gemm.sum_row = a->keys;
+	for (int64_t p = 0; p * PANEL < a->keys; p++) {
+		const int64_t n = a->n - p * PANEL;
+		gemm.w = k + p * tile_panel(a->dim);
+		gemm.sum = h->scores + p * PANEL;
+		a->cpu->tiles->gemm(&gemm);
+		for (int64_t r = 0; r < QUERIES && n < PANEL; r++)
+			for (int64_t i = n; i < PANEL; i++)
+				gemm.sum[r * a->keys + i] = -INFINITY;
+		if ((p + 1) % TOPS == 0 || n <= PANEL) {
+			const int64_t from = p / TOPS * TOPS;
+			a->cpu->vec->greater(top[0], h->scores + from * PANEL, a->keys, QUERIES,
+				(p + 1 - from) * PANEL);
+		}
+	}
+}
+
+static void weigh(const struct attention *a, const struct work *h, const uint16_t *v)
+{
+	struct tile_gemm gemm = product_of(a, h->p, a->keys);
+
+	gemm.sum_row = padded(a->dim);
+	for (int64_t p = 0; p * PANEL < a->dim; p++) {
+		gemm.w = v + p * tile_panel(a->keys);
+		gemm.sum = h->scores + p * PANEL;
+		a->cpu->tiles->gemm(&gemm);
+	}
+}
+
+/* Queries first .. first + QUERIES - 1 of a head, of which there are n. */
+static void attend(const struct attention *a, const struct work *h, int64_t head, int64_t first)
+{
+	const int64_t width = a->heads * a->dim, left = a->n - first;
+	const int64_t n = left < QUERIES ? left : QUERIES, blocks = tile_blocks(a->keys);
+	float top[QUERIES][PANEL];
+
+	for (int64_t r = 0; r < QUERIES; r++)
+		for (int64_t i = 0; i < PANEL; i++)
+			top[r][i] = -INFINITY;
+	score(a, h, a->q + head * a->q_head + first * padded(a->dim), a->k + head * a->k_head, top);
+	for (int64_t r = 0; r < QUERIES; r++)
+		h->inverse[r] =
+			1 / a->cpu->vec->exp_bf16(h->p + r / TILE_ROWS * blocks * TILE_ELEMENTS +
+							  r % TILE_ROWS * TILE_K,
+				    TILE_ELEMENTS, h->scores + r * a->keys, a->keys, top[r],
+				    a->scale);
+	weigh(a, h, a->v + head * a->v_head);
+	for (int64_t r = 0; r < n; r++) {
+		float *y = a->y + (first + r) * width + head * a->dim;
+		const float *sum = h->scores + r * padded(a->dim);
+		for (int64_t i = 0; i < a->dim; i++)
+			y[i] = sum[i] * h->inverse[r];
+	}
+}
+
+static void attention_thread(void *ud, int thread, int n_threads)
+{
+	struct attention *a = ud;
+	const struct work h = work_of(a, thread);
+	const int64_t per_head = ceil_div(a->n, SPAN * QUERIES);
+	int64_t task;
+
+	while ((task = atomic_fetch_add(&a->next_pack, 1)) < a->keys / PACK)
+		pack(a, &h, task * PACK);
+	pool_barrier(a->cpu->pool);
+	a->cpu->tiles->begin();
+	while ((task = atomic_fetch_add(&a->next, 1)) < a->heads * per_head) {
+		const int64_t first = task % per_head * SPAN * QUERIES,
+			      end = first + SPAN * QUERIES;
+		for (int64_t q = first; q < end && q < a->n; q += QUERIES)
+			attend(a, &h, task / per_head, q);
+	}
+	a->cpu->tiles->end();
+}
+
+void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	int64_t n_heads, float scale)
+{
+	struct attention a = {.cpu = g->device,
+		.qkv = qkv->data,
+		.y = y->data,
+		.n = qkv->ne[0],
+		.heads = n_heads,
+		.dim = y->ne[1] / n_heads,
+		.keys = ceil_div(qkv->ne[0], PANEL) * PANEL,
+		.scale = scale};
+	const int64_t most = tile_blocks(a.dim > a.keys ? a.dim : a.keys);
+	const size_t offsets = aligned(most, sizeof(*a.offset));
+
+	a.q_head = a.keys * padded(a.dim);
+	a.k_head = a.keys / PANEL * tile_panel(a.dim);
+	a.v_head = ceil_div(a.dim, PANEL) * tile_panel(a.keys);
+	const size_t packed = (size_t)(n_heads * (a.q_head + a.k_head + a.v_head)) * sizeof(*a.q);
+	char *scratch = cpu_scratch(
+		g, offsets + packed + (size_t)pool_threads(a.cpu->pool) * places_of(&a).end);
+	if (!scratch)
+		return;
+	a.offset = (int64_t *)(void *)scratch;
+	a.q = (uint16_t *)(void *)(scratch + offsets);
+	a.k = a.q + n_heads * a.q_head;
+	a.v = a.k + n_heads * a.k_head;
+	a.scratch = scratch + offsets + packed;
+	for (int64_t b = 0; b < most; b++)
+		a.offset[b] = b * TILE_ELEMENTS;
+	pool_team(a.cpu->pool, attention_thread, &a);
+}

@@ -1,0 +1,205 @@
+/* The CPU's products of many rows, at the shapes of Stable Audio's transformer and of
+ * AudioLDM 2's UNet, VAE and vocoder.
+ *
+ *	bench_rows [--threads N] [f32|split|tiles]
+ *
+ * GFLOP/s of the processor's time of all threads (of one thread, then), the best of some
+ * passes. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "gpu/gpu.h"
+#include "library/base/err.h"
+#include "library/base/str.h"
+
+enum { PASSES = 5 };
+
+struct bench {
+	struct gpu *g;
+	struct gpu_arena *a;
+	enum gpu_dtype dtype;
+};
+
+static double cpu_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static struct gpu_tensor *filled(const struct bench *b, struct gpu_shape shape)
+{
+	struct gpu_tensor *t = gpu_new(b->g, b->a, GPU_F32, "t", shape);
+
+	gpu_normal(b->g, t, 1, 2);
+	return t;
+}
+
+static struct gpu_tensor *matrix(const struct bench *b, int64_t n_out, int64_t n_in)
+{
+	struct gpu_tensor *w = gpu_new_matrix(b->g, b->a, b->dtype, "w", n_out, n_in);
+	float *rows = calloc((size_t)(n_out * n_in), sizeof(*rows));
+
+	for (int64_t i = 0; rows && i < n_out * n_in; i++)
+		rows[i] = (float)(i % 7 - 3) * 0.01f;
+	if (rows)
+		gpu_put_rows(b->g, w, 0, n_out, rows);
+	free(rows);
+	return w;
+}
+
+static void report(const char *what, double flops, double seconds)
+{
+	printf("%-44s %8.2f ms  %6.0f GFLOP/s\n", what, 1e3 * seconds, flops / seconds / 1e9);
+}
+
+#define BEST(best, call)                                                                           \
+	for (int pass = 0; pass < PASSES; pass++) {                                                \
+		const double start = cpu_now();                                                    \
+		call;                                                                              \
+		best = fmin(best, cpu_now() - start);                                              \
+	}
+
+static void linear(const struct bench *b, int64_t rows, int64_t k, int64_t n)
+{
+	struct gpu_tensor *x = filled(b, SHAPE(rows, k)), *y = filled(b, SHAPE(rows, n));
+	struct gpu_tensor *w = matrix(b, n, k);
+	double best = INFINITY;
+	char what[80];
+
+	BEST(best, gpu_linear(b->g, y, x, w, NULL));
+	snprintf(what, sizeof(what), "linear %lld x %lld -> %lld", (long long)rows, (long long)k,
+		(long long)n);
+	report(what, 2.0 * (double)rows * (double)k * (double)n, best);
+}
+
+static void image(const struct bench *b, int64_t height, int64_t width, int64_t c_in, int64_t c_out,
+	int64_t stride)
+{
+	const int64_t batch = height > 512 ? 1 : 2;
+	struct gpu_tensor *x = filled(b, SHAPE(batch, height, width, c_in)),
+			  *y = filled(b, SHAPE(batch, height / stride, width / stride, c_out));
+	struct gpu_tensor *w = matrix(b, c_out, 9 * c_in);
+	double best = INFINITY;
+	char what[80];
+
+	BEST(best, gpu_conv2d(b->g, y, x, w, NULL,
+			   (struct gpu_conv2d){.kernel = 3, .stride = stride, .pad = 1}));
+	snprintf(what, sizeof(what), "conv2d %lld x %lld x %lld, %lld -> %lld, /%lld",
+		(long long)batch, (long long)height, (long long)width, (long long)c_in,
+		(long long)c_out, (long long)stride);
+	report(what,
+		18.0 * (double)(batch * height / stride * (width / stride) * c_in) * (double)c_out,
+		best);
+}
+
+static void conv1d(
+	const struct bench *b, int64_t frames, int64_t c, int64_t kernel, int64_t dilation)
+{
+	struct gpu_tensor *x = filled(b, SHAPE(frames + (kernel - 1) * dilation, c)),
+			  *y = filled(b, SHAPE(frames, c));
+	struct gpu_tensor *w = matrix(b, c, kernel * c);
+	double best = INFINITY;
+	char what[80];
+
+	BEST(best, gpu_conv1d(b->g, y, x, w, NULL,
+			   (struct gpu_conv){.kernel = kernel, .dilation = dilation}));
+	snprintf(what, sizeof(what), "conv1d %lld x %lld, kernel %lld, dilation %lld",
+		(long long)frames, (long long)c, (long long)kernel, (long long)dilation);
+	report(what, 2.0 * (double)(frames * c * kernel) * (double)c, best);
+}
+
+static void attention(const struct bench *b, int64_t n, int64_t heads, int64_t dim)
+{
+	struct gpu_tensor *x = filled(b, SHAPE(n, 3 * heads * dim)),
+			  *y = filled(b, SHAPE(n, heads * dim));
+	const float scale = 1 / sqrtf((float)dim);
+	double best = INFINITY;
+	char what[80];
+
+	if (b->dtype == GPU_TILES)
+		BEST(best, gpu_attention_tiles(b->g, y, x, heads, scale))
+	else
+		BEST(best, gpu_attention_full(b->g, y, x, NULL, heads, scale))
+	snprintf(what, sizeof(what), "attention %lld, %lld heads of %lld", (long long)n,
+		(long long)heads, (long long)dim);
+	report(what, 4.0 * (double)(n * n) * (double)(heads * dim), best);
+}
+
+static void run(struct bench *b)
+{
+	static const int64_t linears[][3] = {{2048, 1536, 4608}, {2050, 1536, 12288},
+		{2050, 6144, 1536}, {2048, 256, 768}, {2048, 256, 256}, {2048, 256, 2048},
+		{2048, 1024, 256}, {512, 384, 3072}, {512, 1536, 384}, {128, 640, 5120},
+		{128, 640, 1920}, {128, 2560, 640}};
+	static const int64_t images[][5] = {{256, 16, 128, 128, 1}, {256, 16, 256, 128, 1},
+		{128, 8, 256, 256, 1}, {128, 8, 640, 256, 1}, {128, 8, 256, 256, 2},
+		{64, 4, 384, 384, 1}, {32, 2, 1280, 640, 1}, {1024, 64, 128, 128, 1},
+		{512, 32, 256, 256, 1}};
+	static const int64_t conv1ds[][4] = {{5120, 512, 3, 1}, {5120, 512, 11, 3},
+		{20480, 256, 7, 1}, {40960, 128, 11, 5}, {81920, 64, 7, 3}, {163840, 32, 3, 1},
+		{163840, 32, 11, 5}};
+	static const int64_t attentions[][3] = {
+		{1025, 24, 64}, {1024, 8, 32}, {256, 8, 48}, {64, 8, 80}, {4096, 1, 512}};
+#define EACH(list) for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++, gpu_arena_free(b->a))
+	EACH(linears)
+	{
+		b->a = gpu_arena_new(b->g, "linear");
+		linear(b, linears[i][0], linears[i][1], linears[i][2]);
+	}
+	EACH(images)
+	{
+		b->a = gpu_arena_new(b->g, "image");
+		image(b, images[i][0], images[i][1], images[i][2], images[i][3], images[i][4]);
+	}
+	EACH(conv1ds)
+	{
+		b->a = gpu_arena_new(b->g, "conv1d");
+		conv1d(b, conv1ds[i][0], conv1ds[i][1], conv1ds[i][2], conv1ds[i][3]);
+	}
+	EACH(attentions)
+	{
+		b->a = gpu_arena_new(b->g, "attention");
+		attention(b, attentions[i][0], attentions[i][1], attentions[i][2]);
+	}
+#undef EACH
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t n_threads = 1;
+	const char *only = NULL;
+	struct bench b = {0};
+	struct err e = {0};
+
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--threads") && i + 1 < argc)
+			parse_u64(argv[++i], &n_threads);
+		else
+			only = argv[i];
+	if (gpu_open("cpu", (int)n_threads, &b.g, &e)) {
+		fprintf(stderr, "bench_rows: %s\n", e.text);
+		return 1;
+	}
+	static const struct {
+		const char *name;
+		enum gpu_dtype dtype;
+	} kinds[] = {{"tiles", GPU_TILES}, {"split", GPU_SPLIT}, {"f32", GPU_F32}};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (only && strcmp(only, kinds[i].name))
+			continue;
+		printf("%s\n", kinds[i].name);
+		b.dtype = kinds[i].dtype;
+		run(&b);
+	}
+	if (gpu_sync(b.g, &e)) {
+		fprintf(stderr, "bench_rows: %s\n", e.text);
+		return 1;
+	}
+	gpu_close(b.g);
+	return 0;
+}
