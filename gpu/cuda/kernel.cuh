@@ -19,7 +19,7 @@
 #include <math.h>
 
 #if defined(WOODSHED_EMULATED)
-#include "tests/emulation/kernel.h"
+#include "tests/emulation/kernel.cuh"
 #else
 #define NAME_OF(...) #__VA_ARGS__
 #define LAUNCH(g, kernel, grid, block, shared, ...)                                                \

@@ -6,7 +6,7 @@
  * different threads, one of them writing, are a race, unless __syncwarp() orders them.
  * Shuffles and votes order nothing, as in CUDA's memory model.  Where smaller pieces are
  * touched, each byte of the word has its own stamps until the block ends. */
-#include "emulator.h"
+#include "tests/emulation/emulator.hpp"
 
 #include <dlfcn.h>
 #include <link.h>
@@ -330,7 +330,7 @@ void emulator_check(const void *p, size_t bytes, bool is_write, const void *pc)
 	check((uintptr_t)p, bytes, is_write ? WRITE : READ, pc);
 }
 
-/* ---- what kernel.h calls ------------------------------------------------ */
+/* ---- what kernel.cuh calls ------------------------------------------------ */
 
 #define PC __builtin_return_address(0)
 

@@ -1,5 +1,5 @@
 /* The device that there seems to be, its memory, and faults that are wished for. */
-#include "emulator.h"
+#include "tests/emulation/emulator.hpp"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* What tensor cores and copies past the registers do: mma, ldmatrix, cp.async. */
-#include "emulator.h"
+#include "tests/emulation/emulator.hpp"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * finished with an op when its last lane comes, a block with a barrier likewise; when
  * nobody can run and somebody waits, some thread did not come, and that is reported.
  * Blocks run in an order drawn anew for each launch, so do the warps and lanes of each. */
-#include "emulator.h"
+#include "tests/emulation/emulator.hpp"
 
 #include <stdio.h>
 #include <stdlib.h>

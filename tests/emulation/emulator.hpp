@@ -8,16 +8,16 @@
  * blas.cpp	products
  *
  * All of it runs under one lock, kernels too; kernels run on the thread that waits. */
-#ifndef WOODSHED_EMULATOR_H
-#define WOODSHED_EMULATOR_H
+#ifndef WOODSHED_EMULATOR_HPP
+#define WOODSHED_EMULATOR_HPP
 
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cuda_runtime.h"
-#include "emulation.h"
-#include "kernel.h"
+#include "tests/emulation/cuda_runtime.h"
+#include "tests/emulation/emulation.h"
+#include "tests/emulation/kernel.cuh"
 #undef memcpy
 #undef memset
 
