@@ -171,7 +171,7 @@ void emulator_switch(void **from, void *to)
 static void *new_stack(char *top)
 {
 	static ucontext_t contexts[MAX_THREADS];
-	ucontext_t *c = &contexts[(top - stacks) / STACK - 1];
+	ucontext_t *c = &contexts[(top - stacks) / APART];
 
 	getcontext(c);
 	c->uc_stack.ss_sp = top - STACK;
@@ -182,16 +182,20 @@ static void *new_stack(char *top)
 }
 #endif
 
+/* Stacks an odd number of cache lines apart do not fight for the same ones. */
+enum { APART = STACK + 65 * 64 };
+static const size_t STACKS = (size_t)MAX_THREADS * APART;
+
 static void make_fibres(void)
 {
-	void *p = mmap(NULL, (size_t)MAX_THREADS * STACK, PROT_READ | PROT_WRITE,
+	void *p = mmap(NULL, STACKS, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		abort();
 	stacks = (char *)p;
 	for (unsigned i = 0; i < MAX_THREADS; i++) {
-		fibres[i].stack = stacks + (size_t)i * STACK;
+		fibres[i].stack = stacks + (size_t)i * APART;
 		fibres[i].index = i;
 		fibres[i].sp = new_stack(fibres[i].stack + STACK);
 	}
@@ -199,7 +203,7 @@ static void make_fibres(void)
 
 bool emulator_is_stack(const void *p)
 {
-	return (const char *)p >= stacks && (const char *)p < stacks + (size_t)MAX_THREADS * STACK;
+	return (const char *)p >= stacks && (const char *)p < stacks + STACKS;
 }
 
 /* ---- who runs next ------------------------------------------------------ */
