@@ -66,6 +66,7 @@ struct render {
 	int64_t height, width; /* of the latents */
 	struct gpu_tensor *x;  /* [height, width, channels] */
 	struct diffusion loop;
+	struct gpu_step *repeated; /* owned: the prediction in a fixed place */
 	int take;
 	float *samples; /* [of the vocoder]; owned */
 };
@@ -215,7 +216,7 @@ static enum engine_precision choose_precision(struct engine *en)
 	const uint64_t bytes = bind_bytes(b);
 
 	bind_free(b);
-	return pipeline_choose_precision(bytes, 0, 0);
+	return pipeline_choose_precision(en->gpu, bytes, 0, 0);
 }
 
 static int load(
@@ -301,6 +302,10 @@ static int check_request(
 		return err_set(e, ERR_ARG, "an AudioLDM 2 model cannot continue audio");
 	if (r->init.samples)
 		return err_set(e, ERR_ARG, "an AudioLDM 2 model cannot begin with audio");
+	if (r->sigma_min > 0 || r->sigma_max > 0)
+		return err_set(e, ERR_ARG,
+			"an AudioLDM 2 model has the noise that it was trained with, no range of "
+			"sigma");
 	return pipeline_check_request(r, e);
 }
 
@@ -322,9 +327,8 @@ static int prepare(struct render *rd, const struct engine_info *info)
 {
 	const struct engine_request *r = rd->r;
 	const struct audioldm2 *m = rd->m;
-	const float guidance = isnan(r->guidance) ? info->default_guidance : r->guidance;
 
-	rd->guidance = guidance > 1 ? guidance : 0;
+	rd->guidance = pipeline_guidance(r, info, rd->watch);
 	rd->height = latent_height(m, r->n_frames);
 	rd->width = m->vocoder.n_mels / m->vae.scale;
 	const int64_t n = rd->height * rd->width * m->unet.cfg.n_in;
@@ -380,35 +384,42 @@ static int condition(struct render *rd)
 
 /* ---- loop --------------------------------------------------------------- */
 
-/* What the UNet says of x, guided: [height, width, channels]. */
-static struct gpu_tensor *predict(struct render *rd, const struct gpu_tensor *x, double time)
+/* y = what the UNet says of x, guided; both [height, width, channels] */
+static void predict(struct render *rd, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *time)
 {
 	const int64_t rows = rd->guidance > 0 ? 2 : 1, n = rd->height * rd->width * x->ne[2];
 	struct gpu *g = rd->g;
 	struct gpu_tensor *both =
 		gpu_new(g, rd->step, GPU_F32, "x", SHAPE(rows, rd->height, rd->width, x->ne[2]));
 	struct gpu_tensor *flat = gpu_reshape(g, rd->step, both, SHAPE(rows, n));
-	struct gpu_tensor *line = gpu_reshape(g, rd->step, x, SHAPE(1, n));
+	const struct gpu_tensor *line = gpu_reshape(g, rd->step, x, SHAPE(1, n));
+	struct gpu_tensor *out = gpu_reshape(g, rd->step, y, SHAPE(1, n));
 
 	for (int64_t r = 0; r < rows; r++)
 		gpu_copy(g, gpu_view(g, rd->step, flat, 0, r, 1), line);
-	struct gpu_tensor *y = aldm2_unet_forward(rd->run, rd->step, both, time);
+	const struct gpu_tensor *said = gpu_reshape(
+		g, rd->step, aldm2_unet_forward(rd->run, rd->step, both, time), SHAPE(rows, n));
 	if (rows == 1)
-		return gpu_reshape(g, rd->step, y, SHAPE(x->ne[0], x->ne[1], x->ne[2]));
-	struct gpu_tensor *guided =
-		gpu_new(g, rd->step, GPU_F32, "guided", SHAPE(x->ne[0], x->ne[1], x->ne[2]));
-	gpu_guidance(g, gpu_reshape(g, rd->step, guided, SHAPE(1, n)),
-		gpu_reshape(g, rd->step, y, SHAPE(2, n)), rd->guidance);
-	return guided;
+		gpu_copy(g, out, said);
+	else
+		gpu_guidance(g, out, said, rd->guidance);
 }
 
 static void denoise(void *ud, struct gpu_tensor *estimate, const struct gpu_tensor *x,
 	const struct sampler_step *at)
 {
 	struct render *rd = ud;
-	struct gpu_tensor *y = predict(rd, x, at->time);
+	struct gpu_tensor *y = gpu_new(
+		rd->g, rd->step, GPU_F32, "prediction", SHAPE(x->ne[0], x->ne[1], x->ne[2]));
+	const struct gpu_tensor *time = aldm2_unet_time(&rd->m->unet, rd->g, rd->step, at->time);
 	const float alpha = (float)at->alpha, sigma = (float)at->sigma;
 
+	/* All that a step allocates lies where it lay the last time. */
+	if (gpu_step_begin(rd->g, rd->repeated, rd->step)) {
+		predict(rd, y, x, time);
+		gpu_step_end(rd->g, rd->repeated);
+	}
 	gpu_tap(rd->g, y, "prediction%d", at->number);
 	switch (rd->m->prediction) {
 	case PREDICTS_NOISE:
@@ -527,7 +538,7 @@ static int render_takes(struct render *rd)
 		.ud = rd,
 		.noise = r->noise,
 		.watch = rd->watch,
-		.total = (uint64_t)(r->n_takes * rd->plan.n),
+		.total = (uint64_t)(r->n_takes * rd->plan.n_ticks),
 		.preview = r->preview && rd->sink->preview ? preview : NULL,
 		.preview_every = r->preview,
 		.e = rd->e};
@@ -555,11 +566,13 @@ static int audioldm2_render(struct engine *en, const struct engine_request *r,
 		rc = prepare(&rd, &en->info);
 	if (!rc && (!r->latents || sink->score))
 		rc = encode_texts(&rd);
+	rd.repeated = gpu_step_new();
 	if (!rc && !r->latents)
 		rc = condition(&rd);
 	if (!rc)
 		rc = render_takes(&rd);
 	gpu_sync(rd.g, NULL); /* a cancelled render leaves no error behind */
+	gpu_step_free(rd.g, rd.repeated);
 	unet_run_free(rd.run);
 	gpu_arena_free(rd.arena);
 	gpu_arena_free(rd.step);
@@ -597,6 +610,7 @@ const struct engine_ops audioldm2_ops = {
 		"text_encoder_2/config.json", "projection_model/config.json",
 		"language_model/config.json", "unet/config.json", "vae/config.json",
 		"vocoder/config.json", "scheduler/scheduler_config.json", NULL},
+	.samplers = {sampler_schedule_name},
 	.open = audioldm2_open,
 	.render = audioldm2_render,
 	.close = audioldm2_close,

@@ -21,7 +21,10 @@
 #include "engine/weights/config.h"
 #include "library/base/err.h"
 
-enum { MOST_TOKENS = 2048 };
+enum {
+	MOST_TOKENS = 2048,
+	AROUND_T5 = 5, /* positions of GPT-2 for CLAP's vector and the tokens around both */
+};
 
 /* ---- opening ------------------------------------------------------------ */
 
@@ -86,6 +89,11 @@ static int open_words(struct aldm2_text *t, const char *dir, struct err *e)
 		rc = read_limit(dir, "tokenizer_2/tokenizer_config.json", 512, &t->t5_max, e);
 	if (!rc && clap_text_max(&t->clap) < t->clap_max)
 		t->clap_max = clap_text_max(&t->clap);
+	if (!rc && t->t5_max == MOST_TOKENS) {
+		/* Nothing but GPT-2 limits it. */
+		const int64_t room = t->gpt2.max_positions - AROUND_T5 - t->gpt2.n_new;
+		t->t5_max = room < 2 ? 2 : room < MOST_TOKENS ? room : MOST_TOKENS;
+	}
 	arena_done(&a);
 	return rc;
 }
@@ -114,7 +122,7 @@ int aldm2_text_check(const struct aldm2_text *t, const struct aldm2_unet *u, str
 	if (p->widths[0] == t->clap.projection && p->widths[1] == t->t5.cfg.width &&
 		p->width == t->gpt2.width && (!first || first == t->gpt2.width) &&
 		(!second || second == t->t5.cfg.width) &&
-		t->t5_max + 5 + t->gpt2.n_new <= t->gpt2.max_positions)
+		t->t5_max + AROUND_T5 + t->gpt2.n_new <= t->gpt2.max_positions)
 		return 0;
 	return err_set(e, ERR_FORMAT,
 		"the parts of the model do not fit together (CLAP %lld and %lld, T5 %lld, %lld and "

@@ -142,9 +142,17 @@ static int resample(const float *x, int64_t n, int64_t from, int64_t to, int64_t
 
 /* ---- spectrum ----------------------------------------------------------- */
 
-/* In place, n a power of two: Cooley and Tukey. */
-static void fft(double *re, double *im, int64_t n)
+struct work {
+	double *re, *im, *hann, *bands; /* owned together, by re */
+	double *cosine, *sine;          /* [window / 2] of -2 pi k / window */
+};
+
+/* In place, n a power of two: Cooley and Tukey.  In double precision, as in the reference:
+ * in the bands above what the samples hold a float's rounding would show. */
+static void fft(const struct work *w, int64_t n)
 {
+	double *re = w->re, *im = w->im;
+
 	for (int64_t i = 1, j = 0; i < n; i++) {
 		int64_t bit = n >> 1;
 		for (; j & bit; bit >>= 1)
@@ -161,8 +169,7 @@ static void fft(double *re, double *im, int64_t n)
 	}
 	for (int64_t len = 2; len <= n; len *= 2)
 		for (int64_t k = 0; k < len / 2; k++) {
-			const double angle = -2 * M_PI * (double)k / (double)len;
-			const double c = cos(angle), s = sin(angle);
+			const double c = w->cosine[k * (n / len)], s = w->sine[k * (n / len)];
 			for (int64_t i = k; i < n; i += len) {
 				const int64_t j = i + len / 2;
 				const double a = re[j] * c - im[j] * s, b = re[j] * s + im[j] * c;
@@ -204,9 +211,19 @@ static void make_bands(const struct clap_features *f, double *bands)
 	}
 }
 
-struct work {
-	double *re, *im, *hann, *bands; /* owned together, by re */
-};
+static void make_tables(const struct clap_features *f, const struct work *w)
+{
+	for (int64_t i = 0; i < f->window; i++) {
+		const double angle = 2 * M_PI * (double)i / (double)f->window;
+
+		w->hann[i] = 0.5 - 0.5 * cos(angle);
+		if (i < f->window / 2) {
+			w->cosine[i] = cos(angle);
+			w->sine[i] = -sin(angle);
+		}
+	}
+	make_bands(f, w->bands);
+}
 
 /* The sample at i, mirrored at both ends of max_samples; beyond the repeats silence. */
 static double sample_at(const struct clap_features *f, const float *x, int64_t n, int64_t i)
@@ -227,7 +244,7 @@ static void frame(const struct clap_features *f, const struct work *w, const flo
 		w->re[i] = w->hann[i] * sample_at(f, x, n, at * f->hop + i - f->window / 2);
 		w->im[i] = 0;
 	}
-	fft(w->re, w->im, f->window);
+	fft(w, f->window);
 	for (int64_t k = 0; k < n_bins; k++)
 		w->re[k] = w->re[k] * w->re[k] + w->im[k] * w->im[k];
 	for (int64_t m = 0; m < f->n_mels; m++) {
@@ -241,7 +258,7 @@ static void frame(const struct clap_features *f, const struct work *w, const flo
 int clap_features_make(const struct clap_features *f, const float *samples, int64_t n, int64_t rate,
 	float **ret, struct err *e)
 {
-	const size_t n_work = (size_t)(3 * f->window + f->n_mels * (f->window / 2 + 1));
+	const size_t n_work = (size_t)(4 * f->window + f->n_mels * (f->window / 2 + 1));
 	struct work w = {0};
 	float *x = NULL, *out = NULL;
 	int64_t n_x = 0;
@@ -256,10 +273,10 @@ int clap_features_make(const struct clap_features *f, const float *samples, int6
 	if (!rc) {
 		w.im = w.re + f->window;
 		w.hann = w.im + f->window;
-		w.bands = w.hann + f->window;
-		for (int64_t i = 0; i < f->window; i++)
-			w.hann[i] = 0.5 - 0.5 * cos(2 * M_PI * (double)i / (double)f->window);
-		make_bands(f, w.bands);
+		w.cosine = w.hann + f->window;
+		w.sine = w.cosine + f->window / 2;
+		w.bands = w.sine + f->window / 2;
+		make_tables(f, &w);
 		for (int64_t i = 0; i < f->n_frames; i++)
 			frame(f, &w, x, n_x, i, out + i * f->n_mels);
 		*ret = out;

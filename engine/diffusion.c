@@ -1,9 +1,11 @@
-/* The loop of the diffusion engines: a sampler's table, row by row; and the latents that it
- * makes, which may be kept. */
+/* The loop of the diffusion engines: a sampler's table, row by row, or its trials; and the
+ * latents that it makes, which may be kept. */
 #include "engine/diffusion.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "library/base/arena.h"
 #include "library/base/err.h"
@@ -59,9 +61,10 @@ struct run {
 	struct diffusion *d;
 	struct gpu_arena *arena;
 	struct gpu_tensor *x, *base, *start;            /* base: x when the step began */
-	struct gpu_tensor *estimate[SAMPLER_ESTIMATES]; /* the latest first */
+	struct gpu_tensor *estimate[SAMPLER_ESTIMATES]; /* or slopes; the latest first */
+	struct gpu_tensor *clean;                       /* the latest estimate itself */
 	struct gpu_tensor *z;
-	float *host; /* [count(x)]; owned */
+	float *host; /* [count(x)], adaptive: [3, count(x)]; owned */
 };
 
 /* number 0: what the latents begin as */
@@ -109,6 +112,26 @@ static void begin(struct run *r)
 	keep(r, s->alpha, s->sigma);
 }
 
+/* What the model sees in x goes to the front of the estimates, or its slope does. */
+static void ask(struct run *r, const struct sampler_step *s)
+{
+	struct diffusion *d = r->d;
+	struct gpu_tensor *oldest = r->estimate[SAMPLER_ESTIMATES - 1];
+
+	for (int i = SAMPLER_ESTIMATES - 1; i > 0; i--)
+		r->estimate[i] = r->estimate[i - 1];
+	r->estimate[0] = oldest;
+	if (!d->plan->has_slopes)
+		r->clean = oldest;
+	d->denoise(d->ud, r->clean, r->x, s);
+	gpu_tap(d->g, r->clean, "estimate%d", s->number);
+	if (d->plan->has_slopes)
+		gpu_combine(d->g, oldest,
+			(struct gpu_term[]){
+				{r->x, (float)(1 / s->sigma)}, {r->clean, (float)(-1 / s->sigma)}},
+			2);
+}
+
 /* The row's sum; terms whose weight is 0 may hold anything. */
 static void advance(struct run *r, const struct sampler_step *s)
 {
@@ -125,74 +148,157 @@ static void advance(struct run *r, const struct sampler_step *s)
 		terms[n++] = (struct gpu_term){r->z, (float)s->z};
 	}
 	gpu_combine(r->d->g, r->x, terms, n);
-	if (s->is_inner)
-		return;
-	keep(r, s->next_alpha, s->next_sigma);
-	gpu_copy(r->d->g, r->base, r->x);
 }
 
-static int check_finite(struct run *r, int number)
+/* The end of a step: what stays is put back, and the next one begins here. */
+static void settle(struct run *r, const struct sampler_step *s)
 {
-	const int64_t n = count(r->x);
-	struct err *e = r->d->e;
+	keep(r, s->next_alpha, s->next_sigma);
+	gpu_copy(r->d->g, r->base, r->x);
+	gpu_tap(r->d->g, r->x, "latents%d", s->number);
+}
 
-	gpu_read(r->d->g, r->x, r->host, (size_t)n * sizeof(float));
+/* x to ret [count(x)]. */
+static int read_finite(struct run *r, const struct gpu_tensor *x, float *ret, int number)
+{
+	const int64_t n = count(x);
+	struct err *e = r->d->e;
+	char step[48];
+
+	if (r->d->plan->n_steps)
+		snprintf(step, sizeof(step), "step %d of %d", number, r->d->plan->n_steps);
+	else
+		snprintf(step, sizeof(step), "step %d", number);
+	gpu_read(r->d->g, x, ret, (size_t)n * sizeof(float));
 	int rc = gpu_sync(r->d->g, e);
 	if (rc)
-		return err_wrap(e, rc, "step %d of %d", number, r->d->plan->n_steps);
+		return err_wrap(e, rc, "%s", step);
 	for (int64_t i = 0; i < n; i++)
-		if (!isfinite(r->host[i]))
+		if (!isfinite(ret[i]))
 			return err_set(e, ERR_FORMAT,
-				"step %d of %d: a latent is not a number; the model is damaged, or "
-				"its weights overflow",
-				number, r->d->plan->n_steps);
+				"%s: a latent is not a number; the model is damaged, or its "
+				"weights overflow",
+				step);
 	return 0;
+}
+
+static int preview(struct run *r, int number)
+{
+	const struct diffusion *d = r->d;
+
+	if (!d->preview || number % d->preview_every)
+		return 0;
+	return d->preview(d->ud, number, r->clean);
 }
 
 static int run_row(struct run *r, const struct sampler_step *s)
 {
 	struct diffusion *d = r->d;
 	struct gpu_mark mark = gpu_arena_mark(d->step);
-	struct gpu_tensor *oldest = r->estimate[SAMPLER_ESTIMATES - 1];
-	int rc;
 
-	for (int i = SAMPLER_ESTIMATES - 1; i > 0; i--)
-		r->estimate[i] = r->estimate[i - 1];
-	r->estimate[0] = oldest;
-	d->denoise(d->ud, r->estimate[0], r->x, s);
-	gpu_tap(d->g, r->estimate[0], "estimate%d", s->number);
+	ask(r, s);
 	advance(r, s);
+	if (!s->is_inner)
+		settle(r, s);
 	gpu_arena_release(d->step, mark);
-	gpu_tap(d->g, r->x, "latents%d", s->number);
-	rc = check_finite(r, s->number);
-	d->done++;
-	if (!rc)
-		rc = watch_progress(d->watch, ENGINE_STAGE_RENDER, d->done, d->total, d->e);
-	if (!rc && d->preview && !s->is_inner && s->number < d->plan->n_steps &&
-		s->number % d->preview_every == 0)
-		rc = d->preview(d->ud, s->number, r->estimate[0]);
+	return read_finite(r, r->x, r->host, s->number);
+}
+
+static int run_table(struct run *r)
+{
+	struct diffusion *d = r->d;
+	int rc = 0;
+
+	for (int64_t i = 0; i < d->plan->n && !rc; i++) {
+		const struct sampler_step *s = &d->plan->steps[i];
+
+		rc = run_row(r, s);
+		d->done++;
+		if (!rc)
+			rc = watch_progress(d->watch, ENGINE_STAGE_RENDER, d->done, d->total, d->e);
+		if (!rc && !s->is_inner && s->number < d->plan->n_steps)
+			rc = preview(r, s->number);
+	}
 	return rc;
+}
+
+/* ---- steps by their error ----------------------------------------------- */
+
+/* x and, in low, what the lower order gives in its place. */
+static int run_trial(struct run *r, struct sampler_trial *t, float *low)
+{
+	struct diffusion *d = r->d;
+	int rc = 0;
+
+	for (int i = 0; i < 3 && !rc; i++) {
+		t->rows[i].is_inner = true; /* nothing has been settled */
+		rc = run_row(r, &t->rows[i]);
+		if (i == 1 && !rc) {
+			gpu_combine(d->g, r->z,
+				(struct gpu_term[]){{r->base, 1},
+					{r->estimate[0], (float)t->low[0]},
+					{r->estimate[1], (float)t->low[1]}},
+				3);
+			rc = read_finite(r, r->z, low, t->rows[i].number);
+		}
+		if (!rc)
+			rc = watch_progress(d->watch, ENGINE_STAGE_RENDER, d->done, d->total, d->e);
+	}
+	return rc;
+}
+
+static int run_adaptive(struct run *r)
+{
+	struct diffusion *d = r->d;
+	const int64_t n = count(r->x);
+	const uint64_t done = d->done;
+	float *low = r->host + n, *before = low + n;
+	struct sampler_adaptive a = sampler_adaptive_begin(d->plan);
+	int rc = read_finite(r, r->x, before, 1);
+
+	while (!rc && !sampler_adaptive_is_over(&a)) {
+		struct sampler_trial t;
+
+		sampler_adaptive_try(&a, &t);
+		rc = run_trial(r, &t, low);
+		if (rc)
+			break;
+		if (!sampler_adaptive_judge(&a, sampler_adaptive_error(r->host, low, before, n))) {
+			gpu_copy(d->g, r->x, r->base);
+			continue;
+		}
+		settle(r, &t.rows[2]);
+		memcpy(before, low, (size_t)n * sizeof(*low));
+		d->done = done + (uint64_t)((double)d->plan->n_ticks * (a.now - a.begin) /
+					    (a.end - a.begin));
+		if (!sampler_adaptive_is_over(&a))
+			rc = preview(r, t.rows[2].number);
+	}
+	d->done = done + (uint64_t)d->plan->n_ticks;
+	return rc ? rc : watch_progress(d->watch, ENGINE_STAGE_RENDER, d->done, d->total, d->e);
 }
 
 int diffusion_run(struct diffusion *d, struct gpu_tensor *x)
 {
 	struct run r = {.d = d, .arena = gpu_arena_new(d->g, "sampler"), .x = x};
 	const struct gpu_shape shape = shape_of(x);
-	int rc = mem_try_alloc(
-		(void **)&r.host, (size_t)count(x), sizeof(float), "the latents", d->e);
+	const size_t n_host = (size_t)count(x) * (d->plan->is_adaptive ? 3 : 1);
+	int rc = mem_try_alloc((void **)&r.host, n_host, sizeof(float), "the latents", d->e);
 
 	r.base = gpu_new(d->g, r.arena, GPU_F32, "x", shape);
 	r.start = gpu_new(d->g, r.arena, GPU_F32, "start noise", shape);
 	r.z = gpu_new(d->g, r.arena, GPU_F32, "noise", shape);
 	for (int i = 0; i < SAMPLER_ESTIMATES; i++)
 		r.estimate[i] = gpu_new(d->g, r.arena, GPU_F32, "estimate", shape);
+	if (d->plan->has_slopes)
+		r.clean = gpu_new(d->g, r.arena, GPU_F32, "estimate", shape);
 	if (!rc) {
 		begin(&r);
 		gpu_copy(d->g, r.base, x);
 		rc = watch_progress(d->watch, ENGINE_STAGE_RENDER, d->done, d->total, d->e);
 	}
-	for (int64_t i = 0; i < d->plan->n && !rc; i++)
-		rc = run_row(&r, &d->plan->steps[i]);
+	if (!rc)
+		rc = d->plan->is_adaptive ? run_adaptive(&r) : run_table(&r);
 	gpu_arena_free(r.arena);
 	free(r.host);
 	return rc;

@@ -32,7 +32,7 @@ struct diffusion {
 	int n_kept;
 
 	const struct engine_watch *watch;
-	uint64_t done, total; /* rows before this run, rows of all runs; advanced */
+	uint64_t done, total; /* ticks of the plan before this run, and of all runs; advanced */
 	/* NULL, or told every preview_every steps. */
 	int (*preview)(void *ud, int step, const struct gpu_tensor *estimate);
 	int preview_every;

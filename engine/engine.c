@@ -17,6 +17,7 @@
 #include "library/base/arena.h"
 #include "library/base/err.h"
 #include "library/base/sha256.h"
+#include "library/base/str.h"
 
 enum { PATH_BYTES = 4096, MAX_HOURS = 24 };
 
@@ -115,7 +116,8 @@ static int find_engine(const char *dir, const struct engine_ops **ret_ops,
 			return match_engine(dir, path, &descriptions[i], ret_ops, ret_config, e);
 	}
 	return err_set(e, ERR_FORMAT,
-		"'%s' holds no known model: there is no config.json in it, nor a model_index.json",
+		"'%s' holds no known model: there is no config.json in it, nor a model_index.json "
+		"or model_config.json",
 		dir);
 }
 
@@ -236,7 +238,7 @@ int engine_open(const char *dir, const struct engine_options *options,
 	if (rc)
 		goto out;
 	en->info.engine = ops->name;
-	en->info.device = "cpu";
+	en->info.device = gpu_device(en->gpu);
 	const struct ckpt *ckpt = src.ckpt;
 	rc = ops->open(en, &src, options, watch, e);
 	if (!rc)
@@ -365,6 +367,28 @@ struct engine_text {
 	const struct engine_ops *ops;
 	void *own;
 };
+
+int engine_check_sampler(const char *engine, const char *sampler, struct err *e)
+{
+	const struct engine_ops *ops = engines[0];
+	struct str names = {0};
+	const char *name;
+	bool is_there = false;
+
+	for (size_t i = 0; i < sizeof(engines) / sizeof(*engines); i++)
+		if (!strcmp(engines[i]->name, engine))
+			ops = engines[i];
+	for (int kind = 0; kind < 2 && ops->samplers[kind]; kind++)
+		for (size_t i = 0; (name = ops->samplers[kind](i)); i++) {
+			is_there |= !strcmp(name, sampler);
+			str_printf(&names, "%s%s", names.n ? ", " : "", name);
+		}
+	if (!is_there)
+		err_set(e, ERR_ARG, "there is no sampler '%.40s'; choose one of these: %s", sampler,
+			str_get(&names));
+	str_done(&names);
+	return is_there ? 0 : ERR_ARG;
+}
 
 const char *engine_name(size_t i)
 {

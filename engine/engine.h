@@ -53,7 +53,7 @@ struct engine_options {
 struct engine_info {
 	const char *engine;         /* "musicgen" */
 	const char *precision;      /* "f32", "bf16", "int8": what is really used */
-	const char *device;         /* "cpu" */
+	const char *device;         /* "cpu", "cuda" */
 	const char *model_hash;     /* hex sha256 over config.json and what tells the weight files
 				       apart in milliseconds: headers, sizes, samples */
 	const char *weights_sha256; /* hex, of all of the weights: ckpt_sha256() */
@@ -153,6 +153,10 @@ int engine_render(struct engine *en, const struct engine_request *r,
  * 24 hours, or more than the model makes. */
 int engine_frames(
 	const struct engine_info *info, const char *seconds, int64_t *ret_frames, struct err *e);
+
+/* Whether any model of the engine has the sampler, before one is loaded; which of them the
+ * model has is known then.  ERR_ARG, with the names there are. */
+int engine_check_sampler(const char *engine, const char *sampler, struct err *e);
 
 /* "musicgen", ...: the engines that there are; NULL behind the last. */
 const char *engine_name(size_t i);

@@ -102,7 +102,7 @@ static uint64_t window_bytes(const struct musicgen *m)
 
 static enum engine_precision choose_precision(struct engine *en, struct musicgen *m)
 {
-	return pipeline_choose_precision(pipeline_weight_bytes(en, bind_all, ENGINE_F32),
+	return pipeline_choose_precision(en->gpu, pipeline_weight_bytes(en, bind_all, ENGINE_F32),
 		pipeline_weight_bytes(en, bind_all, ENGINE_BF16), window_bytes(m));
 }
 

@@ -450,7 +450,7 @@ static int feed_drawn(struct render *rd, int64_t n, struct columns *c)
 
 	for (int64_t i = 0; i < n && !rc; i++) {
 		struct gpu_mark mark = gpu_arena_mark(rd->step);
-		if (gpu_step_begin(rd->g, step)) {
+		if (gpu_step_begin(rd->g, step, rd->step)) {
 			const struct gpu_tensor *ids =
 				gpu_reshape(rd->g, rd->step, c->next, SHAPE(rd->n_rows, k));
 			sample(rd, c, lm_step(rd->run, rd->step, ids, c->at));

@@ -25,9 +25,9 @@ const char *pipeline_precision_name(enum engine_precision p)
 }
 
 enum engine_precision pipeline_choose_precision(
-	uint64_t f32_bytes, uint64_t bf16_bytes, uint64_t render_bytes)
+	struct gpu *g, uint64_t f32_bytes, uint64_t bf16_bytes, uint64_t render_bytes)
 {
-	const uint64_t available = mem_available(); /* 0: not known */
+	const uint64_t available = gpu_bytes_free(g); /* 0: not known */
 
 	if (f32_bytes <= SMALL_MODEL_BYTES)
 		return ENGINE_F32;
@@ -125,6 +125,23 @@ int pipeline_check_request(const struct engine_request *r, struct err *e)
 			r->n_takes, MAX_TAKES);
 	if (isinf(r->guidance))
 		return err_set(e, ERR_ARG, "guidance must be a finite number");
+	if (r->noise && r->n_takes > 1)
+		return err_set(e, ERR_ARG, "noise from a file makes one take, not %d", r->n_takes);
+	return 0;
+}
+
+float pipeline_guidance(const struct engine_request *r, const struct engine_info *info,
+	const struct engine_watch *watch)
+{
+	const float guidance = isnan(r->guidance) ? info->default_guidance : r->guidance;
+
+	if (guidance > 1)
+		return guidance;
+	if (r->negative)
+		watch_warn(watch,
+			"the negative prompt has no effect: with a guidance of %g the model does "
+			"not look at it; take more than 1",
+			(double)guidance);
 	return 0;
 }
 

@@ -30,6 +30,8 @@ struct engine_ops {
 	 * ckpt_open_parts() takes them, and the files that say what the model is. */
 	const char *const *parts;
 	const char *const *configs;
+	/* The names of its samplers, of all kinds of its models; NULL behind the last. */
+	const char *(*samplers[2])(size_t i);
 	const char *lacking; /* remedy when a folder lacks; NULL: download it again */
 	int (*open)(struct engine *en, const struct engine_source *src,
 		const struct engine_options *options, const struct engine_watch *watch,
@@ -67,9 +69,9 @@ int pipeline_config(
 const char *pipeline_precision_name(enum engine_precision p);
 
 /* AUTO, by the bytes of the weights and of what a render needs besides: f32 for a small
- * model; else bf16 if that fits what is free; else int8. */
+ * model; else bf16 if that fits what is free on the device; else int8. */
 enum engine_precision pipeline_choose_precision(
-	uint64_t f32_bytes, uint64_t bf16_bytes, uint64_t render_bytes);
+	struct gpu *g, uint64_t f32_bytes, uint64_t bf16_bytes, uint64_t render_bytes);
 
 /* bind_check(); tensors that nobody asked for are a warning. */
 int pipeline_check_weights(struct bind *b, const struct engine_watch *watch, struct err *e);
@@ -103,8 +105,14 @@ int pipeline_tokens(const struct unigram *words, const char *text, const char *w
 /* ERR_FORMAT unless all are of 0 .. vocab - 1. */
 int pipeline_check_tokens(const int32_t *ids, size_t n, int64_t vocab, struct err *e);
 
-/* What all engines ask of a request: how many takes, and guidance.  ERR_ARG. */
+/* What all engines ask of a request: how many takes, guidance, and noise from a file for
+ * one take alone.  ERR_ARG. */
 int pipeline_check_request(const struct engine_request *r, struct err *e);
+
+/* The scale of a diffusion engine's guidance: 0 where it is none, and a warning where a
+ * negative prompt then means nothing. */
+float pipeline_guidance(const struct engine_request *r, const struct engine_info *info,
+	const struct engine_watch *watch);
 
 /* Audio that a request brings, `what` it is for ("continue"): of the model's rate and
  * channels, not empty, all finite.  ERR_ARG, ERR_FORMAT. */

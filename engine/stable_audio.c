@@ -18,6 +18,7 @@
 
 /* AUTO: what a render needs besides weights. */
 #define RENDER_BYTES (300u << 20)
+enum { TRAINED_TOKENS = 128, MOST_TOKENS = 4096 };
 
 /* ---- opening ------------------------------------------------------------ */
 
@@ -56,7 +57,9 @@ static void read_scheduler(struct stable_audio *m, struct config *c)
 		"final_sigmas_type other than zero is not supported");
 }
 
-/* Tokens that the pipeline gives the text encoder: the tokenizer's limit. */
+/* Tokens that the pipeline gives the text encoder: the tokenizer's limit.  Where it has lost
+ * that (int(1e30) says so), those with which all of these models were trained: the rows behind
+ * a short text count, so their number cannot be left open. */
 static int read_limit(const char *dir, int64_t *ret, struct err *e)
 {
 	struct config *c;
@@ -64,7 +67,8 @@ static int read_limit(const char *dir, int64_t *ret, struct err *e)
 
 	if (rc)
 		return rc;
-	*ret = (int64_t)config_num(c, "model_max_length", 512, 2, 4096);
+	const double limit = config_num(c, "model_max_length", TRAINED_TOKENS, 2, 1e31);
+	*ret = limit <= MOST_TOKENS ? (int64_t)limit : TRAINED_TOKENS;
 	rc = config_check(c, e);
 	config_close(c);
 	return rc;
@@ -177,7 +181,7 @@ static struct bind *bind_all(struct engine *en, enum engine_precision p, bool wi
 
 static enum engine_precision choose_precision(struct engine *en)
 {
-	return pipeline_choose_precision(pipeline_weight_bytes(en, bind_all, ENGINE_F32),
+	return pipeline_choose_precision(en->gpu, pipeline_weight_bytes(en, bind_all, ENGINE_F32),
 		pipeline_weight_bytes(en, bind_all, ENGINE_BF16), RENDER_BYTES);
 }
 
@@ -273,6 +277,7 @@ const struct engine_ops stable_audio_ops = {
 	.configs = (const char *const[]){"model_index.json", "scheduler/scheduler_config.json",
 		"text_encoder/config.json", "projection_model/config.json",
 		"transformer/config.json", "vae/config.json", NULL},
+	.samplers = {sampler_sigma_name, sampler_flow_name},
 	.open = open_diffusers,
 	.render = stable_audio_render,
 	.close = stable_audio_close,
@@ -285,6 +290,7 @@ const struct engine_ops stable_audio_tools_ops = {
 	.configs = (const char *const[]){"model_config.json", "text_encoder/config.json", NULL},
 	.lacking = "its file holds no text encoder; put text_encoder and tokenizer of "
 		   "stable-audio-open-1.0 into it, or t5-base under both names",
+	.samplers = {sampler_sigma_name, sampler_flow_name},
 	.open = open_tools,
 	.render = stable_audio_render,
 	.close = stable_audio_close,

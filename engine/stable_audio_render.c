@@ -30,6 +30,8 @@ enum {
 	FADE_SAMPLES = 2048, /* between what was made anew and what stays */
 };
 #define DEFAULT_STRENGTH 0.5f
+/* Where a sampler ends that leaves the last noise in: stable-audio-tools' own default. */
+#define CLEAN_SIGMA 0.01
 
 struct render {
 	struct stable_audio *m;
@@ -47,6 +49,7 @@ struct render {
 	struct gpu_tensor *init;                 /* latents to begin with; or NULL */
 	struct gpu_tensor *latents;              /* [window, channels] */
 	struct diffusion loop;
+	struct gpu_step *repeated; /* owned: the velocity in a fixed place */
 	int take;
 	/* Of the decoder: where its samples go. */
 	int (*to)(struct render *rd, float *samples, int64_t n);
@@ -73,11 +76,12 @@ static int check_request(const struct render *rd)
 	if (!(r->strength >= 0 && r->strength <= 1))
 		return err_set(
 			rd->e, ERR_ARG, "a strength of %g is not between 0 and 1", r->strength);
+	if (rd->m->objective == OBJECTIVE_FLOW && (r->sigma_min > 0 || r->sigma_max > 0))
+		return err_set(rd->e, ERR_ARG,
+			"this model goes from noise to sound in a straight line, it has no range "
+			"of sigma: leave out --sigma-min and --sigma-max");
 	if (r->redo_to > r->redo_from && !r->init.samples)
 		return err_set(rd->e, ERR_ARG, "there is no audio of which to redo a part");
-	if (r->noise && r->n_takes > 1)
-		return err_set(
-			rd->e, ERR_ARG, "noise from a file makes one take, not %d", r->n_takes);
 	const int rc = pipeline_check_request(r, rd->e);
 	if (rc || !r->init.samples)
 		return rc;
@@ -109,6 +113,8 @@ static int make_plan(struct render *rd)
 	s.max = r->sigma_max > 0 ? r->sigma_max : s.max;
 	if (partly)
 		s.max = exp(log(s.min) + strength * (log(s.max) - log(s.min)));
+	if (sampler_ends_at_min(name) && !(r->sigma_min > 0))
+		s.min = fmin(s.min, CLEAN_SIGMA);
 	rc = sampler_sigma_plan(name, steps, s, &rd->host, &rd->plan, rd->e);
 	if (!rc && m->layout == DIFFUSERS && !partly)
 		rd->plan.start = sqrt(s.max * s.max + 1);
@@ -118,15 +124,13 @@ static int make_plan(struct render *rd)
 static int prepare(struct render *rd)
 {
 	const struct sa_dit_config *d = &rd->m->dit.cfg;
-	const float guidance =
-		isnan(rd->r->guidance) ? rd->info->default_guidance : rd->r->guidance;
 	int rc = make_plan(rd);
 
 	if (!rc)
 		rc = diffusion_check_noise(rd->r->noise, d->window * d->channels, &rd->plan, rd->e);
 	if (rc)
 		return rc;
-	rd->guidance = guidance > 1 ? guidance : 0;
+	rd->guidance = pipeline_guidance(rd->r, rd->info, rd->watch);
 	rd->arena = gpu_arena_new(rd->g, "render");
 	rd->step = gpu_arena_new(rd->g, "step");
 	rd->latents = gpu_new(rd->g, rd->arena, GPU_F32, "latents", SHAPE(d->window, d->channels));
@@ -314,21 +318,34 @@ static int encode_init(struct render *rd)
 /* ---- loop --------------------------------------------------------------- */
 
 /* v with guidance */
-static void velocity(struct render *rd, struct gpu_tensor *v, const struct gpu_tensor *x, double t)
+static void velocity(struct render *rd, struct gpu_tensor *v, const struct gpu_tensor *x,
+	const struct gpu_tensor *time)
 {
 	const int64_t n = x->ne[0], c = x->ne[1];
 	struct gpu *g = rd->g;
 
 	if (!rd->without) {
-		sa_dit_forward(&rd->m->dit, g, rd->step, v, x, t, rd->with);
+		sa_dit_forward(&rd->m->dit, g, rd->step, v, x, time, rd->with);
 		return;
 	}
 	struct gpu_tensor *both = gpu_new(g, rd->step, GPU_F32, "velocities", SHAPE(2 * n, c));
 	sa_dit_forward(
-		&rd->m->dit, g, rd->step, gpu_view(g, rd->step, both, 0, 0, n), x, t, rd->with);
-	sa_dit_forward(
-		&rd->m->dit, g, rd->step, gpu_view(g, rd->step, both, 0, n, n), x, t, rd->without);
+		&rd->m->dit, g, rd->step, gpu_view(g, rd->step, both, 0, 0, n), x, time, rd->with);
+	sa_dit_forward(&rd->m->dit, g, rd->step, gpu_view(g, rd->step, both, 0, n, n), x, time,
+		rd->without);
 	gpu_guidance(g, v, both, rd->guidance);
+}
+
+/* The same at time t.  All that a step allocates lies where it lay the last time. */
+static void velocity_at(
+	struct render *rd, struct gpu_tensor *v, const struct gpu_tensor *x, double t)
+{
+	const struct gpu_tensor *time = sa_dit_time(&rd->m->dit, rd->g, rd->step, t);
+
+	if (gpu_step_begin(rd->g, rd->repeated, rd->step)) {
+		velocity(rd, v, x, time);
+		gpu_step_end(rd->g, rd->repeated);
+	}
 }
 
 static void denoise(void *ud, struct gpu_tensor *estimate, const struct gpu_tensor *x,
@@ -340,14 +357,14 @@ static void denoise(void *ud, struct gpu_tensor *estimate, const struct gpu_tens
 	struct gpu_tensor *v = gpu_new(rd->g, rd->step, GPU_F32, "velocity", shape);
 
 	if (rd->m->objective == OBJECTIVE_FLOW) {
-		velocity(rd, v, x, at->time);
+		velocity_at(rd, v, x, at->time);
 		gpu_combine(rd->g, estimate, (struct gpu_term[]){{x, 1}, {v, -(float)at->time}}, 2);
 		return;
 	}
 	const double variance = sigma * sigma + data * data;
 	struct gpu_tensor *in = gpu_new(rd->g, rd->step, GPU_F32, "scaled latents", shape);
 	gpu_combine(rd->g, in, (struct gpu_term[]){{x, (float)(1 / sqrt(variance))}}, 1);
-	velocity(rd, v, in, atan(sigma) / M_PI * 2);
+	velocity_at(rd, v, in, atan(sigma) / M_PI * 2);
 	gpu_combine(rd->g, estimate,
 		(struct gpu_term[]){{x, (float)(data * data / variance)},
 			{v, (float)(-sigma * data / sqrt(variance))}},
@@ -390,7 +407,7 @@ static void prepare_loop(struct render *rd)
 		.noise = rd->r->noise,
 		.init = rd->init,
 		.watch = rd->watch,
-		.total = (uint64_t)(rd->plan.n * rd->r->n_takes),
+		.total = (uint64_t)(rd->plan.n_ticks * rd->r->n_takes),
 		.preview = rd->r->preview > 0 && rd->sink->preview ? on_estimate : NULL,
 		.preview_every = rd->r->preview,
 		.e = rd->e};
@@ -574,9 +591,11 @@ int stable_audio_render(struct engine *en, const struct engine_request *r,
 	if (!rc && !r->latents)
 		rc = encode_init(&rd);
 	prepare_loop(&rd);
+	rd.repeated = gpu_step_new();
 	for (; rd.take < r->n_takes && !rc; rd.take++)
 		rc = render_take(&rd);
 	gpu_sync(rd.g, NULL); /* a cancelled render leaves no error behind */
+	gpu_step_free(rd.g, rd.repeated);
 	gpu_arena_free(rd.arena);
 	gpu_arena_free(rd.step);
 	arena_done(&rd.host);

@@ -46,6 +46,7 @@ void gpu_use_module(const char *path);
 
 /* "CPU, 2 threads, AVX-512 VNNI BF16" */
 const char *gpu_describe(const struct gpu *g);
+const char *gpu_device(const struct gpu *g); /* "cpu", "cuda" */
 
 /* Waits for the device; 0, or the first error since the last call (and clears
  * it, unless the device is lost). */
@@ -57,6 +58,8 @@ void gpu_fail(struct gpu *g, int code, const char *fmt, ...) __attribute__((form
 /* Bytes of all arenas; ops dispatched since open. */
 uint64_t gpu_bytes_live(const struct gpu *g);
 uint64_t gpu_bytes_peak(const struct gpu *g);
+/* What could be allocated on the device now; 0 if that is not known. */
+uint64_t gpu_bytes_free(struct gpu *g);
 uint64_t gpu_dispatches(const struct gpu *g);
 
 /* ---- tensors ------------------------------------------------------------ */
@@ -106,6 +109,8 @@ struct gpu_mark {
 
 struct gpu_arena *gpu_arena_new(struct gpu *g, const char *name);
 void gpu_arena_free(struct gpu_arena *a); /* NULL-safe */
+/* The next `bytes` of data come from one piece, where that is possible. */
+void gpu_arena_reserve(struct gpu_arena *a, uint64_t bytes);
 struct gpu_mark gpu_arena_mark(struct gpu_arena *a);
 /* Forgets what was allocated after the mark; the memory is kept for reuse, so
  * the same sequence of allocations gets the same addresses. */
@@ -165,19 +170,20 @@ void gpu_tap(struct gpu *g, const struct gpu_tensor *t, const char *fmt, ...)
 /* A loop that runs the same ops on the same tensors again and again, with other
  * contents, states so:
  *
- *	if (gpu_step_begin(g, step)) {
+ *	if (gpu_step_begin(g, step, arena)) {
  *		forward(...);
  *		gpu_step_end(g, step);
  *	}
  *
  * A device may record the ops of one pass and replay them later, without a call for
  * each: begin is then false, and they have run with the same result, to the bit.
- * The ops may depend on nothing but tensors and on how full caches are.  In a step the
- * host may neither read nor write tensors, fill caches or draw noise of another stream.
- * With a tap set, nothing is replayed. */
+ * The ops may depend on nothing but tensors and on how full caches are; what they
+ * allocate comes from `arena` (if that is not where it was, the step is recorded anew).
+ * In a step the host may neither read nor write tensors, fill caches or draw noise of
+ * another stream.  With a tap set, nothing is replayed. */
 struct gpu_step *gpu_step_new(void);
 void gpu_step_free(struct gpu *g, struct gpu_step *s); /* NULL-safe */
-bool gpu_step_begin(struct gpu *g, struct gpu_step *s);
+bool gpu_step_begin(struct gpu *g, struct gpu_step *s, struct gpu_arena *arena);
 void gpu_step_end(struct gpu *g, struct gpu_step *s);
 /* Switches replaying off, to look for a fault. */
 void gpu_set_replay(struct gpu *g, bool on);

@@ -136,8 +136,9 @@ struct gpu_ops {
 
 /* What happens when the ops between gpu_step_begin() and gpu_step_end() run (gpu/step.c). */
 struct gpu_step {
-	void *recording; /* the device's; NULL until there is one */
-	bool was_run;    /* eagerly, so that the device has what it needs */
+	void *recording;    /* the device's; NULL until there is one */
+	struct gpu_mark at; /* of the arena, when it began */
+	bool was_run;       /* eagerly, so that the device has what it needs */
 	bool is_recording;
 	uint64_t dispatches; /* when it began; then: of the step */
 	struct gpu_growth {

@@ -72,7 +72,16 @@ static bool replay(struct gpu *g, struct gpu_step *s)
 	return true;
 }
 
-bool gpu_step_begin(struct gpu *g, struct gpu_step *s)
+/* The ops allocate where they did the last time. */
+static bool is_in_place(struct gpu_step *s, struct gpu_arena *arena)
+{
+	const struct gpu_mark now = gpu_arena_mark(arena), was = s->at;
+
+	s->at = now;
+	return now.chunk == was.chunk && now.used == was.used;
+}
+
+bool gpu_step_begin(struct gpu *g, struct gpu_step *s, struct gpu_arena *arena)
 {
 	const bool can_record = g->ops->record && !g->no_replay;
 
@@ -82,6 +91,10 @@ bool gpu_step_begin(struct gpu *g, struct gpu_step *s)
 		return false;
 	if (g->tap) /* which may read what passes by */
 		return true;
+	if (!is_in_place(s, arena)) {
+		forget(g, s);
+		s->was_run = false;
+	}
 	if (can_record && s->recording && (!has_room(g, s) || replay(g, s) || gpu_failed(g)))
 		return false;
 	g->step = s;

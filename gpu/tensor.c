@@ -169,6 +169,11 @@ const char *gpu_describe(const struct gpu *g)
 	return g->description;
 }
 
+const char *gpu_device(const struct gpu *g)
+{
+	return g->ops->device;
+}
+
 int gpu_sync(struct gpu *g, struct err *e)
 {
 	struct err late = {0};
@@ -193,6 +198,11 @@ uint64_t gpu_bytes_live(const struct gpu *g)
 uint64_t gpu_bytes_peak(const struct gpu *g)
 {
 	return g->bytes_peak;
+}
+
+uint64_t gpu_bytes_free(struct gpu *g)
+{
+	return g->ops->bytes_free(g);
 }
 
 uint64_t gpu_dispatches(const struct gpu *g)
@@ -321,6 +331,26 @@ void gpu_arena_free(struct gpu_arena *a)
 	bump_done(a, &a->data);
 	bump_done(a, &a->host);
 	free(a);
+}
+
+/* Without room for it allocations go on as ever, and tell what they lack. */
+void gpu_arena_reserve(struct gpu_arena *a, uint64_t bytes)
+{
+	struct bump *b = &a->data;
+	struct chunk **link = b->now ? &b->now->next : &b->first;
+	const uint64_t left = a->g->ops->bytes_free(a->g);
+	char *base;
+
+	if (gpu_failed(a->g) || bytes < CHUNK_MIN || bytes > BYTES_MAX || (left && bytes > left))
+		return;
+	base = a->g->ops->alloc(a->g, (size_t)bytes);
+	if (!base)
+		return;
+	guard(a, b, base, (size_t)bytes, false);
+	struct chunk *c = xcalloc(1, sizeof(*c));
+	*c = (struct chunk){.next = *link, .base = base, .size = (size_t)bytes};
+	*link = c;
+	b->size += bytes;
 }
 
 struct gpu_mark gpu_arena_mark(struct gpu_arena *a)

@@ -1,8 +1,11 @@
 /* What a take was asked for. */
 #include "library/request.h"
 
+#include <math.h>
+
 #include "library/base/arena.h"
 #include "library/base/err.h"
+#include "library/base/jsonw.h"
 #include "library/base/str.h"
 #include "library/db.h"
 #include "library/queue.h"
@@ -18,6 +21,11 @@ static int from_recipe(const struct take *t, struct arena *a, struct job_new *re
 
 	if (!rc)
 		rc = recipe_options(&r, &options, e);
+	if (!rc && !isnan(t->score)) { /* no part of how it was made, but asked for */
+		options.s[--options.n] = 0;
+		jsonw_bool(&options, "rank", true);
+		jsonw_end(&options);
+	}
 	if (rc) {
 		str_done(&options);
 		return err_wrap(e, rc, "take %lld", (long long)t->id);

@@ -182,7 +182,8 @@ static void order_by(const struct takes_query *q, const char *id, struct str *sq
 	/* Those without a measure are last either way. */
 	static const char *const keys[] = {[TAKES_RATING] = "t.rating",
 		[TAKES_LENGTH] = "t.frames * 1.0 / t.rate",
-		[TAKES_LOUDEST] = "t.lufs"};
+		[TAKES_LOUDEST] = "t.lufs",
+		[TAKES_SCORE] = "t.score"};
 	const char *down = q->reversed ? "" : " DESC";
 
 	if (q->order == TAKES_OLDEST)
@@ -190,7 +191,7 @@ static void order_by(const struct takes_query *q, const char *id, struct str *sq
 	str_add(sql, " ORDER BY ");
 	if (q->order > TAKES_OLDEST)
 		str_printf(sql, "%s%s%s, ", keys[q->order], down,
-			q->order == TAKES_LOUDEST && q->reversed ? " NULLS LAST" : "");
+			q->order >= TAKES_LOUDEST && q->reversed ? " NULLS LAST" : "");
 	str_printf(sql, "%s%s", id, down);
 }
 
@@ -291,6 +292,7 @@ void take_json(const struct take *t, const char *library, struct str *out)
 	jsonw_text(out, "note", t->note);
 	jsonw_num(out, "lufs", t->lufs);
 	jsonw_num(out, "peak", t->peak);
+	jsonw_num(out, "score", t->score);
 	id_or_null(out, "parent", t->parent);
 	jsonw_text(out, "created", clock_iso(t->created, when));
 	jsonw_bool(out, "missing", t->missing);

@@ -60,7 +60,14 @@ int takes_add(struct db *db, const struct take *t, int64_t *ret_id, struct err *
 /* ERR_ARG when there is no such take. */
 int takes_get(struct db *db, int64_t id, struct arena *a, struct take *ret, struct err *e);
 
-enum takes_order { TAKES_NEWEST, TAKES_OLDEST, TAKES_RATING, TAKES_LENGTH, TAKES_LOUDEST };
+enum takes_order {
+	TAKES_NEWEST,
+	TAKES_OLDEST,
+	TAKES_RATING,
+	TAKES_LENGTH,
+	TAKES_LOUDEST,
+	TAKES_SCORE,
+};
 
 struct takes_query {
 	const char *filter; /* filter.h; NULL: all that is not in the trash */

@@ -74,7 +74,7 @@ struct takes_options {
 static const struct option_spec takes_specs[] = {
 	{"json", 0, OPTION_FLAG, NULL, "one JSON object a line",
 		offsetof(struct takes_options, json), 0, 0},
-	{"order", 0, OPTION_CHOICE, "newest|oldest|rating|length|loudest",
+	{"order", 0, OPTION_CHOICE, "newest|oldest|rating|length|loudest|score",
 		"which come first (default newest)", offsetof(struct takes_options, order), 0, 0},
 	{"limit", 0, OPTION_WHOLE, "N", "at most so many; 0 is all (default)",
 		offsetof(struct takes_options, limit), 0, 1e15},
@@ -83,7 +83,8 @@ static const struct option_spec takes_specs[] = {
 
 static enum takes_order takes_order(const char *name)
 {
-	static const char *const names[] = {"newest", "oldest", "rating", "length", "loudest"};
+	static const char *const names[] = {
+		"newest", "oldest", "rating", "length", "loudest", "score"};
 
 	for (size_t i = 0; name && i < sizeof(names) / sizeof(*names); i++)
 		if (!strcmp(name, names[i]))

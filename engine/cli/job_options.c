@@ -60,6 +60,8 @@ int job_options_json(
 	if (r->strength > 0)
 		jsonw_num(out, "strength", r->strength);
 	add_text(out, "redo", r->redo);
+	if (r->rank)
+		jsonw_bool(out, "rank", true);
 	if (r->length_s > 0)
 		jsonw_num(out, "length_s", r->length_s);
 	if (r->frames)
@@ -142,6 +144,7 @@ static void read_all(struct reader *r, struct render_options *o)
 	o->init_sha256 = text(r, "init_sha256", NULL);
 	o->strength = num(r, "strength", 0, 1, 0);
 	o->redo = text(r, "redo", NULL);
+	o->rank = json_is_true(json_object_get(r->o, "rank"));
 	o->noise_sha256 = text(r, "noise_sha256", NULL);
 	if (render_options_parse_redo(o, NULL))
 		r->wrong = r->wrong ? r->wrong : "redo";

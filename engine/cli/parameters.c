@@ -17,7 +17,7 @@
 #include "library/globals.h"
 
 static const char MUSICGEN[] = "musicgen", STABLE_AUDIO[] = "stable-audio",
-		  DIFFUSION[] = "stable-audio audioldm2", ANY[] = "";
+		  AUDIOLDM2[] = "audioldm2", DIFFUSION[] = "stable-audio audioldm2", ANY[] = "";
 
 static const struct row {
 	const char *engines; /* separated by blanks; ANY: each */
@@ -33,7 +33,7 @@ static const struct row {
 	{ANY, "cfg", "Guidance", "", "", 0,
 		"how closely it keeps to the prompt; up to 1 is not at all"},
 	{DIFFUSION, "sampler", "Sampler", "", "", PARAMETER_TEXT,
-		"how the noise is taken away; woodshed render --help lists them"},
+		"how the noise is taken away; man woodshed lists them"},
 	{STABLE_AUDIO, "sigma-min", "Sigma min", "", "", 0, "the least noise, where it ends"},
 	{STABLE_AUDIO, "sigma-max", "Sigma max", "", "", 0, "the most noise, where it begins"},
 	{STABLE_AUDIO, "init", "Begin with", "", "", PARAMETER_FILE,
@@ -44,6 +44,8 @@ static const struct row {
 		"seconds of the audio it begins with that are made anew, such as 3-5.5"},
 	{DIFFUSION, "noise", "Noise", "", "", PARAMETER_FILE,
 		"draws to use instead of the seed's, a safetensors file by its whole path"},
+	{AUDIOLDM2, "rank", "Rank", "", "no", 0,
+		"scores each take by how well it fits the prompt; score>0.2 finds them"},
 	{MUSICGEN, "temperature", "Temperature", "", "1", 0, "lower is tamer, higher is wilder"},
 	{MUSICGEN, "top-k", "Top k", "", "250", 0,
 		"draws among so many of the likeliest; 0 is all of them"},

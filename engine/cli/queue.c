@@ -71,7 +71,7 @@ static const struct option_spec own_specs[] = {
 };
 
 /* Options of render that mean nothing to a queue. */
-static const char *const left_out[] = {"out", "format", "json", "preview", "rank"};
+static const char *const left_out[] = {"out", "format", "json", "preview"};
 
 struct jobs {
 	struct job_new *at;

@@ -54,8 +54,9 @@ const struct option_spec render_option_specs[] = {
 		0, 0},
 	{"steps", 0, OPTION_WHOLE, "N", "denoising steps (diffusion engines)", FIELD(steps), 1,
 		10000},
-	{"sampler", 0, OPTION_TEXT, "NAME", "diffusion sampler (diffusion engines)", FIELD(sampler),
-		0, 0},
+	{"sampler", 0, OPTION_TEXT, "NAME",
+		"diffusion sampler; woodshed(1) lists them (diffusion engines)", FIELD(sampler), 0,
+		0},
 	{"noise", 0, OPTION_TEXT, "FILE",
 		"random draws from a .safetensors file (diffusion engines)", FIELD(noise), 0, 0},
 	{"sigma-min", 0, OPTION_NUMBER, "X",
@@ -69,7 +70,8 @@ const struct option_spec render_option_specs[] = {
 	{"redo", 0, OPTION_TEXT, "A-B", "make these seconds of --init anew, keep the rest",
 		FIELD(redo), 0, 0},
 	{"rank", 0, OPTION_FLAG, NULL,
-		"show the takes that fit the prompt best first, with scores (AudioLDM 2)",
+		"score takes by how well they fit the prompt; render shows the best first "
+		"(AudioLDM 2)",
 		FIELD(rank), 0, 0},
 	{"preview", 0, OPTION_WHOLE, "N",
 		"every N steps, write what --out would be now to FILE-preview.wav", FIELD(preview),
@@ -93,6 +95,8 @@ const struct option_spec render_option_specs[] = {
 
 static const char *const diffusion_options[] = {"negative", "steps", "sampler", "noise",
 	"sigma-min", "sigma-max", "init", "strength", "redo", "preview", "rank", NULL};
+static const char *const stable_audio_options[] = {
+	"sigma-min", "sigma-max", "init", "strength", "redo", NULL};
 static const char *const token_options[] = {
 	"greedy", "temperature", "top-k", "top-p", "continue", NULL};
 
@@ -390,6 +394,7 @@ int render_options_finish(
 	r->has_seed = options_given(given, "seed");
 	if (!r->diffusion_only)
 		r->diffusion_only = first_given(given, diffusion_options);
+	r->stable_audio_only = first_given(given, stable_audio_options);
 	r->tokens_only = first_given(given, token_options);
 	if (r->recipe)
 		rc = render_options_recipe(r, given, a, e);

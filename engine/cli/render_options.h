@@ -42,9 +42,9 @@ struct render_options {
 	const char *format;
 	bool json;
 
-	/* first options given that only the diffusion engines, and only MusicGen, have; or
-	 * NULL */
-	const char *diffusion_only, *tokens_only;
+	/* first options given that only the diffusion engines, of these only Stable Audio, and
+	 * only MusicGen have; or NULL */
+	const char *diffusion_only, *stable_audio_only, *tokens_only;
 
 	/* --recipe FILE, which gives whatever no option gives */
 	const char *recipe;

@@ -98,6 +98,11 @@ int session_choose(struct session *s, struct err *e)
 			"--%s belongs to the diffusion engines; leave it out to render with the "
 			"MusicGen model '%s'",
 			s->o.diffusion_only, s->model.name);
+	if (s->o.stable_audio_only && !strcmp(s->model.engine, "audioldm2"))
+		return err_set(e, ERR_ARG,
+			"--%s belongs to Stable Audio; leave it out to render with '%s', an "
+			"AudioLDM 2 model",
+			s->o.stable_audio_only, s->model.name);
 	if (s->o.rank && strcmp(s->model.engine, "audioldm2") != 0)
 		return err_set(e, ERR_ARG,
 			"--rank belongs to AudioLDM 2, whose CLAP compares; leave it out to render "
@@ -108,6 +113,8 @@ int session_choose(struct session *s, struct err *e)
 			"--%s belongs to MusicGen; leave it out to render with '%s', which is a "
 			"diffusion model",
 			s->o.tokens_only, s->model.name);
+	if (diffusion && s->o.sampler)
+		return engine_check_sampler(s->model.engine, s->o.sampler, e);
 	return 0;
 }
 

@@ -77,7 +77,8 @@ struct output {
 	const char *kept;        /* its codes */
 	struct audio_writer *writer;
 	struct loudness_meter *meter;
-	bool ended; /* its row has been moved on; nothing more is done for it */
+	double score; /* NAN: none */
+	bool ended;   /* its row has been moved on; nothing more is done for it */
 };
 
 struct work {
@@ -389,6 +390,12 @@ static int on_audio(void *ud, int take, const struct engine_audio *chunk, struct
 	return n_left(w) ? 0 : err_set(e, rc ? rc : ERR_CANCELLED, "no job of the batch is left");
 }
 
+static int on_score(void *ud, int take, double score, struct err *e)
+{
+	((struct work *)ud)->outputs[take].score = score;
+	return 0;
+}
+
 static int add_take(struct work *w, struct output *o, struct err *e)
 {
 	struct take t;
@@ -397,6 +404,7 @@ static int add_take(struct work *w, struct output *o, struct err *e)
 	session_take(&w->s, o->job->seed, o->file, o->meter, &w->arena, &t);
 	t.prompt_id = o->job->prompt_id;
 	t.job = o->job->id;
+	t.score = o->score;
 	return jobs_done(w->worker, o->job->id, &t, t.created, &id, e);
 }
 
@@ -469,7 +477,10 @@ static int begin(struct work *w, struct err *e)
 
 static int render(struct work *w, struct err *e)
 {
-	const struct engine_sink sink = {.audio = on_audio, .latents = on_latents, .ud = w};
+	const struct engine_sink sink = {.audio = on_audio,
+		.latents = on_latents,
+		.score = w->s.o.rank ? on_score : NULL,
+		.ud = w};
 	int rc;
 
 	w->s.latents = find_kept(w);
@@ -512,6 +523,7 @@ static void run_batch(struct work *w, const struct job *jobs, size_t n)
 	w->outputs = ARENA_ARRAY(&w->arena, struct output, n);
 	for (size_t i = 0; i < n; i++) {
 		w->outputs[i].job = &jobs[i];
+		w->outputs[i].score = NAN;
 		w->outputs[i].kept = arena_printf(
 			&w->arena, "%s/work/%lld.codes", w->library, (long long)jobs[i].id);
 	}

@@ -420,14 +420,12 @@ static void push(struct pass *p, struct gpu_tensor *x)
 	p->skips[p->n_skips++] = x;
 }
 
-/* silu(linear(silu(linear(cos | sin of t * frequency)))), in f32 as in the reference */
-static const struct gpu_tensor *embed_time(struct pass *p, double t)
+/* cos | sin of t * frequency, in f32 as in the reference */
+struct gpu_tensor *aldm2_unet_time(
+	const struct aldm2_unet *u, struct gpu *g, struct gpu_arena *a, double t)
 {
-	const struct aldm2_unet *u = p->run->unet;
-	const int64_t base = u->cfg.widths[0], half = base / 2, wide = 4 * base;
-	struct gpu_tensor *angles = gpu_new(p->g, p->a, GPU_F32, "time", SHAPE(1, base));
-	struct gpu_tensor *h = gpu_new(p->g, p->a, GPU_F32, "time", SHAPE(1, wide));
-	struct gpu_tensor *out = gpu_new(p->g, p->a, GPU_F32, "time", SHAPE(1, wide));
+	const int64_t base = u->cfg.widths[0], half = base / 2;
+	struct gpu_tensor *angles = gpu_new(g, a, GPU_F32, "time", SHAPE(1, base));
 	float *host = xcalloc((size_t)base, sizeof(*host));
 
 	for (int64_t i = 0; i < half; i++) {
@@ -437,8 +435,19 @@ static const struct gpu_tensor *embed_time(struct pass *p, double t)
 		host[u->cfg.cos_first ? i : half + i] = cosf(angle);
 		host[u->cfg.cos_first ? half + i : i] = sinf(angle);
 	}
-	gpu_write(p->g, angles, host, (size_t)base * sizeof(*host));
+	gpu_write(g, angles, host, (size_t)base * sizeof(*host));
 	free(host);
+	return angles;
+}
+
+/* silu(linear(silu(linear(angles)))) */
+static const struct gpu_tensor *embed_time(struct pass *p, const struct gpu_tensor *angles)
+{
+	const struct aldm2_unet *u = p->run->unet;
+	const int64_t wide = 4 * u->cfg.widths[0];
+	struct gpu_tensor *h = gpu_new(p->g, p->a, GPU_F32, "time", SHAPE(1, wide));
+	struct gpu_tensor *out = gpu_new(p->g, p->a, GPU_F32, "time", SHAPE(1, wide));
+
 	gpu_linear(p->g, h, angles, u->time_w[0], u->time_b[0]);
 	gpu_silu(p->g, h, h);
 	gpu_linear(p->g, out, h, u->time_w[1], u->time_b[1]);
@@ -582,8 +591,8 @@ static struct gpu_tensor *up_forward(
 	return x;
 }
 
-struct gpu_tensor *aldm2_unet_forward(
-	struct unet_run *run, struct gpu_arena *step, const struct gpu_tensor *x, double t)
+struct gpu_tensor *aldm2_unet_forward(struct unet_run *run, struct gpu_arena *step,
+	const struct gpu_tensor *x, const struct gpu_tensor *time)
 {
 	const struct aldm2_unet *u = run->unet;
 	struct gpu_tensor *skips[UNET_MAX_LEVELS * 65 + 1];
@@ -594,7 +603,7 @@ struct gpu_tensor *aldm2_unet_forward(
 	const struct gpu_group_norm norm = {
 		u->norm_w, u->norm_b, u->cfg.n_groups, u->cfg.eps, true};
 
-	p.time = embed_time(&p, t);
+	p.time = embed_time(&p, time);
 	struct gpu_tensor *h = conv3x3_forward(&u->conv_in, run->g, step, x, 1);
 	push(&p, h);
 	for (int64_t i = 0; i < u->cfg.n_levels; i++)

@@ -93,8 +93,11 @@ struct unet_run *aldm2_unet_condition(const struct aldm2_unet *u, struct gpu *g,
 	struct gpu_tensor *const (*contexts)[UNET_CONTEXTS], int64_t n_rows);
 void unet_run_free(struct unet_run *run); /* NULL-safe */
 
-/* x [rows, H, W, n_in] at time step t -> [rows, H, W, n_out] in `step`. */
-struct gpu_tensor *aldm2_unet_forward(
-	struct unet_run *run, struct gpu_arena *step, const struct gpu_tensor *x, double t);
+/* What the network is told of time step t: [1, widths[0]], in arena a. */
+struct gpu_tensor *aldm2_unet_time(
+	const struct aldm2_unet *u, struct gpu *g, struct gpu_arena *a, double t);
+/* x [rows, H, W, n_in] at the time of aldm2_unet_time() -> [rows, H, W, n_out] in `step`. */
+struct gpu_tensor *aldm2_unet_forward(struct unet_run *run, struct gpu_arena *step,
+	const struct gpu_tensor *x, const struct gpu_tensor *time);
 
 #endif

@@ -83,7 +83,7 @@ struct gpu_tensor *lm_forward(struct lm_run *run, struct gpu_arena *step,
 /* Feeds one column, ids [n_rows, K], at the position behind those fed, and returns its
  * logits.  at I32 [1, 1] on the device holds one more than that position, as
  * gpu_next_column() leaves it: the ops depend on nothing on the host (gpu_step_begin). */
-struct gpu_tensor *lm_step(struct lm_run *run, struct gpu_arena *step,
-	const struct gpu_tensor *ids, const struct gpu_tensor *at);
+struct gpu_tensor *lm_step(struct lm_run *run, struct gpu_arena *step, const struct gpu_tensor *ids,
+	const struct gpu_tensor *at);
 
 #endif

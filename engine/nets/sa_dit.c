@@ -279,47 +279,9 @@ struct sa_dit_condition *sa_dit_condition(const struct sa_dit *d, struct gpu *g,
 	return c;
 }
 
-/* ---- forward ------------------------------------------------------------ */
-
-static struct gpu_tensor *time_features(
-	const struct sa_dit *d, struct gpu *g, struct gpu_arena *a, double t);
-static void run_layer(const struct sa_dit *d, struct gpu *g, struct gpu_arena *step,
-	const struct sa_dit_layer *l, struct gpu_tensor *x, const struct gpu_kv *text,
-	const struct gpu_tensor *rotary);
-
-void sa_dit_forward(const struct sa_dit *d, struct gpu *g, struct gpu_arena *step,
-	struct gpu_tensor *v, const struct gpu_tensor *x, double t,
-	const struct sa_dit_condition *c)
-{
-	const struct sa_dit_config *cfg = &d->cfg;
-	const int64_t n = x->ne[0];
-	struct gpu_mark mark = gpu_arena_mark(step);
-	struct gpu_tensor *in = gpu_new(g, step, GPU_F32, "in", SHAPE(n, cfg->channels));
-	struct gpu_tensor *h = gpu_new(g, step, GPU_F32, "x", SHAPE(1 + n, cfg->width));
-	struct gpu_tensor *out = gpu_new(g, step, GPU_F32, "out", SHAPE(n, cfg->channels));
-
-	const struct gpu_tensor *time = project(g, step, step, time_features(d, g, step, t),
-		d->time_in, d->time_b_in, d->time_out, d->time_b_out);
-	gpu_add(g, gpu_view(g, step, h, 0, 0, 1), c->global, time);
-	gpu_copy(g, in, x);
-	gpu_linear_add(g, in, x, d->pre, NULL);
-	gpu_linear(g, gpu_view(g, step, h, 0, 1, n), in, d->proj_in, NULL);
-	gpu_tap(g, h, "dit.in");
-	for (int64_t i = 0; i < cfg->n_layers; i++) {
-		run_layer(d, g, step, &d->layers[i], h, c->text ? c->text[i] : NULL, c->rotary);
-		gpu_tap(g, h, "dit.layer%d", (int)i);
-	}
-	gpu_linear(g, out, gpu_view(g, step, h, 0, 1, n), d->proj_out, NULL);
-	gpu_copy(g, v, out);
-	gpu_linear_add(g, v, out, d->post, NULL);
-	gpu_tap(g, v, "dit.out");
-	gpu_arena_release(step, mark);
-}
-
-/* [1, n_time]: cosines, then sines of 2 pi t w, in the order of f32 operations that the
- * model was trained with */
-static struct gpu_tensor *time_features(
-	const struct sa_dit *d, struct gpu *g, struct gpu_arena *a, double t)
+/* Cosines, then sines of 2 pi t w, in the order of f32 operations that the model was
+ * trained with. */
+struct gpu_tensor *sa_dit_time(const struct sa_dit *d, struct gpu *g, struct gpu_arena *a, double t)
 {
 	const int64_t n = d->cfg.n_time, half = n / 2;
 	struct gpu_tensor *f = gpu_new(g, a, GPU_F32, "time", SHAPE(1, n));
@@ -334,6 +296,40 @@ static struct gpu_tensor *time_features(
 	gpu_write(g, f, v, (size_t)n * sizeof(*v));
 	free(v);
 	return f;
+}
+
+/* ---- forward ------------------------------------------------------------ */
+
+static void run_layer(const struct sa_dit *d, struct gpu *g, struct gpu_arena *step,
+	const struct sa_dit_layer *l, struct gpu_tensor *x, const struct gpu_kv *text,
+	const struct gpu_tensor *rotary);
+
+void sa_dit_forward(const struct sa_dit *d, struct gpu *g, struct gpu_arena *step,
+	struct gpu_tensor *v, const struct gpu_tensor *x, const struct gpu_tensor *time,
+	const struct sa_dit_condition *c)
+{
+	const struct sa_dit_config *cfg = &d->cfg;
+	const int64_t n = x->ne[0];
+	struct gpu_mark mark = gpu_arena_mark(step);
+	struct gpu_tensor *in = gpu_new(g, step, GPU_F32, "in", SHAPE(n, cfg->channels));
+	struct gpu_tensor *h = gpu_new(g, step, GPU_F32, "x", SHAPE(1 + n, cfg->width));
+	struct gpu_tensor *out = gpu_new(g, step, GPU_F32, "out", SHAPE(n, cfg->channels));
+
+	gpu_add(g, gpu_view(g, step, h, 0, 0, 1), c->global,
+		project(g, step, step, time, d->time_in, d->time_b_in, d->time_out, d->time_b_out));
+	gpu_copy(g, in, x);
+	gpu_linear_add(g, in, x, d->pre, NULL);
+	gpu_linear(g, gpu_view(g, step, h, 0, 1, n), in, d->proj_in, NULL);
+	gpu_tap(g, h, "dit.in");
+	for (int64_t i = 0; i < cfg->n_layers; i++) {
+		run_layer(d, g, step, &d->layers[i], h, c->text ? c->text[i] : NULL, c->rotary);
+		gpu_tap(g, h, "dit.layer%d", (int)i);
+	}
+	gpu_linear(g, out, gpu_view(g, step, h, 0, 1, n), d->proj_out, NULL);
+	gpu_copy(g, v, out);
+	gpu_linear_add(g, v, out, d->post, NULL);
+	gpu_tap(g, v, "dit.out");
+	gpu_arena_release(step, mark);
 }
 
 static void self_attention(const struct sa_dit *d, struct gpu *g, struct gpu_arena *step,

@@ -72,10 +72,13 @@ struct sa_dit_condition *sa_dit_condition(const struct sa_dit *d, struct gpu *g,
 	struct gpu_arena *a, struct gpu_arena *step, struct arena *host,
 	const struct gpu_tensor *text, const struct gpu_tensor *global, int64_t n);
 
-/* v [n, channels] = the velocity in x [n, channels] at time t (0 .. 1); temporaries go
- * to `step`, which is released. */
+/* What the network is told of time t (0 .. 1): [1, n_time], in arena a. */
+struct gpu_tensor *sa_dit_time(
+	const struct sa_dit *d, struct gpu *g, struct gpu_arena *a, double t);
+/* v [n, channels] = the velocity in x [n, channels] at the time of sa_dit_time();
+ * temporaries go to `step`, which is released. */
 void sa_dit_forward(const struct sa_dit *d, struct gpu *g, struct gpu_arena *step,
-	struct gpu_tensor *v, const struct gpu_tensor *x, double t,
+	struct gpu_tensor *v, const struct gpu_tensor *x, const struct gpu_tensor *time,
 	const struct sa_dit_condition *c);
 
 #endif

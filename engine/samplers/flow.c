@@ -54,6 +54,13 @@ static void step(char kind, const double *t, int i, struct sampler_step *s)
 	s->d[0] -= s->d[1];
 }
 
+const char *sampler_flow_name(size_t i)
+{
+	static const char *const names[] = {"pingpong", "euler", "dpmpp", NULL};
+
+	return names[i];
+}
+
 int sampler_flow_plan(const char *name, int n_steps, double start, struct arena *a,
 	struct sampler_plan *ret, struct err *e)
 {
@@ -65,7 +72,8 @@ int sampler_flow_plan(const char *name, int n_steps, double start, struct arena 
 	if (n_steps < 1)
 		return err_set(e, ERR_ARG, "the sampler %s takes at least 1 step", name);
 	const double *t = make_grid(n_steps, start, a);
-	*ret = (struct sampler_plan){.n = n_steps, .n_steps = n_steps, .start = start};
+	*ret = (struct sampler_plan){
+		.n = n_steps, .n_ticks = n_steps, .n_steps = n_steps, .start = start};
 	ret->steps = ARENA_ARRAY(a, struct sampler_step, (size_t)n_steps);
 	for (int i = 0; i < n_steps; i++) {
 		struct sampler_step *s = &ret->steps[i];

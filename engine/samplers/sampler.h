@@ -4,6 +4,7 @@
  * of the clean latents that the model saw in it (its estimate d, this one and
  * earlier ones) and of fresh noise z.  So a sampler is a table of coefficients
  * that depends on the schedule alone: one row for each time the model is asked.
+ * One that chooses its steps by their error makes its rows as it goes.
  * engine/diffusion.c runs any of them.
  *
  * Latents between noise and sound are alpha * clean + sigma * noise.  Samplers
@@ -14,12 +15,13 @@
 #define WOODSHED_ENGINE_SAMPLER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct arena;
 struct err;
 
-enum { SAMPLER_ESTIMATES = 3 };
+enum { SAMPLER_ESTIMATES = 4 };
 
 struct sampler_step {
 	/* Where the model is asked; time is the engine's measure of it: sigma, t, or
@@ -38,6 +40,14 @@ struct sampler_plan {
 	int64_t n;
 	int n_steps;  /* as a user counts them: without those that are inner */
 	double start; /* x begins as start * noise (+ alpha * audio to begin with) */
+	/* d weighs slopes (x - estimate) / sigma, this one and earlier ones, in place of
+	 * the estimates. */
+	bool has_slopes;
+	/* The steps are made as it goes (sampler_adaptive); n and n_steps are 0, steps[0]
+	 * tells where it begins. */
+	bool is_adaptive;
+	double end;      /* sigma at the end */
+	int64_t n_ticks; /* of progress: n; of an adaptive one as many as tell it well */
 };
 
 /* A grid that falls from sigma_max to sigma_min, evenly in log sigma to the power of
@@ -46,10 +56,42 @@ struct sampler_sigmas {
 	double min, max, rho;
 };
 
-/* Sampler `name` with n_steps steps on the grid; time is sigma.  ERR_ARG, with the names
- * there are, for one that is not known, and for less than 2 steps. */
+/* Sampler `name` with n_steps steps on the grid (k-dpm-fast: so many estimates;
+ * k-dpm-adaptive: as many as it takes); time is sigma.  ERR_ARG, with the names there are, for
+ * one that is not known, and for less than 2 steps. */
 int sampler_sigma_plan(const char *name, int n_steps, struct sampler_sigmas sigmas, struct arena *a,
 	struct sampler_plan *ret, struct err *e);
+
+/* The samplers of each kind by name; NULL behind the last. */
+const char *sampler_sigma_name(size_t i);
+const char *sampler_flow_name(size_t i);
+const char *sampler_schedule_name(size_t i);
+
+/* k-diffusion leaves the noise of the grid's end in what this sampler makes: the end should
+ * be lower than that of the others. */
+bool sampler_ends_at_min(const char *name);
+
+/* The steps of an adaptive plan: a trial is three rows and an estimate of lower order, and
+ * how far the two are apart decides whether it counts and how long the next one is. */
+struct sampler_adaptive {
+	double begin, now, end; /* -log sigma */
+	double size;
+	int number; /* of the step, from 1 */
+};
+struct sampler_trial {
+	/* The x that the last row leaves is the step's, once it is accepted. */
+	struct sampler_step rows[3];
+	/* After rows[1], of lower order: base + low[0] * slope + low[1] * the one before. */
+	double low[2];
+};
+struct sampler_adaptive sampler_adaptive_begin(const struct sampler_plan *plan);
+bool sampler_adaptive_is_over(const struct sampler_adaptive *a);
+void sampler_adaptive_try(const struct sampler_adaptive *a, struct sampler_trial *ret);
+/* How far a trial is off, in what is tolerated; n values each: what it gave, the lower order's,
+ * and what that was of the step before (at first: x). */
+double sampler_adaptive_error(const float *x, const float *low, const float *before, int64_t n);
+/* Whether it counts; then the next trial goes on from its end. */
+bool sampler_adaptive_judge(struct sampler_adaptive *a, double error);
 
 /* Rectified flow from t = start (1: pure noise) to 0, evenly in the logarithm of the
  * signal-to-noise ratio; time is t. */

@@ -156,6 +156,13 @@ static void dpmpp_2m(const struct levels *l, struct sampler_plan *p)
 	}
 }
 
+const char *sampler_schedule_name(size_t i)
+{
+	static const char *const names[] = {"ddim", "dpmpp-2m", NULL};
+
+	return names[i];
+}
+
 int sampler_schedule_plan(const char *name, int n_steps, const struct sampler_schedule *schedule,
 	struct arena *a, struct sampler_plan *ret, struct err *e)
 {
@@ -173,7 +180,8 @@ int sampler_schedule_plan(const char *name, int n_steps, const struct sampler_sc
 	int rc = check_times(&l, t, n_steps, e);
 	if (rc)
 		return rc;
-	*ret = (struct sampler_plan){.n = n_steps, .n_steps = n_steps, .start = 1};
+	*ret = (struct sampler_plan){
+		.n = n_steps, .n_ticks = n_steps, .n_steps = n_steps, .start = 1};
 	ret->steps = ARENA_ARRAY(a, struct sampler_step, (size_t)n_steps);
 	for (int i = 0; i < n_steps; i++)
 		ret->steps[i] = (struct sampler_step){.time = (double)t[i],

@@ -7,12 +7,15 @@
  *				section 3.3; midpoint, eta 1
  *	dpmpp-3m-sde		the third order of the same
  *	k-dpmpp-2s-ancestral	algorithm 1, with ancestral noise
+ *	k-lms			Adams and Bashforth's, fourth order, over uneven steps
+ *	k-dpm-fast, k-dpm-adaptive	dpm.c
  *
  * Formulas as in crowsonkb/k-diffusion, k_diffusion/sampling.py.  With
  * h = log(sigma / sigma'), sigma'/sigma is exp(-h). */
 #include <math.h>
 #include <string.h>
 
+#include "engine/samplers/dpm.h"
 #include "engine/samplers/sampler.h"
 #include "library/base/arena.h"
 #include "library/base/err.h"
@@ -152,7 +155,38 @@ static int dpmpp_2s_ancestral(const struct grid *g, struct sampler_step *s)
 	return 2;
 }
 
-static const struct {
+/* The integral, over the step, of the polynomial that is 1 at sigma `back` steps ago and 0
+ * at the other `order` - 1; Gauss with two points is exact up to the third degree. */
+static double lms_weight(const struct grid *g, int order, int back)
+{
+	const double middle = (sigma_at(g, 0) + sigma_at(g, 1)) / 2,
+		     half = (sigma_at(g, 1) - sigma_at(g, 0)) / 2;
+	double sum = 0;
+
+	for (int side = -1; side <= 1; side += 2) {
+		const double at = middle + side * half / sqrt(3);
+		double product = 1;
+		for (int k = 0; k < order; k++)
+			if (k != back)
+				product *= (at - sigma_at(g, -k)) /
+					   (sigma_at(g, -back) - sigma_at(g, -k));
+		sum += product;
+	}
+	return sum * half;
+}
+
+static int lms(const struct grid *g, struct sampler_step *s)
+{
+	const int order = g->i < SAMPLER_ESTIMATES ? g->i + 1 : SAMPLER_ESTIMATES;
+
+	s->x = 1;
+	for (int k = 0; k < order; k++)
+		s->d[k] = lms_weight(g, order, k);
+	return 1;
+}
+
+/* Without a step of its own: in dpm.c. */
+static const struct sampler {
 	const char *name;
 	step_fn *step;
 } samplers[] = {
@@ -162,16 +196,24 @@ static const struct {
 	{"k-heun", heun},
 	{"k-dpm-2", dpm_2},
 	{"k-dpmpp-2s-ancestral", dpmpp_2s_ancestral},
+	{"k-lms", lms},
 	{"k-euler", euler},
+	{DPM_FAST, NULL},
+	{DPM_ADAPTIVE, NULL},
 };
 enum { N_SAMPLERS = sizeof(samplers) / sizeof(*samplers) };
 
-static int find(const char *name, step_fn **ret, struct err *e)
+const char *sampler_sigma_name(size_t i)
+{
+	return i < N_SAMPLERS ? samplers[i].name : NULL;
+}
+
+static int find(const char *name, const struct sampler **ret, struct err *e)
 {
 	struct str names = {0};
 
 	for (int i = 0; i < N_SAMPLERS; i++) {
-		*ret = samplers[i].step;
+		*ret = &samplers[i];
 		if (!strcmp(name, samplers[i].name))
 			return 0;
 	}
@@ -194,11 +236,35 @@ static double *make_grid(struct sampler_sigmas s, int n, struct arena *a)
 	return sigma;
 }
 
+bool sampler_ends_at_min(const char *name)
+{
+	return !strcmp(name, DPM_FAST) || !strcmp(name, DPM_ADAPTIVE);
+}
+
+static void fill(struct sampler_plan *p, step_fn *step, struct grid *g)
+{
+	for (; g->i < p->n_steps; g->i++) {
+		struct sampler_step *s = &p->steps[p->n];
+		s->sigma = sigma_at(g, 0);
+		const int rows = step(g, s);
+		for (int i = 0; i < rows; i++) {
+			s[i].time = s[i].sigma;
+			s[i].alpha = s[i].next_alpha = 1;
+			s[i].number = g->i + 1;
+		}
+		for (int i = 0; i + 1 < rows; i++)
+			s[i].next_sigma = s[i + 1].sigma;
+		s[rows - 1].next_sigma = sigma_at(g, 1);
+		p->n += rows;
+	}
+	p->n_ticks = p->n;
+}
+
 int sampler_sigma_plan(const char *name, int n_steps, struct sampler_sigmas sigmas, struct arena *a,
 	struct sampler_plan *ret, struct err *e)
 {
-	step_fn *step;
-	int rc = find(name, &step, e);
+	const struct sampler *sampler;
+	int rc = find(name, &sampler, e);
 
 	if (rc)
 		return rc;
@@ -207,22 +273,14 @@ int sampler_sigma_plan(const char *name, int n_steps, struct sampler_sigmas sigm
 	if (!(sigmas.min > 0 && sigmas.max > sigmas.min))
 		return err_set(
 			e, ERR_ARG, "sigma cannot fall from %g to %g", sigmas.max, sigmas.min);
-	struct grid g = {.sigma = make_grid(sigmas, n_steps, a)};
-	*ret = (struct sampler_plan){.n_steps = n_steps, .start = g.sigma[0]};
-	ret->steps = ARENA_ARRAY(a, struct sampler_step, (size_t)n_steps * 2);
-	for (; g.i < n_steps; g.i++) {
-		struct sampler_step *s = &ret->steps[ret->n];
-		s->sigma = sigma_at(&g, 0);
-		const int rows = step(&g, s);
-		for (int i = 0; i < rows; i++) {
-			s[i].time = s[i].sigma;
-			s[i].alpha = s[i].next_alpha = 1;
-			s[i].number = g.i + 1;
-		}
-		for (int i = 0; i + 1 < rows; i++)
-			s[i].next_sigma = s[i + 1].sigma;
-		s[rows - 1].next_sigma = sigma_at(&g, 1);
-		ret->n += rows;
+	if (!sampler->step) {
+		dpm_plan(name, n_steps, sigmas, a, ret);
+		return 0;
 	}
+	struct grid g = {.sigma = make_grid(sigmas, n_steps, a)};
+	*ret = (struct sampler_plan){
+		.n_steps = n_steps, .start = g.sigma[0], .has_slopes = sampler->step == lms};
+	ret->steps = ARENA_ARRAY(a, struct sampler_step, (size_t)n_steps * 2);
+	fill(ret, sampler->step, &g);
 	return 0;
 }

@@ -536,17 +536,24 @@ static const char *smaller_precision(const struct bind *b)
 	return "use a smaller model";
 }
 
+/* On a device of its own memory the weights are there, scratch is not. */
 static int check_memory(const struct bind *b, struct err *e)
 {
-	const uint64_t needed = bind_bytes(b) + scratch_bytes(b), left = mem_available();
+	const bool is_cpu = !strcmp(gpu_device(b->gpu), "cpu");
+	const uint64_t needed = bind_bytes(b) + (is_cpu ? scratch_bytes(b) : 0);
+	const uint64_t left = gpu_bytes_free(b->gpu), host = mem_available();
 	char needed_text[16], left_text[16];
 
-	if (!left || needed <= left)
-		return 0;
-	return err_set(e, ERR_NOMEM,
-		"the model needs %s of memory, %s is free: %s, or close other programs",
-		format_bytes(needed, needed_text), format_bytes(left, left_text),
-		smaller_precision(b));
+	if (left && needed > left)
+		return err_set(e, ERR_NOMEM, "the model needs %s of %s, %s is free: %s, or %s",
+			format_bytes(needed, needed_text), is_cpu ? "memory" : "the GPU's memory",
+			format_bytes(left, left_text), smaller_precision(b),
+			is_cpu ? "close other programs" : "use --device cpu");
+	if (host && scratch_bytes(b) > host)
+		return err_set(e, ERR_NOMEM,
+			"loading needs %s of memory, %s is free: close other programs",
+			format_bytes(scratch_bytes(b), needed_text), format_bytes(host, left_text));
+	return 0;
 }
 
 static void list_unused(const struct bind *b, char *out, size_t size)
@@ -852,9 +859,10 @@ static int load_transposed(struct load *l, const struct slot *s, struct err *e)
 
 /* ---- loading ------------------------------------------------------------ */
 
-/* The device's tensors; nothing has been read yet. */
+/* The device's tensors, in one piece; nothing has been read yet. */
 static int allocate(struct bind *b, struct err *e)
 {
+	gpu_arena_reserve(b->arena, bind_bytes(b));
 	for (size_t i = 0; i < b->slots.n; i++) {
 		const struct slot *s = &b->slots.at[i];
 		*s->dst = s->is_matrix ? gpu_new_matrix(b->gpu, b->arena, s->dtype, s->name,

@@ -13,8 +13,8 @@
 struct config;
 struct err;
 
-/* At most 16 MB, strict JSON (duplicate keys refused).  A missing file is
- * ERR_IO. */
+/* At most 16 MB, strict JSON (duplicate keys refused); an integer beyond 64 bits is a real.
+ * A missing file is ERR_IO. */
 int config_open(const char *path, struct config **ret, struct err *e);
 void config_close(struct config *c); /* NULL-safe */
 

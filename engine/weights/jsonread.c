@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ enum {
 	MAX_BYTES = 16 << 20,
 	MAX_CONTAINERS = 6 * 65536,
 	MAX_VALUES = 32 * 65536,
+	MOST_DIGITS = 19, /* of an integer of 64 bits */
 };
 
 static bool is_small(const char *s, size_t n)
@@ -79,6 +81,37 @@ static int read_all(int fd, char *text, size_t *n)
 	return 0;
 }
 
+/* How many bytes from s are those of `set`. */
+static size_t span(const char *s, size_t n, const char *set)
+{
+	size_t i = 0;
+
+	while (i < n && s[i] && strchr(set, s[i]))
+		i++;
+	return i;
+}
+
+/* Integers beyond 64 bits become reals of their size, with an exponent in place of their
+ * last two digits: Python writes a tokenizer's lack of a limit as int(1e30). */
+static void round_integers(char *s, size_t n)
+{
+	bool in_string = false;
+
+	for (size_t i = 0; i < n; i++) {
+		const size_t number = in_string ? 0 : span(s + i, n - i, "+-.eE0123456789");
+		const size_t sign = number && s[i] == '-';
+
+		if (s[i] == '"')
+			in_string = !in_string;
+		else if (in_string)
+			i += s[i] == '\\';
+		if (number - sign > MOST_DIGITS &&
+			span(s + i + sign, n - i - sign, "0123456789") == number - sign)
+			memcpy(s + i + number - 2, "e2", 2);
+		i += number ? number - 1 : 0;
+	}
+}
+
 int jsonread_file(const char *path, const char *name, json_t **ret, struct err *e)
 {
 	void *text = NULL;
@@ -110,6 +143,7 @@ int jsonread_file(const char *path, const char *name, json_t **ret, struct err *
 		rc = err_errno(e, errno, "cannot read '%s'", path);
 		goto out;
 	}
+	round_integers(text, n);
 	rc = jsonread_text(text, n, name, ret, e);
 out:
 	free(text);

@@ -26,35 +26,35 @@ extern "C" {
 
 /* What a kernel can find wrong, told at the next gpu_sync(); see cuda_faults in device.c. */
 enum cuda_fault {
-	CUDA_NO_FAULT,
 	CUDA_FAULT_LOGITS, /* sample: logits are not finite */
 	CUDA_FAULT_ID,     /* embed_sum: an id is not a row of the table */
 	CUDA_N_FAULTS,
 };
-struct cuda_status {
-	int fault; /* enum cuda_fault; the first */
-	int at; /* the row, or the id */
-};
 
 enum { CUDA_N_STAGES = 4, CUDA_N_SCRATCH = 3, CUDA_STAGE_BYTES = 8 << 20 };
+
+struct cuda_scratch {
+	void *at; /* owned */
+	size_t bytes;
+};
+struct cuda_stage { /* pinned memory on its way to or from the device */
+	void *at;   /* owned */
+	cudaEvent_t done;
+	bool is_taken;
+};
 
 struct cuda {
 	cudaStream_t stream; /* everything runs on it, in order */
 	cublasHandle_t blas;
-	void *workspace;            /* of cuBLAS, on the device; owned */
-	int arch;                   /* 75, 80, 90: compute capability */
-	int n_sms;                  /* multiprocessors */
-	size_t max_shared;          /* bytes of shared memory a block may ask for */
-	struct cuda_status *status; /* on the device; owned */
-	struct cuda_scratch {
-		void *at; /* owned */
-		size_t bytes;
-	} scratch[CUDA_N_SCRATCH];
-	struct cuda_stage { /* pinned memory on its way to or from the device */
-		void *at;   /* owned */
-		cudaEvent_t done;
-		bool is_taken;
-	} stages[CUDA_N_STAGES];
+	void *workspace;   /* of cuBLAS, on the device; owned */
+	int arch;          /* 75, 80, 90: compute capability */
+	int n_sms;         /* multiprocessors */
+	size_t max_shared; /* bytes of shared memory a block may ask for */
+	/* On the device; owned: (row or id) << 8 | enum cuda_fault, the least of those told
+	 * since the last gpu_sync(), or all ones. */
+	unsigned long long *status;
+	struct cuda_scratch scratch[CUDA_N_SCRATCH];
+	struct cuda_stage stages[CUDA_N_STAGES];
 	pthread_mutex_t stage_lock;
 	pthread_cond_t stage_free;
 	bool is_recording;

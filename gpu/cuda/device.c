@@ -84,14 +84,14 @@ bool cuda_ok(struct gpu *g, cudaError_t error, const char *what)
 static void check_status(struct gpu *g)
 {
 	struct cuda *c = cuda_of(g);
-	struct cuda_status s = {0};
+	unsigned long long s = ~0ull;
 
 	if (!cuda_ok(g, cudaMemcpy(&s, c->status, sizeof(s), cudaMemcpyDeviceToHost), "sync") ||
-		s.fault == CUDA_NO_FAULT)
+		s == ~0ull)
 		return;
-	cuda_ok(g, cudaMemset(c->status, 0, sizeof(s)), "sync");
-	if (s.fault > 0 && s.fault < CUDA_N_FAULTS)
-		gpu_fail(g, cuda_faults[s.fault].code, cuda_faults[s.fault].text, s.at);
+	cuda_ok(g, cudaMemset(c->status, 0xff, sizeof(s)), "sync");
+	if ((s & 0xff) < CUDA_N_FAULTS)
+		gpu_fail(g, cuda_faults[s & 0xff].code, cuda_faults[s & 0xff].text, (int)(s >> 8));
 }
 
 int cuda_sync(struct gpu *g, struct err *e)
@@ -392,7 +392,7 @@ static bool make_parts(struct gpu *g)
 				"opening"))
 			return false;
 	if (!cuda_ok(g, cudaMalloc((void **)&c->status, sizeof(*c->status)), "opening") ||
-		!cuda_ok(g, cudaMemset(c->status, 0, sizeof(*c->status)), "opening") ||
+		!cuda_ok(g, cudaMemset(c->status, 0xff, sizeof(*c->status)), "opening") ||
 		!cuda_ok(g, cudaMalloc(&c->workspace, WORKSPACE), "opening"))
 		return false;
 	if (cublasCreate(&c->blas) == CUBLAS_STATUS_SUCCESS &&

@@ -276,7 +276,8 @@ struct terms {
 template <int V> static __global__ void combine(struct rows rows, struct operand y, struct terms t)
 {
 	int64_t row, col;
-	struct lanes<V> sum;
+	struct lanes<V> sum = {
+	};
 
 	if (!place<V>(rows, &row, &col))
 		return;

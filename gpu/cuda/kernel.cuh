@@ -9,7 +9,9 @@
  * SHARED(type, name, [n]...)
  *	an array in shared memory: SHARED(float, tile, [32][33]);
  * DYNAMIC_SHARED(type, name)
- *	type *name: the bytes of the launch. */
+ *	type *name: the bytes of the launch.
+ * UNROLL(n)
+ *	before a loop: so many turns at once. */
 #ifndef WOODSHED_GPU_CUDA_KERNEL_CUH
 #define WOODSHED_GPU_CUDA_KERNEL_CUH
 
@@ -19,9 +21,12 @@
 #include <math.h>
 
 #if defined(WOODSHED_EMULATED)
+#define UNROLL(n)
 #include "tests/emulation/kernel.cuh"
 #else
-#define NAME_OF(...) #__VA_ARGS__
+#define UNROLL_TEXT(text) _Pragma(#text)
+#define UNROLL(n)         UNROLL_TEXT(unroll n)
+#define NAME_OF(...)      #__VA_ARGS__
 #define LAUNCH(g, kernel, grid, block, shared, ...)                                                \
 	(kernel<<<(grid), (block), (shared), cuda_of(g)->stream>>>(__VA_ARGS__),                   \
 		(void)cuda_ok(g, cudaPeekAtLastError(), NAME_OF(kernel)))
@@ -70,11 +75,11 @@ static __device__ __forceinline__ float block_sum(float x, float *shared)
 	return sum;
 }
 
-/* Tells what is wrong at the next gpu_sync(); the first one wins. */
-static __device__ __forceinline__ void tell_fault(struct cuda_status *status, int fault, int at)
+/* Tells what is wrong at the next gpu_sync(). */
+static __device__ __forceinline__ void tell_fault(
+	unsigned long long *status, enum cuda_fault fault, int at)
 {
-	if (atomicCAS(&status->fault, CUDA_NO_FAULT, fault) == CUDA_NO_FAULT)
-		status->at = at;
+	atomicMin(status, (unsigned long long)(unsigned)at << 8 | (unsigned)fault);
 }
 
 static __device__ __forceinline__ float bf16_to_f32(uint16_t bits)
@@ -91,5 +96,56 @@ static __device__ __forceinline__ uint16_t f32_to_bf16(float f)
 		return (uint16_t)(u >> 16 | 0x40);
 	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
+
+#if !defined(WOODSHED_EMULATED)
+static __device__ __forceinline__ void mma_bf16_16x8x16(
+	float d[4], const unsigned a[4], const unsigned b[2])
+{
+#if __CUDA_ARCH__ >= 800
+	asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, "
+		     "{%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+		     : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+		     : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#endif
+}
+static __device__ __forceinline__ void ldmatrix_x4(unsigned r[4], const void *row)
+{
+	const unsigned at = (unsigned)__cvta_generic_to_shared(row);
+	asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+		     : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+		     : "r"(at)
+		     : "memory");
+}
+static __device__ __forceinline__ void ldmatrix_x4_trans(unsigned r[4], const void *row)
+{
+	const unsigned at = (unsigned)__cvta_generic_to_shared(row);
+	asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+		     : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+		     : "r"(at)
+		     : "memory");
+}
+static __device__ __forceinline__ void copy_async_16(
+	void *shared, const void *global, bool is_there)
+{
+#if __CUDA_ARCH__ >= 800
+	const unsigned at = (unsigned)__cvta_generic_to_shared(shared);
+	asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(global),
+		     "r"(is_there ? 16 : 0)
+		     : "memory");
+#endif
+}
+static __device__ __forceinline__ void copy_async_commit(void)
+{
+#if __CUDA_ARCH__ >= 800
+	asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+template <int N> static __device__ __forceinline__ void copy_async_wait(void)
+{
+#if __CUDA_ARCH__ >= 800
+	asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+#endif
+}
+#endif
 
 #endif

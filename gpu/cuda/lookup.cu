@@ -26,7 +26,7 @@ static __device__ __forceinline__ float value(const uint16_t *table, int64_t i)
 
 template <typename T>
 static __global__ void embed_sum(float *y, const T *table, const int32_t *ids, int64_t n_rows,
-	int64_t n, int64_t n_ids, int64_t rows_per_table, struct cuda_status *status)
+	int64_t n, int64_t n_ids, int64_t rows_per_table, unsigned long long *status)
 {
 	const int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
 
@@ -50,7 +50,7 @@ void cuda_embed_sum(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor
 {
 	const int64_t n_rows = y->ne[0], n = y->ne[1], n_ids = ids->ne[1];
 	const unsigned blocks = blocks_for(n_rows * n, THREADS);
-	struct cuda_status *status = cuda_of(g)->status;
+	unsigned long long *status = cuda_of(g)->status;
 
 	if (table->dtype == GPU_BF16)
 		LAUNCH(g, embed_sum<uint16_t>, blocks, THREADS, 0, (float *)y->data,

@@ -1,1 +1,600 @@
-#include "gpu/cuda/kernel.cuh"
+/* Packed matrices, and the products with them.
+ *
+ * Layout.  Plain rows [n_out, n_in], each filled up with zeros to 16 bytes (matrix.h), so
+ * that cuBLAS takes them as they are and 16-byte loads need no tail.  int8: q = round(w /
+ * scale), scale[o] = max|row o| / 127; tiles are plain bf16.
+ *
+ * Up to 8 rows of x (steps of a language model): few_rows, bound by reading the weights.
+ *	y[m,o] = sum_k x[m,k] w[o,k] (* scale[o]) + bias[o] (+ y[m,o])
+ * x stays f32, sums are f32 (stream.cuh: their order, and why a row of x has the same bits
+ * alone and among others).  A block of 256 threads computes 4 rows of w: at K = 2048 each
+ * thread reads two fours of each.  Bytes moved: w once, everything else is in caches.  At
+ * 3.35 TB/s (H100):
+ *	[2048, 2048] bf16 8.4 MB: 2.5 us; [8192, 2048] and [2048, 8192] 34 MB: 10 us; int8 half
+ * N = 2048 has 512 blocks, 3 or (above 2 rows) 2 resident on each of 132 multiprocessors,
+ * with 48 or 32 KB of weights on their way; the ramp of a launch, about 1 us, is what keeps
+ * the small ones from that roof.  At the roof a multiprocessor gets 14.5 bytes of weights a
+ * clock: for R rows of x in bf16, 7.3 R of its 128 f32 operations and 7.3 R bytes of x of
+ * the 128 that the L1 cache gives.  int8 doubles both and converts: 8 rows are bound by that,
+ * at about 0.6 of the roof of an H100 (a 24 GB card reads 3 bytes a clock and does not
+ * notice).  x of [8, 8192] is 256 KB, more than an L1 cache has: it comes from the L2 cache
+ * as fast as the weights from memory, about 0.8 of the roof.
+ *
+ * More rows, and tiles: cuBLAS, 2 M N K operations.  bf16: x is rounded to bf16 into scratch, sums
+ *f32; [2050, 1536] x [6144, 1536]: 39 GFLOP, 50 us at 790 TFLOP/s.  int8: the steps as bf16 (exact)
+ *in scratch, scaled afterwards.  f32: f32, without TF32. Before compute capability 8.0 there is no
+ *bf16 product: w becomes f32 in scratch.  The bits of a row then depend on the number of rows,
+ *which decides what cuBLAS does.
+ *
+ * cuBLAS refuses rows of x that overlap (ld < k), which convolutions have.  With
+ * p = ceil(k / ldx), the rows 0, p, 2p, ... do not overlap, nor do 1, p + 1, ...: p products
+ * as one batch, and one for the M mod p rows that remain.  No FLOPs are wasted; each batch
+ * reads x again, from the L2 cache: x goes by in pieces that stay there, with y. */
+#include "gpu/cuda/matrix.h"
+#include "gpu/cuda/stream.cuh"
+
+#include <string.h>
+
+enum {
+	THREADS = 256,
+	LINE = 8,               /* rows a block of the plain kernels goes over, a warp each */
+	PIECE = 4 << 20,        /* elements of x that go by at a time, where rows overlap, */
+	PIECE_PLAIN = 64 << 20, /* or do not: then it is a bound for scratch alone */
+	SLAB = 16 << 20,        /* elements of w converted at a time */
+	SCALES = 1024,          /* int8 rows quantised at a time */
+};
+
+static int64_t round_up(int64_t n, int64_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+/* ---- layout ------------------------------------------------------------- */
+
+size_t cuda_matrix_bytes(
+	enum gpu_dtype dtype, int64_t n_out, int64_t n_in, size_t *ret_scale, size_t *ret_sums)
+{
+	*ret_scale = dtype == GPU_I8 ? (size_t)n_out * sizeof(float) : 0;
+	*ret_sums = 0;
+	return (size_t)(n_out * cuda_matrix_ld(dtype, n_in)) * gpu_dtype_size(dtype);
+}
+
+/* As f32_to_bf16(), on the host. */
+static uint16_t host_bf16(float f)
+{
+	uint32_t u;
+
+	memcpy(&u, &f, sizeof(u));
+	if ((u & 0x7fffffff) > 0x7f800000)
+		return (uint16_t)(u >> 16 | 0x40);
+	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+/* One row; returns its scale, 0 for one that vanishes. */
+static float quantise(int8_t *q, const float *w, int64_t n)
+{
+	float top = 0;
+
+	for (int64_t i = 0; i < n; i++)
+		top = fabsf(w[i]) > top ? fabsf(w[i]) : top;
+	const float scale = top / 127 > 1e-37f ? top / 127 : 0;
+	const float inverse = scale > 0 ? 1 / scale : 0;
+	for (int64_t i = 0; i < n; i++) {
+		const float step = rintf(w[i] * inverse);
+		q[i] = (int8_t)(step > 127 ? 127 : step < -127 ? -127 : step);
+	}
+	return scale;
+}
+
+/* n rows of k floats, ld apart in dst. */
+static void convert(void *dst, enum gpu_dtype dtype, int64_t ld, const float *src, int64_t n,
+	int64_t k, float *scale)
+{
+	const size_t size = gpu_dtype_size(dtype);
+
+	for (int64_t r = 0; r < n; r++, src += k) {
+		char *row = (char *)dst + (size_t)(r * ld) * size;
+		if (dtype == GPU_F32)
+			memcpy(row, src, (size_t)k * size);
+		else if (dtype == GPU_I8)
+			scale[r] = quantise((int8_t *)row, src, k);
+		else
+			for (int64_t i = 0; i < k; i++)
+				((uint16_t *)row)[i] = host_bf16(src[i]);
+		memset(row + (size_t)k * size, 0, (size_t)(ld - k) * size);
+	}
+}
+
+static void send(struct gpu *g, void *dst, const float *src, size_t bytes)
+{
+	struct cuda_stage *s = cuda_stage_take(g);
+
+	memcpy(s->at, src, bytes);
+	cuda_stage_send(g, s, dst, bytes);
+	cuda_stage_give(g, s);
+}
+
+/* Rows of ROWS tensors are n * width elements of one row. */
+void cuda_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n, const float *src)
+{
+	const bool plain = t->layout == GPU_ROWS;
+	const size_t size = gpu_dtype_size(t->dtype);
+	int64_t k = t->ne[1], ld = cuda_matrix_ld(t->dtype, k);
+	float scale[SCALES];
+
+	if (plain) {
+		const int64_t width = t->ne[0] ? gpu_count(t) / t->ne[0] : 0;
+		first *= width;
+		n *= width;
+		k = ld = 1;
+	}
+	int64_t step = (int64_t)(CUDA_STAGE_BYTES / ((size_t)ld * size));
+	if (t->dtype == GPU_I8 && step > SCALES)
+		step = SCALES;
+	if (!step) {
+		gpu_fail(g, ERR_UNSUPPORTED, "put_rows: the rows of '%s' are too long", t->name);
+		return;
+	}
+	for (int64_t r = 0; r < n && !gpu_failed(g); r += step) {
+		const int64_t rows = n - r < step ? n - r : step;
+		struct cuda_stage *s = cuda_stage_take(g);
+		convert(s->at, t->dtype, ld, src + r * k, rows, k, scale);
+		cuda_stage_send(g, s, (char *)t->data + (size_t)((first + r) * ld) * size,
+			(size_t)(rows * ld) * size);
+		cuda_stage_give(g, s);
+		if (t->dtype == GPU_I8)
+			send(g, t->scale + first + r, scale, (size_t)rows * sizeof(*scale));
+	}
+}
+
+/* ---- up to 8 rows ------------------------------------------------------- */
+
+struct few {
+	const void *w;
+	int64_t ldw, n, k;
+	const float *scale, *bias; /* or NULL */
+	const float *x;
+	int64_t ldx;
+	float *y;
+	int64_t ldy;
+	int64_t group; /* outputs that see the same k columns of x */
+	int rows;
+	bool add;
+};
+
+template <typename T, int ROWS, bool ALIGNED>
+static __global__ void __launch_bounds__(STREAM_THREADS, ROWS > 2 ? 2 : 3) few_rows(struct few f)
+{
+	constexpr int OUTS = STREAM_OUTS, N = OUTS * ROWS;
+	SHARED(float, parts, [STREAM_WARPS * STREAM_SUMS]);
+	const int64_t first = (int64_t)blockIdx.x * OUTS;
+	const T *w[OUTS];
+	float sum[N];
+
+#pragma unroll
+	for (int o = 0; o < OUTS; o++)
+		w[o] = (const T *)f.w + (first + o < f.n ? first + o : f.n - 1) * f.ldw;
+	stream_part<T, ROWS, OUTS, ALIGNED>(
+		sum, w, f.x + first / f.group * f.k, f.ldx, f.rows, f.k);
+	stream_lanes(sum, parts + threadIdx.x / WARP * N);
+	__syncthreads();
+	for (int i = (int)threadIdx.x; i < N; i += (int)blockDim.x) {
+		const int64_t o = first + i / ROWS;
+		const int m = i % ROWS;
+		if (o >= f.n || m >= f.rows)
+			continue;
+		float *y = f.y + m * f.ldy + o, s = stream_total(parts, N, i);
+		if (f.scale)
+			s *= f.scale[o];
+		if (f.bias)
+			s += f.bias[o];
+		*y = f.add ? s + *y : s;
+	}
+}
+
+template <typename T, int ROWS> static void launch_few(struct gpu *g, const struct few *f)
+{
+	const unsigned blocks = blocks_for(f->n, STREAM_OUTS), threads = stream_threads(f->k);
+
+	if (stream_is_aligned(f->x, f->ldx, f->k))
+		LAUNCH(g, (few_rows<T, ROWS, true>), blocks, threads, 0, *f);
+	else
+		LAUNCH(g, (few_rows<T, ROWS, false>), blocks, threads, 0, *f);
+}
+
+template <typename T> static void launch_few_of(struct gpu *g, const struct few *f)
+{
+	if (f->rows == 1)
+		launch_few<T, 1>(g, f);
+	else if (f->rows == 2)
+		launch_few<T, 2>(g, f);
+	else if (f->rows <= 4)
+		launch_few<T, 4>(g, f);
+	else
+		launch_few<T, 8>(g, f);
+}
+
+/* ---- weights as cuBLAS takes them --------------------------------------- */
+
+enum gpu_dtype cuda_product_dtype(const struct gpu *g, const struct gpu_tensor *w, bool exact)
+{
+	return w->dtype == GPU_F32 || exact || cuda_of(g)->arch < 80 ? GPU_F32 : GPU_BF16;
+}
+
+static __device__ __forceinline__ float as_f32(uint16_t bits)
+{
+	return bf16_to_f32(bits);
+}
+
+static __device__ __forceinline__ float as_f32(int8_t step)
+{
+	return step;
+}
+
+static __device__ __forceinline__ void store(float *y, float f)
+{
+	*y = f;
+}
+
+static __device__ __forceinline__ void store(uint16_t *y, float f)
+{
+	*y = f32_to_bf16(f);
+}
+
+template <typename T> struct alignas(sizeof(T) == 1 ? 8 : 16) eight {
+	T at[8];
+};
+
+/* Eight elements a thread, in whole loads and stores. */
+template <typename TO, typename FROM>
+static __global__ void unpack(struct eight<TO> *y, const struct eight<FROM> *x, int64_t n)
+{
+	const int64_t i = (int64_t)blockIdx.x * THREADS + threadIdx.x;
+
+	if (i >= n)
+		return;
+	const struct eight<FROM> in = x[i];
+	struct eight<TO> out;
+#pragma unroll
+	for (int j = 0; j < 8; j++)
+		store(&out.at[j], as_f32(in.at[j]));
+	y[i] = out;
+}
+
+template <typename TO, typename FROM>
+static void launch_unpack(struct gpu *g, void *y, const void *x, int64_t n)
+{
+	LAUNCH(g, (unpack<TO, FROM>), blocks_for(n / 8, THREADS), THREADS, 0, (struct eight<TO> *)y,
+		(const struct eight<FROM> *)x, n / 8);
+}
+
+const void *cuda_weights(struct gpu *g, const struct gpu_tensor *w, int64_t first, int64_t n,
+	enum gpu_dtype dtype, int i)
+{
+	const int64_t ld = cuda_matrix_ld(w->dtype, w->ne[1]);
+	const char *at = (const char *)w->data + (size_t)(first * ld) * gpu_dtype_size(w->dtype);
+
+	if (dtype == GPU_F32 ? w->dtype == GPU_F32 : w->dtype != GPU_I8)
+		return at;
+	void *y = cuda_scratch(g, i, (size_t)(n * ld) * gpu_dtype_size(dtype));
+	if (!y)
+		return NULL;
+	if (dtype == GPU_F32 && w->dtype == GPU_I8)
+		launch_unpack<float, int8_t>(g, y, at, n * ld);
+	else if (dtype == GPU_F32)
+		launch_unpack<float, uint16_t>(g, y, at, n * ld);
+	else
+		launch_unpack<uint16_t, int8_t>(g, y, at, n * ld);
+	return y;
+}
+
+/* ---- before and after products ------------------------------------------ */
+
+struct around {
+	float *y;
+	int64_t batches, y_batch, rows, ldy, n;
+	const float *bias; /* [bias_n], or NULL */
+	int64_t bias_n, bias_first;
+	const float *scale; /* of product: y = product * scale + bias */
+	const float *product;
+	int64_t product_batch, ldp;
+	bool add;
+};
+
+/* y = (y) + (product * scale) + bias: a warp for each row. */
+static __global__ void around_product(struct around a)
+{
+	const int64_t i = (int64_t)blockIdx.x * LINE + threadIdx.y;
+
+	if (i >= a.batches * a.rows)
+		return;
+	const int64_t batch = i / a.rows, row = i % a.rows;
+	float *y = a.y + batch * a.y_batch + row * a.ldy;
+	const float *p = a.product + batch * a.product_batch + row * a.ldp;
+	int64_t b = a.bias ? (a.bias_first + threadIdx.x) % a.bias_n : 0;
+	for (int64_t o = threadIdx.x; o < a.n; o += WARP) {
+		float s = a.bias ? a.bias[b] : 0;
+		if (a.scale)
+			s = p[o] * a.scale[o] + s;
+		y[o] = a.add ? s + y[o] : s;
+		for (b += WARP; a.bias && b >= a.bias_n;)
+			b -= a.bias_n;
+	}
+}
+
+static void launch_around(struct gpu *g, const struct around *a)
+{
+	LAUNCH(g, around_product, blocks_for(a->batches * a->rows, LINE), dim3(WARP, LINE), 0, *a);
+}
+
+void cuda_bias(struct gpu *g, float *y, int64_t batches, int64_t y_batch, int64_t rows, int64_t ldy,
+	int64_t n, const float *bias, int64_t bias_n, bool add)
+{
+	struct around a = {};
+
+	a.y = y;
+	a.batches = batches;
+	a.y_batch = y_batch;
+	a.rows = rows;
+	a.ldy = ldy;
+	a.n = n;
+	a.bias = bias;
+	a.bias_n = bias_n;
+	a.add = add;
+	launch_around(g, &a);
+}
+
+/* ---- any number of rows ------------------------------------------------- */
+
+/* p with rows of x that may overlap: as said at the top. */
+static void product(struct gpu *g, const struct cuda_product *p)
+{
+	const int64_t apart = (p->k + p->ldx - 1) / p->ldx;
+	const size_t size = gpu_dtype_size(p->dtype);
+	struct cuda_product q = *p;
+
+	if (apart == 1) {
+		cuda_product(g, p);
+		return;
+	}
+	q.ldx = apart * p->ldx;
+	q.ldy = apart * p->ldy;
+	if (p->batches >= apart) { /* batches of their own: one product for each of the p */
+		for (int64_t i = 0; i < apart && i < p->m; i++) {
+			q.m = (p->m - i + apart - 1) / apart;
+			q.x = (const char *)p->x + (size_t)(i * p->ldx) * size;
+			q.y = p->y + i * p->ldy;
+			cuda_product(g, &q);
+		}
+		return;
+	}
+	q.x_batch = p->ldx;
+	q.y_batch = p->ldy;
+	for (int64_t b = 0; b < p->batches; b++) {
+		const char *x = (const char *)p->x + (size_t)(b * p->x_batch) * size;
+		float *y = p->y + b * p->y_batch;
+		q.x = x;
+		q.y = y;
+		q.batches = apart;
+		q.m = p->m / apart;
+		if (q.m)
+			cuda_product(g, &q);
+		q.x = x + (size_t)(q.m * q.ldx) * size;
+		q.y = y + q.m * q.ldy;
+		q.batches = p->m - q.m * apart;
+		q.m = 1;
+		if (q.batches)
+			cuda_product(g, &q);
+	}
+}
+
+/* Some outputs of some rows. */
+struct piece {
+	const struct cuda_rows *r;
+	enum gpu_dtype dtype; /* of the product */
+	const void *w;
+	int64_t first, n; /* outputs */
+	int64_t batch, batches, row, rows;
+};
+
+/* What a row of x spans. */
+static int64_t span(const struct cuda_rows *r)
+{
+	return r->groups > 1 ? r->groups * r->w->ne[1]
+			     : (r->taps - 1) * r->tap + r->w->ne[1] / r->taps;
+}
+
+/* x of the piece as its product takes it. */
+static const void *piece_x(struct gpu *g, const struct piece *p, int64_t *batch_stride)
+{
+	const struct cuda_rows *r = p->r;
+	const float *x = r->x + p->batch * r->x_batch + p->row * r->ldx;
+	const int64_t n = (p->rows - 1) * r->ldx + span(r), ld = round_up(n, 8);
+
+	*batch_stride = r->x_batch;
+	if (p->dtype == GPU_F32)
+		return x;
+	*batch_stride = ld;
+	void *y = cuda_scratch(g, 2, (size_t)(p->batches * ld) * sizeof(uint16_t));
+	if (y)
+		cuda_bf16(g, y, ld, x, r->x_batch, p->batches, n);
+	return y;
+}
+
+static void piece_products(
+	struct gpu *g, const struct piece *p, float *y, int64_t y_batch, int64_t ldy, bool add)
+{
+	const struct cuda_rows *r = p->r;
+	const int64_t k = r->w->ne[1] / r->taps, ldw = cuda_matrix_ld(r->w->dtype, r->w->ne[1]);
+	const size_t size = gpu_dtype_size(p->dtype);
+	struct cuda_product q = {};
+	const char *x = (const char *)piece_x(g, p, &q.x_batch);
+
+	if (!x)
+		return;
+	q.dtype = p->dtype;
+	q.y = y;
+	q.m = p->rows;
+	q.n = p->n / r->groups;
+	q.k = k;
+	q.ldx = r->ldx;
+	q.ldw = ldw;
+	q.ldy = ldy;
+	q.batches = p->batches;
+	q.y_batch = y_batch;
+	if (r->groups > 1) {
+		q.batches = r->groups;
+		q.x_batch = k;
+		q.w_batch = q.n * ldw;
+		q.y_batch = q.n;
+	}
+	for (int64_t tap = 0; tap < r->taps && !gpu_failed(g); tap++) {
+		q.x = x + (size_t)(tap * r->tap) * size;
+		q.w = (const char *)p->w + (size_t)(tap * k) * size;
+		q.beta = add || tap ? 1 : 0;
+		product(g, &q);
+	}
+}
+
+static void run_piece(struct gpu *g, const struct piece *p)
+{
+	const struct cuda_rows *r = p->r;
+	const bool i8 = r->w->dtype == GPU_I8;
+	struct around a = {};
+
+	a.y = r->y + p->batch * r->y_batch + p->row * r->ldy + p->first;
+	a.batches = p->batches;
+	a.y_batch = r->y_batch;
+	a.rows = p->rows;
+	a.ldy = r->ldy;
+	a.n = p->n;
+	a.bias = r->bias;
+	a.bias_n = r->bias_n;
+	a.bias_first = p->first;
+	a.add = r->add;
+	if (!i8) {
+		if (r->bias)
+			launch_around(g, &a);
+		piece_products(g, p, a.y, r->y_batch, r->ldy, r->bias || r->add);
+		return;
+	}
+	float *product = a.y;
+	a.product_batch = r->y_batch;
+	a.ldp = r->ldy;
+	if (r->add) {
+		a.ldp = p->n;
+		a.product_batch = p->rows * p->n;
+		product = (float *)cuda_scratch(
+			g, 1, (size_t)(p->batches * a.product_batch) * sizeof(float));
+		if (!product)
+			return;
+	}
+	piece_products(g, p, product, a.product_batch, a.ldp, false);
+	a.product = product;
+	a.scale = r->w->scale + p->first;
+	launch_around(g, &a);
+}
+
+/* Batches and rows that go by at a time. */
+static void cut(const struct cuda_rows *r, int64_t *batches, int64_t *rows)
+{
+	const int64_t k = r->w->ne[1] / r->taps;
+	const int64_t limit = k > r->ldx || r->taps > 1 ? PIECE : PIECE_PLAIN;
+	const int64_t all = (r->rows - 1) * r->ldx + span(r);
+
+	*batches = r->batches;
+	*rows = r->rows;
+	if (all >= limit) {
+		*batches = 1;
+		*rows = round_up(limit / r->ldx, k / r->ldx + 1);
+	} else if (all * r->batches > limit) {
+		*batches = limit / all;
+	}
+}
+
+void cuda_rows_product(struct gpu *g, const struct cuda_rows *rows)
+{
+	struct cuda_rows r = *rows;
+	struct piece p = {};
+	int64_t n_batches, n_rows;
+
+	r.taps = r.taps ? r.taps : 1;
+	r.groups = r.groups ? r.groups : 1;
+	p.r = &r;
+	p.dtype = cuda_product_dtype(g, r.w, r.exact);
+	cut(&r, &n_batches, &n_rows);
+	const int64_t n_out = r.w->ne[0], ldw = cuda_matrix_ld(r.w->dtype, r.w->ne[1]);
+	const int64_t slab = r.groups > 1 || ldw > SLAB ? n_out : SLAB / ldw;
+	for (p.first = 0; p.first < n_out; p.first += p.n) {
+		p.n = n_out - p.first < slab ? n_out - p.first : slab;
+		p.w = cuda_weights(g, r.w, p.first, p.n, p.dtype, 0);
+		for (p.batch = 0; p.w && p.batch < r.batches; p.batch += p.batches) {
+			p.batches =
+				r.batches - p.batch < n_batches ? r.batches - p.batch : n_batches;
+			for (p.row = 0; p.row < r.rows && !gpu_failed(g); p.row += p.rows) {
+				p.rows = r.rows - p.row < n_rows ? r.rows - p.row : n_rows;
+				run_piece(g, &p);
+			}
+		}
+		if (gpu_failed(g))
+			return;
+	}
+}
+
+/* ---- the ops ------------------------------------------------------------ */
+
+static void linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, bool add)
+{
+	const int64_t n = w->ne[0], n_in = x->ne[x->n_dims - 1], rows = gpu_count(y) / n;
+	const float *b = bias ? (const float *)bias->data : NULL;
+
+	if (rows <= STREAM_ROWS && w->dtype != GPU_TILES) {
+		struct few f = {};
+		f.w = w->data;
+		f.ldw = cuda_matrix_ld(w->dtype, w->ne[1]);
+		f.n = n;
+		f.k = w->ne[1];
+		f.scale = w->scale;
+		f.bias = b;
+		f.x = (const float *)x->data;
+		f.ldx = n_in;
+		f.y = (float *)y->data;
+		f.ldy = n;
+		f.group = n / (n_in / w->ne[1]);
+		f.rows = (int)rows;
+		f.add = add;
+		if (w->dtype == GPU_F32)
+			launch_few_of<float>(g, &f);
+		else if (w->dtype == GPU_I8)
+			launch_few_of<int8_t>(g, &f);
+		else
+			launch_few_of<uint16_t>(g, &f);
+		return;
+	}
+	struct cuda_rows r = {};
+	r.w = w;
+	r.bias = b;
+	r.bias_n = n;
+	r.batches = 1;
+	r.rows = rows;
+	r.x = (const float *)x->data;
+	r.ldx = n_in;
+	r.y = (float *)y->data;
+	r.ldy = n;
+	r.groups = n_in / w->ne[1];
+	r.add = add;
+	cuda_rows_product(g, &r);
+}
+
+void cuda_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, int beta)
+{
+	linear(g, y, x, w, bias, beta != 0);
+}
+
+void cuda_linear_grouped(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias)
+{
+	linear(g, y, x, w, bias, false);
+}

@@ -108,7 +108,7 @@ static __global__ void moments(struct group_norm o, int64_t column_blocks)
 	const int64_t end = first + PIECE < o.n_rows ? first + PIECE : o.n_rows;
 	const float *x = o.x + batch * o.n_rows * o.width + c;
 	double sum = 0, squares = 0;
-#pragma unroll 8
+	UNROLL(8)
 	for (int64_t r = first; r < end; r++) {
 		const double v = x[r * o.width];
 		sum += v;

@@ -75,7 +75,7 @@ struct sampling {
 	uint64_t seed[MAX_SEEDS];
 	uint64_t offset;
 	const int32_t *at; /* or NULL */
-	struct cuda_status *status;
+	unsigned long long *status;
 	float temperature, top_p;
 	int top_k;
 	int shift; /* a weight of 1 is 2^shift */

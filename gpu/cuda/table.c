@@ -1,43 +1,6 @@
 /* The CUDA table of ops; the module's entry is in device.c. */
 #include "gpu/cuda/device.h"
 
-/* until all are written */
-#pragma weak cuda_matrix_bytes
-#pragma weak cuda_put_rows
-#pragma weak cuda_linear
-#pragma weak cuda_linear_grouped
-#pragma weak cuda_conv1d
-#pragma weak cuda_conv_transpose1d
-#pragma weak cuda_lstm
-#pragma weak cuda_gru
-#pragma weak cuda_kv_size
-#pragma weak cuda_attention_causal
-#pragma weak cuda_kv_fill
-#pragma weak cuda_attention_cross
-#pragma weak cuda_attention_full
-#pragma weak cuda_attention_tiles
-#pragma weak cuda_attention_windows
-#pragma weak cuda_conv2d
-#pragma weak cuda_concat
-#pragma weak cuda_group_norm
-#pragma weak cuda_norm
-#pragma weak cuda_unary
-#pragma weak cuda_leaky_relu
-#pragma weak cuda_add
-#pragma weak cuda_copy
-#pragma weak cuda_fill
-#pragma weak cuda_embed_sum
-#pragma weak cuda_rvq_encode
-#pragma weak cuda_rope
-#pragma weak cuda_head_norm
-#pragma weak cuda_snake
-#pragma weak cuda_gated
-#pragma weak cuda_normal
-#pragma weak cuda_combine
-#pragma weak cuda_guidance
-#pragma weak cuda_sample
-#pragma weak cuda_next_column
-
 const struct gpu_ops cuda_ops = {
 	.device = "cuda",
 	.layout = "cuda 1",

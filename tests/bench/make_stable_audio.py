@@ -137,7 +137,7 @@ def vae():
 
 
 def is_one(name):
-    return name.endswith(("weight_g", "weights", "time_proj.weight")) or (
+    return name.endswith(("weight_g", "weights", "time_proj.weight", "gamma")) or (
         "norm" in name and name.endswith("weight"))
 
 

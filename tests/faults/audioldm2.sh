@@ -32,6 +32,12 @@ rm -r "$copy/feature_extractor"
 refused 1 'no feature extractor to rank with' 'preprocessor_config.json' --rank
 render -m "$copy" --steps 1 --seconds 0.05 -o "$scratch/0.wav" p
 check 'without ranking it is not needed' succeeds
+fresh
+for words in tokenizer tokenizer_2; do
+	edit "$words/tokenizer_config.json" 'config["model_max_length"] = int(1e30)'
+done
+render -m "$copy" --steps 1 --seconds 0.05 -o "$scratch/0.wav" p
+check 'tokenizers without a limit' succeeds
 
 # Schedulers of another kind.
 fresh
@@ -44,7 +50,23 @@ fresh
 edit scheduler/scheduler_config.json 'config["beta_schedule"] = "squaredcos_cap_v2"'
 refused 1 'another schedule' 'beta_schedule'
 
-# Parts of other models.
+fresh
+edit scheduler/scheduler_config.json 'config["_class_name"] = "CosineDPMSolverMultistepScheduler"'
+refused 1 "Stable Audio's scheduler" 'CosineDPMSolverMultistepScheduler'
+fresh
+edit scheduler/scheduler_config.json 'del config["_class_name"]'
+refused 1 'a scheduler of no kind' '_class_name'
+
+# Parts of other models, and whole ones.
+fresh
+edit model_index.json 'config["_class_name"] = "AudioLDMPipeline"'
+refused 1 'another pipeline' "'AudioLDMPipeline', which this version does not render"
+fresh
+edit model_index.json 'config["_class_name"] = "StableAudioPipeline"'
+refused 1 'the name of another pipeline' "lacks the folder 'transformer'"
+fresh
+rm "$copy/model_index.json"
+refused 1 'no description of the pipeline' 'holds no known model'
 fresh
 rm -r "${copy:?}/vae"
 cp -r "$fixtures/odd/vae" "$copy/vae"
@@ -115,7 +137,10 @@ refused 2 'more steps than there are' 'steps are not possible' --steps 2000
 refused 2 'all steps' 'too many' --steps 1000
 refused 2 'tokens' 'belongs to MusicGen' --temperature 2
 refused 1 'int8' 'not in int8' --precision int8
-refused 2 'audio to begin with' 'cannot begin with audio' --init "$scratch/0.wav"
+refused 2 'audio to begin with' 'belongs to Stable Audio' --init "$scratch/0.wav"
+refused 2 'a range of sigma' '--sigma-max belongs to Stable Audio' --sigma-max 10
+render -m "$copy" --steps 1 --seconds 0.05 --cfg 1 --negative n -o "$scratch/0.wav" p
+check 'a negative prompt without guidance' says 'negative prompt has no effect'
 python3 - "$scratch" <<'PYTHON'
 import json, struct, sys
 
@@ -124,6 +149,7 @@ for name, n in (("good", 4 * 5 * 8), ("wide", 4 * 6 * 8)):
     with open(f"{sys.argv[1]}/{name}.safetensors", "wb") as f:
         f.write(struct.pack("<Q", len(text)) + text + bytes(4 * n))
 PYTHON
+refused 2 'noise for several' '--noise makes one take' --noise "$scratch/good.safetensors" --count 2
 refused 2 'noise of another size' 'holds 192 values' --noise "$scratch/wide.safetensors"
 
 # What works.
@@ -139,4 +165,18 @@ check 'a recipe with a negative prompt' succeeds
 render -m "$copy" --steps 2 --seconds 0.05 --count 3 --seed 5 --rank -o "$scratch/4.wav" p
 check 'takes that are ranked' succeeds
 check 'all are shown, with scores' test "$(grep -c ' score ' "$scratch/out")" -eq 3
+
+# Through the queue: the same scores, kept with the takes.
+grep -o 'score .*' "$scratch/out" >"$scratch/scores"
+run "$woodshed" queue -m "$copy" --steps 2 --seconds 0.05 --count 3 --seed 5 --rank p
+check 'jobs that are ranked' succeeds
+run "$woodshed" worker
+check 'are done' succeeds
+run "$woodshed" takes --order score --json
+python3 -c 'import json, sys
+for line in sys.stdin:
+    print("score %.3f" % json.loads(line)["score"])' <"$scratch/out" >"$scratch/kept"
+check 'their scores are those of render, the best first' cmp "$scratch/scores" "$scratch/kept"
+run "$woodshed" queue -m "$fixtures/../stable_audio/whole" --rank p
+check 'ranking with another model' fails_with 2 'belongs to AudioLDM 2'
 done_testing

@@ -34,6 +34,9 @@ fresh
 edit scheduler/scheduler_config.json 'config["sigma_min"] = 600'
 refused 2 'sigmas in reverse' 'sigma cannot fall'
 fresh
+edit model_index.json 'config["_class_name"] = "AudioLDM2Pipeline"'
+refused 1 'the name of another pipeline' 'lacks the folder'
+fresh
 edit model_index.json 'config["_class_name"] = "StableDiffusionPipeline"'
 refused 1 'another pipeline' 'StableDiffusionPipeline'
 fresh
@@ -66,8 +69,12 @@ for change in 'downsampling_ratios"] = []' 'downsampling_ratios"] = [2]' \
 	refused 1 "vae: $change" ''
 done
 fresh
-edit tokenizer/tokenizer_config.json 'config["model_max_length"] = 10**15'
-refused 1 'a tokenizer without a limit' 'model_max_length'
+edit tokenizer/tokenizer_config.json 'config["model_max_length"] = int(1e30)'
+render -m "$copy" --steps 2 -o "$scratch/0.wav" p
+check 'a tokenizer without a limit' succeeds
+fresh
+edit tokenizer/tokenizer_config.json 'config["model_max_length"] = 1'
+refused 1 'a tokenizer without room' 'model_max_length'
 
 # Weights that are numbers, results that are not.
 fresh
@@ -85,6 +92,9 @@ refused 1 'a sample that is not a number' 'decode'
 fresh
 refused 2 'longer than the window' 'longer than the' --seconds 1
 refused 2 'another sampler' 'choose one of these' --sampler ddim
+refused 2 'a sampler of the flow' 'choose one of these: dpmpp-2m-sde' --sampler pingpong
+run "$woodshed" queue -m "$copy" --sampler k-huen p
+check 'a sampler that there is not, in a job' fails_with 2 'k-heun, k-dpm-2'
 refused 2 'one step' 'at least 2 steps' --steps 1
 refused 2 'tokens' 'belongs to MusicGen' --temperature 2
 refused 2 'strength of nothing' 'belongs to --init' --strength 0.5
@@ -98,26 +108,28 @@ refused 2 'noise for several' '--noise makes one take' --noise "$0" --count 2
 python3 - "$scratch" <<'PYTHON'
 import json, struct, sys
 
-def save(name, **tensors):
+def save(name, fill=0, **tensors):
     header, at = {}, 0
     for k, (shape, n) in tensors.items():
         header[k] = dict(dtype="F32", shape=shape, data_offsets=[at, at + 4 * n])
         at += 4 * n
     text = json.dumps(header).encode()
     with open(f"{sys.argv[1]}/{name}.safetensors", "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text + bytes(at))
+        f.write(struct.pack("<Q", len(text)) + text + struct.pack("<f", fill) * (at // 4))
 
 save("good", latents=([6, 24], 144), steps=([2, 6, 24], 288))
 save("few", latents=([6, 24], 144), steps=([1, 6, 24], 144))
 save("alone", latents=([6, 24], 144))
 save("wide", latents=([6, 25], 150), steps=([2, 6, 25], 300))
 save("askew", latents=([6, 24], 144), steps=([2, 6, 25], 300))
+save("nan", fill=float("nan"), latents=([6, 24], 144), steps=([2, 6, 24], 288))
 save("other", noise=([6, 24], 144))
 PYTHON
 refused 2 'too few draws' 'the draws of 1 steps' --noise "$scratch/few.safetensors"
 refused 2 'no draws' 'the draws of 0 steps' --noise "$scratch/alone.safetensors"
 refused 2 'noise of another size' 'holds 150 values' --noise "$scratch/wide.safetensors"
 refused 1 'draws of another size' 'steps' --noise "$scratch/askew.safetensors"
+refused 1 'draws that are no numbers' 'holds a value that is NaN' --noise "$scratch/nan.safetensors"
 refused 1 'no latents' 'latents' --noise "$scratch/other.safetensors"
 
 # What works: with noise from a file the seed has no say.
@@ -133,6 +145,37 @@ render -m "$copy" --steps 4 --init "$scratch/3.wav" --redo 0.01-0.02 -o "$scratc
 check 'a part made anew' succeeds
 run "$woodshed" recipe --verify -m "$copy" "$scratch/4.wav"
 check 'its recipe finds the audio' succeeds
+
+render -m "$copy" --steps 3 --cfg 1 --negative n -o "$scratch/5.wav" p
+check 'a negative prompt without guidance' says 'negative prompt has no effect'
+for sampler in k-lms k-dpm-fast k-dpm-adaptive; do
+	render -m "$copy" --steps 6 --sampler $sampler --init "$scratch/3.wav" --redo 0.01-0.02 \
+		--preview 2 -o "$scratch/6.wav" p
+	check "$sampler" succeeds
+	run "$woodshed" recipe --verify -m "$copy" "$scratch/6.wav"
+	check "$sampler again" succeeds
+done
+fresh flow
+refused 2 'a range of sigma for a flow' 'no range of sigma' --sigma-min 0.1
+
+# A decode that fails keeps its latents: with another decoder the job goes on from there, though
+# the transformer has become useless.
+fresh
+poison vae decoder.conv1.weight_g 3e38
+run "$woodshed" queue -m "$copy" --steps 3 --seed 7 p
+check 'a job' succeeds
+run "$woodshed" worker
+check 'cannot be decoded' grep -q 'failed: decode: a sample is not a number' "$scratch/out"
+rm -r "${copy:?}/vae"
+cp -r "$fixtures/whole/vae" "$copy/vae"
+poison transformer proj_out.weight 3e38
+poison transformer preprocess_conv.weight 3e38
+run "$woodshed" retry 1
+run "$woodshed" worker
+check 'its latents are decoded' grep -q 'job 1 done' "$scratch/out"
+render -m "$fixtures/whole" --steps 3 --seed 7 -o "$scratch/7.wav" p
+check 'to the samples of a render' same_samples "$scratch/7.wav" "$(find "$WOODSHED_LIBRARY/takes" -name '*.wav')"
+check 'and are gone' [ -z "$(ls -A "$WOODSHED_LIBRARY/work")" ]
 
 # One file, and no text encoder in it.
 fresh tools

@@ -106,6 +106,10 @@ static void causal(void **state)
 		{2, 2, 64, {1, 1, 129, 1}},
 		{1, 1, 100, {65, 2}},
 		{2, 16, 64, {150, 1}},
+		{1, 2, 80, {2, 1, 66, 1}},
+		{1, 1, 128, {1, 130, 1}},
+		{1, 1, 200, {65, 1, 1}},
+		{2, 1, 300, {1, 2, 1}},
 	};
 
 	for (size_t t = 0; t < N_OF(dtypes); t++)
@@ -114,6 +118,113 @@ static void causal(void **state)
 			check_causal(&cases[i], dtypes[t]);
 			test_done(NULL);
 		}
+}
+
+/* Keys and values of a sequence, then of its new positions; as [len + n][3 width] like qkv. */
+static float *joined(const float *filled, int64_t len, const float *qkv, int64_t n, int64_t width)
+{
+	float *all = keep((size_t)((len + n) * 3 * width), sizeof(*all));
+
+	for (int64_t t = 0; t < len; t++)
+		memcpy(all + t * 3 * width + width, filled + t * 2 * width,
+			(size_t)(2 * width) * sizeof(*all));
+	memcpy(all + len * 3 * width, qkv, (size_t)(n * 3 * width) * sizeof(*all));
+	return all;
+}
+
+/* Sequences of different lengths go on together, each with the bits that it has alone in
+ * a cache of just its length. */
+static void check_uneven(int64_t head_dim, int64_t n_time, enum gpu_dtype dtype)
+{
+	enum { N_ROWS = 5, N_HEADS = 2, MAX_LEN = 400 };
+	static const int64_t lens[N_ROWS] = {129, 0, 127, 1, 128};
+	const int64_t width = N_HEADS * head_dim, n = n_time * width;
+	float *qkv = random_floats(N_ROWS * 3 * n), *filled[N_ROWS];
+	struct want want = want_new(N_ROWS * n);
+
+	for (int r = 0; r < N_ROWS; r++) {
+		filled[r] = random_floats(lens[r] * 2 * width);
+		const float *all =
+			rounded(joined(filled[r], lens[r], qkv + r * 3 * n, n_time, width),
+				lens[r] + n_time, width, dtype);
+		for (int64_t i = 0; i < n_time * N_HEADS; i++) {
+			const int64_t t = i / N_HEADS, column = i % N_HEADS * head_dim;
+			const int64_t to = r * n + t * width + column;
+			naive_attend((struct want){want.y + to, want.tol + to},
+				qkv + r * 3 * n + t * 3 * width + column, all + width + column,
+				all + 2 * width + column, 3 * width, NULL, lens[r] + t + 1,
+				head_dim, 0.3f);
+		}
+	}
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_kv *kv = gpu_kv_new(d.g, d.a, dtype, N_ROWS, N_HEADS, head_dim, MAX_LEN);
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(N_ROWS * n_time, width));
+		for (int r = 0; r < N_ROWS; r++)
+			if (lens[r])
+				gpu_kv_fill(d.g, kv, r,
+					put(&d, "kv", SHAPE(lens[r], 2 * width), filled[r]));
+		gpu_attention_causal(
+			d.g, y, put(&d, "qkv", SHAPE(N_ROWS * n_time, 3 * width), qkv), kv, 0.3f);
+		float *got = get(&d, y);
+		assert_close(got, want, N_ROWS * n, "isa %d %s: uneven, %d of %d", d.isa,
+			dtype_names[dtype], (int)n_time, (int)head_dim);
+		for (int r = 0; r < N_ROWS; r++) {
+			kv = gpu_kv_new(d.g, d.a, dtype, 1, N_HEADS, head_dim, lens[r] + n_time);
+			y = empty(&d, "y", SHAPE(n_time, width));
+			if (lens[r])
+				gpu_kv_fill(d.g, kv, 0,
+					put(&d, "kv", SHAPE(lens[r], 2 * width), filled[r]));
+			gpu_attention_causal(d.g, y,
+				put(&d, "qkv", SHAPE(n_time, 3 * width), qkv + r * 3 * n), kv,
+				0.3f);
+			assert_same_bits(get(&d, y), got + r * n, n, "isa %d %s: row %d alone",
+				d.isa, dtype_names[dtype], r);
+		}
+	}
+}
+
+static void lengths_differ(void **state)
+{
+	for (size_t t = 0; t < N_OF(dtypes); t++)
+		for (int64_t n_time = 1; n_time <= 3; n_time += 2) {
+			seed((uint64_t)n_time);
+			check_uneven(64, n_time, dtypes[t]);
+			check_uneven(33, n_time, dtypes[t]);
+			test_done(NULL);
+		}
+}
+
+/* One new position a step, across the end of a split; replayed as run anew, to the bit. */
+static void steps_go_on(void **state)
+{
+	enum { FIRST = 125, STEPS = 6, WIDTH = 2 * 16 };
+	float *filled = random_floats(FIRST * 2 * WIDTH), *qkv = random_floats(2 * 3 * WIDTH);
+
+	FOR_EACH_ISA(d)
+	{
+		float *got[2][STEPS];
+		for (int replay = 0; replay < 2; replay++) {
+			struct gpu_kv *kv = gpu_kv_new(d.g, d.a, GPU_BF16, 2, 2, 16, 300);
+			struct gpu_tensor *y = empty(&d, "y", SHAPE(2, WIDTH));
+			struct gpu_tensor *x = put(&d, "qkv", SHAPE(2, 3 * WIDTH), qkv);
+			struct gpu_step *step = gpu_step_new();
+			gpu_kv_fill(d.g, kv, 1, put(&d, "kv", SHAPE(FIRST, 2 * WIDTH), filled));
+			gpu_set_replay(d.g, replay);
+			for (int i = 0; i < STEPS; i++) {
+				if (gpu_step_begin(d.g, step, d.a)) {
+					gpu_attention_causal(d.g, y, x, kv, 1);
+					gpu_step_end(d.g, step);
+				}
+				got[replay][i] = get(&d, y);
+			}
+			assert_int_equal(kv->len[1], FIRST + STEPS);
+			gpu_step_free(d.g, step);
+		}
+		for (int i = 0; i < STEPS; i++)
+			assert_same_bits(
+				got[1][i], got[0][i], 2 * WIDTH, "isa %d: step %d", d.isa, i);
+	}
 }
 
 /* After gpu_kv_clear() a cache is as new. */
@@ -217,6 +328,11 @@ static void cross(void **state)
 		{2, 4, 16, 64, 1, {12, 140}},
 		{1, 3, 1, 8, 3, {5}},
 		{2, 9, 12, 64, 2, {130, 40}},
+		{2, 65, 2, 33, 1, {129, 1}},
+		{1, 20, 1, 128, 2, {70}},
+		{1, 3, 1, 128, 1, {257}},
+		{1, 70, 1, 200, 2, {66}},
+		{1, 2, 1, 300, 1, {9}},
 	};
 
 	for (size_t t = 0; t < N_OF(dtypes); t++)
@@ -259,7 +375,8 @@ static void check_full(int64_t n_time, int64_t n_heads, int64_t head_dim, bool h
 static void full(void **state)
 {
 	static const int64_t sizes[][3] = {{1, 1, 1}, {2, 3, 7}, {7, 2, 32}, {31, 1, 33},
-		{33, 2, 64}, {65, 3, 16}, {100, 2, 63}, {130, 12, 64}};
+		{33, 2, 64}, {65, 3, 16}, {100, 2, 63}, {130, 12, 64}, {65, 1, 128}, {40, 2, 80},
+		{66, 1, 300}};
 
 	for (size_t i = 0; i < N_OF(sizes); i++) {
 		seed(i);
@@ -273,6 +390,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(causal),
+		TEST(lengths_differ),
+		TEST(steps_go_on),
 		TEST(cleared),
 		TEST(scores_are_large),
 		TEST(cross),

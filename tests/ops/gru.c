@@ -19,11 +19,12 @@ static void check_grouped(
 	float *x = random_floats(n_rows * in), *w = random_floats(out * n_in);
 	float *bias = random_floats(out), *part = keep((size_t)(n_rows * n_in), sizeof(*part));
 	float *wq = quantised(dtype, out, n_in, w);
+	const float *xm = multiplied(dtype, n_rows, x, n_rows * in);
 	struct want want = want_new(n);
 
 	for (int64_t g = 0; g < n_groups; g++) {
 		for (int64_t m = 0; m < n_rows; m++)
-			memcpy(part + m * n_in, x + m * in + g * n_in,
+			memcpy(part + m * n_in, xm + m * in + g * n_in,
 				(size_t)n_in * sizeof(*part));
 		struct want y = naive_linear(part, wq + g * n_out * n_in, bias + g * n_out, NULL,
 			n_rows, n_out, n_in, false);

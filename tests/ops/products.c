@@ -403,9 +403,7 @@ static void check_lstm(
 	float *w_ihq = quantised(dtype, 4 * n_out, n_in, w_ih);
 	float *w_hhq = quantised(dtype, 4 * n_out, n_out, w_hh);
 	struct want h = exactly(h0, n_state), c = exactly(c0, n_state);
-	struct want want =
-		naive_lstm(multiplied(dtype, n_batch * n_time, x, n_batch * n_time * n_in), w_ihq,
-			w_hhq, bias, h, c, n_batch, n_time, n_in, n_out);
+	struct want want = naive_lstm(x, w_ihq, w_hhq, bias, h, c, n_batch, n_time, n_in, n_out);
 
 	FOR_EACH_ISA(d)
 	{

@@ -131,7 +131,8 @@ static void ids_are_those_of_the_reference(void **state)
 /* Every entry that the reference keeps is drawn at its own u, and no other ever is. */
 static void kept_sets_are_exact(void **state)
 {
-	enum { N = 24, DRAWS = 4000 };
+	enum { N = 24 };
+	const int64_t n_draws = on_cuda() ? 1000 : 4000; /* emulated, a draw takes a while */
 	static const struct gpu_sampling ways[] = {
 		{.temperature = 1, .top_k = 5, .n_streams = 1},
 		{.temperature = 2, .top_p = 0.6f, .n_streams = 1},
@@ -140,17 +141,17 @@ static void kept_sets_are_exact(void **state)
 
 	for (size_t w = 0; w < N_OF(ways); w++) {
 		seed(w);
-		float *one = random_logits(N, 1), *logits = keep(DRAWS * N, sizeof(*logits));
+		float *one = random_logits(N, 1), *logits = keep((size_t)n_draws * N, sizeof(*logits));
 		one[3] = one[17] = one[8]; /* ties */
-		for (int64_t r = 0; r < DRAWS; r++)
+		for (int64_t r = 0; r < n_draws; r++)
 			memcpy(logits + r * N, one, N * sizeof(*one));
 		bool kept[N];
 		naive_sample(one, N, &ways[w], 0, 0, kept);
 		FOR_EACH_ISA(d)
 		{
 			int count[N] = {0};
-			int32_t *ids = draw(&d, logits, DRAWS, N, ways[w], 5);
-			for (int r = 0; r < DRAWS; r++)
+			int32_t *ids = draw(&d, logits, n_draws, N, ways[w], 5);
+			for (int64_t r = 0; r < n_draws; r++)
 				count[ids[r]]++;
 			for (int i = 0; i < N; i++)
 				if (kept[i] != (count[i] > 0))
@@ -267,7 +268,8 @@ static double chi_square(const int *count, const double *p, int n, int draws)
  * one seed in a million (chi-square, 15 degrees of freedom). */
 static void frequencies_follow_the_softmax(void **state)
 {
-	enum { N = 16, ROWS = 64, STEPS = 500 };
+	enum { N = 16, ROWS = 64 };
+	const int n_steps = on_cuda() ? 50 : 500;
 	const double bound = 57.4;
 	const struct gpu_sampling ways[] = {
 		{.temperature = 1, .n_streams = 4},
@@ -291,7 +293,7 @@ static void frequencies_follow_the_softmax(void **state)
 		{
 			int count[N] = {0}, pairs[N * N] = {0}, last = -1;
 			double both[N * N];
-			for (uint64_t step = 0; step < STEPS; step++) {
+			for (uint64_t step = 0; step < (uint64_t)n_steps; step++) {
 				struct gpu_sampling s = ways[w];
 				s.offset = step;
 				int32_t *ids = draw(&d, rows, ROWS, N, s, 11);
@@ -305,10 +307,10 @@ static void frequencies_follow_the_softmax(void **state)
 			}
 			for (int i = 0; i < N * N; i++)
 				both[i] = p[i / N] * p[i % N];
-			double single = chi_square(count, p, N, ROWS * STEPS);
+			double single = chi_square(count, p, N, ROWS * n_steps);
 			/* Neighbours are independent: 255 degrees of freedom, one in a million
 			 * above 377.3 (both by Wilson-Hilferty). */
-			double joint = chi_square(pairs, both, N * N, ROWS * STEPS - 1);
+			double joint = chi_square(pairs, both, N * N, ROWS * n_steps - 1);
 			if (single > bound || joint > 377.3)
 				fail_msg("isa %d way %d: chi-square %.1f, of pairs %.1f", d.isa,
 					(int)w, single, joint);

@@ -66,10 +66,12 @@ static int32_t *run(const struct dev *d, bool replay, uint64_t *ret_dispatches)
 
 	gpu_set_replay(d->g, replay);
 	for (int i = 0; i < STEPS; i++) {
-		if (gpu_step_begin(d->g, step)) {
+		if (gpu_step_begin(d->g, step, d->a)) {
 			forward(&m);
 			gpu_step_end(d->g, step);
 		}
+		if (i == STEPS - 3) /* from here on the ops allocate elsewhere */
+			gpu_new(d->g, d->a, GPU_F32, "between", SHAPE(100));
 		assert_int_equal(m.kv->len[0], i + 1);
 		assert_int_equal(m.kv->len[ROWS - 1], i + 1);
 	}
@@ -80,7 +82,7 @@ static int32_t *run(const struct dev *d, bool replay, uint64_t *ret_dispatches)
 	assert_memory_equal(
 		get_ids(d, m.ids), columns + (STEPS - 1) * ROWS, ROWS * sizeof(*columns));
 	/* The cache is full, replayed or not. */
-	if (gpu_step_begin(d->g, step)) {
+	if (gpu_step_begin(d->g, step, d->a)) {
 		forward(&m);
 		gpu_step_end(d->g, step);
 	}
@@ -159,7 +161,7 @@ static void what_a_step_may_not_do(void **state)
 		struct gpu_tensor *t = put(&d, "t", SHAPE(4), x);
 		struct gpu_kv *kv = gpu_kv_new(d.g, d.a, GPU_F32, 1, 1, 1, 2);
 
-		assert_true(gpu_step_begin(d.g, step));
+		assert_true(gpu_step_begin(d.g, step, d.a));
 		gpu_read(d.g, t, x, sizeof(x));
 		assert_gpu_error(
 			d.g, ERR_BUG, "read: 't' may not cross to or from the host in a step");
@@ -167,7 +169,7 @@ static void what_a_step_may_not_do(void **state)
 		assert_gpu_error(d.g, ERR_BUG, "write: 't' may not cross");
 		gpu_kv_fill(d.g, kv, 0, gpu_new(d.g, d.a, GPU_F32, "kv", SHAPE(1, 2)));
 		assert_gpu_error(d.g, ERR_BUG, "a cache may not be filled in a step");
-		assert_false(gpu_step_begin(d.g, other));
+		assert_false(gpu_step_begin(d.g, other, d.a));
 		assert_gpu_error(d.g, ERR_BUG, "a step begins inside another");
 		gpu_step_end(d.g, step);
 		gpu_step_free(d.g, step);

@@ -223,7 +223,8 @@ static void check_attention(int64_t n, int64_t n_heads, int64_t dim)
 static void attention(void **state)
 {
 	static const int64_t cases[][3] = {{1, 1, 1}, {2, 3, 5}, {31, 2, 8}, {33, 2, 32},
-		{100, 3, 64}, {65, 1, 33}, {257, 2, 64}, {40, 2, 128}};
+		{100, 3, 64}, {65, 1, 33}, {257, 2, 64}, {40, 2, 128}, {64, 1, 16}, {129, 1, 48},
+		{128, 2, 80}, {63, 1, 90}, {70, 1, 200}};
 
 	for (size_t i = 0; i < N_OF(cases); i++) {
 		seed(i);

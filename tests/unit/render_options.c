@@ -82,6 +82,10 @@ static void options_of_other_engines_are_noted(void **state)
 	assert_string_equal(r.diffusion_only, "sampler");
 	assert_int_equal(PARSE("--noise", "x.safetensors", "p"), 0);
 	assert_string_equal(r.diffusion_only, "noise");
+	assert_null(r.stable_audio_only);
+	assert_int_equal(PARSE("--sigma-max", "80", "--rank", "p"), 0);
+	assert_string_equal(r.stable_audio_only, "sigma-max");
+	assert_true(r.rank);
 }
 
 static void help_needs_no_prompt(void **state)

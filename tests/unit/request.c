@@ -86,6 +86,10 @@ static void from_its_recipe(void **state)
 	assert_string_equal(j.options,
 		"{\"cfg\": 2.5, \"greedy\": false, \"temperature\": 1, \"top_k\": 50, "
 		"\"top_p\": 0, \"precision\": \"f32\"}");
+	/* one that was scored is scored again */
+	assert_int_equal(db_run(db, &e, "UPDATE takes SET score = 0.25", ""), 0);
+	assert_int_equal(request_of_take(db, take, &a, &j, &e), 0);
+	assert_non_null(strstr(j.options, "\"precision\": \"f32\", \"rank\": true}"));
 	arena_done(&a);
 	db_close(db);
 }

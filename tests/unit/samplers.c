@@ -17,7 +17,7 @@
 static const struct sampler_sigmas sigmas = {.min = 0.3, .max = 500, .rho = 1};
 
 static const char *const by_sigma[] = {"dpmpp-2m-sde", "dpmpp-3m-sde", "dpmpp-2m", "k-heun",
-	"k-dpm-2", "k-dpmpp-2s-ancestral", "k-euler", NULL};
+	"k-dpm-2", "k-dpmpp-2s-ancestral", "k-euler", "k-lms", "k-dpm-fast", NULL};
 static const char *const by_flow[] = {"euler", "dpmpp", "pingpong", NULL};
 
 /* ---- scalar runs -------------------------------------------------------- */
@@ -69,6 +69,180 @@ static void test_reference_runs(void **state)
 		(double[]){89.19797059, -10.2880653, 1.272651604, -0.137228498, -0.1217870351}, 5);
 }
 
+/* ---- k-diffusion's runs -------------------------------------------------- */
+
+enum { WIDTH = 3 };
+
+/* Three numbers, and what was seen in them. */
+struct run {
+	double x[WIDTH], base[WIDTH], d[SAMPLER_ESTIMATES][WIDTH];
+};
+
+/* base and what was seen last, weighed. */
+static double sum_of(const struct run *r, int i, double x, const double *d, int n)
+{
+	double sum = x * r->base[i];
+
+	for (int k = 0; k < n; k++)
+		sum += d[k] * r->d[k][i];
+	return sum;
+}
+
+static void run_row(struct run *r, const struct sampler_step *s)
+{
+	memmove(r->d[1], r->d[0], sizeof(r->d) - sizeof(*r->d));
+	for (int i = 0; i < WIDTH; i++) {
+		r->d[0][i] = (r->x[i] - estimate(r->x[i], s->sigma, 0.25)) / s->sigma;
+		r->x[i] = sum_of(r, i, s->x, s->d, SAMPLER_ESTIMATES);
+	}
+	if (!s->is_inner)
+		memcpy(r->base, r->x, sizeof(r->base));
+}
+
+static void assert_near(const struct run *r, const double expected[WIDTH], double tolerance)
+{
+	for (int i = 0; i < WIDTH; i++)
+		assert_true(fabs(r->x[i] - expected[i]) <= tolerance * (fabs(expected[i]) + 1));
+}
+
+static struct run begin(const struct sampler_plan *plan)
+{
+	struct run r = {.x = {plan->start, -plan->start / 2, plan->start / 50}};
+
+	memcpy(r.base, r.x, sizeof(r.base));
+	return r;
+}
+
+/* The expected values, printed by samplers_runs.py, have ten digits. */
+static void compare_steps(const char *name, int n, const double (*expected)[WIDTH], int n_expected)
+{
+	struct arena a = {0};
+	struct sampler_plan plan;
+	int step = 0;
+
+	assert_int_equal(sampler_sigma_plan(name, n, sigmas, &a, &plan, NULL), 0);
+	assert_true(plan.has_slopes);
+	assert_int_equal(plan.n, n);
+	assert_int_equal(plan.n_steps, n_expected);
+	struct run r = begin(&plan);
+	for (int64_t i = 0; i < plan.n; i++) {
+		run_row(&r, &plan.steps[i]);
+		if (!plan.steps[i].is_inner)
+			assert_near(&r, expected[step++], 1e-9);
+	}
+	assert_int_equal(step, n_expected);
+	arena_done(&a);
+}
+
+static void test_slopes(void **state)
+{
+	compare_steps("k-lms", 6,
+		(const double[][WIDTH]){
+			{113.1276812, -56.6796737, 2.186875999},
+			{25.39437997, -12.83851592, 0.4155546555},
+			{5.526563511, -2.907059933, 0.01659619451},
+			{1.145143009, -0.7040682436, -0.06300834286},
+			{0.4803919542, -0.3463014785, -0.05971442184},
+			{0.4255987389, -0.3106246857, -0.05540056519},
+		},
+		6);
+	compare_steps("k-dpm-fast", 6,
+		(const double[][WIDTH]){
+			{41.86571184, -21.06858248, 0.7486395515},
+			{3.44214931, -1.84445473, -0.01176532929},
+			{0.2431297149, -0.2420403052, -0.07384803157},
+		},
+		3);
+	compare_steps("k-dpm-fast", 7,
+		(const double[][WIDTH]){
+			{41.86571184, -21.06858248, 0.7486395515},
+			{3.378083086, -1.820203796, -0.0181310101},
+			{0.237250135, -0.2398147128, -0.07443223221},
+		},
+		3);
+	compare_steps("k-dpm-fast", 8,
+		(const double[][WIDTH]){
+			{41.86571184, -21.06858248, 0.7486395515},
+			{3.378083086, -1.820203796, -0.0181310101},
+			{1.353947846, -0.7320228794, -0.008886361112},
+		},
+		3);
+}
+
+/* What sampler_adaptive_error() has in floats: the sizes of the steps are cube roots of what
+ * their rounding would drown here. */
+static double error_of(const double *x, const double *low, const double *before)
+{
+	double sum = 0;
+
+	for (int i = 0; i < WIDTH; i++) {
+		const double off =
+			(low[i] - x[i]) / fmax(0.01, 0.01 * fmax(fabs(low[i]), fabs(before[i])));
+		sum += off * off;
+	}
+	return sqrt(sum / WIDTH);
+}
+
+static void try_step(struct run *r, const struct sampler_adaptive *a, double low[WIDTH])
+{
+	struct sampler_trial t;
+
+	sampler_adaptive_try(a, &t);
+	for (int i = 0; i < 3; i++) {
+		t.rows[i].is_inner = true;
+		run_row(r, &t.rows[i]);
+		for (int k = 0; k < WIDTH && i == 1; k++)
+			low[k] = sum_of(r, k, 1, t.low, 2);
+	}
+}
+
+/* Ten digits, and each step begins where the one before has brought it: 1e-8. */
+static void test_adaptive(void **state)
+{
+	static const double expected[][WIDTH] = {
+		{475.5977492, -237.8061805, 9.507181781},
+		{418.23389, -209.1414223, 8.348685973},
+		{300.6283268, -150.3738221, 5.97358951},
+		{128.8825772, -64.55212209, 2.505240329},
+		{14.84161778, -7.561839824, 0.2046921456},
+		{1.152805596, -0.6675437936, -0.03648933851},
+		{1.145537806, -0.6636787022, -0.03648364621},
+	};
+	struct arena arena = {0};
+	struct sampler_plan plan;
+	double low[WIDTH], before[WIDTH];
+	int n_trials = 0, step = 0;
+
+	assert_int_equal(sampler_sigma_plan("k-dpm-adaptive", 2, sigmas, &arena, &plan, NULL), 0);
+	assert_true(plan.is_adaptive && plan.n == 0 && plan.n_ticks > 0);
+	struct run r = begin(&plan);
+	struct sampler_adaptive a = sampler_adaptive_begin(&plan);
+	memcpy(before, r.x, sizeof(before));
+	for (; !sampler_adaptive_is_over(&a); n_trials++) {
+		try_step(&r, &a, low);
+		if (!sampler_adaptive_judge(&a, error_of(r.x, low, before))) {
+			memcpy(r.x, r.base, sizeof(r.x));
+			continue;
+		}
+		memcpy(r.base, r.x, sizeof(r.base));
+		memcpy(before, low, sizeof(before));
+		assert_true(step < 7);
+		assert_near(&r, expected[step++], 1e-8);
+	}
+	assert_int_equal(step, 7);
+	assert_int_equal(n_trials, 8); /* one of which did not count */
+	arena_done(&arena);
+}
+
+static void test_adaptive_error(void **state)
+{
+	/* off by 0.03 where 0.02 is tolerated, by nothing, by 0.03 where 0.01 is */
+	const float x[] = {2.03f, -1, 0.03f}, low[] = {2, -1, 0}, before[] = {1, -3, 0};
+
+	assert_true(fabs(sampler_adaptive_error(x, low, before, 3) -
+			    sqrt((1.5 * 1.5 + 3 * 3) / 3)) < 1e-5);
+}
+
 static void test_grids(void **state)
 {
 	static const double sigma[] = {500, 219.273834, 18.4942714, 0.68407615, 0.3};
@@ -93,19 +267,19 @@ static void test_grids(void **state)
 
 /* A model that is always right sees c in x = alpha c + sigma n.  Then every row must
  * leave alpha' c + sigma' n', with n' of the same variance as n.  Estimates weigh
- * equally here, for all are c. */
+ * equally here, for all are c; slopes are all n. */
 static void check_rows(const struct sampler_plan *plan)
 {
 	double alpha = plan->steps[0].alpha, sigma = plan->steps[0].sigma;
 
 	for (int64_t i = 0; i < plan->n; i++) {
 		const struct sampler_step *s = &plan->steps[i];
-		double clean = s->x * alpha;
+		double clean = s->x * alpha, noise = s->x * sigma;
 
 		for (int k = 0; k < SAMPLER_ESTIMATES; k++)
-			clean += s->d[k];
+			*(plan->has_slopes ? &noise : &clean) += s->d[k];
 		assert_true(fabs(clean - s->next_alpha) < 1e-9);
-		assert_true(fabs(hypot(s->x * sigma, s->z) - s->next_sigma) < 1e-9 * sigma);
+		assert_true(fabs(hypot(noise, s->z) - s->next_sigma) < 1e-9 * sigma);
 		assert_true(isfinite(s->x) && isfinite(s->d[1]) && isfinite(s->d[2]));
 		if (s->is_inner) {
 			assert_true(s->z == 0);
@@ -114,7 +288,7 @@ static void check_rows(const struct sampler_plan *plan)
 		alpha = s->next_alpha;
 		sigma = s->next_sigma;
 	}
-	assert_true(sigma == 0 && alpha == 1);
+	assert_true(alpha == 1 && fabs(sigma - plan->end) < 1e-9);
 	assert_int_equal(plan->steps[plan->n - 1].number, plan->n_steps);
 }
 
@@ -200,6 +374,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reference_runs),
+		cmocka_unit_test(test_slopes),
+		cmocka_unit_test(test_adaptive),
+		cmocka_unit_test(test_adaptive_error),
 		cmocka_unit_test(test_grids),
 		cmocka_unit_test(test_right_model),
 		cmocka_unit_test(test_orders),

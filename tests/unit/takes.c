@@ -113,7 +113,7 @@ static void five(void)
 static void finds_the_same(const char *filter, struct takes_prompts *all)
 {
 	OK(takes_prompts_update(db, all, &e));
-	for (int i = 0; i < 2 * (TAKES_LOUDEST + 1); i++) {
+	for (int i = 0; i < 2 * (TAKES_SCORE + 1); i++) {
 		const struct takes_query q = {.filter = filter,
 			.order = (enum takes_order)(i / 2),
 			.reversed = i % 2,
@@ -393,8 +393,9 @@ static void orders(void **state)
 
 	five();
 	edit(2, "rating", "3");
-	for (int order = TAKES_NEWEST; order <= TAKES_LOUDEST; order++) {
-		static const int64_t first[] = {5, 1, 2, 5, 5};
+	OK(db_run(db, &e, "UPDATE takes SET score = 0.5 - id / 10.0 WHERE id IN (4, 5)", ""));
+	for (int order = TAKES_NEWEST; order <= TAKES_SCORE; order++) {
+		static const int64_t first[] = {5, 1, 2, 5, 5, 4};
 		const struct takes_query q = {.order = order, .limit = 2, .now_ms = NOW};
 
 		OK(takes_list(db, &q, &arena, &t, &n, &e));

@@ -13,73 +13,11 @@
 
 #include "engine/engine.h"
 #include "library/base/err.h"
+#include "tests/parity/numpy_random.h"
 #include "tests/parity/tap.h"
 #include "tests/parity/values.h"
 
 enum { N_NOISE = 8 * 128 * 16, N_SAMPLES = 81952, SLICE = 10 };
-
-/* ---- numpy.random.RandomState(0).standard_normal() ---------------------- */
-
-/* Matsumoto and Nishimura 1998, and the polar method of Marsaglia. */
-struct twister {
-	uint32_t state[624];
-	int at;
-	double kept;
-	bool has_kept;
-};
-
-static void twister_seed(struct twister *t, uint32_t seed)
-{
-	*t = (struct twister){.at = 624};
-	for (uint32_t i = 0; i < 624; i++) {
-		t->state[i] = seed;
-		seed = 1812433253u * (seed ^ seed >> 30) + i + 1;
-	}
-}
-
-static uint32_t twister_next(struct twister *t)
-{
-	if (t->at == 624) {
-		for (int i = 0; i < 624; i++) {
-			const uint32_t y = (t->state[i] & 0x80000000u) |
-					   (t->state[(i + 1) % 624] & 0x7fffffffu);
-			t->state[i] =
-				t->state[(i + 397) % 624] ^ y >> 1 ^ (y & 1 ? 0x9908b0dfu : 0);
-		}
-		t->at = 0;
-	}
-	uint32_t y = t->state[t->at++];
-	y ^= y >> 11;
-	y ^= y << 7 & 0x9d2c5680u;
-	y ^= y << 15 & 0xefc60000u;
-	return y ^ y >> 18;
-}
-
-static double twister_uniform(struct twister *t)
-{
-	const uint32_t a = twister_next(t) >> 5, b = twister_next(t) >> 6;
-
-	return (a * 67108864.0 + b) / 9007199254740992.0;
-}
-
-static double twister_normal(struct twister *t)
-{
-	double x, y, square;
-
-	if (t->has_kept) {
-		t->has_kept = false;
-		return t->kept;
-	}
-	do {
-		x = 2 * twister_uniform(t) - 1;
-		y = 2 * twister_uniform(t) - 1;
-		square = x * x + y * y;
-	} while (square >= 1 || square == 0);
-	const double f = sqrt(-2 * log(square) / square);
-	t->kept = f * x;
-	t->has_kept = true;
-	return f * y;
-}
 
 /* ---- renders ------------------------------------------------------------ */
 
@@ -138,18 +76,11 @@ static bool render(const struct run *r, const char *folder, const float *noise)
 int main(void)
 {
 	const char *models = getenv("WOODSHED_MODELS");
-	static const double known[] = {1.76405235, 0.40015721, 0.97873798, 2.2408932, 1.86755799};
 	static float noise[N_NOISE];
-	struct twister t;
 	char folder[4096];
 
-	twister_seed(&t, 0);
-	for (int i = 0; i < N_NOISE; i++)
-		noise[i] = (float)twister_normal(&t);
-	bool ok = true;
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		ok &= fabs((double)noise[i] - known[i]) < 1e-7;
-	tap_ok(ok, "the noise is numpy's");
+	numpy_normal(0, noise, N_NOISE);
+	tap_ok(numpy_is_right(), "the noise is numpy's");
 	for (size_t i = 0; i < sizeof(runs) / sizeof(*runs); i++) {
 		snprintf(folder, sizeof(folder), "%s/%s", models ? models : "", runs[i].model);
 		if (!models || access(folder, R_OK))
