@@ -190,13 +190,13 @@ cudaError_t cudaDeviceGetAttribute(int *ret, enum cudaDeviceAttr what, int n)
 
 /* ---- device memory ------------------------------------------------------ */
 
-enum { ALIGN = 256, PAGE = 4096, FILL_MAX = 64 << 20 };
+enum { PAGE = 4096, FILL_MAX = 64 << 20 };
 
 uintptr_t emulator_base;
 size_t emulator_bytes;
 uint8_t *emulator_open;
 
-/* In order of address; freed ones stay until their addresses are taken again. */
+/* In order of address; freed ones stay, for reports. */
 static struct allocation {
 	uintptr_t at;
 	size_t bytes;
@@ -303,22 +303,22 @@ static void fill(void *p, size_t bytes)
 
 static size_t pages(size_t bytes)
 {
-	return (bytes + 2 * PAGE - 1) / PAGE * PAGE;
+	return (bytes + PAGE - 1) / PAGE * PAGE;
 }
 
 /* After the last, with an unused page between. */
 static void *place(size_t bytes)
 {
 	const struct allocation *last = n_allocations ? &allocations[n_allocations - 1] : NULL;
-	const uintptr_t at = last ? (last->at + pages(last->bytes)) : emulator_base + PAGE;
+	const uintptr_t at = last ? last->at + pages(last->bytes) + PAGE : emulator_base + PAGE;
 
 	if (emulator_base + emulator_bytes - at < pages(bytes) + PAGE)
-		return NULL; /* 64 GB were allocated and freed */
+		return NULL; /* 64 GiB were allocated and freed */
 	allocations = (struct allocation *)realloc(
 		allocations, (n_allocations + 1) * sizeof(*allocations));
 	if (!allocations)
 		abort();
-	allocations[n_allocations++] = {at + at % ALIGN, bytes, ++number, false};
+	allocations[n_allocations++] = {at, bytes, ++number, false};
 	return (void *)at;
 }
 

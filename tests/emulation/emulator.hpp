@@ -55,7 +55,7 @@ struct emulator_device {
 struct emulator_device *emulator_device(void);
 
 /* Device memory: one range of addresses, in which a bit for each byte says that it is
- * open.  Addresses are not used again before the range is. */
+ * open.  Addresses are not used again. */
 extern uintptr_t emulator_base;
 extern size_t emulator_bytes;
 extern uint8_t *emulator_open;
@@ -108,7 +108,7 @@ struct emulator_warp {
 	unsigned seen[LANES][LANES];
 };
 
-/* The running kernel; name NULL: none runs. */
+/* The running kernel; NULL: none runs. */
 struct emulator_run {
 	const struct emulation_kernel *kernel;
 	void *args;

@@ -2,6 +2,7 @@
  * kind, their twins pass; and what it promises otherwise.  Each runs in a process of its
  * own, for a report ends it. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +28,7 @@ struct outcome {
 static struct outcome run(
 	const struct emulation_case *c, bool is_broken, const struct emulation_check *check)
 {
+	static const int caught[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}; /* by cmocka */
 	struct outcome o = {0};
 	size_t used = 0;
 	ssize_t n;
@@ -42,7 +44,8 @@ static struct outcome run(
 		dup2(ends[1], STDERR_FILENO);
 		close(ends[0]);
 		close(ends[1]);
-		signal(SIGABRT, SIG_DFL);
+		for (size_t i = 0; i < sizeof(caught) / sizeof(*caught); i++)
+			signal(caught[i], SIG_DFL);
 		if (check && check->fault)
 			setenv("WOODSHED_EMULATED_FAULT", check->fault, 1);
 		if (check)
