@@ -87,6 +87,11 @@ void emulator_shared_end(void)
 	close_to(shared_used + GAP);
 }
 
+bool emulator_is_shared(const void *p)
+{
+	return (uintptr_t)p - (uintptr_t)shared < SHARED_BYTES;
+}
+
 void *emulation_shared(const void *key, const char *name, size_t bytes, size_t align)
 {
 	for (int i = 1; i < n_arrays; i++)

@@ -154,6 +154,7 @@ enum { STAMP_ATOMIC = 1 << 10, STAMP_CLOCK = 11, STAMP_EPOCH = 31 };
 
 void emulator_shared_begin(size_t dynamic);
 void emulator_shared_end(void);
+bool emulator_is_shared(const void *p);
 /* Checks for the running thread, as an access of its own. */
 void emulator_check(const void *p, size_t bytes, bool is_write, const void *pc);
 

@@ -445,6 +445,29 @@ static void copy_not_waited_for(bool is_broken)
 	device_wait();
 }
 
+template <bool BROKEN> static __global__ void rows_of(unsigned *y)
+{
+	SHARED(uint4, a, [8]);
+	unsigned r[2];
+
+	if (threadIdx.x < 8)
+		a[threadIdx.x] = make_uint4(1, 2, 3, 4);
+	__syncwarp();
+	ldmatrix_x2(r, BROKEN ? (const void *)(y + threadIdx.x % 8 * 4) : &a[threadIdx.x % 8]);
+	y[threadIdx.x] = r[0] + r[1];
+}
+
+static void rows_not_shared(bool is_broken)
+{
+	unsigned *y = (unsigned *)device_alloc(128);
+
+	if (is_broken)
+		LAUNCH(&g, (rows_of<true>), 1, 32, 0, y);
+	else
+		LAUNCH(&g, (rows_of<false>), 1, 32, 0, y);
+	device_wait();
+}
+
 /* ---- threads that do not come ------------------------------------------- */
 
 static __global__ void some_return(float *y, int n)
@@ -590,6 +613,8 @@ const struct emulation_case emulation_cases[] = {
 		"counted<true> block (0,0,0) thread (*: race: *at shared n (4 bytes) + 0"},
 	{"a copy that nobody waited for", copy_not_waited_for,
 		"fetched<true> block (0,0,0) thread (*: race: *at shared a (512 bytes)"},
+	{"ldmatrix of global memory", rows_not_shared,
+		"rows_of<true> block (0,0,0) thread (*: ldmatrix: *is not in shared memory"},
 	{"a barrier after some returned", barrier_after_return,
 		"some_return block (0,0,0) thread (*: divergent barrier: *thread (63,0,0) has "
 		"returned"},

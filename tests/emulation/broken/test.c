@@ -46,6 +46,7 @@ static struct outcome run(
 		close(ends[1]);
 		for (size_t i = 0; i < sizeof(caught) / sizeof(*caught); i++)
 			signal(caught[i], SIG_DFL);
+		unsetenv("WOODSHED_EMULATED_FAULT");
 		if (check && check->fault)
 			setenv("WOODSHED_EMULATED_FAULT", check->fault, 1);
 		if (check)
