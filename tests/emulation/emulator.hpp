@@ -60,6 +60,14 @@ extern uintptr_t emulator_base;
 extern size_t emulator_bytes;
 extern uint8_t *emulator_open;
 
+/* Who accessed a word last, as stamps; see access.cpp. */
+struct emulator_trace {
+	uint64_t wrote;
+	uint64_t read, read_before; /* the last; the one before by another thread */
+};
+enum { EMULATOR_WORD = 4 };
+extern struct emulator_trace *emulator_traces; /* of device memory; NULL: too much for the host */
+
 static inline bool emulator_is_device(const void *p)
 {
 	return (uintptr_t)p - emulator_base < emulator_bytes;
@@ -115,8 +123,10 @@ struct emulator_run {
 	uint3 block;
 	unsigned n_threads, n_warps;
 	struct emulator_fibre *now;
-	uint64_t epoch;       /* counts blocks and barriers */
-	uint64_t first_epoch; /* of the block */
+	uint64_t epoch;        /* counts launches, blocks and barriers */
+	uint64_t launch_epoch; /* at the beginning */
+	uint64_t first_epoch;  /* of the block */
+	bool has_atomic;       /* the block changed global memory atomically */
 	struct emulator_warp warps[MAX_WARPS];
 };
 extern struct emulator_run emulator_run;

@@ -574,6 +574,7 @@ static void begin_block(void)
 	struct emulator_run *run = &emulator_run;
 
 	run->first_epoch = ++run->epoch;
+	run->has_atomic = false;
 	emulator_copies_begin();
 	n_done = n_at_barrier = 0;
 	barrier.n_true = 0;
@@ -635,6 +636,7 @@ void emulator_run_kernel(const struct emulation_kernel *kernel, void *args)
 	while (common_divisor(step, n) != 1)
 		step++;
 	emulator_shared_begin(kernel->shared);
+	run->launch_epoch = ++run->epoch;
 	emulator_in_kernel = true;
 	for (uint64_t i = 0; i < n; i++) {
 		run->block = uint3{(unsigned)(at % kernel->grid.x),

@@ -275,13 +275,13 @@ static __global__ void half_filled(float *y, int n)
 	if ((int)threadIdx.x < n)
 		a[threadIdx.x] = 1;
 	__syncthreads();
-	y[threadIdx.x] = a[63 - threadIdx.x];
+	y[blockIdx.x * 64 + threadIdx.x] = a[63 - threadIdx.x];
 }
 
 /* Two blocks: what the first wrote does not count for the second. */
 static void uninitialised(bool is_broken)
 {
-	LAUNCH(&g, half_filled, 2, 64, 0, (float *)device_alloc(256), is_broken ? 63 : 64);
+	LAUNCH(&g, half_filled, 2, 64, 0, (float *)device_alloc(512), is_broken ? 63 : 64);
 	device_wait();
 }
 
@@ -418,6 +418,45 @@ static void race_with_atomic(bool is_broken)
 		LAUNCH(&g, (counted<true>), 1, 64, 0, y);
 	else
 		LAUNCH(&g, (counted<false>), 1, 64, 0, y);
+	device_wait();
+}
+
+/* One thread counts on what all have read. */
+template <bool BROKEN> static __global__ void next(int *at, int *y)
+{
+	const int p = *at;
+
+	y[threadIdx.x] = p;
+	if (!BROKEN)
+		__syncthreads();
+	if (threadIdx.x == 0)
+		*at = p + 1;
+}
+
+static void race_in_global_memory(bool is_broken)
+{
+	int *p = (int *)device_alloc(1024);
+
+	for (int i = 0; i < 2; i++)
+		if (is_broken)
+			LAUNCH(&g, (next<true>), 1, 64, 0, p, p + 1);
+		else
+			LAUNCH(&g, (next<false>), 1, 64, 0, p, p + 1);
+	device_wait();
+}
+
+static __global__ void shifted_in_place(float *y, const float *x, int n)
+{
+	const int i = blockIdx.x * blockDim.x + threadIdx.x;
+
+	y[i] = x[(i + 32) % n];
+}
+
+static void race_of_blocks(bool is_broken)
+{
+	float *x = (float *)device_alloc(64 * 4), *y = (float *)device_alloc(64 * 4);
+
+	LAUNCH(&g, shifted_in_place, 2, 32, 0, is_broken ? x : y, x, 64);
 	device_wait();
 }
 
@@ -611,6 +650,11 @@ const struct emulation_case emulation_cases[] = {
 		"within_warp<true> block (0,0,0) thread (*: race: *at shared a (32 bytes)"},
 	{"a race with an atomic", race_with_atomic,
 		"counted<true> block (0,0,0) thread (*: race: *at shared n (4 bytes) + 0"},
+	{"a race in global memory", race_in_global_memory,
+		"next<true> block (0,0,0) thread (*: race: *at allocation 1 (1024 bytes) + 0"},
+	{"a race of blocks", race_of_blocks,
+		"shifted_in_place block (*,0,0) thread (*: race: *of another block*at allocation "
+		"1"},
 	{"a copy that nobody waited for", copy_not_waited_for,
 		"fetched<true> block (0,0,0) thread (*: race: *at shared a (512 bytes)"},
 	{"ldmatrix of global memory", rows_not_shared,
