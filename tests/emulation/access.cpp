@@ -5,7 +5,8 @@
  * who wrote last and of two who read: two stamps of one epoch (between two barriers) by
  * different threads, one of them writing, are a race, unless __syncwarp() orders them.
  * Shuffles and votes order nothing, as in CUDA's memory model.  Where smaller pieces are
- * touched, each byte of the word has its own stamps until the block ends. */
+ * touched, each byte of the word has its own stamps until the block ends.  Global memory
+ * has stamps for whole words. */
 #include "tests/emulation/emulator.hpp"
 
 #include <dlfcn.h>
