@@ -114,7 +114,8 @@ out:
 
 bool check_seeds(struct render r)
 {
-	const struct engine_options options = {.precision = ENGINE_F32, .n_threads = 1};
+	const struct engine_options options = {
+		.device = tap_device(), .precision = ENGINE_F32, .n_threads = 1};
 	struct seen batch = {0}, one = {0}, two = {0};
 	struct engine *en = NULL;
 	struct err e = {0};

@@ -2,6 +2,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "gpu/gpu.h"
 
 static int n_tests, n_failed;
 
@@ -44,6 +47,16 @@ void tap_skip(const char *name, const char *fmt, ...)
 void tap_skip_all(const char *why)
 {
 	printf("1..0 # SKIP %s\n", why);
+}
+
+const char *tap_device(void)
+{
+	const char *module = getenv("WOODSHED_TEST_MODULE");
+
+	if (!module)
+		return "cpu";
+	gpu_use_module(module);
+	return "cuda";
 }
 
 int tap_done(void)

@@ -211,7 +211,8 @@ static bool check_rank(const struct parity *p)
 static bool check_bf16(struct render r, const struct ckpt *expected)
 {
 	const double allowed = 2 * sqrt(300) * 0x1p-9 / sqrt(3);
-	const struct engine_options options = {.precision = ENGINE_BF16, .n_threads = 2};
+	const struct engine_options options = {
+		.device = tap_device(), .precision = ENGINE_BF16, .n_threads = 2};
 	struct values want = values_part(expected, text(r.run, "name"), "prediction.1");
 	struct seen s = {0};
 	struct err e = {0};
@@ -233,7 +234,8 @@ static bool check_bf16(struct render r, const struct ckpt *expected)
 int main(int argc, char **argv)
 {
 	struct parity p = {.folder = argc > 1 ? argv[1] : ""};
-	const struct engine_options f32 = {.precision = ENGINE_F32, .n_threads = 2};
+	const struct engine_options f32 = {
+		.device = tap_device(), .precision = ENGINE_F32, .n_threads = 2};
 	struct engine_noise noise;
 	struct render r;
 	struct err e = {0};

@@ -45,7 +45,7 @@ static int on_audio(void *ud, int take, const struct engine_audio *chunk, struct
 
 static bool render(const struct run *r, const char *folder, const float *noise)
 {
-	const struct engine_options options = {.precision = ENGINE_F32};
+	const struct engine_options options = {.device = tap_device(), .precision = ENGINE_F32};
 	const struct engine_noise start = {.latents = noise, .n = N_NOISE};
 	const struct engine_request request = {.prompt = "A hammer hitting a wooden surface",
 		.n_takes = 1,

@@ -73,7 +73,7 @@ static void open_network(struct network *w, const char *dir)
 	struct err e = {0};
 	struct ckpt *ckpt = NULL;
 
-	if (gpu_open("cpu", 1, &w->g, &e) || ckpt_open(dir, &ckpt, &e))
+	if (gpu_open(tap_device(), 1, &w->g, &e) || ckpt_open(dir, &ckpt, &e))
 		fail(dir, &e);
 	w->weights = gpu_arena_new(w->g, "weights");
 	w->step = gpu_arena_new(w->g, "step");

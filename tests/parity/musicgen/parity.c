@@ -327,7 +327,8 @@ static bool check_precision(const struct parity *p, enum engine_precision precis
 {
 	const double one = precision == ENGINE_BF16 ? 0x1p-9 / sqrt(3) : 3.0 / 127 / sqrt(12);
 	const double factor = 2 * sqrt(40);
-	const struct engine_options options = {.precision = precision, .n_threads = 2};
+	const struct engine_options options = {
+		.device = tap_device(), .precision = precision, .n_threads = 2};
 	const json_t *run = manifest_run(p->manifest, "main");
 	struct seen alone = {0}, batch = {0};
 	struct engine *en = NULL;
@@ -358,7 +359,8 @@ out:
 
 static int open_all(struct parity *p, const char *base, struct err *e)
 {
-	const struct engine_options options = {.precision = ENGINE_F32, .n_threads = 2};
+	const struct engine_options options = {
+		.device = tap_device(), .precision = ENGINE_F32, .n_threads = 2};
 	int rc = manifest_open(base, &p->manifest, &p->expected, e);
 
 	if (!rc)

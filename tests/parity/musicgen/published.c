@@ -168,7 +168,7 @@ static bool check(const struct run *r, const struct heard *h)
 
 static void run_one(const struct run *r)
 {
-	const struct engine_options options = {.precision = ENGINE_F32};
+	const struct engine_options options = {.device = tap_device(), .precision = ENGINE_F32};
 	struct engine *en = NULL;
 	struct heard h = {0};
 	struct err e = {0};
@@ -259,7 +259,7 @@ static int open_parts(struct parts *p, const char *dir, struct err *e)
 	if (!rc)
 		rc = unigram_open(dir, &p->words, e);
 	if (!rc)
-		rc = gpu_open("cpu", 0, &p->g, e);
+		rc = gpu_open(tap_device(), 0, &p->g, e);
 	if (rc)
 		return rc;
 	p->a = gpu_arena_new(p->g, "all");

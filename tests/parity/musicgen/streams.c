@@ -61,7 +61,7 @@ static int open_all(struct streams *s, const char *dir, struct err *e)
 	if (!rc)
 		rc = ckpt_open(dir, &s->ckpt, e);
 	if (!rc)
-		rc = gpu_open("cpu", 2, &s->g, e);
+		rc = gpu_open(tap_device(), 2, &s->g, e);
 	if (rc)
 		return rc;
 	s->weights = gpu_arena_new(s->g, "weights");

@@ -163,7 +163,8 @@ static bool check_precision(
 {
 	const double one = precision == ENGINE_BF16 ? 0x1p-9 / sqrt(3) : 3.0 / 127 / sqrt(12);
 	const double bound = one * 2 * sqrt(2 * 30);
-	const struct engine_options options = {.precision = precision, .n_threads = 2};
+	const struct engine_options options = {
+		.device = tap_device(), .precision = precision, .n_threads = 2};
 	struct seen s = {0};
 	struct err e = {0};
 	struct values want = values_part(expected, "main", "velocity");
@@ -183,7 +184,8 @@ static bool check_precision(
 
 static int open_all(struct parity *p, const char *base, struct err *e)
 {
-	const struct engine_options options = {.precision = ENGINE_F32, .n_threads = 2};
+	const struct engine_options options = {
+		.device = tap_device(), .precision = ENGINE_F32, .n_threads = 2};
 	int rc = manifest_open(base, &p->manifest, &p->expected, e);
 
 	if (!rc)

@@ -72,7 +72,7 @@ static int on_audio(void *ud, int take, const struct engine_audio *chunk, struct
 
 static bool render(const char *folder)
 {
-	const struct engine_options options = {.precision = ENGINE_F32};
+	const struct engine_options options = {.device = tap_device(), .precision = ENGINE_F32};
 	float *latents = xcalloc((size_t)N_NOISE * STEPS, sizeof(*latents));
 	const struct engine_noise noise = {
 		.latents = latents, .steps = latents + N_NOISE, .n = N_NOISE, .n_steps = STEPS - 1};
