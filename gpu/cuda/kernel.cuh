@@ -22,7 +22,7 @@
 
 #if defined(WOODSHED_EMULATED)
 #define UNROLL(n)
-#include "tests/emulation/kernel.h"
+#include "tests/emulation/kernel.cuh"
 #else
 #define UNROLL_TEXT(text) _Pragma(#text)
 #define UNROLL(n)         UNROLL_TEXT(unroll n)

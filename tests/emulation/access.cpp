@@ -5,8 +5,9 @@
  * who wrote last and of two who read: two stamps of one epoch (between two barriers) by
  * different threads, one of them writing, are a race, unless __syncwarp() orders them.
  * Shuffles and votes order nothing, as in CUDA's memory model.  Where smaller pieces are
- * touched, each byte of the word has its own stamps until the block ends. */
-#include "emulator.h"
+ * touched, each byte of the word has its own stamps until the block ends.  Global memory
+ * has stamps for whole words. */
+#include "tests/emulation/emulator.hpp"
 
 #include <dlfcn.h>
 #include <link.h>
@@ -21,7 +22,7 @@ __thread bool emulator_in_kernel;
 
 enum {
 	SHARED_BYTES = 512 << 10, /* with gaps */
-	WORD = 4,
+	WORD = EMULATOR_WORD,
 	GAP = 128,
 	STATIC_MAX = 48 << 10, /* of a kernel's own arrays */
 	MAX_ARRAYS = 64,
@@ -30,10 +31,8 @@ enum {
 static const uint64_t CLOSED = UINT64_MAX, ALWAYS = UINT64_MAX;
 
 alignas(256) static char shared[SHARED_BYTES];
-static struct trace {
-	uint64_t wrote;             /* CLOSED: no array's */
-	uint64_t read, read_before; /* last; before it, by another thread */
-} words[SHARED_BYTES / WORD], bytes_of[SHARED_BYTES];
+static struct emulator_trace words[SHARED_BYTES / WORD]; /* wrote CLOSED: no array's */
+static struct emulator_trace bytes_of[SHARED_BYTES];
 /* The block (its first epoch) in which the bytes have their own traces, or ALWAYS. */
 static uint64_t split[SHARED_BYTES / WORD];
 
@@ -85,6 +84,11 @@ void emulator_shared_begin(size_t dynamic)
 void emulator_shared_end(void)
 {
 	close_to(shared_used + GAP);
+}
+
+bool emulator_is_shared(const void *p)
+{
+	return (uintptr_t)p - (uintptr_t)shared < SHARED_BYTES;
 }
 
 void *emulation_shared(const void *key, const char *name, size_t bytes, size_t align)
@@ -159,16 +163,21 @@ static const char *place(const void *pc, char out[EMULATOR_TEXT])
 }
 
 [[noreturn]] static void race(
-	uintptr_t off, uint64_t other, const char *mine, const char *its, const void *pc)
+	const void *p, uint64_t other, const char *mine, const char *its, const void *pc)
 {
 	char text[EMULATOR_TEXT], at[EMULATOR_TEXT];
 	const unsigned t = thread_of(other);
 	const dim3 n = emulator_run.kernel->block;
 
-	describe_shared(off, text);
+	if (emulator_is_device(p))
+		emulator_describe_device(p, text);
+	else
+		describe_shared((uintptr_t)p - (uintptr_t)shared, text);
 	emulator_report(emulator_run.now,
-		"race: %s what thread (%u,%u,%u) %s, no barrier between, at %s%s", mine, t % n.x,
-		t / n.x % n.y, t / n.x / n.y, its, text, place(pc, at));
+		"race: %s what thread (%u,%u,%u)%s %s, no barrier between, at %s%s", mine, t % n.x,
+		t / n.x % n.y, t / n.x / n.y,
+		other >> STAMP_EPOCH < emulator_run.first_epoch ? " of another block" : "", its,
+		text, place(pc, at));
 }
 
 enum how { READ, WRITE, ATOMIC };
@@ -185,7 +194,7 @@ static const char *const does[] = {"reads", "writes", "changes atomically"};
 }
 
 static inline void check_trace(
-	struct trace *t, uint64_t me, size_t off, size_t n, enum how how, const void *pc)
+	struct emulator_trace *t, uint64_t me, size_t off, size_t n, enum how how, const void *pc)
 {
 	const uint64_t first = emulator_run.first_epoch << STAMP_EPOCH, wrote = t->wrote;
 
@@ -194,7 +203,7 @@ static inline void check_trace(
 	if (wrote < first && how != WRITE)
 		report_shared("uninitialised", off, n, how, " that nobody wrote", pc);
 	if (wrote != me && !is_before(wrote, me) && !(how == ATOMIC && wrote & STAMP_ATOMIC))
-		race(off, wrote, does[how], "wrote", pc);
+		race(shared + off, wrote, does[how], "wrote", pc);
 	if (how == READ) {
 		if (t->read == me)
 			return;
@@ -207,9 +216,9 @@ static inline void check_trace(
 		return;
 	}
 	if (!is_before(t->read, me))
-		race(off, t->read, does[how], "read", pc);
+		race(shared + off, t->read, does[how], "read", pc);
 	if (!is_before(t->read_before, me))
-		race(off, t->read_before, does[how], "read", pc);
+		race(shared + off, t->read_before, does[how], "read", pc);
 	t->wrote = me;
 }
 
@@ -233,6 +242,47 @@ static void check_shared(uintptr_t off, size_t n, enum how how, const void *pc)
 			split[word] = block;
 		for (size_t j = i; j < to; j++)
 			check_trace(&bytes_of[j], me, j, n, how, pc);
+	}
+}
+
+/* ---- races through global memory ---------------------------------------- */
+
+/* Launches come one after another, so do the parts of a block between barriers.  Blocks of
+ * a launch do not, unless this one changed something atomically: then it may know. */
+static inline bool is_over(uint64_t stamp, uint64_t me)
+{
+	const uint64_t epoch = stamp >> STAMP_EPOCH;
+
+	if (epoch < emulator_run.launch_epoch)
+		return true;
+	return epoch < emulator_run.first_epoch ? emulator_run.has_atomic : is_before(stamp, me);
+}
+
+/* Whole words: what is smaller is not traced. */
+static inline void check_global(uintptr_t off, size_t n, enum how how, const void *pc)
+{
+	const uint64_t me = emulator_hot.stamp | (how == ATOMIC ? STAMP_ATOMIC : 0);
+
+	emulator_run.has_atomic |= how == ATOMIC;
+	for (size_t i = off / WORD; i < (off + n) / WORD; i++) {
+		struct emulator_trace *t = &emulator_traces[i];
+		const void *p = (const void *)(emulator_base + i * WORD);
+		if (t->wrote != me && !is_over(t->wrote, me) &&
+			!(how == ATOMIC && t->wrote & STAMP_ATOMIC))
+			race(p, t->wrote, does[how], "wrote", pc);
+		if (how == READ) {
+			if (t->read == me)
+				continue;
+			if (thread_of(t->read) != thread_of(me) || is_over(t->read_before, me))
+				t->read_before = t->read;
+			t->read = me;
+			continue;
+		}
+		if (!is_over(t->read, me))
+			race(p, t->read, does[how], "read", pc);
+		if (!is_over(t->read_before, me))
+			race(p, t->read_before, does[how], "read", pc);
+		t->wrote = me;
 	}
 }
 
@@ -316,8 +366,11 @@ static inline void check(uintptr_t a, size_t n, enum how how, const void *pc)
 	if (a - emulator_hot.stack <= STACK - n)
 		return;
 	if (a - emulator_base < emulator_bytes && n <= emulator_bytes - (a - emulator_base) &&
-		is_open(a - emulator_base, n))
+		is_open(a - emulator_base, n)) {
+		if (n >= WORD && emulator_traces)
+			check_global(a - emulator_base, n, how, pc);
 		return;
+	}
 	const uintptr_t off = a - (uintptr_t)shared;
 	if (off < SHARED_BYTES && n <= SHARED_BYTES - off)
 		check_shared(off, n, how, pc);
@@ -330,7 +383,7 @@ void emulator_check(const void *p, size_t bytes, bool is_write, const void *pc)
 	check((uintptr_t)p, bytes, is_write ? WRITE : READ, pc);
 }
 
-/* ---- what kernel.h calls ------------------------------------------------ */
+/* ---- what kernel.cuh calls ------------------------------------------------ */
 
 #define PC __builtin_return_address(0)
 

@@ -1,12 +1,12 @@
 /* Products in the place of cuBLAS: c = beta c + op(a) op(b), column-major, f32 or bf16,
  * each sum one f32 chain over k in ascending order.  Arguments are refused as cuBLAS
  * refuses them; operands are checked as whole ranges. */
-#include "cublas_v2.h"
+#include "tests/emulation/cublas_v2.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "emulator.h"
+#include "tests/emulation/emulator.hpp"
 
 struct emulated_cublas {
 	cudaStream_t stream;

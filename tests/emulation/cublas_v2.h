@@ -3,7 +3,7 @@
 #ifndef WOODSHED_EMULATED_CUBLAS_H
 #define WOODSHED_EMULATED_CUBLAS_H
 
-#include "cuda_runtime.h"
+#include "tests/emulation/cuda_runtime.h"
 
 #ifdef __cplusplus
 extern "C" {

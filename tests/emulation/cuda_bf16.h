@@ -2,8 +2,10 @@
 #ifndef WOODSHED_EMULATED_CUDA_BF16_H
 #define WOODSHED_EMULATED_CUDA_BF16_H
 
+#ifdef __cplusplus
 #include <stdint.h>
-#include <string.h>
+
+#include "tests/emulation/cuda_runtime.h"
 
 struct __nv_bfloat16 {
 	uint16_t emulated_bits;
@@ -73,4 +75,5 @@ static inline __nv_bfloat16 __ushort_as_bfloat16(uint16_t bits)
 	return __nv_bfloat16{bits};
 }
 
+#endif
 #endif

@@ -1,5 +1,5 @@
 /* The device that there seems to be, its memory, and faults that are wished for. */
-#include "emulator.h"
+#include "tests/emulation/emulator.hpp"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,13 +190,14 @@ cudaError_t cudaDeviceGetAttribute(int *ret, enum cudaDeviceAttr what, int n)
 
 /* ---- device memory ------------------------------------------------------ */
 
-enum { ALIGN = 256, PAGE = 4096, FILL_MAX = 64 << 20 };
+enum { PAGE = 4096, FILL_MAX = 64 << 20 };
 
 uintptr_t emulator_base;
 size_t emulator_bytes;
 uint8_t *emulator_open;
+struct emulator_trace *emulator_traces;
 
-/* In order of address; freed ones stay until their addresses are taken again. */
+/* In order of address; freed ones stay, for reports. */
 static struct allocation {
 	uintptr_t at;
 	size_t bytes;
@@ -217,6 +218,9 @@ static bool reserve(void)
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED || open == MAP_FAILED)
 		return false;
+	void *traces = mmap(NULL, bytes / EMULATOR_WORD * sizeof(*emulator_traces),
+		PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	emulator_traces = traces == MAP_FAILED ? NULL : (struct emulator_trace *)traces;
 	emulator_base = (uintptr_t)p;
 	emulator_bytes = bytes;
 	emulator_open = (uint8_t *)open;
@@ -290,8 +294,10 @@ void emulator_describe_device(const void *p, char out[EMULATOR_TEXT])
 	else
 		snprintf(out, EMULATOR_TEXT, "%sallocation %u (%zu bytes) + %zu%s",
 			a->is_freed ? "freed " : "", a->number, a->bytes, (uintptr_t)p - a->at,
-			!a->is_freed && (uintptr_t)p - a->at < a->bytes ? ", which no tensor owns"
-									: "");
+			!a->is_freed && (uintptr_t)p - a->at < a->bytes &&
+					emulator_first_closed(p, 1)
+				? ", which no tensor owns"
+				: "");
 }
 
 /* What is undefined holds NaNs: as f32, bf16 and double. */
@@ -303,22 +309,22 @@ static void fill(void *p, size_t bytes)
 
 static size_t pages(size_t bytes)
 {
-	return (bytes + 2 * PAGE - 1) / PAGE * PAGE;
+	return (bytes + PAGE - 1) / PAGE * PAGE;
 }
 
 /* After the last, with an unused page between. */
 static void *place(size_t bytes)
 {
 	const struct allocation *last = n_allocations ? &allocations[n_allocations - 1] : NULL;
-	const uintptr_t at = last ? (last->at + pages(last->bytes)) : emulator_base + PAGE;
+	const uintptr_t at = last ? last->at + pages(last->bytes) + PAGE : emulator_base + PAGE;
 
 	if (emulator_base + emulator_bytes - at < pages(bytes) + PAGE)
-		return NULL; /* 64 GB were allocated and freed */
+		return NULL; /* 64 GiB were allocated and freed */
 	allocations = (struct allocation *)realloc(
 		allocations, (n_allocations + 1) * sizeof(*allocations));
 	if (!allocations)
 		abort();
-	allocations[n_allocations++] = {at + at % ALIGN, bytes, ++number, false};
+	allocations[n_allocations++] = {at, bytes, ++number, false};
 	return (void *)at;
 }
 
@@ -354,6 +360,9 @@ cudaError_t emulator_free(void *p)
 	emulator_set_open(p, a->bytes, false);
 	madvise(p, pages(a->bytes), MADV_DONTNEED);
 	mprotect(p, pages(a->bytes), PROT_NONE);
+	if (emulator_traces)
+		madvise(emulator_traces + (a->at - emulator_base) / EMULATOR_WORD,
+			pages(a->bytes) / EMULATOR_WORD * sizeof(*emulator_traces), MADV_DONTNEED);
 	device.counts.bytes -= a->bytes;
 	a->is_freed = true;
 	return cudaSuccess;

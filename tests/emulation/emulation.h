@@ -4,9 +4,10 @@
  * A kernel's threads are fibres.  Reported, with kernel, block, thread and address, and
  * ending the process: accesses outside of what is allocated (global, shared) or open
  * (emulation_guard), host memory dereferenced by a kernel, reads of shared memory that
- * nobody wrote, two threads touching the same shared bytes between barriers when one of
- * them writes, a barrier or a shuffle that some threads of the block or warp do not
- * reach, too much shared memory, a grid or block beyond the device's limits.
+ * nobody wrote, two threads touching the same shared bytes, or words of global memory,
+ * between barriers when one of them writes, a barrier or a shuffle that some threads of
+ * the block or warp do not reach, too much shared memory, a grid or block beyond the
+ * device's limits.
  *
  * WOODSHED_EMULATED_FAULT in the environment, items separated by commas, makes a device
  * that is not as it should be:

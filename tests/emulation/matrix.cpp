@@ -1,5 +1,5 @@
 /* What tensor cores and copies past the registers do: mma, ldmatrix, cp.async. */
-#include "emulator.h"
+#include "tests/emulation/emulator.hpp"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,12 @@ static void need_arch(int arch, const char *what)
 	if (emulator_device()->arch < arch)
 		emulator_report(emulator_run.now, "%s needs compute capability %d.%d", what,
 			arch / 10, arch % 10);
+}
+
+static void need_shared(const void *p, const char *what)
+{
+	if (!emulator_is_shared(p))
+		emulator_report(emulator_run.now, "%s: %p is not in shared memory", what, p);
 }
 
 /* ---- products ----------------------------------------------------------- */
@@ -92,6 +98,7 @@ void emulation_ldmatrix(unsigned *r, int n, bool transposed, const void *row)
 	if (me->index % LANES < 8 * (unsigned)n) {
 		if ((uintptr_t)row % 16)
 			emulator_report(me, "misaligned: ldmatrix of a row at %p", row);
+		need_shared(row, "ldmatrix");
 		emulator_check(row, 16, false, __builtin_return_address(0));
 	}
 	me->op = EMULATION_LDMATRIX;
@@ -129,6 +136,7 @@ void emulation_copy_async(void *shared, const void *global, size_t bytes, size_t
 	const void *pc = __builtin_return_address(0);
 
 	need_arch(80, "cp.async");
+	need_shared(shared, "cp.async");
 	if ((uintptr_t)shared % bytes || (uintptr_t)global % bytes)
 		emulator_report(
 			me, "misaligned: a copy of %zu bytes from %p to %p", bytes, global, shared);

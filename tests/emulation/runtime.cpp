@@ -3,7 +3,7 @@
  * What is asked of streams is kept in one queue and runs, in order, when somebody waits:
  * so a host that reads or overwrites too early gets wrong bytes.  A recording is such a
  * queue that is kept. */
-#include "emulator.h"
+#include "tests/emulation/emulator.hpp"
 
 #include <pthread.h>
 #include <stdlib.h>

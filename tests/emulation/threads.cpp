@@ -4,7 +4,7 @@
  * finished with an op when its last lane comes, a block with a barrier likewise; when
  * nobody can run and somebody waits, some thread did not come, and that is reported.
  * Blocks run in an order drawn anew for each launch, so do the warps and lanes of each. */
-#include "emulator.h"
+#include "tests/emulation/emulator.hpp"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,7 +171,7 @@ void emulator_switch(void **from, void *to)
 static void *new_stack(char *top)
 {
 	static ucontext_t contexts[MAX_THREADS];
-	ucontext_t *c = &contexts[(top - stacks) / STACK - 1];
+	ucontext_t *c = &contexts[(top - stacks) / APART];
 
 	getcontext(c);
 	c->uc_stack.ss_sp = top - STACK;
@@ -182,16 +182,20 @@ static void *new_stack(char *top)
 }
 #endif
 
+/* Stacks an odd number of cache lines apart do not fight for the same ones. */
+enum { APART = STACK + 65 * 64 };
+static const size_t STACKS = (size_t)MAX_THREADS * APART;
+
 static void make_fibres(void)
 {
-	void *p = mmap(NULL, (size_t)MAX_THREADS * STACK, PROT_READ | PROT_WRITE,
+	void *p = mmap(NULL, STACKS, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		abort();
 	stacks = (char *)p;
 	for (unsigned i = 0; i < MAX_THREADS; i++) {
-		fibres[i].stack = stacks + (size_t)i * STACK;
+		fibres[i].stack = stacks + (size_t)i * APART;
 		fibres[i].index = i;
 		fibres[i].sp = new_stack(fibres[i].stack + STACK);
 	}
@@ -199,7 +203,7 @@ static void make_fibres(void)
 
 bool emulator_is_stack(const void *p)
 {
-	return (const char *)p >= stacks && (const char *)p < stacks + (size_t)MAX_THREADS * STACK;
+	return (const char *)p >= stacks && (const char *)p < stacks + STACKS;
 }
 
 /* ---- who runs next ------------------------------------------------------ */
@@ -570,6 +574,7 @@ static void begin_block(void)
 	struct emulator_run *run = &emulator_run;
 
 	run->first_epoch = ++run->epoch;
+	run->has_atomic = false;
 	emulator_copies_begin();
 	n_done = n_at_barrier = 0;
 	barrier.n_true = 0;
@@ -631,6 +636,7 @@ void emulator_run_kernel(const struct emulation_kernel *kernel, void *args)
 	while (common_divisor(step, n) != 1)
 		step++;
 	emulator_shared_begin(kernel->shared);
+	run->launch_epoch = ++run->epoch;
 	emulator_in_kernel = true;
 	for (uint64_t i = 0; i < n; i++) {
 		run->block = uint3{(unsigned)(at % kernel->grid.x),

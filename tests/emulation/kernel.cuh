@@ -5,8 +5,8 @@
  * and its kin are calls to the emulator, so is everything in which threads meet.  The
  * files are compiled with -fsanitize=thread, whose calls at each access access.cpp
  * answers; nothing here may touch the emulator's own memory. */
-#ifndef WOODSHED_EMULATED_KERNEL_H
-#define WOODSHED_EMULATED_KERNEL_H
+#ifndef WOODSHED_EMULATED_KERNEL_CUH
+#define WOODSHED_EMULATED_KERNEL_CUH
 
 #include <math.h>
 #include <stdint.h>
@@ -15,7 +15,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "cuda_runtime.h"
+#include "tests/emulation/cuda_runtime.h"
 
 #define __global__
 #define __device__
@@ -337,6 +337,6 @@ EMULATION_STORE(__stcs)
 EMULATION_STORE(__stwt)
 #undef EMULATION_STORE
 
-#include "arithmetic.h"
+#include "tests/emulation/arithmetic.cuh"
 
 #endif

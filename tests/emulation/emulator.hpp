@@ -8,16 +8,16 @@
  * blas.cpp	products
  *
  * All of it runs under one lock, kernels too; kernels run on the thread that waits. */
-#ifndef WOODSHED_EMULATOR_H
-#define WOODSHED_EMULATOR_H
+#ifndef WOODSHED_EMULATOR_HPP
+#define WOODSHED_EMULATOR_HPP
 
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cuda_runtime.h"
-#include "emulation.h"
-#include "kernel.h"
+#include "tests/emulation/cuda_runtime.h"
+#include "tests/emulation/emulation.h"
+#include "tests/emulation/kernel.cuh"
 #undef memcpy
 #undef memset
 
@@ -55,10 +55,18 @@ struct emulator_device {
 struct emulator_device *emulator_device(void);
 
 /* Device memory: one range of addresses, in which a bit for each byte says that it is
- * open.  Addresses are not used again before the range is. */
+ * open.  Addresses are not used again. */
 extern uintptr_t emulator_base;
 extern size_t emulator_bytes;
 extern uint8_t *emulator_open;
+
+/* Who accessed a word last, as stamps; see access.cpp. */
+struct emulator_trace {
+	uint64_t wrote;
+	uint64_t read, read_before; /* the last; the one before by another thread */
+};
+enum { EMULATOR_WORD = 4 };
+extern struct emulator_trace *emulator_traces; /* of device memory; NULL: too much for the host */
 
 static inline bool emulator_is_device(const void *p)
 {
@@ -108,15 +116,17 @@ struct emulator_warp {
 	unsigned seen[LANES][LANES];
 };
 
-/* The running kernel; name NULL: none runs. */
+/* The running kernel; NULL: none runs. */
 struct emulator_run {
 	const struct emulation_kernel *kernel;
 	void *args;
 	uint3 block;
 	unsigned n_threads, n_warps;
 	struct emulator_fibre *now;
-	uint64_t epoch;       /* counts blocks and barriers */
-	uint64_t first_epoch; /* of the block */
+	uint64_t epoch;        /* counts launches, blocks and barriers */
+	uint64_t launch_epoch; /* at the beginning */
+	uint64_t first_epoch;  /* of the block */
+	bool has_atomic;       /* the block changed global memory atomically */
 	struct emulator_warp warps[MAX_WARPS];
 };
 extern struct emulator_run emulator_run;
@@ -154,6 +164,7 @@ enum { STAMP_ATOMIC = 1 << 10, STAMP_CLOCK = 11, STAMP_EPOCH = 31 };
 
 void emulator_shared_begin(size_t dynamic);
 void emulator_shared_end(void);
+bool emulator_is_shared(const void *p);
 /* Checks for the running thread, as an access of its own. */
 void emulator_check(const void *p, size_t bytes, bool is_write, const void *pc);
 

@@ -1,6 +1,6 @@
-/* CUDA's vectors and arithmetic for kernel.h. */
-#ifndef WOODSHED_EMULATED_ARITHMETIC_H
-#define WOODSHED_EMULATED_ARITHMETIC_H
+/* CUDA's vectors and arithmetic for kernel.cuh. */
+#ifndef WOODSHED_EMULATED_ARITHMETIC_CUH
+#define WOODSHED_EMULATED_ARITHMETIC_CUH
 
 #define EMULATION_MAKE(type, name)                                                                 \
 	static inline name##1 make_##name##1(type x)                                               \
