@@ -19,6 +19,7 @@ check 'what is typed is seen' sees '>Prompt      slow piano'
 keys F5
 check 'it is queued' sees 'queued as job 1'
 keys Escape
+check 'the library is shown' sees 'Created'
 check 'the take is there' sees ' 1 take'
 check 'with its prompt and model' sees 'slow piano'
 check 'and what it is' sees '32 kHz mono'
