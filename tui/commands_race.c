@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "library/base/clock.h"
 #include "library/queue.h"
+#include "tui/queueing.h"
 #include "tui/race.h"
 #include "tui/view_compose.h"
 #include "tui/view_race.h"
@@ -65,7 +65,7 @@ static int make_jobs(struct ws *ws, const struct compose_models *all, const stru
 			continue;
 		rc = engine_of(ws, all, all->list[i].name, a, &to, e);
 		*j = n->like;
-		j->model = all->list[i].name;
+		j->model = arena_strdup(a, all->list[i].name);
 		j->options = race_options(n->like.options, &from, &to, a);
 		if (!has_negative(&to))
 			j->negative = NULL;
@@ -91,36 +91,46 @@ static void tell_lacks(const struct job_new *jobs, size_t n, struct arena *a, st
 	str_done(&lacks);
 }
 
-/* Says what was queued. */
-static int queue(struct ws *ws, const struct compose_models *all, const struct entry *entry,
-	int64_t *ret_batch, struct err *e)
+/* Says what was queued, and shows it. */
+static void end_queue(struct ws *ws, const struct queueing *q, int rc)
 {
 	struct arena a = {0};
-	struct job_new *jobs = ARENA_ARRAY(&a, struct job_new, all->n + 1);
-	int64_t *ids = ARENA_ARRAY(&a, int64_t, all->n + 1);
 	struct str lacks = {0};
+	struct err e = {0};
 	struct job first;
-	size_t n = 0;
-	int rc = make_jobs(ws, all, entry, &a, jobs, &n, e);
 
-	if (!rc && n < 2)
-		rc = err_set(e, ERR_ARG,
-			"a race needs two models, and %zu is installed; 2 and Enter on Model "
-			"lists more",
-			n);
 	if (!rc)
-		rc = jobs_add(ws->db, jobs, n, clock_unix_ms(), ids, e);
-	if (!rc)
-		rc = jobs_get(ws->db, ids[0], &a, &first, e);
+		rc = jobs_get(ws->db, q->ids[0], &a, &first, &e);
 	if (!rc) {
-		*ret_batch = first.batch;
-		tell_lacks(jobs, n, &a, &lacks);
-		ws_say(ws, "%zu models make %s s of it%s", n, entry->like.seconds,
+		tell_lacks(q->jobs, q->n, &a, &lacks);
+		ws_say(ws, "%zu models make %s s of it%s", q->n, q->jobs[0].seconds,
 			lacks.n ? str_get(&lacks) : "; each plays by its letter once it is done");
+		race_show(ws, first.batch);
+	} else if (e.code) {
+		ws_fail(ws, &e);
 	}
 	str_done(&lacks);
 	arena_done(&a);
-	return rc;
+}
+
+/* Takes q, which holds what the entry points to, if it can be. */
+static int queue(struct ws *ws, const struct compose_models *all, const struct entry *entry,
+	struct queueing *q, struct err *e)
+{
+	struct job_new *jobs = ARENA_ARRAY(&q->arena, struct job_new, all->n + 1);
+	int rc = make_jobs(ws, all, entry, &q->arena, jobs, &q->n, e);
+
+	if (!rc && q->n < 2)
+		rc = err_set(e, ERR_ARG,
+			"a race needs two models, and %zu is installed; 2 and Enter on Model "
+			"lists more",
+			q->n);
+	if (rc)
+		return rc;
+	q->jobs = jobs;
+	q->end = end_queue;
+	queueing_begin(ws, q);
+	return 0;
 }
 
 /* The take's prompt, seed and length, and what its job was told; without a job nobody
@@ -176,27 +186,28 @@ static int enter(struct ws *ws, const char *args, struct arena *a, struct entry 
  * seed, length and settings. */
 static void do_race(struct ws *ws, const char *args)
 {
+	struct queueing *q = queueing_new();
 	struct compose_models all = {0};
 	struct entry entry;
-	struct arena a = {0};
 	struct err e = {0};
-	int64_t batch = 0;
-	int rc = enter(ws, args, &a, &entry, &e);
+	int rc = enter(ws, args, &q->arena, &entry, &e);
 
 	if (!rc)
 		rc = compose_models_read(&all, ws, &e);
 	if (!rc) {
-		entry.like.seconds = arena_printf(&a, "%.4g", common_length(&all, entry.wanted_s));
-		rc = queue(ws, &all, &entry, &batch, &e);
+		/* The rows of the list may go before the jobs are written. */
+		entry.like.prompt = arena_strdup(&q->arena, entry.like.prompt);
+		if (entry.like.negative)
+			entry.like.negative = arena_strdup(&q->arena, entry.like.negative);
+		entry.like.seconds =
+			arena_printf(&q->arena, "%.4g", common_length(&all, entry.wanted_s));
+		rc = queue(ws, &all, &entry, q, &e);
 	}
 	if (rc) {
+		queueing_free(q);
 		ws_fail(ws, &e);
-	} else {
-		ws_changed(ws);
-		race_show(ws, batch);
 	}
 	compose_models_done(&all);
-	arena_done(&a);
 }
 
 static void do_lane(struct ws *ws, const char *args)

@@ -2,12 +2,10 @@
 #include "tui/race.h"
 
 #include <string.h>
-
-#include "tests/unit/scratch.h"
-
 #include "library/base/arena.h"
 #include "library/base/str.h"
 #include "library/parameters.h"
+#include "tests/unit/scratch.h"
 
 static const struct parameter tokens[] = {
 	{"cfg", "Guidance", "", PARAMETER_NUMBER, 0, 100, "", "", ""},
@@ -83,5 +81,5 @@ int main(void)
 		cmocka_unit_test(told),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RUN_TAP(tests);
 }
