@@ -136,7 +136,11 @@ check 'and they are compared' sees 'slow piano  stereo  take'
 
 cp -r "$fixtures/../stable_audio/whole" "$WOODSHED_LIBRARY/models/whole"
 keys 1
-check 'settings of one model' "$woodshed" queue -m whole -s 0.04 --steps 3 --cfg 2.5 --negative hum bells
+queues()
+{
+	"$woodshed" queue "$@" >/dev/null
+}
+check 'settings of one model' queues -m whole -s 0.04 --steps 3 --cfg 2.5 --negative hum bells
 check 'made as it was asked' has 1 bells
 command_line 'filter bells'
 check 'the take' sees '/bells'

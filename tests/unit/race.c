@@ -2,6 +2,7 @@
 #include "tui/race.h"
 
 #include <string.h>
+
 #include "library/base/arena.h"
 #include "library/base/str.h"
 #include "library/parameters.h"
