@@ -199,7 +199,7 @@ static enum gpu_dtype text_dtype(enum engine_precision p)
 	return p == ENGINE_F32 ? GPU_F32 : GPU_BF16;
 }
 
-static struct bind *bind_all(struct engine *en, enum engine_precision p)
+static struct bind *bind_all(struct engine *en, enum engine_precision p, bool with_encoder)
 {
 	struct audioldm2 *m = en->model;
 	struct bind *b = bind_new(m->ckpt, en->gpu, m->weights, m->n_threads);
@@ -218,21 +218,11 @@ static struct bind *bind_all(struct engine *en, enum engine_precision p)
 	return b;
 }
 
-/* There is no int8 of it. */
-static enum engine_precision choose_precision(struct engine *en)
-{
-	struct bind *b = bind_all(en, ENGINE_F32);
-	const uint64_t bytes = bind_bytes(b);
-
-	bind_free(b);
-	return pipeline_choose_precision(en->gpu, bytes, 0, 0);
-}
-
 static int load(
 	struct engine *en, const char *cache, const struct engine_watch *watch, struct err *e)
 {
 	struct audioldm2 *m = en->model;
-	struct bind *b = bind_all(en, m->precision);
+	struct bind *b = bind_all(en, m->precision, false);
 	int rc = pipeline_check_weights(b, watch, e);
 
 	if (!rc)
@@ -243,7 +233,7 @@ static int load(
 
 static void fill_info(const struct audioldm2 *m, struct engine_info *info)
 {
-	info->precision = pipeline_precision_name(m->precision);
+	info->precision = engine_precision_name(m->precision);
 	info->rate = (int)m->vocoder.rate;
 	info->channels = 1;
 	info->frame_samples = 1;
@@ -266,25 +256,46 @@ static int audioldm2_describe(
 	return rc;
 }
 
-static int audioldm2_open(struct engine *en, const struct engine_source *src,
-	const struct engine_options *options, const struct engine_watch *watch, struct err *e)
+/* What is known before weights are read. */
+static int model_prepare(struct engine *en, const struct engine_source *src, struct err *e)
 {
 	struct audioldm2 *m = xcalloc(1, sizeof(*m));
-	int rc;
 
 	en->model = m;
 	m->ckpt = src->ckpt;
-	m->n_threads = options->n_threads;
 	m->dir = arena_strdup(&m->host, src->dir);
 	m->weights = gpu_arena_new(en->gpu, "weights");
-	rc = configure(m, src->dir, e);
+	return configure(m, src->dir, e);
+}
+
+/* There is no int8 of it. */
+static int audioldm2_needs(
+	struct engine *en, const struct engine_source *src, struct engine_needs *ret, struct err *e)
+{
+	int rc = model_prepare(en, src, e);
+
+	if (!rc)
+		pipeline_needs(en, bind_all, ENGINE_BF16, 0, ret);
+	config_close(src->config);
+	return rc;
+}
+
+static int audioldm2_open(struct engine *en, const struct engine_source *src,
+	const struct engine_options *options, const struct engine_watch *watch, struct err *e)
+{
+	struct engine_needs needs = {.automatic = options->precision};
+	int rc = model_prepare(en, src, e);
+	struct audioldm2 *m = en->model;
+
+	m->n_threads = options->n_threads;
 	if (!rc && options->precision == ENGINE_INT8)
 		rc = err_set(e, ERR_UNSUPPORTED,
 			"AudioLDM 2 runs in f32 and bf16, not in int8: use --precision bf16");
 	if (rc)
 		goto out;
-	m->precision =
-		options->precision == ENGINE_AUTO ? choose_precision(en) : options->precision;
+	if (options->precision == ENGINE_AUTO)
+		pipeline_needs(en, bind_all, ENGINE_BF16, 0, &needs);
+	m->precision = needs.automatic;
 	fill_info(m, &en->info);
 	rc = load(en, options->cache, watch, e);
 out:
@@ -631,6 +642,7 @@ const struct engine_ops audioldm2_ops = {
 	.samplers = {sampler_schedule_name},
 	.open = audioldm2_open,
 	.describe = audioldm2_describe,
+	.needs = audioldm2_needs,
 	.render = audioldm2_render,
 	.close = audioldm2_close,
 };

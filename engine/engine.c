@@ -237,6 +237,7 @@ int engine_open(const char *dir, const struct engine_options *options,
 	rc = gpu_open(options->device ? options->device : "auto", options->n_threads, &en->gpu, e);
 	if (rc)
 		goto out;
+	gpu_set_replay(en->gpu, !options->no_replay);
 	en->info.engine = ops->name;
 	en->info.device = gpu_device(en->gpu);
 	const struct ckpt *ckpt = src.ckpt;
@@ -268,6 +269,26 @@ int engine_describe(const char *dir, struct engine_info *ret, struct err *e)
 		ret->engine = ops->name;
 	ret->precision = NULL;
 	config_close(config);
+	return rc;
+}
+
+int engine_needs(const char *dir, struct gpu *g, struct engine_needs *ret, struct err *e)
+{
+	struct engine_source src = {.dir = dir};
+	struct engine en = {.gpu = g};
+	int rc = find_engine(dir, &en.ops, &src.config, e);
+
+	*ret = (struct engine_needs){0};
+	if (!rc)
+		rc = check_parts(dir, en.ops, e);
+	if (!rc)
+		rc = ckpt_open_parts(dir, en.ops->parts, &src.ckpt, e);
+	if (rc) {
+		config_close(src.config);
+		return rc;
+	}
+	rc = en.ops->needs(&en, &src, ret, e);
+	en.ops->close(&en);
 	return rc;
 }
 

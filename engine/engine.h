@@ -45,6 +45,9 @@ struct engine_options {
 	const char *device; /* "auto" (NULL), "cpu", "cuda" */
 	enum engine_precision precision;
 	int n_threads; /* 0: all processors */
+	/* CUDA: every step is run op by op instead of replaying a recording of it: the same
+	 * bits, more slowly, to look for a fault. */
+	bool no_replay;
 	/* Where to keep converted weights and their checkpoint's hash: the precision and
 	 * ".weights", and ".sha256" are appended.  NULL: nowhere. */
 	const char *cache;
@@ -71,6 +74,18 @@ struct engine_info {
 /* What engine_info() will say of a model, from its descriptions alone: no weights are
  * read.  Device, precision and hashes are NULL. */
 int engine_describe(const char *dir, struct engine_info *ret, struct err *e);
+
+/* What a model needs of a device's memory, from descriptions and headers alone. */
+struct engine_needs {
+	/* Bytes of the weights in each precision; 0: the engine has no such. */
+	uint64_t weights[ENGINE_INT8 + 1];
+	/* Besides, for a take of the usual length, about; 0: not known. */
+	uint64_t render;
+	enum engine_precision automatic; /* what ENGINE_AUTO would take now */
+};
+int engine_needs(const char *dir, struct gpu *g, struct engine_needs *ret, struct err *e);
+/* "f32", "bf16", "int8" */
+const char *engine_precision_name(enum engine_precision p);
 
 /* dir: a folder in Hugging Face layout.  ERR_FORMAT, one sentence, when it
  * holds no known model or a broken one; ERR_NOMEM before anything large is

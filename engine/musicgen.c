@@ -100,12 +100,6 @@ static uint64_t window_bytes(const struct musicgen *m)
 	return RENDER_BYTES + values * 2 * (uint64_t)(m->window + lm->n_codebooks);
 }
 
-static enum engine_precision choose_precision(struct engine *en, struct musicgen *m)
-{
-	return pipeline_choose_precision(en->gpu, pipeline_weight_bytes(en, bind_all, ENGINE_F32),
-		pipeline_weight_bytes(en, bind_all, ENGINE_BF16), window_bytes(m));
-}
-
 static void set_windows(struct musicgen *m, int64_t n_frames)
 {
 	m->window = n_frames < 2 ? 2 : n_frames;
@@ -127,7 +121,7 @@ static int fill_info(
 {
 	const struct codec_config *codec = &m->codec.cfg;
 
-	info->precision = pipeline_precision_name(m->precision);
+	info->precision = engine_precision_name(m->precision);
 	info->rate = (int)codec->rate;
 	info->channels = (int)m->lm.cfg.channels;
 	info->frame_samples = codec->hop;
@@ -148,25 +142,48 @@ static int musicgen_describe(
 	return rc;
 }
 
-static int musicgen_open(struct engine *en, const struct engine_source *src,
-	const struct engine_options *options, const struct engine_watch *watch, struct err *e)
+/* What is known before weights are read. */
+static int model_prepare(struct engine *en, const struct engine_source *src, struct err *e)
 {
 	struct musicgen *m = xcalloc(1, sizeof(*m));
 	int rc;
 
 	en->model = m;
 	m->ckpt = src->ckpt;
-	m->n_threads = options->n_threads;
 	m->weights = gpu_arena_new(en->gpu, "weights");
 	rc = configure(m, src->config, e);
+	if (!rc)
+		set_own_windows(m);
+	return rc;
+}
+
+static int musicgen_needs(
+	struct engine *en, const struct engine_source *src, struct engine_needs *ret, struct err *e)
+{
+	int rc = model_prepare(en, src, e);
+
+	if (!rc)
+		pipeline_needs(en, bind_all, ENGINE_INT8, window_bytes(en->model), ret);
+	config_close(src->config);
+	return rc;
+}
+
+static int musicgen_open(struct engine *en, const struct engine_source *src,
+	const struct engine_options *options, const struct engine_watch *watch, struct err *e)
+{
+	struct engine_needs needs = {.automatic = options->precision};
+	int rc = model_prepare(en, src, e);
+	struct musicgen *m = en->model;
+
 	if (rc)
 		goto out;
-	set_own_windows(m);
+	m->n_threads = options->n_threads;
 	rc = unigram_open(src->dir, &m->words, e);
 	if (rc)
 		goto out;
-	m->precision =
-		options->precision == ENGINE_AUTO ? choose_precision(en, m) : options->precision;
+	if (options->precision == ENGINE_AUTO)
+		pipeline_needs(en, bind_all, ENGINE_INT8, window_bytes(m), &needs);
+	m->precision = needs.automatic;
 	rc = fill_info(m, src->dir, &en->info, e);
 	if (!rc)
 		rc = pipeline_load(en, bind_all, options->cache, m->precision, &m->host, watch, e);
@@ -227,6 +244,7 @@ const struct engine_ops musicgen_ops = {
 	.configs = (const char *const[]){"config.json", NULL},
 	.open = musicgen_open,
 	.describe = musicgen_describe,
+	.needs = musicgen_needs,
 	.render = musicgen_render,
 	.close = musicgen_close,
 	.text_open = text_open,

@@ -19,21 +19,23 @@ enum { MAX_TAKES = 1024 };
 
 /* ---- weights ------------------------------------------------------------ */
 
-const char *pipeline_precision_name(enum engine_precision p)
+const char *engine_precision_name(enum engine_precision p)
 {
 	return p == ENGINE_F32 ? "f32" : p == ENGINE_INT8 ? "int8" : "bf16";
 }
 
-enum engine_precision pipeline_choose_precision(
-	struct gpu *g, uint64_t f32_bytes, uint64_t bf16_bytes, uint64_t render_bytes)
+void pipeline_choose_precision(struct gpu *g, struct engine_needs *needs)
 {
+	const uint64_t *bytes = needs->weights;
 	const uint64_t available = gpu_bytes_free(g); /* 0: not known */
 
-	if (f32_bytes <= SMALL_MODEL_BYTES)
-		return ENGINE_F32;
-	if (!available || bf16_bytes + render_bytes <= available)
-		return ENGINE_BF16;
-	return ENGINE_INT8;
+	if (bytes[ENGINE_F32] <= SMALL_MODEL_BYTES)
+		needs->automatic = ENGINE_F32;
+	else if (!bytes[ENGINE_INT8] || !available ||
+		 bytes[ENGINE_BF16] + needs->render <= available)
+		needs->automatic = ENGINE_BF16;
+	else
+		needs->automatic = ENGINE_INT8;
 }
 
 int pipeline_check_weights(struct bind *b, const struct engine_watch *watch, struct err *e)
@@ -57,18 +59,20 @@ int pipeline_load_weights(struct bind *b, const char *cache, enum engine_precisi
 	/* In f32 there is nothing to convert. */
 	if (cache && p != ENGINE_F32 && bind_bytes(b) >= CACHE_LEAST_BYTES)
 		bind_use_cache(
-			b, arena_printf(a, "%s-%s.weights", cache, pipeline_precision_name(p)));
+			b, arena_printf(a, "%s-%s.weights", cache, engine_precision_name(p)));
 	return bind_load(b, load_progress, (void *)(uintptr_t)watch, e);
 }
 
-uint64_t pipeline_weight_bytes(
-	struct engine *en, pipeline_bind_fn *bind_all, enum engine_precision p)
+void pipeline_needs(struct engine *en, pipeline_bind_fn *bind_all, enum engine_precision last,
+	uint64_t render_bytes, struct engine_needs *ret)
 {
-	struct bind *b = bind_all(en, p, false);
-	const uint64_t n = bind_bytes(b);
-
-	bind_free(b);
-	return n;
+	*ret = (struct engine_needs){.render = render_bytes};
+	for (enum engine_precision p = ENGINE_F32; p <= last; p++) {
+		struct bind *b = bind_all(en, p, false);
+		ret->weights[p] = bind_bytes(b);
+		bind_free(b);
+	}
+	pipeline_choose_precision(en->gpu, ret);
 }
 
 int pipeline_load(struct engine *en, pipeline_bind_fn *bind_all, const char *cache,

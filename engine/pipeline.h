@@ -40,6 +40,9 @@ struct engine_ops {
 	 * that told the engine; borrowed. */
 	int (*describe)(
 		const char *dir, struct config *config, struct engine_info *info, struct err *e);
+	/* engine_needs(): as open(), for en->gpu, without loading anything. */
+	int (*needs)(struct engine *en, const struct engine_source *src, struct engine_needs *ret,
+		struct err *e);
 	int (*render)(struct engine *en, const struct engine_request *r,
 		const struct engine_watch *watch, const struct engine_sink *sink, struct err *e);
 	void (*close)(struct engine *en); /* after a failed open(), too */
@@ -69,13 +72,9 @@ int audioldm2_score(struct engine *en, const char *prompt, const float *samples,
 int pipeline_config(
 	const char *dir, const char *path, const char *class, struct config **ret, struct err *e);
 
-/* "f32", "bf16", "int8". */
-const char *pipeline_precision_name(enum engine_precision p);
-
-/* AUTO, by the bytes of the weights and of what a render needs besides: f32 for a small
- * model; else bf16 if that fits what is free on the device; else int8. */
-enum engine_precision pipeline_choose_precision(
-	struct gpu *g, uint64_t f32_bytes, uint64_t bf16_bytes, uint64_t render_bytes);
+/* needs->automatic, by the rest of it: f32 for a small model; else bf16 if that fits what is
+ * free on the device or there is no int8; else int8. */
+void pipeline_choose_precision(struct gpu *g, struct engine_needs *needs);
 
 /* bind_check(); tensors that nobody asked for are a warning. */
 int pipeline_check_weights(struct bind *b, const struct engine_watch *watch, struct err *e);
@@ -91,9 +90,10 @@ int pipeline_load_weights(struct bind *b, const char *cache, enum engine_precisi
 typedef struct bind *pipeline_bind_fn(
 	struct engine *en, enum engine_precision p, bool with_encoder);
 
-/* Bytes of the weights, the encoder's left out. */
-uint64_t pipeline_weight_bytes(
-	struct engine *en, pipeline_bind_fn *bind_all, enum engine_precision p);
+/* Bytes of the weights, the encoder's left out, in all precisions up to `last`; then
+ * pipeline_choose_precision(). */
+void pipeline_needs(struct engine *en, pipeline_bind_fn *bind_all, enum engine_precision last,
+	uint64_t render_bytes, struct engine_needs *ret);
 
 /* pipeline_check_weights() of all, the encoder's too, then pipeline_load_weights() of all but
  * those. */

@@ -179,12 +179,6 @@ static struct bind *bind_all(struct engine *en, enum engine_precision p, bool wi
 	return b;
 }
 
-static enum engine_precision choose_precision(struct engine *en)
-{
-	return pipeline_choose_precision(en->gpu, pipeline_weight_bytes(en, bind_all, ENGINE_F32),
-		pipeline_weight_bytes(en, bind_all, ENGINE_BF16), RENDER_BYTES);
-}
-
 static int load(
 	struct engine *en, const char *cache, const struct engine_watch *watch, struct err *e)
 {
@@ -201,7 +195,7 @@ static void fill_info(const struct stable_audio *m, struct engine_info *info)
 {
 	const bool distilled = m->objective == OBJECTIVE_FLOW;
 
-	info->precision = pipeline_precision_name(m->precision);
+	info->precision = engine_precision_name(m->precision);
 	info->rate = (int)m->vae.cfg.rate;
 	info->channels = (int)m->vae.cfg.audio_channels;
 	info->frame_samples = 1;
@@ -234,23 +228,44 @@ static int describe(const char *dir, enum layout layout, struct config *config,
 	return rc;
 }
 
-static int open_model(struct engine *en, const struct engine_source *src, enum layout layout,
-	const struct engine_options *options, const struct engine_watch *watch, struct err *e)
+/* What is known before weights are read. */
+static int model_prepare(
+	struct engine *en, const struct engine_source *src, enum layout layout, struct err *e)
 {
 	struct stable_audio *m = xcalloc(1, sizeof(*m));
-	int rc;
 
 	en->model = m;
 	m->ckpt = src->ckpt;
 	m->layout = layout;
-	m->n_threads = options->n_threads;
 	m->weights = gpu_arena_new(en->gpu, "weights");
-	rc = configure(m, src->dir, src->config, e);
+	return configure(m, src->dir, src->config, e);
+}
+
+static int model_needs(struct engine *en, const struct engine_source *src, enum layout layout,
+	struct engine_needs *ret, struct err *e)
+{
+	int rc = model_prepare(en, src, layout, e);
+
+	if (!rc)
+		pipeline_needs(en, bind_all, ENGINE_INT8, RENDER_BYTES, ret);
+	config_close(src->config);
+	return rc;
+}
+
+static int open_model(struct engine *en, const struct engine_source *src, enum layout layout,
+	const struct engine_options *options, const struct engine_watch *watch, struct err *e)
+{
+	struct engine_needs needs = {.automatic = options->precision};
+	int rc = model_prepare(en, src, layout, e);
+	struct stable_audio *m = en->model;
+
+	m->n_threads = options->n_threads;
 	if (!rc)
 		rc = unigram_open(arena_printf(&m->host, "%s/tokenizer", src->dir), &m->words, e);
 	if (!rc) {
-		m->precision = options->precision == ENGINE_AUTO ? choose_precision(en)
-								 : options->precision;
+		if (options->precision == ENGINE_AUTO)
+			pipeline_needs(en, bind_all, ENGINE_INT8, RENDER_BYTES, &needs);
+		m->precision = needs.automatic;
 		fill_info(m, &en->info);
 		rc = load(en, options->cache, watch, e);
 	}
@@ -268,6 +283,18 @@ static int open_tools(struct engine *en, const struct engine_source *src,
 	const struct engine_options *options, const struct engine_watch *watch, struct err *e)
 {
 	return open_model(en, src, TOOLS, options, watch, e);
+}
+
+static int needs_diffusers(
+	struct engine *en, const struct engine_source *src, struct engine_needs *ret, struct err *e)
+{
+	return model_needs(en, src, DIFFUSERS, ret, e);
+}
+
+static int needs_tools(
+	struct engine *en, const struct engine_source *src, struct engine_needs *ret, struct err *e)
+{
+	return model_needs(en, src, TOOLS, ret, e);
 }
 
 static int describe_diffusers(
@@ -307,6 +334,7 @@ const struct engine_ops stable_audio_ops = {
 	.samplers = {sampler_sigma_name, sampler_flow_name},
 	.open = open_diffusers,
 	.describe = describe_diffusers,
+	.needs = needs_diffusers,
 	.render = stable_audio_render,
 	.close = stable_audio_close,
 };
@@ -321,6 +349,7 @@ const struct engine_ops stable_audio_tools_ops = {
 	.samplers = {sampler_sigma_name, sampler_flow_name},
 	.open = open_tools,
 	.describe = describe_tools,
+	.needs = needs_tools,
 	.render = stable_audio_render,
 	.close = stable_audio_close,
 };

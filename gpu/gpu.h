@@ -38,13 +38,16 @@ struct gpu_arena;
 
 /* device: "cpu", "cuda", or "auto" (CUDA where it is there, else the CPU).
  * n_threads (CPU): 0 for one per processor.  ERR_UNSUPPORTED in one sentence
- * when the device is not there. */
+ * when the device is not there; ERR_BUSY or ERR_NOMEM, with "auto", too, when
+ * others have it. */
 int gpu_open(const char *device, int n_threads, struct gpu **ret, struct err *e);
 void gpu_close(struct gpu *g); /* NULL-safe; frees all arenas */
-/* Where woodshed-cuda.so is, instead of beside the program: for tests.  Borrowed. */
+/* Where woodshed-cuda.so is, instead of beside the program: for tests.  Only from there
+ * "auto" opens an emulated device.  Borrowed. */
 void gpu_use_module(const char *path);
 
-/* "CPU, 2 threads, AVX-512 VNNI BF16" */
+/* "CPU, 2 threads, AVX-512 VNNI BF16";
+ * "NAME, compute capability 9.0, driver for CUDA 12.4, 80 GB" */
 const char *gpu_describe(const struct gpu *g);
 const char *gpu_device(const struct gpu *g); /* "cpu", "cuda" */
 

@@ -152,7 +152,7 @@ struct gpu_step {
 struct gpu {
 	const struct gpu_ops *ops;
 	void *device; /* what the table needs */
-	char description[128];
+	char description[192];
 	struct err error; /* sticky */
 	pthread_mutex_t fail_lock;
 	struct gpu_step *step; /* between its begin and end */

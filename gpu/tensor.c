@@ -82,7 +82,10 @@ static void *load(const char *path, struct err *e)
 	void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 
 	if (!module)
-		err_set(e, ERR_UNSUPPORTED, "no CUDA: %s; use --device cpu", dlerror());
+		err_set(e, ERR_UNSUPPORTED,
+			"no CUDA: its module cannot be loaded (%s); install what it lacks or build "
+			"woodshed again, or use --device cpu",
+			dlerror());
 	return module;
 }
 
@@ -107,7 +110,8 @@ static void *cuda_module(struct err *e)
 			return load(path, e);
 	}
 	err_set(e, ERR_UNSUPPORTED,
-		"no CUDA: there is no woodshed-cuda.so beside the program; use --device cpu");
+		"no CUDA: this woodshed was built without it (there is no woodshed-cuda.so beside "
+		"the program); build it with the CUDA toolkit, or use --device cpu");
 	return NULL;
 }
 
@@ -122,9 +126,10 @@ static int cuda_open(struct gpu *g, bool is_auto, struct err *e)
 	if (!m || m->version != GPU_MODULE_VERSION || m->ops_size != sizeof(struct gpu_ops)) {
 		dlclose(module);
 		return err_set(e, ERR_UNSUPPORTED,
-			"no CUDA: woodshed-cuda.so is of another version; use --device cpu");
+			"no CUDA: woodshed-cuda.so is of another version than the program; build "
+			"or install both anew, or use --device cpu");
 	}
-	if (is_auto && m->is_emulated)
+	if (is_auto && m->is_emulated && !module_path)
 		return err_set(e, ERR_UNSUPPORTED, "no CUDA: woodshed-cuda.so only emulates it");
 	return m->open(g, e);
 }
@@ -133,6 +138,7 @@ int gpu_open(const char *device, int n_threads, struct gpu **ret, struct err *e)
 {
 	const bool is_auto = !device || !strcmp(device, "auto");
 	const bool is_cpu = device && !strcmp(device, "cpu");
+	struct err why = {0};
 	struct gpu *g;
 	int rc;
 
@@ -141,9 +147,12 @@ int gpu_open(const char *device, int n_threads, struct gpu **ret, struct err *e)
 		return err_set(e, ERR_ARG, "device '%s' is unknown; use auto, cpu or cuda", device);
 	g = xcalloc(1, sizeof(*g));
 	pthread_mutex_init(&g->fail_lock, NULL);
-	rc = is_cpu ? ERR_UNSUPPORTED : cuda_open(g, is_auto, is_auto ? NULL : e);
+	rc = is_cpu ? ERR_UNSUPPORTED : cuda_open(g, is_auto, &why);
+	/* Not where there is a GPU that is only busy or full. */
 	if (is_cpu || (is_auto && rc == ERR_UNSUPPORTED))
 		rc = gpu_cpu_open(g, n_threads, e);
+	else if (rc)
+		err_set(e, rc, "%s", why.text);
 	if (rc) {
 		pthread_mutex_destroy(&g->fail_lock);
 		free(g);
@@ -249,8 +258,12 @@ static struct chunk *chunk_new(struct gpu_arena *a, struct bump *b, size_t bytes
 	else if (!available || size <= available)
 		base = ops->alloc(a->g, size);
 	if (!base) {
-		gpu_fail(a->g, ERR_NOMEM, "%s in %s: needs %s of memory, %s is free", what, a->name,
-			format_bytes(size, needed), format_bytes(ops->bytes_free(a->g), left));
+		gpu_fail(a->g, ERR_NOMEM,
+			"%s in %s: needs %s of memory, %s is free; ask for a shorter take, fewer "
+			"at "
+			"once or a smaller precision",
+			what, a->name, format_bytes(size, needed),
+			format_bytes(ops->bytes_free(a->g), left));
 		return NULL;
 	}
 	guard(a, b, base, size, false);

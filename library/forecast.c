@@ -68,7 +68,8 @@ int forecast_take(struct db *db, const char *model, const char *device, double s
 		return rc;
 	q = db_query(db,
 		"SELECT wall_s / (seconds * takes), 1.0 * bytes / (seconds * takes), load_s FROM"
-		" (SELECT * FROM measures WHERE model = ?1 AND (?2 IS NULL OR device = ?2)"
+		" (SELECT * FROM measures WHERE model = ?1 AND device = coalesce(?2,"
+		"  (SELECT device FROM measures WHERE model = ?1 ORDER BY id DESC LIMIT 1))"
 		"  AND seconds > 0 ORDER BY id DESC LIMIT 100)"
 		" ORDER BY abs(ln(seconds / ?3)), id DESC",
 		"ttd", model, device, seconds > 0 ? seconds : 1.0);

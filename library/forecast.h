@@ -29,8 +29,9 @@ struct forecast {
 	int64_t n_seen; /* renders it is drawn from */
 };
 
-/* The last renders of that model (device NULL: on any), most alike in length
- * first; seconds 0: as long as the last one.  A model never rendered gives NaN and 0, not an error.
+/* The last renders of that model on that device (NULL: on the one it was last rendered on),
+ * most alike in length first; seconds 0: as long as the last one.  A model never rendered gives NaN
+ * and 0, not an error.
  */
 int forecast_take(struct db *db, const char *model, const char *device, double seconds,
 	struct forecast *ret, struct err *e);

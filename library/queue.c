@@ -30,8 +30,9 @@
  *     worker's job is done exactly if its file is there: recover() makes the row
  *     from the file, and nothing is rendered twice.  Names are never reused.
  *  6. `take` is set exactly when the job is DONE (until that take is purged).
- *  7. `attempts` counts claims and is taken back by jobs_release.  After
- *     JOB_ATTEMPTS of them a dead worker's job FAILED: what kills every worker
+ *  7. `attempts` counts claims and is taken back by jobs_release, not by jobs_again
+ *     (which a worker that lost its device goes by, along the edges of recover (1st)).
+ *     After JOB_ATTEMPTS of them a dead worker's job FAILED: what kills every worker
  *     does not kill for ever.
  *  8. `stopping` is a wish.  Who sets it leaves the state alone.
  *  9. place orders jobs of one priority; `passed` bounds how often a later one may

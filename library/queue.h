@@ -164,6 +164,9 @@ int jobs_failed(struct worker *w, int64_t id, const char *error, int64_t now_ms,
 int jobs_stopped(struct worker *w, int64_t id, int64_t now_ms, struct err *e);
 /* Back to the queue, as if it had not been claimed. */
 int jobs_release(struct worker *w, int64_t id, struct err *e);
+/* Back to the queue with this attempt counted: its next one is JOB_ATTEMPTS at most, and it
+ * shares no batch with others. */
+int jobs_again(struct worker *w, int64_t id, struct err *e);
 
 /* Which of its jobs are to stop; looks at the database only when it changed. */
 int jobs_stopping(struct worker *w, int64_t *ids, size_t max, size_t *ret_n, struct err *e);

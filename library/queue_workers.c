@@ -473,6 +473,15 @@ int jobs_release(struct worker *w, int64_t id, struct err *e)
 		e);
 }
 
+int jobs_again(struct worker *w, int64_t id, struct err *e)
+{
+	return mine(w,
+		db_run(w->db, e,
+			"UPDATE jobs SET " TO_QUEUE ", file = NULL WHERE id = ?1 AND worker = ?2",
+			"ii", id, w->id),
+		e);
+}
+
 int jobs_stopping(struct worker *w, int64_t *ids, size_t max, size_t *ret_n, struct err *e)
 {
 	int64_t version = 0;

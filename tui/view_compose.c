@@ -154,7 +154,7 @@ static int estimate(struct ws *ws, struct err *e)
 	struct compose_view *v = ws->compose;
 	struct compose_cost cost = {.model = v->c.model, .is_paused = ws->is_paused};
 	struct arena a = {0};
-	const char *seconds;
+	const char *seconds, *device;
 	int rc;
 
 	str_clear(&v->estimate);
@@ -166,7 +166,8 @@ static int estimate(struct ws *ws, struct err *e)
 		err_clear(e);
 		return 0;
 	}
-	rc = forecast_take(ws->db, v->c.model, NULL,
+	device = compose_value(&v->c, "device");
+	rc = forecast_take(ws->db, v->c.model, *device && strcmp(device, "auto") ? device : NULL,
 		*seconds ? strtod(seconds, NULL) : compose_own_s(&v->c), &cost.take, e);
 	if (!rc)
 		rc = forecast_ahead(ws->db, &cost.ahead, e);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/cli/print.h"
+#include "engine/engine.h"
 #include "gpu/gpu.h"
 #include "library/base/arena.h"
 #include "library/base/clock.h"
@@ -53,13 +54,25 @@ static void cpu_name(char out[128])
 		fclose(f);
 }
 
-static void report_device(const char *device)
-{
-	struct gpu *g = NULL;
-	struct err e = {0};
+static const char *const devices[] = {"cpu", "cuda"};
+enum { N_DEVICES = sizeof(devices) / sizeof(*devices) };
 
-	say(device, "%s", gpu_open(device, 0, &g, &e) ? e.text : gpu_describe(g));
-	gpu_close(g);
+/* ret: NULL for one that is not there. */
+static void report_devices(struct gpu *ret[N_DEVICES])
+{
+	char text[16];
+
+	for (int i = 0; i < N_DEVICES; i++) {
+		struct err e = {0};
+
+		if (gpu_open(devices[i], 0, &ret[i], &e))
+			say(devices[i], "%s", e.text);
+		else if (i) /* the CPU's is the machine's */
+			say(devices[i], "%s, %s free", gpu_describe(ret[i]),
+				format_bytes(gpu_bytes_free(ret[i]), text));
+		else
+			say(devices[i], "%s", gpu_describe(ret[i]));
+	}
 }
 
 static void report_memory(void)
@@ -73,7 +86,41 @@ static void report_memory(void)
 		format_bytes((uint64_t)info.totalram * info.mem_unit, total));
 }
 
-static void report_models(const struct models *models)
+/* What a model takes on a device, and what --precision auto would make of that. */
+static void report_needs(const struct model *m, struct gpu *g)
+{
+	const uint64_t left = g ? gpu_bytes_free(g) : 0;
+	struct engine_needs needs;
+	struct str line = {0};
+	struct err e = {0};
+	char text[16];
+
+	if (!g || !m->engine)
+		return;
+	if (engine_needs(m->dir, g, &needs, &e)) {
+		say("", "  %s", e.text);
+		return;
+	}
+	for (enum engine_precision p = ENGINE_F32; p <= ENGINE_INT8; p++)
+		if (needs.weights[p])
+			str_printf(&line, "%s in %s, ", format_bytes(needs.weights[p], text),
+				engine_precision_name(p));
+	if (needs.render)
+		str_printf(&line, "about %s more to render, ", format_bytes(needs.render, text));
+	if (left)
+		str_printf(&line, "of %s free; ", format_bytes(left, text));
+	if (left && needs.weights[needs.automatic] > left)
+		str_add(&line, "it does not fit");
+	else
+		str_printf(&line, "auto is %s%s", engine_precision_name(needs.automatic),
+			left && needs.weights[needs.automatic] + needs.render > left
+				? ", which leaves little room to render"
+				: "");
+	say("", "  %s: %s", gpu_device(g), str_get(&line));
+	str_done(&line);
+}
+
+static void report_models(const struct models *models, struct gpu *const g[N_DEVICES])
 {
 	char size[16];
 
@@ -85,6 +132,8 @@ static void report_models(const struct models *models)
 		say(i ? "" : "models", "%s (%s, %s%s)", m->name,
 			m->engine ? m->engine : "no model that woodshed knows",
 			format_bytes(m->bytes, size), m == models->chosen ? ", the default" : "");
+		for (int k = 0; k < N_DEVICES; k++)
+			report_needs(m, g[k]);
 	}
 }
 
@@ -152,8 +201,8 @@ static int repair_library(const char *dir, struct arena *a, struct err *e)
 	return 0;
 }
 
-static int report_library(
-	const struct globals *g, const struct environment *env, bool repair, struct err *e)
+static int report_library(const struct globals *g, const struct environment *env,
+	struct gpu *const gpus[N_DEVICES], bool repair, struct err *e)
 {
 	struct arena a = {0};
 	struct models models;
@@ -175,7 +224,7 @@ static int report_library(
 	if (!rc)
 		rc = globals_models(g, env, &a, &models, e);
 	if (!rc) {
-		report_models(&models);
+		report_models(&models, gpus);
 		report_known(&models, env->hf_token, room);
 	}
 	if (!rc)
@@ -206,6 +255,7 @@ int verb_doctor(struct globals *g, const struct environment *env, int argc, char
 				    {.specs = globals_options, .values = g}},
 		.argc = argc,
 		.argv = argv};
+	struct gpu *gpus[N_DEVICES] = {NULL};
 	struct err e = {0};
 	char name[128];
 	int rc = options_parse(&o, &e);
@@ -223,10 +273,11 @@ int verb_doctor(struct globals *g, const struct environment *env, int argc, char
 		cpu_name(name);
 		if (name[0])
 			say("processor", "%s", name);
-		report_device("cpu");
-		report_device("cuda");
+		report_devices(gpus);
 		report_memory();
-		rc = report_library(g, env, own.repair, &e);
+		rc = report_library(g, env, gpus, own.repair, &e);
+		for (int i = 0; i < N_DEVICES; i++)
+			gpu_close(gpus[i]);
 	}
 	if (!rc)
 		rc = print_check(&e);

@@ -22,6 +22,7 @@
 #include "engine/cli/job_options.h"
 #include "engine/cli/print.h"
 #include "engine/cli/session.h"
+#include "gpu/gpu.h"
 #include "library/base/arena.h"
 #include "library/base/clock.h"
 #include "library/base/err.h"
@@ -71,7 +72,7 @@ static const struct option_spec own_specs[] = {
 };
 
 /* Options of render that mean nothing to a queue. */
-static const char *const left_out[] = {"out", "format", "json", "preview"};
+static const char *const left_out[] = {"out", "format", "json", "preview", "no-graphs"};
 
 struct jobs {
 	struct job_new *at;
@@ -370,16 +371,43 @@ static const char *duration(double s, char out[32])
 	return out;
 }
 
+/* Memory, where the jobs would run. */
+struct memory {
+	const char *device; /* NULL: it cannot be told here; the rest is 0 then */
+	const char *precision;
+	uint64_t needed, free; /* 0: not known */
+};
+
+static struct memory find_memory(const struct queueing *q, struct gpu *g)
+{
+	enum engine_precision p = session_precision(&q->s);
+	struct engine_needs needs;
+
+	if (!g || engine_needs(q->s.model.dir, g, &needs, NULL))
+		return (struct memory){0};
+	if (p == ENGINE_AUTO)
+		p = needs.automatic;
+	return (struct memory){.device = gpu_device(g),
+		.precision = engine_precision_name(p),
+		.needed = needs.weights[p] + needs.render,
+		.free = gpu_bytes_free(g)};
+}
+
 static int tell_forecast(struct queueing *q, struct err *e)
 {
 	const double n = (double)q->jobs.n;
-	char size[16], time[32];
+	char size[16], left[16], time[32];
 	struct str line = {0};
+	struct gpu *g = NULL;
+	struct memory m;
 	struct forecast f;
 	uint64_t bytes;
 	int rc;
 
-	rc = forecast_take(q->db, q->s.model.name, NULL, session_seconds(&q->s), &f, e);
+	gpu_open(q->o.r.device, 1, &g, NULL); /* the worker may be where there is one */
+	m = find_memory(q, g);
+	rc = forecast_take(q->db, q->s.model.name, m.device, session_seconds(&q->s), &f, e);
+	gpu_close(g);
 	if (rc)
 		return rc;
 	bytes = f.bytes ? f.bytes
@@ -393,6 +421,12 @@ static int tell_forecast(struct queueing *q, struct err *e)
 		jsonw_num(&line, "load_s", f.load_s);
 		jsonw_u64(&line, "bytes", bytes * q->jobs.n);
 		jsonw_u64(&line, "seen", (uint64_t)f.n_seen);
+		if (m.device) {
+			jsonw_text(&line, "device", m.device);
+			jsonw_text(&line, "precision", m.precision);
+			jsonw_u64(&line, "memory", m.needed);
+			jsonw_u64(&line, "memory_free", m.free);
+		}
 		jsonw_end(&line);
 	} else {
 		str_printf(&line, "%zu job%s", q->jobs.n, q->jobs.n == 1 ? "" : "s");
@@ -403,6 +437,10 @@ static int tell_forecast(struct queueing *q, struct err *e)
 				q->s.model.name);
 		if (bytes)
 			str_printf(&line, ", %s", format_bytes(bytes * q->jobs.n, size));
+		if (m.needed && m.free)
+			str_printf(&line, "; %s of memory on %s in %s, %s is free",
+				format_bytes(m.needed, size), m.device, m.precision,
+				format_bytes(m.free, left));
 	}
 	str_sanitize(line.s);
 	print_line(line.s);

@@ -20,6 +20,7 @@
 #include "engine/cli/print.h"
 #include "engine/cli/session.h"
 #include "engine/cli/stop.h"
+#include "gpu/gpu.h"
 #include "library/audio.h"
 #include "library/base/arena.h"
 #include "library/base/clock.h"
@@ -244,6 +245,8 @@ static void show_json(const struct render *r, const struct file *t, struct str *
 	jsonw_text(out, "device", r->s.info->device);
 	jsonw_num(out, "wall_s", round((clock_now() - r->began) * 1e3) / 1e3);
 	jsonw_u64(out, "peak_bytes", peak_bytes());
+	if (strcmp(r->s.info->device, "cpu"))
+		jsonw_u64(out, "gpu_peak_bytes", gpu_bytes_peak(engine_gpu(r->s.engine)));
 	jsonw_end(out);
 }
 

@@ -83,6 +83,10 @@ const struct option_spec render_option_specs[] = {
 	{"threads", 0, OPTION_WHOLE, "N",
 		"processor threads (default: all); the samples do not depend on it", FIELD(threads),
 		1, THREADS_MAX},
+	{"no-graphs", 0, OPTION_FLAG, NULL,
+		"on a GPU, run each step op by op, to look for a fault; the samples do not depend "
+		"on it",
+		FIELD(no_graphs), 0, 0},
 	{"out", 'o', OPTION_TEXT, "FILE.wav",
 		"write this file instead of a take in the library; with --count, FILE-1.wav, ...",
 		FIELD(out), 0, 0},

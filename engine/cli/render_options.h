@@ -38,7 +38,8 @@ struct render_options {
 
 	const char *device, *precision;
 	uint64_t threads; /* 0: all processors */
-	const char *out;  /* NULL: into the library */
+	bool no_graphs;
+	const char *out; /* NULL: into the library */
 	const char *format;
 	bool json;
 

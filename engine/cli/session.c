@@ -118,6 +118,14 @@ int session_choose(struct session *s, struct err *e)
 	return 0;
 }
 
+enum engine_precision session_precision(const struct session *s)
+{
+	for (enum engine_precision p = ENGINE_F32; p <= ENGINE_INT8; p++)
+		if (!strcmp(s->o.precision, engine_precision_name(p)))
+			return p;
+	return ENGINE_AUTO;
+}
+
 double session_seconds(const struct session *s)
 {
 	double seconds = s->o.length_s;
@@ -206,15 +214,6 @@ static struct engine_watch watch_of(struct session *s)
 	if (s->watch.progress)
 		return s->watch;
 	return (struct engine_watch){.progress = on_progress, .warn = on_warning, .ud = s};
-}
-
-static enum engine_precision precision(const char *name)
-{
-	if (!strcmp(name, "f32"))
-		return ENGINE_F32;
-	if (!strcmp(name, "bf16"))
-		return ENGINE_BF16;
-	return !strcmp(name, "int8") ? ENGINE_INT8 : ENGINE_AUTO;
 }
 
 /* In the library, where there is one: with --out it need not be. */
@@ -345,8 +344,9 @@ static int load(struct session *s, struct err *e)
 {
 	const struct engine_options options = {
 		.device = s->o.device,
-		.precision = precision(s->o.precision),
+		.precision = session_precision(s),
 		.n_threads = (int)s->o.threads,
+		.no_replay = s->o.no_graphs,
 		.cache = cache_prefix(s),
 	};
 	const struct engine_watch watch = watch_of(s);

@@ -56,6 +56,8 @@ void session_progress(struct session *s);
  * that its engine does not have. */
 int session_choose(struct session *s, struct err *e);
 
+enum engine_precision session_precision(const struct session *s);
+
 /* Seconds that were asked for; 0: the model's own length. */
 double session_seconds(const struct session *s);
 

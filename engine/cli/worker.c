@@ -8,7 +8,9 @@
  *		it tells how far it is
  *	finish	the file gets its name, then the take its row
  *
- * What dies here is found by the next worker (library/queue.c).  The codes of a
+ * What dies here is found by the next worker (library/queue.c).  A device that is lost
+ * ends the worker, for only a new process gets it back; its jobs get one more attempt, each
+ * alone, so that one that loses the device each time fails and the others do not.  The codes of a
  * render are kept in LIBRARY/work until its take is there, so that a decode that
  * fails (no room for the file, say) is all that a retry does again. */
 #include "engine/cli/verbs.h"
@@ -31,6 +33,7 @@
 #include "engine/cli/print.h"
 #include "engine/cli/session.h"
 #include "engine/cli/stop.h"
+#include "gpu/gpu.h"
 #include "library/audio.h"
 #include "library/base/arena.h"
 #include "library/base/clock.h"
@@ -165,6 +168,17 @@ static void release_job(struct work *w, struct output *o)
 	struct err e = {0};
 
 	ended(w, o, jobs_release(w->worker, o->job->id, &e), &e);
+}
+
+/* The device was lost under it, perhaps not by its fault: it gets another attempt. */
+static void lose_job(struct work *w, struct output *o, const char *why)
+{
+	struct err e = {0};
+
+	if (o->job->attempts < JOB_ATTEMPTS)
+		ended(w, o, jobs_again(w->worker, o->job->id, &e), &e);
+	else
+		fail_job(w, o, arena_printf(&w->arena, "in both attempts: %s", why));
 }
 
 static size_t n_left(const struct work *w)
@@ -426,6 +440,7 @@ static void finish(struct work *w, struct output *o)
 static void remember(struct work *w, double wall_s, size_t n_done)
 {
 	struct rusage usage;
+	uint64_t bytes = 0;
 	struct err e = {0};
 	const struct engine_info *info = w->s.info;
 	const double seconds = (double)(w->s.n_frames * info->frame_samples) / info->rate;
@@ -444,9 +459,11 @@ static void remember(struct work *w, double wall_s, size_t n_done)
 	w->load_s = 0;
 	if (n_done && forecast_measured(w->db, &m, clock_unix_ms(), &e))
 		print_warning(e.text);
-	if (!getrusage(RUSAGE_SELF, &usage))
-		worker_tell(w->worker, w->s.model.name, info->device,
-			(uint64_t)usage.ru_maxrss * 1024, clock_unix_ms(), NULL);
+	if (strcmp(info->device, "cpu")) /* there is the model */
+		bytes = gpu_bytes_peak(engine_gpu(w->s.engine));
+	else if (!getrusage(RUSAGE_SELF, &usage))
+		bytes = (uint64_t)usage.ru_maxrss * 1024;
+	worker_tell(w->worker, w->s.model.name, info->device, bytes, clock_unix_ms(), NULL);
 }
 
 /* ---- a batch ------------------------------------------------------------ */
@@ -498,18 +515,24 @@ static int render(struct work *w, struct err *e)
 /* What is left of a batch that did not come to its end. */
 static void give_up(struct work *w, int rc, const struct err *e)
 {
+	if (rc == ERR_GPU_LOST)
+		look(w); /* what somebody cancelled is not tried again */
 	for (size_t i = 0; i < w->n; i++) {
 		if (w->outputs[i].ended)
 			continue;
 		if (stop_asked() || (rc == ERR_NOMEM && w->n > 1)) /* fewer at once may do */
 			release_job(w, &w->outputs[i]);
+		else if (rc == ERR_GPU_LOST)
+			lose_job(w, &w->outputs[i], e->text);
 		else
 			fail_job(w, &w->outputs[i], e->text);
 	}
 	if (rc == ERR_NOMEM && w->n > 1)
 		w->max_batch = w->n / 2;
-	if (rc == ERR_GPU_LOST) /* nothing this process tries on that device can work again */
+	if (rc == ERR_GPU_LOST) { /* nothing this process tries on that device can work again */
+		print_error(e->text);
 		w->lost = rc;
+	}
 }
 
 static void run_batch(struct work *w, const struct job *jobs, size_t n)

@@ -21,7 +21,8 @@
 
 enum {
 	MIN_ARCH = 75,
-	MIN_DRIVER = 12000, /* 12.0: what toolkit 12.4 and newer run on */
+	/* A driver runs what toolkits of its major version built. */
+	MIN_DRIVER = CUDART_VERSION / 1000 * 1000,
 	WORKSPACE = 32 << 20,
 };
 
@@ -35,8 +36,8 @@ static const struct {
 	[CUDA_FAULT_ID] = {ERR_BUG, "embed_sum: id %d is not a row of its table"},
 };
 
-/* Only a new process gets the device back. */
-static bool is_lost(cudaError_t error)
+/* Errors after which only a new process gets the device back. */
+static bool is_fatal(cudaError_t error)
 {
 	switch ((int)error) {
 	case cudaErrorIllegalAddress:
@@ -59,6 +60,13 @@ static bool is_lost(cudaError_t error)
 	}
 }
 
+/* Those, and whatever else comes back from a call that has nothing to do with it. */
+static bool is_lost(const struct cuda *c, cudaError_t error)
+{
+	return is_fatal(error) ||
+	       (c->stream && !c->is_recording && cudaStreamSynchronize(c->stream) == error);
+}
+
 bool cuda_ok(struct gpu *g, cudaError_t error, const char *what)
 {
 	char left[16];
@@ -68,12 +76,15 @@ bool cuda_ok(struct gpu *g, cudaError_t error, const char *what)
 	cudaGetLastError(); /* a plain error is told once */
 	if (error == cudaErrorMemoryAllocation)
 		gpu_fail(g, ERR_NOMEM,
-			"%s: the GPU is out of memory, %s is free; ask for fewer takes at once, a "
-			"smaller precision or --device cpu",
+			"%s: the GPU is out of memory, %s is free; ask for a shorter take, fewer "
+			"at "
+			"once, a smaller precision or --device cpu",
 			what, format_bytes(cuda_bytes_free(g), left));
-	else if (is_lost(error))
+	else if (is_lost(cuda_of(g), error))
 		gpu_fail(g, ERR_GPU_LOST,
-			"the GPU is lost: %s in %s; it comes back with a new process",
+			"the GPU is lost: %s in %s; start woodshed again, and if that does not "
+			"help, "
+			"see what nvidia-smi and dmesg tell, or use --device cpu",
 			cudaGetErrorString(error), what);
 	else
 		gpu_fail(g, ERR_GPU, "%s: %s", what, cudaGetErrorString(error));
@@ -106,9 +117,10 @@ int cuda_sync(struct gpu *g, struct err *e)
 void *cuda_alloc(struct gpu *g, size_t bytes)
 {
 	void *p = NULL;
+	const cudaError_t error = cudaMalloc(&p, bytes);
 
-	if (cudaMalloc(&p, bytes) == cudaSuccess)
-		return p;
+	if (error != cudaErrorMemoryAllocation) /* what went wrong before may come out here */
+		return cuda_ok(g, error, "an allocation") ? p : NULL;
 	cudaGetLastError(); /* the caller tells what was needed */
 	return NULL;
 }
@@ -325,9 +337,10 @@ static int no_device(cudaError_t error, int driver, struct err *e)
 			"no CUDA: there is no NVIDIA driver; install it, or use --device cpu");
 	if (error == cudaErrorInsufficientDriver || driver < MIN_DRIVER)
 		return err_set(e, ERR_UNSUPPORTED,
-			"no CUDA: the NVIDIA driver is for CUDA %d.%d, too old; install a newer "
-			"one, or use --device cpu",
-			driver / 1000, driver % 1000 / 10);
+			"no CUDA: the NVIDIA driver is for CUDA %d.%d, but this woodshed needs one "
+			"for %d.%d or newer; install it, or use --device cpu",
+			driver / 1000, driver % 1000 / 10, MIN_DRIVER / 1000,
+			MIN_DRIVER % 1000 / 10);
 	if (error == cudaErrorNoDevice || error == cudaSuccess)
 		return err_set(e, ERR_UNSUPPORTED,
 			"no CUDA: the driver finds no GPU; check nvidia-smi, or use --device cpu");
@@ -354,6 +367,14 @@ static int find_device(struct cudaDeviceProp *ret, struct err *e)
 	return 0;
 }
 
+static int no_room(struct err *e)
+{
+	return err_set(e, ERR_NOMEM,
+		"the GPU has no memory left to start on; end what uses it (nvidia-smi lists it), "
+		"or "
+		"use --device cpu");
+}
+
 /* The first call that makes a context: a busy GPU says so here. */
 static int make_context(struct cuda *c, struct err *e)
 {
@@ -364,19 +385,18 @@ static int make_context(struct cuda *c, struct err *e)
 		return 0;
 	case cudaErrorDevicesUnavailable:
 		return err_set(e, ERR_BUSY,
-			"the GPU is used by another program alone; wait for it, or use --device "
-			"cpu");
+			"the GPU is busy: another program has it for itself; wait until that ends "
+			"(nvidia-smi lists it), or use --device cpu");
 	case cudaErrorMemoryAllocation:
-		return err_set(e, ERR_NOMEM,
-			"the GPU has no memory left to start on; end what uses it (nvidia-smi "
-			"lists it), or use --device cpu");
+		return no_room(e);
 	case cudaErrorNoKernelImageForDevice:
 		return err_set(e, ERR_UNSUPPORTED,
 			"no CUDA: woodshed-cuda.so was not built for this GPU; build it with "
 			"-Dgpu_arch=native, or use --device cpu");
 	default:
-		return err_set(
-			e, ERR_GPU, "the GPU cannot be opened: %s", cudaGetErrorString(error));
+		return err_set(e, ERR_GPU,
+			"the GPU cannot be opened: %s; check nvidia-smi, or use --device cpu",
+			cudaGetErrorString(error));
 	}
 }
 
@@ -410,7 +430,7 @@ static int cuda_open(struct gpu *g, struct err *e)
 	struct cudaDeviceProp prop;
 	struct cuda *c;
 	char text[16];
-	int rc = find_device(&prop, e);
+	int driver = 0, rc = find_device(&prop, e);
 
 	if (rc)
 		return rc;
@@ -424,12 +444,16 @@ static int cuda_open(struct gpu *g, struct err *e)
 	g->device = c;
 	rc = make_context(c, e);
 	if (!rc && !make_parts(g))
-		rc = err_set(e, g->error.code, "%s", g->error.text);
+		rc = g->error.code == ERR_NOMEM ? no_room(e)
+						: err_set(e, g->error.code, "%s", g->error.text);
 	if (rc) {
 		cuda_close(g);
 		return rc;
 	}
-	snprintf(g->description, sizeof(g->description), "%.80s, %s", prop.name,
+	cudaDriverGetVersion(&driver);
+	snprintf(g->description, sizeof(g->description),
+		"%.80s, compute capability %d.%d, driver for CUDA %d.%d, %s", prop.name, prop.major,
+		prop.minor, driver / 1000, driver % 1000 / 10,
 		format_bytes(prop.totalGlobalMem, text));
 	return 0;
 }

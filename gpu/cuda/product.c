@@ -19,13 +19,16 @@ void cuda_product(struct gpu *g, const struct cuda_product *p)
 			(long long)p->m, (long long)p->n, (long long)p->k);
 		return;
 	}
-	const cublasStatus_t status = cublasGemmStridedBatchedEx(cuda_of(g)->blas, w_op,
-		CUBLAS_OP_N, (int)p->n, (int)p->m, (int)p->k, &one, p->w, type, (int)p->ldw,
-		p->w_batch, p->x, type, (int)p->ldx, p->x_batch, &p->beta, p->y, CUDA_R_32F,
-		(int)p->ldy, p->y_batch, batches, sums, CUBLAS_GEMM_DEFAULT);
+	const struct cuda *c = cuda_of(g);
+	const cublasStatus_t status = cublasGemmStridedBatchedEx(c->blas, w_op, CUBLAS_OP_N,
+		(int)p->n, (int)p->m, (int)p->k, &one, p->w, type, (int)p->ldw, p->w_batch, p->x,
+		type, (int)p->ldx, p->x_batch, &p->beta, p->y, CUDA_R_32F, (int)p->ldy, p->y_batch,
+		batches, sums, CUBLAS_GEMM_DEFAULT);
 	if (status == CUBLAS_STATUS_SUCCESS)
 		return;
-	if (cuda_ok(g, cudaPeekAtLastError(), "a product"))
+	/* Perhaps it only met what went wrong before. */
+	if (cuda_ok(g, cudaPeekAtLastError(), "a product") &&
+		(c->is_recording || cuda_ok(g, cudaStreamSynchronize(c->stream), "a product")))
 		gpu_fail(g, ERR_GPU, "a product of %lld x %lld x %lld: %s", (long long)p->m,
 			(long long)p->n, (long long)p->k, cublasGetStatusString(status));
 }

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define CUDART_VERSION 12040
+
 /* ---- vectors ------------------------------------------------------------ */
 
 #define EMULATED_VECTOR_1(type, name, align)                                                       \

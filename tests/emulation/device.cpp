@@ -112,7 +112,7 @@ cudaError_t cudaDriverGetVersion(int *ret)
 
 cudaError_t cudaRuntimeGetVersion(int *ret)
 {
-	*ret = 12040;
+	*ret = CUDART_VERSION;
 	return cudaSuccess;
 }
 

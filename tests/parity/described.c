@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "gpu/gpu.h"
 #include "library/base/err.h"
 #include "tests/parity/tap.h"
 
@@ -28,4 +29,23 @@ bool is_described(const char *folder, const struct engine_info *info)
 	       d.default_steps == info->default_steps &&
 	       is_same(d.default_sampler, info->default_sampler) && !d.precision && !d.device &&
 	       !d.model_hash && !d.weights_sha256;
+}
+
+bool is_weighed(const char *folder, struct engine *en)
+{
+	const struct engine_info *info = engine_info(en);
+	struct engine_needs needs;
+	struct err e = {0};
+	uint64_t told = 0;
+
+	if (engine_needs(folder, engine_gpu(en), &needs, &e)) {
+		tap_remark("%s", e.text);
+		return false;
+	}
+	for (enum engine_precision p = ENGINE_F32; p <= ENGINE_INT8; p++)
+		if (!strcmp(info->precision, engine_precision_name(p)))
+			told = needs.weights[p];
+	tap_remark("weights: %llu bytes told, %llu there", (unsigned long long)told,
+		(unsigned long long)gpu_bytes_live(engine_gpu(en)));
+	return told == gpu_bytes_live(engine_gpu(en));
 }

@@ -8,4 +8,9 @@ struct engine_info;
 
 bool is_described(const char *folder, const struct engine_info *info);
 
+struct engine;
+
+/* Whether engine_needs() tells what the engine, just opened, has taken. */
+bool is_weighed(const char *folder, struct engine *en);
+
 #endif

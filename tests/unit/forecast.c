@@ -82,6 +82,29 @@ static void lengths(void **state)
 	db_close(db);
 }
 
+/* What another device took says nothing: the last one counts, or the one that is named. */
+static void devices(void **state)
+{
+	struct db *db = scratch_library(state);
+	struct measure m = {.model = "m",
+		.device = "cuda",
+		.precision = "bf16",
+		.seconds = 10,
+		.takes = 1,
+		.wall_s = 1};
+	struct forecast f;
+	struct err e = {0};
+
+	for (int i = 0; i < 9; i++)
+		add(db, "m", 10, 1, 0, 100);
+	assert_int_equal(forecast_measured(db, &m, 1, &e), 0);
+	assert_int_equal(forecast_take(db, "m", NULL, 10, &f, &e), 0);
+	assert_true(fabs(f.wall_s - 1) < 1e-9);
+	assert_int_equal(forecast_take(db, "m", "cpu", 10, &f, &e), 0);
+	assert_true(fabs(f.wall_s - 100) < 1e-9);
+	db_close(db);
+}
+
 static void add_jobs(struct db *db, const char *model, const char *seconds, int n)
 {
 	struct err e = {0};
@@ -158,6 +181,7 @@ int main(void)
 		TEST(nothing_known),
 		TEST(from_history),
 		TEST(lengths),
+		TEST(devices),
 		TEST(what_is_ahead),
 		TEST(old_ones_go),
 	};

@@ -300,6 +300,35 @@ static void one_batch_in_one_claim(void **state)
 	worker_close(w);
 }
 
+/* A lost device: the attempt counts, and the next one is made without company. */
+static void another_attempt(void **state)
+{
+	struct job_new jobs[3];
+	struct worker *w = worker();
+	int64_t ids[3];
+	struct job *claimed;
+	size_t n;
+
+	for (int i = 0; i < 3; i++)
+		jobs[i] = (struct job_new){.prompt = "lost", .model = "m", .seed = (uint64_t)i};
+	OK(jobs_add(db, jobs, 3, now, ids, &e));
+	OK(jobs_claim(w, NULL, 8, now, &arena, &claimed, &n, &e));
+	assert_int_equal(n, 3);
+	OK(jobs_start(w, ids[0], "takes/lost.wav", now, &e));
+	for (int i = 0; i < 3; i++)
+		OK(jobs_again(w, ids[i], &e));
+	is(ids[0], "queued");
+	OK(jobs_claim(w, NULL, 8, now, &arena, &claimed, &n, &e));
+	assert_int_equal(n, 1);
+	assert_true(claimed[0].id == ids[0]);
+	assert_int_equal(claimed[0].attempts, JOB_ATTEMPTS);
+	assert_null(claimed[0].file);
+	OK(jobs_failed(w, ids[0], "why", now, &e));
+	assert_int_equal(jobs_again(w, ids[0], NULL), ERR_CANCELLED);
+	is(ids[0], "failed");
+	worker_close(w);
+}
+
 /* A worker in a process of its own that claims one job, goes on to `how_far` and
  * then dies without a word. */
 enum how_far { CLAIMED, STARTED, HALF_A_FILE, WHOLE_FILE };
@@ -570,6 +599,7 @@ int main(void)
 		TEST(what_waits_or_is_at_work),
 		TEST(a_loaded_model_goes_first_but_not_for_ever),
 		TEST(one_batch_in_one_claim),
+		TEST(another_attempt),
 		TEST(workers_that_die),
 		TEST(a_cancelled_job_of_a_dead_worker),
 		TEST(a_living_worker_keeps_its_jobs),

@@ -253,6 +253,7 @@ int main(int argc, char **argv)
 		return 99;
 	}
 	tap_ok(is_described(p.folder, engine_info(p.en)), "its description alone says the same");
+	tap_ok(is_weighed(p.folder, p.en), "and what it needs");
 	json_array_foreach(json_object_get(p.manifest, "runs"), i, run)
 		tap_ok(check_run(&p, run), "run %s", text(run, "name"));
 	if (prepare(&p, manifest_run(p.manifest, "main"), &noise, &r, &e)) {

@@ -400,6 +400,7 @@ int main(int argc, char **argv)
 	}
 	tap_ok(check_info(&p), "channels, rate and hop");
 	tap_ok(is_described(p.folder, engine_info(p.en)), "its description alone says the same");
+	tap_ok(is_weighed(p.folder, p.en), "and what it needs");
 	tap_ok(check_precision(&p, ENGINE_BF16), "bf16");
 	tap_ok(check_precision(&p, ENGINE_INT8), "int8");
 	/* Windows last: they stay set. */

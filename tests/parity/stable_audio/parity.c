@@ -230,6 +230,7 @@ int main(int argc, char **argv)
 			p.clip.rate == (int)number(p.manifest, "rate", 0),
 		"channels and rate");
 	tap_ok(is_described(p.folder, engine_info(p.en)), "its description alone says the same");
+	tap_ok(is_weighed(p.folder, p.en), "and what it needs");
 	json_array_foreach(json_object_get(p.manifest, "runs"), i, run)
 		tap_ok(check_run(&p, run), "run %s", text(run, "name"));
 	if (prepare(&p, manifest_run(p.manifest, "main"), &r, &e)) {
