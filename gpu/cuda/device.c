@@ -429,8 +429,8 @@ static int cuda_open(struct gpu *g, struct err *e)
 		cuda_close(g);
 		return rc;
 	}
-	snprintf(g->description, sizeof(g->description), "%.80s, %s", prop.name,
-		format_bytes(prop.totalGlobalMem, text));
+	snprintf(g->description, sizeof(g->description), "%.70s, %s, capability %d.%d", prop.name,
+		format_bytes(prop.totalGlobalMem, text), prop.major, prop.minor);
 	return 0;
 }
 

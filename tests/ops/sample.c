@@ -141,7 +141,8 @@ static void kept_sets_are_exact(void **state)
 
 	for (size_t w = 0; w < N_OF(ways); w++) {
 		seed(w);
-		float *one = random_logits(N, 1), *logits = keep((size_t)n_draws * N, sizeof(*logits));
+		float *one = random_logits(N, 1),
+		      *logits = keep((size_t)n_draws * N, sizeof(*logits));
 		one[3] = one[17] = one[8]; /* ties */
 		for (int64_t r = 0; r < n_draws; r++)
 			memcpy(logits + r * N, one, N * sizeof(*one));
