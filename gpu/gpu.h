@@ -202,10 +202,10 @@ void gpu_set_replay(struct gpu *g, bool on);
  * over k in ascending order (int8: exact integer sums of 16-bit activations,
  * scaled per row of x).  M rows cost one pass over w.
  *
- * Tiles: x is rounded to bf16 (nearest, ties to even).  For each 32 of k in
- * ascending order, one chain over the even and one over the odd k are added up
- * and then added to the sum so far; values below the normal range are zero.
- * That is what a tile unit (AMX) does, and what all others here do, too.
+ * Tiles: x is rounded to bf16 (nearest, ties to even; not by a GPU that has no products
+ * of bf16).  For each 32 of k in ascending order, one chain over the even and one over
+ * the odd k are added up and then added to the sum so far; values below the normal range
+ * are zero.  That is what a tile unit (AMX) does, and what all others here do, too.
  *
  * Split: each factor is the sum of three bf16, high, middle and low, each the rounded rest
  * of those before, and a product is six of tiles' as above, in the order hl, hm, hh, mh,

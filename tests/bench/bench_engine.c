@@ -2,16 +2,21 @@
  * its own, so that peak memory is that of this run.
  *
  *	bench_engine DIR f32|bf16|int8 [--threads N] [--takes N] [--seconds N] [--points]
+ *		[--device D] [--module woodshed-cuda.so] [--cold] [--eager]
  *
  * Renders 30 s, or --seconds, with guidance and reads the clock at every step.  --points
  * (for models that take minutes) renders a second at three positions
  * instead, the audio before it given.  Prints one JSON object.
  *
+ * --device: another than the processor.  There a step is asked for long before it is
+ * done: the device is waited for at the first and the last of some steps only.
+ *
  * A step must stream all decoder matrices once and every key and value once:
  *	weights	(14 H^2 L + K V H) x bytes	(docs/models/musicgen.md)
  *	cache	rows x 2 x L x position x H x bytes
  * roof = read bandwidth, measured here with as many threads over as many bytes
- * (a third-level cache of some hundred MB holds a part of them), / these bytes. */
+ * (a third-level cache of some hundred MB holds a part of them), or what a copy moves on
+ * a GPU, / these bytes. */
 #include "engine/engine.h"
 #include "engine/weights/config.h"
 #include "gpu/gpu.h"
@@ -20,6 +25,7 @@
 #include "library/base/err.h"
 #include "library/base/str.h"
 #include "tests/bench/bandwidth.h"
+#include "tests/bench/device.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -28,17 +34,40 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_STEPS = 4096 };
+enum { MAX_STEPS = 4096, N_POSITIONS = 3, AROUND = 6 };
 
 struct times {
 	double at[MAX_STEPS]; /* when step i was done */
 	int64_t n_steps, total;
 	double text_start, text_end, decode_start, decode_end;
+	struct gpu *ahead; /* a device to wait for, or NULL */
+	bool every_step;   /* at each of them */
 };
+
+/* Of N steps: the 10th, the middle, and nearly the last. */
+static int64_t position(int64_t n, int i)
+{
+	return i == 0 ? 10 : i == 1 ? n / 2 : n - 12;
+}
+
+static void wait_at(const struct times *t, int64_t step, int64_t total)
+{
+	bool is_edge = t->every_step || step == 0 || step == total;
+
+	for (int i = 0; i < N_POSITIONS; i++)
+		is_edge |= llabs(step - position(total, i)) == AROUND;
+	if (t->ahead && is_edge)
+		gpu_sync(t->ahead, NULL);
+}
 
 static int progress(void *ud, enum engine_stage stage, uint64_t done, uint64_t total)
 {
 	struct times *t = ud;
+
+	if (stage == ENGINE_STAGE_RENDER)
+		wait_at(t, (int64_t)done, (int64_t)total);
+	else if (t->ahead)
+		gpu_sync(t->ahead, NULL);
 	double now = clock_now();
 	if (stage == ENGINE_STAGE_TEXT && done == 0)
 		t->text_start = now;
@@ -144,11 +173,23 @@ static double median_step(const struct times *t, int64_t first, int64_t last)
 	return n ? d[n / 2] : NAN;
 }
 
+/* Seconds of a step near position i. */
+static double step_near(const struct times *t, int i)
+{
+	const int64_t p = position(t->n_steps, i);
+
+	if (t->ahead && p > AROUND && p + AROUND <= t->n_steps)
+		return (t->at[p + AROUND] - t->at[p - AROUND]) / (2 * AROUND);
+	return median_step(t, p - 8, p + 8);
+}
+
 struct run {
 	struct engine *en;
+	struct bench_device device;
 	int takes;
 	double seconds;
 	const char *precision;
+	bool sparse; /* --points */
 	struct shape shape;
 	double bandwidth;
 };
@@ -175,18 +216,27 @@ static int render(struct run *r, double given_s, double seconds, struct times *t
 			.frames = n_given,
 			.channels = info->channels,
 			.rate = info->rate};
-	memset(t, 0, sizeof(*t));
+	*t = (struct times){.ahead = bench_device_is_ahead(&r->device) ? engine_gpu(r->en) : NULL,
+		.every_step = given_s > 0 || r->sparse};
 	int rc = engine_render(r->en, &request, &watch, &sink, e);
 	free(silence);
 	return rc;
 }
 
 /* ,"at_10":{"steps_per_s":..,"bytes":..,"share":..} */
-static void print_point(const struct run *r, double position, double step_s)
+static void print_point(const struct run *r, const char *name, double at, double step_s)
 {
-	double bytes = step_bytes(&r->shape, r->precision, 2 * r->takes, position);
-	printf(",\"at_%d\":{\"steps_per_s\":%.2f,\"bytes\":%.0f,\"share\":%.3f}", (int)position,
-		1 / step_s, bytes, bytes / step_s / r->bandwidth);
+	double bytes = step_bytes(&r->shape, r->precision, 2 * r->takes, at);
+	printf(",\"%s\":{\"steps_per_s\":%.2f,\"bytes\":%.0f,\"share\":%.3f}", name, 1 / step_s,
+		bytes, bytes / step_s / r->bandwidth);
+}
+
+static void print_position(const struct run *r, double at, double step_s)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "at_%d", (int)at);
+	print_point(r, name, at, step_s);
 }
 
 static int whole(struct run *r, struct times *t, struct err *e)
@@ -194,14 +244,12 @@ static int whole(struct run *r, struct times *t, struct err *e)
 	int rc = render(r, 0, r->seconds, t, e);
 	if (rc)
 		return rc;
-	const int64_t positions[] = {10, t->n_steps / 2, t->n_steps - 12};
-	for (int i = 0; i < 3; i++)
-		print_point(r, (double)positions[i],
-			median_step(t, positions[i] - 8, positions[i] + 8));
-	double mean = (t->at[t->n_steps] - t->at[1]) / (double)(t->n_steps - 1);
-	double bytes = step_bytes(&r->shape, r->precision, 2 * r->takes, (double)t->n_steps / 2);
-	printf(",\"mean\":{\"steps_per_s\":%.2f,\"bytes\":%.0f,\"share\":%.3f}", 1 / mean, bytes,
-		bytes / mean / r->bandwidth);
+	for (int i = 0; i < N_POSITIONS; i++)
+		print_position(r, (double)position(t->n_steps, i), step_near(t, i));
+	/* From where the device was waited for: the first steps are not replayed yet. */
+	const int64_t first = t->ahead ? position(t->n_steps, 0) - AROUND : 1;
+	print_point(r, "mean", (double)t->n_steps / 2,
+		(t->at[t->n_steps] - t->at[first]) / (double)(t->n_steps - first));
 	return 0;
 }
 
@@ -213,39 +261,70 @@ static int points(struct run *r, struct times *t, struct err *e)
 		if (rc)
 			return rc;
 		/* The last steps of the take; what was given was fed before. */
-		print_point(r, given[i] * 50 + 15, median_step(t, t->n_steps - 20, t->n_steps));
+		print_position(r, given[i] * 50 + 15, median_step(t, t->n_steps - 20, t->n_steps));
 	}
 	return 0;
 }
 
-static int bench(struct run *r, const char *dir, int n_threads, bool sparse, struct err *e)
+/* Weights are on the device when this was told last; their checksum comes after. */
+static int on_load(void *ud, enum engine_stage stage, uint64_t done, uint64_t total)
 {
-	struct engine_options options = {.n_threads = n_threads};
+	if (total > 1)
+		*(double *)ud = clock_now();
+	return 0;
+}
+
+static int open_model(struct run *r, const char *dir, int n_threads, double *ret_load_s,
+	double *ret_open_s, struct err *e)
+{
+	const struct engine_options options = {.n_threads = n_threads,
+		.device = r->device.name,
+		.precision = !strcmp(r->precision, "f32")    ? ENGINE_F32
+			     : !strcmp(r->precision, "bf16") ? ENGINE_BF16
+							     : ENGINE_INT8};
+	double loaded = clock_now();
+	const double start = loaded;
+	const struct engine_watch watch = {.progress = on_load, .ud = &loaded};
+	const int rc = engine_open(dir, &options, &watch, &r->en, e);
+
+	*ret_load_s = loaded - start;
+	*ret_open_s = clock_now() - start;
+	return rc;
+}
+
+static int bench(struct run *r, const char *dir, int n_threads, struct err *e)
+{
 	static struct times t;
-	options.precision = !strcmp(r->precision, "f32")    ? ENGINE_F32
-			    : !strcmp(r->precision, "bf16") ? ENGINE_BF16
-							    : ENGINE_INT8;
+	double load_s, open_s;
 	int rc = read_shape(dir, &r->shape, e);
 	if (rc)
 		return rc;
-	/* Half of a window deep. */
-	r->bandwidth = bandwidth(n_threads, step_bytes(&r->shape, r->precision, 2 * r->takes, 750));
-	double start = clock_now();
-	rc = engine_open(dir, &options, NULL, &r->en, e);
+	const bool is_cpu = !bench_device_is_ahead(&r->device);
+	if (is_cpu) /* half of a window deep */
+		r->bandwidth = bandwidth(
+			n_threads, step_bytes(&r->shape, r->precision, 2 * r->takes, 750));
+	const uint64_t file_bytes = bench_weight_files(dir, r->device.cold);
+	rc = open_model(r, dir, n_threads, &load_s, &open_s, e);
 	if (rc)
 		return rc;
-	double load_s = clock_now() - start;
+	if (!is_cpu)
+		r->bandwidth = bench_device_bandwidth(engine_gpu(r->en));
+	gpu_set_replay(engine_gpu(r->en), !r->device.eager);
 	rc = render(r, 0, 0.1, &t, e); /* caches and clocks warm up */
 	if (rc)
 		return rc;
-	printf("{\"model\":\"%s\",\"precision\":\"%s\",\"takes\":%d,\"device\":\"%s\"", dir,
-		r->precision, r->takes, gpu_describe(engine_gpu(r->en)));
-	rc = (sparse ? points : whole)(r, &t, e);
+	printf("{\"model\":\"%s\",\"precision\":\"%s\",\"takes\":%d,\"eager\":%s,\"cold\":%s,"
+	       "\"device\":\"%s\"",
+		dir, r->precision, r->takes, r->device.eager ? "true" : "false",
+		r->device.cold ? "true" : "false", gpu_describe(engine_gpu(r->en)));
+	rc = (r->sparse ? points : whole)(r, &t, e);
 	if (rc)
 		return rc;
-	double decoded = sparse ? 30.0 : (double)(t.n_steps - 3) / 50;
-	printf(",\"bandwidth\":%.3g,\"load_s\":%.2f,\"t5_ms\":%.1f,\"decode_x\":%.2f", r->bandwidth,
-		load_s, (t.text_end - t.text_start) * 1e3,
+	double decoded = r->sparse ? 30.0 : (double)(t.n_steps - 3) / 50;
+	printf(",\"bandwidth\":%.4g,\"load_s\":%.3f,\"open_s\":%.3f,\"file_bytes\":%llu,"
+	       "\"t5_ms\":%.1f,\"decode_x\":%.2f",
+		r->bandwidth, load_s, open_s, (unsigned long long)file_bytes,
+		(t.text_end - t.text_start) * 1e3,
 		decoded * r->takes / (t.decode_end - t.decode_start));
 	printf(",\"device_bytes\":%llu,\"peak_bytes\":%llu}\n",
 		(unsigned long long)gpu_bytes_peak(engine_gpu(r->en)),
@@ -256,13 +335,15 @@ static int bench(struct run *r, const char *dir, int n_threads, bool sparse, str
 
 int main(int argc, char **argv)
 {
-	struct run r = {.takes = 1, .seconds = 30};
+	struct run r = {.device = {.name = "cpu"}, .takes = 1, .seconds = 30};
 	struct err e = {0};
 	uint64_t n_threads = 0, takes = 1;
-	bool sparse = false, ok = argc >= 3;
+	bool ok = argc >= 3;
 	for (int i = 3; i < argc; i++) {
+		if (bench_device_option(&r.device, argc, argv, &i))
+			continue;
 		if (!strcmp(argv[i], "--points"))
-			sparse = true;
+			r.sparse = true;
 		else if (!strcmp(argv[i], "--threads") && i + 1 < argc)
 			ok = ok && parse_u64(argv[++i], &n_threads);
 		else if (!strcmp(argv[i], "--takes") && i + 1 < argc)
@@ -275,12 +356,12 @@ int main(int argc, char **argv)
 	if (!ok || !(r.seconds >= 1 && r.seconds <= 30) || n_threads > 1024 || takes < 1 ||
 		takes > 64) {
 		fprintf(stderr, "usage: bench_engine DIR f32|bf16|int8 [--threads N] [--takes N] "
-				"[--seconds N] [--points]\n");
+				"[--seconds N] [--points] " BENCH_DEVICE_USAGE "\n");
 		return 2;
 	}
 	r.precision = argv[2];
 	r.takes = (int)takes;
-	if (bench(&r, argv[1], (int)n_threads, sparse, &e)) {
+	if (bench(&r, argv[1], (int)n_threads, &e)) {
 		fprintf(stderr, "bench_engine: %s\n", e.text);
 		return 1;
 	}

@@ -137,8 +137,8 @@ def vae():
 
 
 def is_one(name):
-    return name.endswith(("weight_g", "weights", "time_proj.weight", "gamma")) or (
-        "norm" in name and name.endswith("weight"))
+    return name.endswith(("weight_g", "weights", "time_proj.weight", "gamma", "running_var")) or (
+        ("norm" in name.lower() or "ln_" in name) and name.endswith("weight"))
 
 
 def write(path, tensors, bf16):

@@ -21,14 +21,26 @@ bool on_cuda(void)
 	return getenv("WOODSHED_TEST_MODULE") != NULL;
 }
 
-static bool cuda_open(struct dev *d)
+static struct gpu *the_cuda(void)
 {
 	struct err e = {0};
 
 	gpu_use_module(getenv("WOODSHED_TEST_MODULE"));
 	if (!cuda && gpu_open("cuda", 0, &cuda, &e))
 		fail_msg("%s", e.text);
-	*d = (struct dev){.g = cuda, .a = gpu_arena_new(cuda, "test"), .isa = ON_CUDA};
+	return cuda;
+}
+
+bool rounds_tiles(void)
+{
+	return !on_cuda() || !strstr(gpu_describe(the_cuda()), "capability 7.");
+}
+
+static bool cuda_open(struct dev *d)
+{
+	struct gpu *g = the_cuda();
+
+	*d = (struct dev){.g = g, .a = gpu_arena_new(g, "test"), .isa = ON_CUDA};
 	return true;
 }
 
@@ -170,7 +182,8 @@ const float *multiplied(enum gpu_dtype dtype, int64_t n_rows, const float *x, in
 {
 	float *rounded;
 
-	if (!on_cuda() || dtype == GPU_F32 || n_rows < MANY_ROWS)
+	if (!on_cuda() || !rounds_tiles() || dtype == GPU_F32 || dtype == GPU_SPLIT ||
+		n_rows < MANY_ROWS)
 		return x;
 	rounded = keep((size_t)n + 1, sizeof(*rounded));
 	for (int64_t i = 0; i < n; i++)

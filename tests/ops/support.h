@@ -30,12 +30,8 @@ struct dev {
 };
 enum { ON_CUDA = 100 };
 bool on_cuda(void);
-/* For a test of the processor's own. */
-#define SKIP_ON_CUDA()                                                                             \
-	do {                                                                                       \
-		if (on_cuda())                                                                     \
-			skip();                                                                    \
-	} while (0)
+/* Whether products of bf16 round x: the processor does, and CUDA from 8.0 on. */
+bool rounds_tiles(void);
 
 /* False when the machine has no such instruction set. */
 bool dev_open(struct dev *d, int n_threads, int isa);
@@ -77,7 +73,7 @@ int32_t *get_ids(const struct dev *d, const struct gpu_tensor *t);
  * off the middle between two steps, in place, where rounding could go either way. */
 float *quantised(enum gpu_dtype dtype, int64_t n_out, int64_t n_in, float *w);
 /* x[n], as a product with weights of this dtype takes it: CUDA rounds it to bf16 for more
- * than 8 rows, unless the weights are f32. */
+ * than 8 rows, unless the weights are f32 or the device multiplies no bf16. */
 const float *multiplied(enum gpu_dtype dtype, int64_t n_rows, const float *x, int64_t n);
 enum { MANY_ROWS = 9 };
 
@@ -92,8 +88,12 @@ void assert_close(const float *got, struct want want, int64_t n, const char *fmt
 void assert_same_bits(const float *a, const float *b, int64_t n, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-#define RUN_TAP(tests)                                                                             \
-	(cmocka_set_message_output(CM_OUTPUT_TAP), cmocka_run_group_tests(tests, NULL, NULL))
+#define RUN_TAP(tests) RUN_TAP_WITH(tests, 0)
+/* The first n_own tests are about the processor: on CUDA they are not there. */
+#define RUN_TAP_WITH(tests, n_own)                                                                 \
+	(cmocka_set_message_output(CM_OUTPUT_TAP),                                                 \
+		_cmocka_run_group_tests(#tests, (tests) + (on_cuda() ? (n_own) : 0),               \
+			N_OF(tests) - (on_cuda() ? (n_own) : 0), NULL, NULL))
 #define TEST(name) cmocka_unit_test_teardown(name, test_done)
 
 #endif

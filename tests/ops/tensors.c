@@ -40,7 +40,6 @@ static void devices(void **state)
 /* Beside this program lies no module: one sentence, with what to do. */
 static void cuda_that_is_not_there(void **state)
 {
-	SKIP_ON_CUDA();
 	struct err e = {0};
 	struct gpu *g;
 
@@ -52,7 +51,6 @@ static void cuda_that_is_not_there(void **state)
 
 static void lower_instruction_sets(void **state)
 {
-	SKIP_ON_CUDA();
 	struct dev d;
 
 	for (int isa = CPU_GENERIC; isa <= CPU_AMX && dev_open(&d, 1, isa); isa++) {

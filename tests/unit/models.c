@@ -13,9 +13,10 @@
 
 static void put(void **state, const char *path, const char *text)
 {
-	char folder[256];
+	char folder[4096];
 
-	snprintf(folder, sizeof(folder), "%s", path);
+	assert_true(strlen(path) < sizeof(folder));
+	memcpy(folder, path, strlen(path) + 1);
 	for (char *c = folder; *c; c++) {
 		if (*c != '/')
 			continue;
