@@ -15,7 +15,7 @@
  * Shapes are written outermost first, as in PyTorch: [T, C] has C contiguous.
  * A tensor belongs to an arena and lives until the arena is freed or released
  * to an earlier mark.  One struct gpu is used by one thread at a time; only
- * gpu_put_rows() may be called from several.
+ * what puts rows may be called from several.
  *
  * The same inputs give the same bits, whatever the number of threads, and a
  * row of a batch gives the same bits as the row alone. */
@@ -146,6 +146,20 @@ struct gpu_tensor *gpu_reshape(
  * the matrix. */
 #define GPU_ROW_GROUP 32
 void gpu_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n, const float *src);
+
+/* The same from rows as a file has them, where the device converts rows itself: they cross
+ * the bus as they are, and no processor touches them but to read.  Same bits. */
+enum gpu_source_dtype { GPU_FROM_F32, GPU_FROM_F16, GPU_FROM_BF16 };
+struct gpu_source {
+	enum gpu_source_dtype dtype;
+	/* Elements first..first+n-1 of these rows, contiguous, into dst (pinned memory); 0,
+	 * or an error, which is handed on.  Called in order, by the calling thread. */
+	int (*read)(void *ud, int64_t first, int64_t n, void *dst, struct err *e);
+	void *ud;
+};
+bool gpu_converts_rows(const struct gpu *g);
+int gpu_put_rows_from(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n,
+	const struct gpu_source *source, struct err *e);
 
 /* Whole contiguous tensors to and from the host.  read waits for the device. */
 void gpu_write(struct gpu *g, struct gpu_tensor *t, const void *src, size_t bytes);

@@ -59,6 +59,9 @@ struct gpu_ops {
 		size_t *ret_sums);
 	void (*put_rows)(
 		struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n, const float *src);
+	/* NULL where rows are converted by the processor. */
+	int (*put_rows_from)(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n,
+		const struct gpu_source *source, struct err *e);
 
 	/* beta 0: y = ..., 1: y += ... */
 	void (*linear)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,

@@ -2,7 +2,7 @@
  *
  * Layout.  Plain rows [n_out, n_in], each filled up with zeros to 16 bytes (matrix.h), so
  * that cuBLAS takes them as they are and 16-byte loads need no tail.  int8: q = round(w /
- * scale), scale[o] = max|row o| / 127; tiles are plain bf16.
+ * scale), scale[o] = max|row o| / 127; tiles are plain bf16.  put.cu fills them.
  *
  * Up to 8 rows of x (steps of a language model): few_rows, bound by reading the weights.
  *	y[m,o] = sum_k x[m,k] w[o,k] (* scale[o]) + bias[o] (+ y[m,o])
@@ -34,8 +34,6 @@
 #include "gpu/cuda/matrix.h"
 #include "gpu/cuda/stream.cuh"
 
-#include <string.h>
-
 enum {
 	THREADS = 256,
 	COLUMNS = 256,
@@ -43,7 +41,6 @@ enum {
 	PIECE = 4 << 20,        /* elements of x that go by at a time, where rows overlap, */
 	PIECE_PLAIN = 64 << 20, /* or do not: then it is a bound for scratch alone */
 	SLAB = 16 << 20,        /* elements of w converted at a time */
-	SCALES = 1024,          /* int8 rows quantised at a time */
 };
 
 static int64_t round_up(int64_t n, int64_t to)
@@ -59,94 +56,6 @@ size_t cuda_matrix_bytes(
 	*ret_scale = dtype == GPU_I8 ? (size_t)n_out * sizeof(float) : 0;
 	*ret_sums = 0;
 	return (size_t)(n_out * cuda_matrix_ld(dtype, n_in)) * gpu_dtype_size(dtype);
-}
-
-/* As f32_to_bf16(), on the host. */
-static uint16_t host_bf16(float f)
-{
-	uint32_t u;
-
-	memcpy(&u, &f, sizeof(u));
-	if ((u & 0x7fffffff) > 0x7f800000)
-		return (uint16_t)(u >> 16 | 0x40);
-	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
-
-/* One row; returns its scale, 0 for one that vanishes. */
-static float quantise(int8_t *q, const float *w, int64_t n)
-{
-	float top = 0;
-
-	for (int64_t i = 0; i < n; i++)
-		top = fabsf(w[i]) > top ? fabsf(w[i]) : top;
-	const float scale = top / 127 > 1e-37f ? top / 127 : 0;
-	const float inverse = scale > 0 ? 1 / scale : 0;
-	for (int64_t i = 0; i < n; i++) {
-		const float step = rintf(w[i] * inverse);
-		q[i] = (int8_t)(step > 127 ? 127 : step < -127 ? -127 : step);
-	}
-	return scale;
-}
-
-/* n rows of k floats, ld apart in dst. */
-static void convert(void *dst, enum gpu_dtype dtype, int64_t ld, const float *src, int64_t n,
-	int64_t k, float *scale)
-{
-	const size_t size = gpu_dtype_size(dtype);
-
-	for (int64_t r = 0; r < n; r++, src += k) {
-		char *row = (char *)dst + (size_t)(r * ld) * size;
-		if (dtype == GPU_F32)
-			memcpy(row, src, (size_t)k * size);
-		else if (dtype == GPU_I8)
-			scale[r] = quantise((int8_t *)row, src, k);
-		else
-			for (int64_t i = 0; i < k; i++)
-				((uint16_t *)row)[i] = host_bf16(src[i]);
-		memset(row + (size_t)k * size, 0, (size_t)(ld - k) * size);
-	}
-}
-
-static void send(struct gpu *g, void *dst, const float *src, size_t bytes)
-{
-	struct cuda_stage *s = cuda_stage_take(g);
-
-	memcpy(s->at, src, bytes);
-	cuda_stage_send(g, s, dst, bytes);
-	cuda_stage_give(g, s);
-}
-
-/* Rows of ROWS tensors are n * width elements of one row. */
-void cuda_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n, const float *src)
-{
-	const bool plain = t->layout == GPU_ROWS;
-	const size_t size = gpu_dtype_size(t->dtype);
-	int64_t k = t->ne[1], ld = cuda_matrix_ld(t->dtype, k);
-	float scale[SCALES];
-
-	if (plain) {
-		const int64_t width = t->ne[0] ? gpu_count(t) / t->ne[0] : 0;
-		first *= width;
-		n *= width;
-		k = ld = 1;
-	}
-	int64_t step = (int64_t)(CUDA_STAGE_BYTES / ((size_t)ld * size));
-	if (t->dtype == GPU_I8 && step > SCALES)
-		step = SCALES;
-	if (!step) {
-		gpu_fail(g, ERR_UNSUPPORTED, "put_rows: the rows of '%s' are too long", t->name);
-		return;
-	}
-	for (int64_t r = 0; r < n && !gpu_failed(g); r += step) {
-		const int64_t rows = n - r < step ? n - r : step;
-		struct cuda_stage *s = cuda_stage_take(g);
-		convert(s->at, t->dtype, ld, src + r * k, rows, k, scale);
-		cuda_stage_send(g, s, (char *)t->data + (size_t)((first + r) * ld) * size,
-			(size_t)(rows * ld) * size);
-		cuda_stage_give(g, s);
-		if (t->dtype == GPU_I8)
-			send(g, t->scale + first + r, scale, (size_t)rows * sizeof(*scale));
-	}
 }
 
 /* ---- up to 8 rows ------------------------------------------------------- */

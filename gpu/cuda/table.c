@@ -20,6 +20,7 @@ const struct gpu_ops cuda_ops = {
 	.forget = cuda_forget,
 	.matrix_bytes = cuda_matrix_bytes,
 	.put_rows = cuda_put_rows,
+	.put_rows_from = cuda_put_rows_from,
 	.linear = cuda_linear,
 	.linear_grouped = cuda_linear_grouped,
 	.conv1d = cuda_conv1d,
