@@ -107,6 +107,11 @@ struct cuda_product {
 };
 void cuda_product(struct gpu *g, const struct cuda_product *p);
 
+/* norm.cu: layer norm of x [T, C] to y, f32 or bf16 (to nearest even).  more: NULL, or [C]:
+ * afterwards x += more (in place). */
+void cuda_norm_rows(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_norm *norm, const struct gpu_tensor *more);
+
 /* convert.cu: rows of f32, ldx apart, to bf16 rows (to nearest even), ldy apart. */
 void cuda_bf16(struct gpu *g, void *y, int64_t ldy, const float *x, int64_t ldx, int64_t n_rows,
 	int64_t n);
@@ -121,6 +126,13 @@ void cuda_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, int beta);
 void cuda_linear_grouped(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias);
+
+/* fused.cu */
+void cuda_norm_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_norm *norm, const struct gpu_tensor *w, const struct gpu_tensor *bias,
+	struct gpu_tensor *normed);
+void cuda_feed_forward(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed_forward *ff,
+	struct gpu_tensor *normed, struct gpu_tensor *wide, struct gpu_tensor *gated);
 
 /* put.cu: weights on their way into them */
 void cuda_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n, const float *src);

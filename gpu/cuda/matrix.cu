@@ -33,6 +33,7 @@
  * reads x again, from the L2 cache: x goes by in pieces that stay there, with y. */
 #include "gpu/cuda/matrix.h"
 #include "gpu/cuda/stream.cuh"
+#include "gpu/cuda/unary.cuh"
 
 enum {
 	THREADS = 256,
@@ -41,6 +42,8 @@ enum {
 	PIECE = 4 << 20,        /* elements of x that go by at a time, where rows overlap, */
 	PIECE_PLAIN = 64 << 20, /* or do not: then it is a bound for scratch alone */
 	SLAB = 16 << 20,        /* elements of w converted at a time */
+	NORM_ROWS = 4,          /* of x that few_rows takes the norm of, */
+	NORM_BYTES = 40 << 10,  /* in that much shared memory at most */
 };
 
 static int64_t round_up(int64_t n, int64_t to)
@@ -68,25 +71,51 @@ struct few {
 	int64_t ldx;
 	float *y;
 	int64_t ldy;
-	int64_t group; /* outputs that see the same k columns of x */
+	int64_t group;                /* outputs that see the same k columns of x */
+	const float *norm_w, *norm_b; /* of the norm of x, or NULL */
+	float eps;
 	int rows;
-	bool add;
+	bool add, has_act;
+	enum gpu_unary act;
 };
 
-template <typename T, int ROWS, bool ALIGNED>
+/* The norm of x, in shared memory: each block computes it anew. */
+template <int ROWS> static __device__ __forceinline__ void norm_few(const struct few &f, float *to)
+{
+	SHARED(float, sums, [2 * ROWS * NORM_WARPS]);
+	float mean[ROWS], scale[ROWS];
+
+	norm_moments<ROWS>(mean, scale, f.x, f.ldx, f.rows, f.k, f.eps, false, sums);
+	for (int64_t i = threadIdx.x; i < f.k; i += blockDim.x)
+#pragma unroll
+		for (int m = 0; m < ROWS; m++)
+			if (m < f.rows)
+				to[m * f.k + i] = fmaf((f.x[m * f.ldx + i] - mean[m]) * scale[m],
+					f.norm_w[i], f.norm_b[i]);
+	__syncthreads();
+}
+
+template <typename T, int ROWS, bool ALIGNED, bool NORM>
 static __global__ void __launch_bounds__(STREAM_THREADS, ROWS > 2 ? 2 : 4) few_rows(struct few f)
 {
 	constexpr int OUTS = STREAM_OUTS, N = OUTS * ROWS;
 	SHARED(float, parts, [STREAM_WARPS * STREAM_SUMS]);
 	const int64_t first = (int64_t)blockIdx.x * OUTS;
+	const float *x = f.x + first / f.group * f.k;
+	int64_t ldx = f.ldx;
 	const T *w[OUTS];
 	float sum[N];
 
+	if (NORM) {
+		DYNAMIC_SHARED(float, normed);
+		norm_few<ROWS>(f, normed);
+		x = normed;
+		ldx = f.k;
+	}
 #pragma unroll
 	for (int o = 0; o < OUTS; o++)
 		w[o] = (const T *)f.w + (first + o < f.n ? first + o : f.n - 1) * f.ldw;
-	stream_part<T, ROWS, OUTS, ALIGNED>(
-		sum, w, f.x + first / f.group * f.k, f.ldx, f.rows, f.k);
+	stream_part<T, ROWS, OUTS, ALIGNED>(sum, w, x, ldx, f.rows, f.k);
 	stream_lanes(sum, parts + threadIdx.x / WARP * N);
 	__syncthreads();
 	for (int i = (int)threadIdx.x; i < N; i += (int)blockDim.x) {
@@ -99,6 +128,9 @@ static __global__ void __launch_bounds__(STREAM_THREADS, ROWS > 2 ? 2 : 4) few_r
 			s *= f.scale[o];
 		if (f.bias)
 			s += f.bias[o];
+		if (f.has_act)
+			s = f.act == GPU_UNARY_GELU ? apply<GPU_UNARY_GELU>(s)
+						    : apply<GPU_UNARY_RELU>(s);
 		*y = f.add ? s + *y : s;
 	}
 }
@@ -107,10 +139,13 @@ template <typename T, int ROWS> static void launch_few(struct gpu *g, const stru
 {
 	const unsigned blocks = blocks_for(f->n, STREAM_OUTS), threads = stream_threads(f->k);
 
-	if (stream_is_aligned(f->x, f->ldx, f->k))
-		LAUNCH(g, (few_rows<T, ROWS, true>), blocks, threads, 0, *f);
+	if (ROWS <= NORM_ROWS && f->norm_w)
+		LAUNCH(g, (few_rows < T, ROWS <= NORM_ROWS ? ROWS : 1, true, true >), blocks,
+			threads, (size_t)(f->rows * f->k) * sizeof(float), *f);
+	else if (stream_is_aligned(f->x, f->ldx, f->k))
+		LAUNCH(g, (few_rows<T, ROWS, true, false>), blocks, threads, 0, *f);
 	else
-		LAUNCH(g, (few_rows<T, ROWS, false>), blocks, threads, 0, *f);
+		LAUNCH(g, (few_rows<T, ROWS, false, false>), blocks, threads, 0, *f);
 }
 
 template <typename T> static void launch_few_of(struct gpu *g, const struct few *f)
@@ -322,10 +357,13 @@ static int64_t span(const struct cuda_rows *r)
 static const void *piece_x(struct gpu *g, const struct piece *p, int64_t *batch_stride)
 {
 	const struct cuda_rows *r = p->r;
-	const float *x = r->x + p->batch * r->x_batch + p->row * r->ldx;
+	const int64_t at = p->batch * r->x_batch + p->row * r->ldx;
+	const float *x = (const float *)r->x + at;
 	const int64_t n = (p->rows - 1) * r->ldx + span(r), ld = round_up(n, 8);
 
 	*batch_stride = r->x_batch;
+	if (r->is_bf16)
+		return (const uint16_t *)r->x + at;
 	if (p->dtype == GPU_F32)
 		return x;
 	*batch_stride = ld;
@@ -386,7 +424,7 @@ static void run_piece(struct gpu *g, const struct piece *p)
 	a.bias_n = r->bias_n;
 	a.bias_first = p->first;
 	a.add = r->add;
-	if (!i8) {
+	if (!i8 || r->alone) {
 		if (r->bias)
 			launch_around(g, &a);
 		piece_products(g, p, a.y, r->y_batch, r->ldy, r->bias || r->add);
@@ -457,48 +495,95 @@ void cuda_rows_product(struct gpu *g, const struct cuda_rows *rows)
 
 /* ---- the ops ------------------------------------------------------------ */
 
+static int64_t rows_of(const struct gpu_tensor *x)
+{
+	return gpu_count(x) / x->ne[x->n_dims - 1];
+}
+
+bool cuda_is_few(const struct gpu_tensor *x, const struct gpu_tensor *w)
+{
+	return rows_of(x) <= STREAM_ROWS && w->dtype != GPU_TILES;
+}
+
+bool cuda_can_norm(const struct gpu_tensor *x, const struct gpu_tensor *w)
+{
+	const int64_t k = w->ne[1], n = rows_of(x);
+
+	return cuda_is_few(x, w) && n <= NORM_ROWS &&
+	       n * k <= NORM_BYTES / (int64_t)sizeof(float) &&
+	       stream_is_aligned((const float *)x->data, k, k);
+}
+
+static void linear_few(struct gpu *g, const struct cuda_linear *l)
+{
+	const struct gpu_tensor *w = l->w;
+	const int64_t n = w->ne[0], n_in = l->x->ne[l->x->n_dims - 1];
+	struct few f = {};
+
+	f.w = w->data;
+	f.ldw = cuda_matrix_ld(w->dtype, w->ne[1]);
+	f.n = n;
+	f.k = w->ne[1];
+	f.scale = w->scale;
+	f.bias = l->bias ? (const float *)l->bias->data : NULL;
+	f.x = (const float *)l->x->data;
+	f.ldx = n_in;
+	f.y = (float *)l->y->data;
+	f.ldy = n;
+	f.group = n / (n_in / w->ne[1]);
+	f.rows = (int)rows_of(l->x);
+	f.add = l->add;
+	f.has_act = l->has_act;
+	f.act = l->act;
+	if (l->norm) {
+		f.norm_w = (const float *)l->norm->w->data;
+		f.norm_b = (const float *)l->norm->b->data;
+		f.eps = l->norm->eps;
+	}
+	if (w->dtype == GPU_F32)
+		launch_few_of<float>(g, &f);
+	else if (w->dtype == GPU_I8)
+		launch_few_of<int8_t>(g, &f);
+	else
+		launch_few_of<uint16_t>(g, &f);
+}
+
+void cuda_linear_with(struct gpu *g, const struct cuda_linear *l)
+{
+	const int64_t n = l->w->ne[0], n_in = l->x->ne[l->x->n_dims - 1];
+	struct cuda_rows r = {};
+
+	if (cuda_is_few(l->x, l->w)) {
+		linear_few(g, l);
+		return;
+	}
+	r.w = l->w;
+	r.bias = l->bias ? (const float *)l->bias->data : NULL;
+	r.bias_n = n;
+	r.batches = 1;
+	r.rows = rows_of(l->x);
+	r.x = l->x->data;
+	r.is_bf16 = l->x->dtype == GPU_BF16;
+	r.ldx = n_in;
+	r.y = (float *)l->y->data;
+	r.ldy = n;
+	r.groups = n_in / l->w->ne[1];
+	r.add = l->add;
+	r.alone = l->is_alone;
+	cuda_rows_product(g, &r);
+}
+
 static void linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, bool add)
 {
-	const int64_t n = w->ne[0], n_in = x->ne[x->n_dims - 1], rows = gpu_count(y) / n;
-	const float *b = bias ? (const float *)bias->data : NULL;
+	struct cuda_linear l = {};
 
-	if (rows <= STREAM_ROWS && w->dtype != GPU_TILES) {
-		struct few f = {};
-		f.w = w->data;
-		f.ldw = cuda_matrix_ld(w->dtype, w->ne[1]);
-		f.n = n;
-		f.k = w->ne[1];
-		f.scale = w->scale;
-		f.bias = b;
-		f.x = (const float *)x->data;
-		f.ldx = n_in;
-		f.y = (float *)y->data;
-		f.ldy = n;
-		f.group = n / (n_in / w->ne[1]);
-		f.rows = (int)rows;
-		f.add = add;
-		if (w->dtype == GPU_F32)
-			launch_few_of<float>(g, &f);
-		else if (w->dtype == GPU_I8)
-			launch_few_of<int8_t>(g, &f);
-		else
-			launch_few_of<uint16_t>(g, &f);
-		return;
-	}
-	struct cuda_rows r = {};
-	r.w = w;
-	r.bias = b;
-	r.bias_n = n;
-	r.batches = 1;
-	r.rows = rows;
-	r.x = (const float *)x->data;
-	r.ldx = n_in;
-	r.y = (float *)y->data;
-	r.ldy = n;
-	r.groups = n_in / w->ne[1];
-	r.add = add;
-	cuda_rows_product(g, &r);
+	l.y = y;
+	l.x = x;
+	l.w = w;
+	l.bias = bias;
+	l.add = add;
+	cuda_linear_with(g, &l);
 }
 
 void cuda_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
