@@ -15,7 +15,7 @@
  * Shapes are written outermost first, as in PyTorch: [T, C] has C contiguous.
  * A tensor belongs to an arena and lives until the arena is freed or released
  * to an earlier mark.  One struct gpu is used by one thread at a time; only
- * gpu_put_rows() may be called from several.
+ * what puts rows may be called from several.
  *
  * The same inputs give the same bits, whatever the number of threads, and a
  * row of a batch gives the same bits as the row alone. */
@@ -149,6 +149,20 @@ struct gpu_tensor *gpu_reshape(
  * the matrix. */
 #define GPU_ROW_GROUP 32
 void gpu_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n, const float *src);
+
+/* The same from rows as a file has them, where the device converts rows itself: they cross
+ * the bus as they are, and no processor touches them but to read.  Same bits. */
+enum gpu_source_dtype { GPU_FROM_F32, GPU_FROM_F16, GPU_FROM_BF16 };
+struct gpu_source {
+	enum gpu_source_dtype dtype;
+	/* Elements first..first+n-1 of these rows, contiguous, into dst (pinned memory); 0,
+	 * or an error, which is handed on.  Called in order, by the calling thread. */
+	int (*read)(void *ud, int64_t first, int64_t n, void *dst, struct err *e);
+	void *ud;
+};
+bool gpu_converts_rows(const struct gpu *g);
+int gpu_put_rows_from(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n,
+	const struct gpu_source *source, struct err *e);
 
 /* Whole contiguous tensors to and from the host.  read waits for the device. */
 void gpu_write(struct gpu *g, struct gpu_tensor *t, const void *src, size_t bytes);
@@ -366,6 +380,18 @@ void gpu_layer_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor
 void gpu_rms_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, float eps);
 
+/* What the ops below compute, for ops that have one of them inside. */
+enum gpu_unary {
+	GPU_UNARY_RELU,
+	GPU_UNARY_GELU,
+	GPU_UNARY_ELU,
+	GPU_UNARY_SIGMOID,
+	GPU_UNARY_TANH,
+	GPU_UNARY_SILU,
+	GPU_UNARY_GELU_TANH,
+	GPU_N_UNARY,
+};
+
 /* y may be x. */
 void gpu_relu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 void gpu_gelu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x); /* exact, erf */
@@ -381,6 +407,32 @@ void gpu_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x); 
 void gpu_gated_silu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 void gpu_gated_gelu_tanh(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
 void gpu_gated_gelu(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x);
+
+/* ---- fused: each is the ops that it names, one after the other ----------- */
+
+/* What they need in between comes from the arena and goes again. */
+
+/* Layer norm, as gpu_layer_norm() has it: w and b [C]. */
+struct gpu_norm {
+	const struct gpu_tensor *w, *b;
+	float eps;
+};
+/* gpu_linear() of the norm of x: x [T, K], y [T, N], w [N, K]. */
+void gpu_norm_linear(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *y,
+	const struct gpu_tensor *x, const struct gpu_norm *norm, const struct gpu_tensor *w,
+	const struct gpu_tensor *bias);
+
+/* x [T, C] += out(act(in(norm(x)))), of gpu_norm_linear(), the function or, with is_gated,
+ * gpu_gated_...(), and gpu_linear_add(). */
+struct gpu_feed_forward {
+	struct gpu_norm norm;
+	const struct gpu_tensor *in, *in_bias;   /* MATRIX [F, C], is_gated: [2F, C] */
+	const struct gpu_tensor *out, *out_bias; /* MATRIX [C, F]; biases may be NULL */
+	enum gpu_unary act; /* RELU or GELU; is_gated: SILU, GELU or GELU_TANH */
+	bool is_gated;
+};
+void gpu_feed_forward(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *x,
+	const struct gpu_feed_forward *ff);
 
 /* y = a + b; b may have fewer rows (first dimension) than a, a multiple:
  * it then repeats.  y may be a. */

@@ -15,17 +15,6 @@
 extern "C" {
 #endif
 
-enum gpu_unary {
-	GPU_UNARY_RELU,
-	GPU_UNARY_GELU,
-	GPU_UNARY_ELU,
-	GPU_UNARY_SIGMOID,
-	GPU_UNARY_TANH,
-	GPU_UNARY_SILU,
-	GPU_UNARY_GELU_TANH,
-	GPU_N_UNARY,
-};
-
 struct gpu_ops {
 	const char *device;
 	/* Names how it packs matrices; changes when that does. */
@@ -59,10 +48,20 @@ struct gpu_ops {
 		size_t *ret_sums);
 	void (*put_rows)(
 		struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n, const float *src);
+	/* NULL where rows are converted by the processor. */
+	int (*put_rows_from)(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n,
+		const struct gpu_source *source, struct err *e);
 
 	/* beta 0: y = ..., 1: y += ... */
 	void (*linear)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *w, const struct gpu_tensor *bias, int beta);
+	/* NULL where the parts run one by one.  normed [T, C], wide [T, outputs of in] and
+	 * gated [T, F] (wide where nothing is gated) are scratch. */
+	void (*norm_linear)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		const struct gpu_norm *norm, const struct gpu_tensor *w,
+		const struct gpu_tensor *bias, struct gpu_tensor *normed);
+	void (*feed_forward)(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed_forward *ff,
+		struct gpu_tensor *normed, struct gpu_tensor *wide, struct gpu_tensor *gated);
 	void (*linear_grouped)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *w, const struct gpu_tensor *bias);
 	void (*conv1d)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,

@@ -9,18 +9,51 @@ static int64_t ceil_div(int64_t a, int64_t b)
 
 /* ---- products ----------------------------------------------------------- */
 
+/* Why rows cannot be put there, or NULL. */
+static const char *put_fault(const struct gpu_tensor *t, int64_t first, int64_t n)
+{
+	if (!gpu_is_matrix(t) && (t->layout != GPU_ROWS || !gpu_is_contiguous(t) ||
+					 (t->dtype != GPU_F32 && t->dtype != GPU_BF16)))
+		return "not a matrix, nor contiguous f32 or bf16";
+	if (first < 0 || n < 0 || first > t->ne[0] || n > t->ne[0] - first)
+		return "no such rows";
+	if (gpu_is_matrix(t) &&
+		(first % GPU_ROW_GROUP != 0 || (n % GPU_ROW_GROUP != 0 && first + n != t->ne[0])))
+		return "rows of a matrix come in groups of 32";
+	return NULL;
+}
+
 void gpu_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n, const float *src)
 {
 	CALL(g, "put_rows", put_rows, IN(t));
-	NEED(gpu_is_matrix(t) || (t->layout == GPU_ROWS && gpu_is_contiguous(t) &&
-					 (t->dtype == GPU_F32 || t->dtype == GPU_BF16)),
-		"not a matrix, nor contiguous f32 or bf16");
-	NEED(first >= 0 && n >= 0 && first <= t->ne[0] && n <= t->ne[0] - first, "no such rows");
-	NEED(!gpu_is_matrix(t) || (first % GPU_ROW_GROUP == 0 &&
-					  (n % GPU_ROW_GROUP == 0 || first + n == t->ne[0])),
-		"rows of a matrix come in groups of 32");
+	const char *fault = put_fault(t, first, n);
+	NEED(!fault, fault);
 	if (n)
 		g->ops->put_rows(g, t, first, n, src);
+}
+
+bool gpu_converts_rows(const struct gpu *g)
+{
+	return g->ops->put_rows_from != NULL;
+}
+
+static void put_rows_from(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n,
+	const struct gpu_source *source, int *ret, struct err *e)
+{
+	CALL(g, "put_rows_from", put_rows_from, IN(t));
+	const char *fault = put_fault(t, first, n);
+	NEED(!fault, fault);
+	if (n)
+		*ret = g->ops->put_rows_from(g, t, first, n, source, e);
+}
+
+int gpu_put_rows_from(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n,
+	const struct gpu_source *source, struct err *e)
+{
+	int rc = 0;
+
+	put_rows_from(g, t, first, n, source, &rc, e);
+	return rc;
 }
 
 static void linear(struct gpu *g, const char *op, struct gpu_tensor *y, const struct gpu_tensor *x,

@@ -455,14 +455,14 @@ static const struct gpu_tensor *embed_time(struct pass *p, const struct gpu_tens
 	return out;
 }
 
-/* Each row of the batch looks at itself: y = attention(x qkv^T) */
+/* Each row of the batch looks at itself: y = attention(norm(x) qkv^T) */
 static void self_attention(const struct pass *p, const struct unet_stack *s, struct gpu_tensor *y,
-	const struct gpu_tensor *x, const struct gpu_tensor *w)
+	const struct gpu_tensor *x, const struct gpu_norm *norm, const struct gpu_tensor *w)
 {
 	const int64_t n = x->ne[0] / p->run->n_rows;
 	struct gpu_tensor *qkv = gpu_new(p->g, p->a, GPU_F32, "qkv", SHAPE(x->ne[0], 3 * s->width));
 
-	gpu_linear(p->g, qkv, x, w, NULL);
+	gpu_norm_linear(p->g, p->a, qkv, x, norm, w, NULL);
 	for (int64_t r = 0; r < p->run->n_rows; r++) {
 		struct gpu_tensor *to = gpu_view(p->g, p->a, y, 0, r * n, n);
 		const struct gpu_tensor *from = gpu_view(p->g, p->a, qkv, 0, r * n, n);
@@ -475,11 +475,12 @@ static void self_attention(const struct pass *p, const struct unet_stack *s, str
 }
 
 static void cross_attention(const struct pass *p, const struct unet_stack *s,
-	const struct unet_block *t, struct gpu_tensor *y, const struct gpu_tensor *x)
+	const struct unet_block *t, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_norm *norm)
 {
 	struct gpu_tensor *q = gpu_new(p->g, p->a, GPU_F32, "q", SHAPE(x->ne[0], s->width));
 
-	gpu_linear(p->g, q, x, t->q, NULL);
+	gpu_norm_linear(p->g, p->a, q, x, norm, t->q, NULL);
 	gpu_attention_cross(
 		p->g, y, q, p->run->caches[t->cache], 1 / sqrtf((float)(s->width / s->n_heads)));
 }
@@ -491,28 +492,30 @@ static void block_forward(const struct pass *p, const struct unet_stack *s,
 	const int64_t n = h->ne[0], c = s->width;
 	struct gpu *g = p->g;
 	struct gpu_mark mark = gpu_arena_mark(p->a);
-	struct gpu_tensor *x = gpu_new(g, p->a, GPU_F32, "normed", SHAPE(n, c));
 	struct gpu_tensor *y = gpu_new(g, p->a, GPU_F32, "heads", SHAPE(n, c));
 	struct gpu_mark inner = gpu_arena_mark(p->a);
+	const struct gpu_norm norm1 = {t->norm_w[0], t->norm_b[0], BLOCK_EPS};
+	const struct gpu_norm norm2 = {t->norm_w[1], t->norm_b[1], BLOCK_EPS};
+	const struct gpu_feed_forward ff = {
+		.norm = {t->norm_w[2], t->norm_b[2], BLOCK_EPS},
+		.in = t->ff_in,
+		.in_bias = t->ff_in_b,
+		.out = t->ff_out,
+		.out_bias = t->ff_out_b,
+		.act = GPU_UNARY_GELU,
+		.is_gated = true,
+	};
 
-	gpu_layer_norm(g, x, h, t->norm_w[0], t->norm_b[0], BLOCK_EPS);
-	self_attention(p, s, y, x, t->qkv);
+	self_attention(p, s, y, h, &norm1, t->qkv);
 	gpu_linear_add(g, h, y, t->out, t->out_b);
 	gpu_arena_release(p->a, inner);
-	gpu_layer_norm(g, x, h, t->norm_w[1], t->norm_b[1], BLOCK_EPS);
 	if (t->kv)
-		cross_attention(p, s, t, y, x);
+		cross_attention(p, s, t, y, h, &norm2);
 	else
-		self_attention(p, s, y, x, t->qkv2);
+		self_attention(p, s, y, h, &norm2, t->qkv2);
 	gpu_linear_add(g, h, y, t->out2, t->out2_b);
-	gpu_arena_release(p->a, inner);
-	struct gpu_tensor *both = gpu_new(g, p->a, GPU_F32, "ff", SHAPE(n, 8 * c));
-	struct gpu_tensor *gated = gpu_new(g, p->a, GPU_F32, "gated", SHAPE(n, 4 * c));
-	gpu_layer_norm(g, x, h, t->norm_w[2], t->norm_b[2], BLOCK_EPS);
-	gpu_linear(g, both, x, t->ff_in, t->ff_in_b);
-	gpu_gated_gelu(g, gated, both);
-	gpu_linear_add(g, h, gated, t->ff_out, t->ff_out_b);
 	gpu_arena_release(p->a, mark);
+	gpu_feed_forward(g, p->a, h, &ff);
 }
 
 /* image += out(blocks(in(group_norm(image)))) */

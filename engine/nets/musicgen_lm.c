@@ -217,13 +217,10 @@ static struct gpu_tensor *forward(struct lm_run *run, struct gpu_arena *step,
 	const float scale = 1.0f / sqrtf((float)(h / cfg->n_heads));
 	struct gpu *g = run->g;
 	struct gpu_tensor *x = gpu_new(g, step, GPU_F32, "x", SHAPE(rows, h));
-	struct gpu_tensor *y = gpu_new(g, step, GPU_F32, "y", SHAPE(rows, h));
 	struct gpu_tensor *heads = gpu_new(g, step, GPU_F32, "heads", SHAPE(rows, h));
 	struct gpu_tensor *qkv = gpu_new(g, step, GPU_F32, "qkv", SHAPE(rows, 3 * h));
-	struct gpu_tensor *ff = gpu_new(g, step, GPU_F32, "ff", SHAPE(rows, cfg->ff));
 	/* Where the text reaches: the first rows of the same tensors. */
 	struct gpu_tensor *text_x = gpu_view(g, step, x, 0, 0, text_rows);
-	struct gpu_tensor *text_y = gpu_view(g, step, y, 0, 0, text_rows);
 	struct gpu_tensor *text_heads = gpu_view(g, step, heads, 0, 0, text_rows);
 	struct gpu_tensor *text_q = gpu_new(g, step, GPU_F32, "q", SHAPE(text_rows, h));
 
@@ -231,23 +228,23 @@ static struct gpu_tensor *forward(struct lm_run *run, struct gpu_arena *step,
 	gpu_add(g, x, x, positions(run, step, n, at));
 	for (int64_t i = 0; i < cfg->n_layers; i++) {
 		const struct lm_layer *l = &lm->layers[i];
-		gpu_layer_norm(g, y, x, l->norm_self_w, l->norm_self_b, EPS);
-		gpu_linear(g, qkv, y, l->qkv, NULL);
+		const struct gpu_norm norm_self = {l->norm_self_w, l->norm_self_b, EPS};
+		const struct gpu_norm norm_cross = {l->norm_cross_w, l->norm_cross_b, EPS};
+		const struct gpu_feed_forward ff = {
+			.norm = {l->norm_ff_w, l->norm_ff_b, EPS},
+			.in = l->fc1,
+			.out = l->fc2,
+			.act = cfg->relu ? GPU_UNARY_RELU : GPU_UNARY_GELU,
+		};
+		gpu_norm_linear(g, step, qkv, x, &norm_self, l->qkv, NULL);
 		gpu_attention_causal(g, heads, qkv, run->self[i], scale);
 		gpu_linear_add(g, x, heads, l->self_out, NULL);
 		if (text_rows) {
-			gpu_layer_norm(g, text_y, text_x, l->norm_cross_w, l->norm_cross_b, EPS);
-			gpu_linear(g, text_q, text_y, l->cross_q, NULL);
+			gpu_norm_linear(g, step, text_q, text_x, &norm_cross, l->cross_q, NULL);
 			gpu_attention_cross(g, text_heads, text_q, run->cross[i], scale);
 			gpu_linear_add(g, text_x, text_heads, l->cross_out, NULL);
 		}
-		gpu_layer_norm(g, y, x, l->norm_ff_w, l->norm_ff_b, EPS);
-		gpu_linear(g, ff, y, l->fc1, NULL);
-		if (cfg->relu)
-			gpu_relu(g, ff, ff);
-		else
-			gpu_gelu(g, ff, ff);
-		gpu_linear_add(g, x, ff, l->fc2, NULL);
+		gpu_feed_forward(g, step, x, &ff);
 		gpu_tap(g, x, "lm.layer%d", (int)i);
 	}
 	return want_logits ? logits(run, step, x, n) : NULL;
@@ -274,15 +271,14 @@ static struct gpu_tensor *logits(
 	const int64_t h = cfg->hidden, rows = run->n_rows;
 	struct gpu *g = run->g;
 	struct gpu_tensor *last = gpu_new(g, step, GPU_F32, "last column", SHAPE(rows, 1, h));
-	struct gpu_tensor *y = gpu_new(g, step, GPU_F32, "out", SHAPE(rows, h));
+	const struct gpu_norm norm = {lm->norm_w, lm->norm_b, EPS};
 	struct gpu_tensor *all =
 		gpu_new(g, step, GPU_F32, "logits", SHAPE(rows, cfg->n_codebooks * cfg->vocab));
 
 	x = gpu_reshape(g, step, x, SHAPE(rows, n, h));
 	gpu_copy(g, last, gpu_view(g, step, x, 1, n - 1, 1));
-	gpu_layer_norm(
-		g, y, gpu_reshape(g, step, last, SHAPE(rows, h)), lm->norm_w, lm->norm_b, EPS);
-	gpu_linear(g, all, y, lm->heads, NULL);
+	last = gpu_reshape(g, step, last, SHAPE(rows, h));
+	gpu_norm_linear(g, step, all, last, &norm, lm->heads, NULL);
 	all = gpu_reshape(g, step, all, SHAPE(rows * cfg->n_codebooks, cfg->vocab));
 	gpu_tap(g, all, "lm.logits");
 	return all;

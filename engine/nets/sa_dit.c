@@ -337,11 +337,11 @@ static void self_attention(const struct sa_dit *d, struct gpu *g, struct gpu_are
 {
 	const struct sa_dit_config *cfg = &d->cfg;
 	const int64_t n = x->ne[0], w = cfg->width, heads = cfg->n_heads;
+	const struct gpu_norm norm = {l->norm1, l->beta1, EPS};
 	struct gpu_tensor *h = gpu_new(g, step, GPU_F32, "h", SHAPE(n, w));
 	struct gpu_tensor *qkv = gpu_new(g, step, GPU_F32, "qkv", SHAPE(n, 3 * w));
 
-	gpu_layer_norm(g, h, x, l->norm1, l->beta1, EPS);
-	gpu_linear(g, qkv, h, l->qkv, NULL);
+	gpu_norm_linear(g, step, qkv, x, &norm, l->qkv, NULL);
 	if (cfg->qk_norm) {
 		gpu_head_norm(g, qkv, l->q_norm[0], l->q_norm[1], 0, heads, QK_EPS);
 		gpu_head_norm(g, qkv, l->k_norm[0], l->k_norm[1], heads, heads, QK_EPS);
@@ -359,35 +359,30 @@ static void cross_attention(const struct sa_dit *d, struct gpu *g, struct gpu_ar
 {
 	const struct sa_dit_config *cfg = &d->cfg;
 	const int64_t n = x->ne[0], w = cfg->width;
+	const struct gpu_norm norm = {l->norm2, l->beta2, EPS};
 	struct gpu_tensor *h = gpu_new(g, step, GPU_F32, "h", SHAPE(n, w));
 	struct gpu_tensor *q = gpu_new(g, step, GPU_F32, "q", SHAPE(n, w));
 
-	gpu_layer_norm(g, h, x, l->norm2, l->beta2, EPS);
-	gpu_linear(g, q, h, l->q2, NULL);
+	gpu_norm_linear(g, step, q, x, &norm, l->q2, NULL);
 	if (cfg->qk_norm)
 		gpu_head_norm(g, q, l->q2_norm[0], l->q2_norm[1], 0, cfg->n_heads, QK_EPS);
 	gpu_attention_cross(g, h, q, text, 1 / sqrtf((float)cfg->head_dim));
 	gpu_linear_add(g, x, h, l->out2, NULL);
 }
 
-static void feed_forward(const struct sa_dit *d, struct gpu *g, struct gpu_arena *step,
-	const struct sa_dit_layer *l, struct gpu_tensor *x)
-{
-	const int64_t n = x->ne[0], w = d->cfg.width, ff = FF_MULTIPLE * w;
-	struct gpu_tensor *h = gpu_new(g, step, GPU_F32, "h", SHAPE(n, w));
-	struct gpu_tensor *both = gpu_new(g, step, GPU_F32, "value and gate", SHAPE(n, 2 * ff));
-	struct gpu_tensor *y = gpu_new(g, step, GPU_F32, "gated", SHAPE(n, ff));
-
-	gpu_layer_norm(g, h, x, l->norm3, l->beta3, EPS);
-	gpu_linear(g, both, h, l->ff_in, l->b_in);
-	gpu_gated_silu(g, y, both);
-	gpu_linear_add(g, x, y, l->ff_out, l->b_out);
-}
-
 static void run_layer(const struct sa_dit *d, struct gpu *g, struct gpu_arena *step,
 	const struct sa_dit_layer *l, struct gpu_tensor *x, const struct gpu_kv *text,
 	const struct gpu_tensor *rotary)
 {
+	const struct gpu_feed_forward ff = {
+		.norm = {l->norm3, l->beta3, EPS},
+		.in = l->ff_in,
+		.in_bias = l->b_in,
+		.out = l->ff_out,
+		.out_bias = l->b_out,
+		.act = GPU_UNARY_SILU,
+		.is_gated = true,
+	};
 	struct gpu_mark mark = gpu_arena_mark(step);
 
 	self_attention(d, g, step, l, x, rotary);
@@ -395,6 +390,5 @@ static void run_layer(const struct sa_dit *d, struct gpu *g, struct gpu_arena *s
 	if (text)
 		cross_attention(d, g, step, l, x, text);
 	gpu_arena_release(step, mark);
-	feed_forward(d, g, step, l, x);
-	gpu_arena_release(step, mark);
+	gpu_feed_forward(g, step, x, &ff);
 }

@@ -4,7 +4,9 @@
  * another shape; bind_check() reports all of it.  Loading cuts the slots into
  * tasks of about 1 MB of rows, in the order in which they lie in the files,
  * and runs them on all threads; transposed convolutions, whose rows are made
- * of every part of the source, follow one by one. */
+ * of every part of the source, follow one by one.
+ *
+ * A device that converts rows itself takes plain stacks as they are in the file. */
 #include "engine/weights/bind.h"
 
 #include <fnmatch.h>
@@ -25,7 +27,8 @@
 
 enum {
 	TASK_FLOATS = (1 << 20) / sizeof(float),
-	ALIGN = 64, /* of tensors, for bind_bytes() */
+	TASK_RAW = 1 << 20, /* elements that the device converts */
+	ALIGN = 64,         /* of tensors, for bind_bytes() */
 	SUM_BLOCK = 1024,
 };
 
@@ -39,6 +42,7 @@ enum kind {
 struct slot {
 	enum kind kind;
 	bool is_matrix;
+	bool is_raw; /* the device takes it as it is in the file */
 	enum gpu_dtype dtype;
 	const char *name; /* as it was given: a literal that outlives us */
 	struct gpu_tensor **dst;
@@ -671,10 +675,11 @@ static int run_tasks(struct load *l,
 	return gpu_sync(l->b->gpu, e);
 }
 
-/* Rows cut into tasks: multiples of GPU_ROW_GROUP of about TASK_FLOATS. */
+/* Rows cut into tasks: multiples of GPU_ROW_GROUP of about TASK_FLOATS or TASK_RAW. */
 static void cut(struct tasks *tasks, const struct slot *s, int64_t rows, int64_t columns)
 {
-	int64_t step = TASK_FLOATS / (columns ? columns : 1) / GPU_ROW_GROUP * GPU_ROW_GROUP;
+	const int64_t size = s->is_raw ? TASK_RAW : TASK_FLOATS;
+	int64_t step = size / (columns ? columns : 1) / GPU_ROW_GROUP * GPU_ROW_GROUP;
 
 	if (step < GPU_ROW_GROUP)
 		step = GPU_ROW_GROUP;
@@ -694,6 +699,11 @@ static void cut(struct tasks *tasks, const struct slot *s, int64_t rows, int64_t
 
 /* ---- rows --------------------------------------------------------------- */
 
+struct raw {
+	const struct bind *bind;
+	const struct task *task;
+};
+
 /* Rows of a stack: each part has as many. */
 static int read_stack(const struct bind *b, const struct slot *s, int64_t first, int64_t n,
 	float *dst, struct err *e)
@@ -712,6 +722,42 @@ static int read_stack(const struct bind *b, const struct slot *s, int64_t first,
 		dst += k * columns;
 	}
 	return 0;
+}
+
+/* Elements of a task, for the device that converts them. */
+static int read_raw(void *ud, int64_t first, int64_t n, void *dst, struct err *e)
+{
+	const struct raw *raw = ud;
+	const struct slot *s = raw->task->slot;
+	const int64_t columns = n_columns(s), part = n_rows(s) / (int64_t)s->n_parts * columns;
+	const uint64_t size = ckpt_dtype_size(s->parts[0]->dtype);
+
+	first += raw->task->first * columns;
+	while (n) {
+		const int64_t at = first % part, k = n < part - at ? n : part - at;
+		int rc = ckpt_read_raw(
+			raw->bind->ckpt, s->parts[first / part], (uint64_t)at, (uint64_t)k, dst, e);
+		if (rc)
+			return rc;
+		dst = (char *)dst + (uint64_t)k * size;
+		first += k;
+		n -= k;
+	}
+	return 0;
+}
+
+static int load_raw(struct load *l, const struct task *t, struct err *e)
+{
+	static const enum gpu_source_dtype dtypes[] = {
+		[CKPT_F32] = GPU_FROM_F32,
+		[CKPT_F16] = GPU_FROM_F16,
+		[CKPT_BF16] = GPU_FROM_BF16,
+	};
+	const struct slot *s = t->slot;
+	struct raw raw = {l->b, t};
+	const struct gpu_source source = {dtypes[s->parts[0]->dtype], read_raw, &raw};
+
+	return gpu_put_rows_from(l->b->gpu, *s->dst, t->first, t->n, &source, e);
 }
 
 static int read_sum(const struct bind *b, const struct slot *s, int64_t first, int64_t n,
@@ -785,6 +831,12 @@ static int load_rows(struct load *l, const struct task *t, float *scratch, struc
 	float *second = scratch + l->n_scratch / 2, *rows = scratch;
 	int rc;
 
+	if (s->is_raw) {
+		rc = load_raw(l, t, e);
+		if (!rc)
+			l->done += source_bytes(s, t->n * n_columns(s));
+		return rc;
+	}
 	switch (s->kind) {
 	case KIND_SUM:
 		rc = read_sum(l->b, s, t->first, t->n, scratch, e);
@@ -860,12 +912,24 @@ static int load_transposed(struct load *l, const struct slot *s, struct err *e)
 
 /* ---- loading ------------------------------------------------------------ */
 
+/* A stack of rows whose parts are alike. */
+static bool is_raw(const struct bind *b, const struct slot *s)
+{
+	if (s->kind != KIND_ROWS || !gpu_converts_rows(b->gpu))
+		return false;
+	for (size_t i = 0; i < s->n_parts; i++)
+		if (!ckpt_is_raw(s->parts[i]) || s->parts[i]->dtype != s->parts[0]->dtype)
+			return false;
+	return true;
+}
+
 /* The device's tensors, in one piece; nothing has been read yet. */
 static int allocate(struct bind *b, struct err *e)
 {
 	gpu_arena_reserve(b->arena, bind_bytes(b));
 	for (size_t i = 0; i < b->slots.n; i++) {
-		const struct slot *s = &b->slots.at[i];
+		struct slot *s = &b->slots.at[i];
+		s->is_raw = is_raw(b, s);
 		*s->dst = s->is_matrix ? gpu_new_matrix(b->gpu, b->arena, s->dtype, s->name,
 						 n_rows(s), n_columns(s))
 				       : gpu_new(b->gpu, b->arena, s->dtype, s->name, s->shape);
@@ -884,16 +948,27 @@ static int compare_tasks(const void *a, const void *b)
 	return (x->first > y->first) - (x->first < y->first);
 }
 
+static uint64_t all_source_bytes(const struct bind *b)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < b->slots.n; i++) {
+		const struct slot *s = &b->slots.at[i];
+		n += source_bytes(s, s->kind == KIND_TRANSPOSED ? transposed_floats(s)
+								: n_rows(s) * n_columns(s));
+	}
+	return n;
+}
+
 static int load_slots(struct load *l, struct err *e)
 {
 	const struct bind *b = l->b;
 	struct tasks tasks = {0};
 	int rc;
 
+	l->total = all_source_bytes(b);
 	for (size_t i = 0; i < b->slots.n; i++) {
 		const struct slot *s = &b->slots.at[i];
-		l->total += source_bytes(s, s->kind == KIND_TRANSPOSED ? transposed_floats(s)
-								       : n_rows(s) * n_columns(s));
 		if (s->kind != KIND_TRANSPOSED)
 			cut(&tasks, s, n_rows(s), n_columns(s));
 	}
@@ -926,6 +1001,14 @@ static struct cache_table cache_table(const struct load *l)
 		.pool = l->pool,
 		.progress = l->progress,
 		.ud = l->ud};
+}
+
+/* Where the device converts, loading is as fast as the disk or the bus: a cache that is
+ * read no less of (bf16 of a 16-bit file) would take its bytes on disk for nothing. */
+static bool is_cache_worth(const struct bind *b)
+{
+	return b->cache &&
+	       (!gpu_converts_rows(b->gpu) || bind_bytes(b) <= all_source_bytes(b) / 3 * 2);
 }
 
 static int load_cached(struct load *l, struct err *e)
@@ -964,7 +1047,7 @@ int bind_load(struct bind *b, int (*progress)(void *ud, uint64_t done, uint64_t 
 			sizeof(float), "loading", e);
 	l.scratch = scratch;
 	if (!rc)
-		rc = b->cache ? load_cached(&l, e) : load_slots(&l, e);
+		rc = is_cache_worth(b) ? load_cached(&l, e) : load_slots(&l, e);
 	free(scratch);
 	pool_close(l.pool);
 	return rc;

@@ -66,7 +66,10 @@ void bind_ignore(struct bind *b, const char *pattern);
 
 /* bind_load() reads the converted weights from this file when it holds what
  * this table and this checkpoint would give, and leaves it there otherwise
- * (engine/weights/cache.h).  The path is borrowed. */
+ * (engine/weights/cache.h).  A device that converts rows itself does without where
+ * what it would hold is not clearly less than what the table reads: int8 of any file
+ * and bf16 of one in f32 are cached, bf16 of one in 16 bits is not.  The path is
+ * borrowed. */
 void bind_use_cache(struct bind *b, const char *path);
 
 /* Bytes on the device of everything bound so far. */

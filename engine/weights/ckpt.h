@@ -82,5 +82,9 @@ int ckpt_sha256(const struct ckpt *c, const char *memory, int (*stop)(void *ud),
  * called from several threads; uses at most 1 MB of its own. */
 int ckpt_read_f32(const struct ckpt *c, const struct ckpt_tensor *t, uint64_t first, uint64_t n,
 	float *dst, struct err *e);
+/* The same as they are in the file, where that is one run of f32, f16 or bf16. */
+bool ckpt_is_raw(const struct ckpt_tensor *t);
+int ckpt_read_raw(const struct ckpt *c, const struct ckpt_tensor *t, uint64_t first, uint64_t n,
+	void *dst, struct err *e);
 
 #endif

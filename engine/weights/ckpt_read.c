@@ -11,9 +11,9 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "weight files are little-endian");
 
 enum {
-	F32_CHUNK = 256 << 10, /* bytes a pread straight into the destination */
-	SCRATCH = 64 << 10,    /* bytes a pread of what must be converted */
-	BLOCK = 64,            /* a fixed count lets the compiler vectorise at -O2 */
+	CHUNK = 256 << 10,  /* bytes a pread straight into the destination */
+	SCRATCH = 64 << 10, /* bytes a pread of what must be converted */
+	BLOCK = 64,         /* a fixed count lets the compiler vectorise at -O2 */
 };
 
 union scratch {
@@ -129,15 +129,32 @@ static bool are_finite(const float *x, size_t n)
 	return !(bad >> 31);
 }
 
-static int check_finite(const struct ckpt_file *f, const struct ckpt_tensor *t, const float *x,
-	size_t n, struct err *e)
+/* The same of f16 and bf16, whose exponents are these bits. */
+static bool are_finite_halves(const uint16_t *x, size_t n, uint16_t exponent)
 {
-	if (are_finite(x, n))
-		return 0;
+	uint16_t bad = 0;
+	size_t i = 0;
+
+	for (; i + BLOCK <= n; i += BLOCK)
+		for (size_t j = i; j < i + BLOCK; j++)
+			bad |= (x[j] & exponent) == exponent;
+	for (; i < n; i++)
+		bad |= (x[i] & exponent) == exponent;
+	return !bad;
+}
+
+static int not_finite(const struct ckpt_file *f, const struct ckpt_tensor *t, struct err *e)
+{
 	return err_set(e, ERR_FORMAT,
 		"tensor '%s' in '%s' holds a value that is NaN, infinite or too large: the file is "
 		"damaged or its training failed; download it again",
 		t->name, f->name);
+}
+
+static int check_finite(const struct ckpt_file *f, const struct ckpt_tensor *t, const float *x,
+	size_t n, struct err *e)
+{
+	return are_finite(x, n) ? 0 : not_finite(f, t, e);
 }
 
 /* ---- contiguous tensors ------------------------------------------------- */
@@ -146,7 +163,7 @@ static int read_contiguous(const struct ckpt_file *f, const struct ckpt_tensor *
 	uint64_t n, float *dst, struct err *e)
 {
 	const uint64_t size = ckpt_dtype_size(t->dtype);
-	const uint64_t step = (t->dtype == CKPT_F32 ? F32_CHUNK : SCRATCH) / size;
+	const uint64_t step = (t->dtype == CKPT_F32 ? CHUNK : SCRATCH) / size;
 	uint64_t offset = t->offset + first * size;
 	union scratch scratch;
 
@@ -284,13 +301,20 @@ static bool is_contiguous(const struct ckpt_tensor *t)
 	return true;
 }
 
+static int check_range(const struct ckpt_tensor *t, uint64_t first, uint64_t n, struct err *e)
+{
+	if (first > t->n_elements || n > t->n_elements - first)
+		return err_set(e, ERR_BUG, "tensor '%s': read beyond its end", t->name);
+	return 0;
+}
+
 int ckpt_read_f32(const struct ckpt *c, const struct ckpt_tensor *t, uint64_t first, uint64_t n,
 	float *dst, struct err *e)
 {
 	const struct ckpt_file *f = &c->files.at[t->file];
 
-	if (first > t->n_elements || n > t->n_elements - first)
-		return err_set(e, ERR_BUG, "tensor '%s': read beyond its end", t->name);
+	if (check_range(t, first, n, e))
+		return ERR_BUG;
 	if (t->dtype == CKPT_OTHER)
 		return err_set(e, ERR_UNSUPPORTED,
 			"tensor '%s' in '%s' is of a type that cannot be read: convert it to "
@@ -300,4 +324,33 @@ int ckpt_read_f32(const struct ckpt *c, const struct ckpt_tensor *t, uint64_t fi
 		return 0;
 	return is_contiguous(t) ? read_contiguous(f, t, first, n, dst, e)
 				: read_view(f, t, first, n, dst, e);
+}
+
+bool ckpt_is_raw(const struct ckpt_tensor *t)
+{
+	return (t->dtype == CKPT_F32 || t->dtype == CKPT_F16 || t->dtype == CKPT_BF16) &&
+	       is_contiguous(t);
+}
+
+/* In pieces that are checked while they are in the processor's cache. */
+int ckpt_read_raw(const struct ckpt *c, const struct ckpt_tensor *t, uint64_t first, uint64_t n,
+	void *dst, struct err *e)
+{
+	const struct ckpt_file *f = &c->files.at[t->file];
+	const uint64_t size = ckpt_dtype_size(t->dtype);
+	const uint16_t exponent = t->dtype == CKPT_F16 ? 0x7c00 : 0x7f80;
+	int rc = check_range(t, first, n, e);
+
+	for (uint64_t i = 0, k; i < n && !rc; i += k) {
+		char *to = (char *)dst + i * size;
+		k = n - i < CHUNK / size ? n - i : CHUNK / size;
+		rc = ckpt_pread(f, t->offset + (first + i) * size, to, (size_t)(k * size), e);
+		if (rc)
+			break;
+		const bool fine = t->dtype == CKPT_F32
+					  ? are_finite((float *)to, (size_t)k)
+					  : are_finite_halves((uint16_t *)to, (size_t)k, exponent);
+		rc = fine ? 0 : not_finite(f, t, e);
+	}
+	return rc;
 }

@@ -31,7 +31,7 @@ enum cuda_fault {
 	CUDA_N_FAULTS,
 };
 
-enum { CUDA_N_STAGES = 4, CUDA_N_SCRATCH = 3, CUDA_STAGE_BYTES = 8 << 20 };
+enum { CUDA_N_STAGES = 8, CUDA_N_SCRATCH = 3, CUDA_STAGE_BYTES = 4 << 20 };
 
 struct cuda_scratch {
 	void *at; /* owned */
@@ -39,6 +39,7 @@ struct cuda_scratch {
 };
 struct cuda_stage { /* pinned memory on its way to or from the device */
 	void *at;   /* owned */
+	void *twin; /* as many bytes on the device, or NULL; owned */
 	cudaEvent_t done;
 	bool is_taken;
 };
@@ -76,9 +77,12 @@ bool cuda_ok(struct gpu *g, cudaError_t error, const char *what);
 void *cuda_scratch(struct gpu *g, int i, size_t bytes);
 
 /* Pinned memory of CUDA_STAGE_BYTES at ->at, to be filled with what goes to the device;
- * waits until one is free.  send: its first bytes are copied to dst, in the order of the
- * stream; give: the caller is done with it, sent or not.  Several threads may. */
+ * waits until one is free.  twin: as much on the device, for what a kernel of the caller's
+ * makes something of; NULL after gpu_fail().  send: its first bytes are copied to dst, in
+ * the order of the stream; give: the caller has asked for all that uses it or its twin.
+ * Several threads may. */
 struct cuda_stage *cuda_stage_take(struct gpu *g);
+void *cuda_stage_twin(struct gpu *g, struct cuda_stage *s);
 void cuda_stage_send(struct gpu *g, struct cuda_stage *s, void *dst, size_t bytes);
 void cuda_stage_give(struct gpu *g, struct cuda_stage *s);
 
@@ -103,6 +107,11 @@ struct cuda_product {
 };
 void cuda_product(struct gpu *g, const struct cuda_product *p);
 
+/* norm.cu: layer norm of x [T, C] to y, f32 or bf16 (to nearest even).  more: NULL, or [C]:
+ * afterwards x += more (in place). */
+void cuda_norm_rows(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_norm *norm, const struct gpu_tensor *more);
+
 /* convert.cu: rows of f32, ldx apart, to bf16 rows (to nearest even), ldy apart. */
 void cuda_bf16(struct gpu *g, void *y, int64_t ldy, const float *x, int64_t ldx, int64_t n_rows,
 	int64_t n);
@@ -113,11 +122,22 @@ void cuda_bf16(struct gpu *g, void *y, int64_t ldy, const float *x, int64_t ldx,
 /* matrix.cu: packed weights and gpu_linear() */
 size_t cuda_matrix_bytes(
 	enum gpu_dtype dtype, int64_t n_out, int64_t n_in, size_t *ret_scale, size_t *ret_sums);
-void cuda_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n, const float *src);
 void cuda_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, int beta);
 void cuda_linear_grouped(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias);
+
+/* fused.cu */
+void cuda_norm_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_norm *norm, const struct gpu_tensor *w, const struct gpu_tensor *bias,
+	struct gpu_tensor *normed);
+void cuda_feed_forward(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed_forward *ff,
+	struct gpu_tensor *normed, struct gpu_tensor *wide, struct gpu_tensor *gated);
+
+/* put.cu: weights on their way into them */
+void cuda_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n, const float *src);
+int cuda_put_rows_from(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n,
+	const struct gpu_source *source, struct err *e);
 
 /* conv.cu */
 void cuda_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,

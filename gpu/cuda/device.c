@@ -1,8 +1,8 @@
 /* The CUDA device: opening, memory, transfers, recordings, and what errors mean.
  *
  * Everything runs on one stream, so ops, transfers and recordings are in order.  Bytes
- * from the host pass through pinned stages, which several threads may fill at once
- * (gpu_put_rows) while the device reads others.
+ * from the host pass through pinned stages, which several threads may fill at once (put.cu)
+ * while the device reads others.
  *
  * An error such as an illegal address leaves a CUDA process unusable: it becomes
  * ERR_GPU_LOST, which stays, and the worker ends. */
@@ -188,10 +188,18 @@ struct cuda_stage *cuda_stage_take(struct gpu *g)
 	return s;
 }
 
+void *cuda_stage_twin(struct gpu *g, struct cuda_stage *s)
+{
+	if (!s->twin && !cuda_ok(g, cudaMalloc(&s->twin, CUDA_STAGE_BYTES), "a transfer"))
+		s->twin = NULL;
+	return s->twin;
+}
+
 void cuda_stage_give(struct gpu *g, struct cuda_stage *s)
 {
 	struct cuda *c = cuda_of(g);
 
+	cuda_ok(g, cudaEventRecord(s->done, c->stream), "a transfer");
 	pthread_mutex_lock(&c->stage_lock);
 	s->is_taken = false;
 	pthread_cond_signal(&c->stage_free);
@@ -202,9 +210,8 @@ void cuda_stage_send(struct gpu *g, struct cuda_stage *s, void *dst, size_t byte
 {
 	struct cuda *c = cuda_of(g);
 
-	if (cuda_ok(g, cudaMemcpyAsync(dst, s->at, bytes, cudaMemcpyHostToDevice, c->stream),
-		    "a transfer"))
-		cuda_ok(g, cudaEventRecord(s->done, c->stream), "a transfer");
+	cuda_ok(g, cudaMemcpyAsync(dst, s->at, bytes, cudaMemcpyHostToDevice, c->stream),
+		"a transfer");
 }
 
 void cuda_write(struct gpu *g, void *dst, const void *src, size_t bytes)
@@ -315,6 +322,7 @@ void cuda_close(struct gpu *g)
 		if (c->stages[i].done)
 			cudaEventDestroy(c->stages[i].done);
 		cudaFreeHost(c->stages[i].at);
+		cudaFree(c->stages[i].twin);
 	}
 	for (int i = 0; i < CUDA_N_SCRATCH; i++)
 		cudaFree(c->scratch[i].at);

@@ -59,20 +59,25 @@ static __device__ __forceinline__ float warp_max(float x)
 	return x;
 }
 
-/* The sum over the block, for all its threads (at most 1024, whole warps), in a fixed
- * order.  shared: [32]; free for reuse after the next barrier. */
-static __device__ __forceinline__ float block_sum(float x, float *shared)
+/* Each x[i] becomes its sum over the block, in all its threads (whole warps), in a fixed
+ * order.  shared: [N * warps]; free for reuse after the next barrier. */
+template <int N> static __device__ __forceinline__ void block_sums(float (&x)[N], float *shared)
 {
 	const int warp = threadIdx.x / WARP, n_warps = blockDim.x / WARP;
-	float sum = 0;
 
-	x = warp_sum(x);
-	if (threadIdx.x % WARP == 0)
-		shared[warp] = x;
+#pragma unroll
+	for (int i = 0; i < N; i++) {
+		x[i] = warp_sum(x[i]);
+		if (threadIdx.x % WARP == 0)
+			shared[warp * N + i] = x[i];
+	}
 	__syncthreads();
-	for (int i = 0; i < n_warps; i++)
-		sum += shared[i];
-	return sum;
+#pragma unroll
+	for (int i = 0; i < N; i++) {
+		x[i] = 0;
+		for (int w = 0; w < n_warps; w++)
+			x[i] += shared[w * N + i];
+	}
 }
 
 /* Tells what is wrong at the next gpu_sync(). */

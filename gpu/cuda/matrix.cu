@@ -2,7 +2,7 @@
  *
  * Layout.  Plain rows [n_out, n_in], each filled up with zeros to 16 bytes (matrix.h), so
  * that cuBLAS takes them as they are and 16-byte loads need no tail.  int8: q = round(w /
- * scale), scale[o] = max|row o| / 127; tiles are plain bf16.
+ * scale), scale[o] = max|row o| / 127; tiles are plain bf16.  put.cu fills them.
  *
  * Up to 8 rows of x (steps of a language model): few_rows, bound by reading the weights.
  *	y[m,o] = sum_k x[m,k] w[o,k] (* scale[o]) + bias[o] (+ y[m,o])
@@ -33,8 +33,7 @@
  * reads x again, from the L2 cache: x goes by in pieces that stay there, with y. */
 #include "gpu/cuda/matrix.h"
 #include "gpu/cuda/stream.cuh"
-
-#include <string.h>
+#include "gpu/cuda/unary.cuh"
 
 enum {
 	THREADS = 256,
@@ -43,7 +42,8 @@ enum {
 	PIECE = 4 << 20,        /* elements of x that go by at a time, where rows overlap, */
 	PIECE_PLAIN = 64 << 20, /* or do not: then it is a bound for scratch alone */
 	SLAB = 16 << 20,        /* elements of w converted at a time */
-	SCALES = 1024,          /* int8 rows quantised at a time */
+	NORM_ROWS = 4,          /* of x that few_rows takes the norm of, */
+	NORM_BYTES = 40 << 10,  /* in that much shared memory at most */
 };
 
 static int64_t round_up(int64_t n, int64_t to)
@@ -61,94 +61,6 @@ size_t cuda_matrix_bytes(
 	return (size_t)(n_out * cuda_matrix_ld(dtype, n_in)) * gpu_dtype_size(dtype);
 }
 
-/* As f32_to_bf16(), on the host. */
-static uint16_t host_bf16(float f)
-{
-	uint32_t u;
-
-	memcpy(&u, &f, sizeof(u));
-	if ((u & 0x7fffffff) > 0x7f800000)
-		return (uint16_t)(u >> 16 | 0x40);
-	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
-
-/* One row; returns its scale, 0 for one that vanishes. */
-static float quantise(int8_t *q, const float *w, int64_t n)
-{
-	float top = 0;
-
-	for (int64_t i = 0; i < n; i++)
-		top = fabsf(w[i]) > top ? fabsf(w[i]) : top;
-	const float scale = top / 127 > 1e-37f ? top / 127 : 0;
-	const float inverse = scale > 0 ? 1 / scale : 0;
-	for (int64_t i = 0; i < n; i++) {
-		const float step = rintf(w[i] * inverse);
-		q[i] = (int8_t)(step > 127 ? 127 : step < -127 ? -127 : step);
-	}
-	return scale;
-}
-
-/* n rows of k floats, ld apart in dst. */
-static void convert(void *dst, enum gpu_dtype dtype, int64_t ld, const float *src, int64_t n,
-	int64_t k, float *scale)
-{
-	const size_t size = gpu_dtype_size(dtype);
-
-	for (int64_t r = 0; r < n; r++, src += k) {
-		char *row = (char *)dst + (size_t)(r * ld) * size;
-		if (dtype == GPU_F32)
-			memcpy(row, src, (size_t)k * size);
-		else if (dtype == GPU_I8)
-			scale[r] = quantise((int8_t *)row, src, k);
-		else
-			for (int64_t i = 0; i < k; i++)
-				((uint16_t *)row)[i] = host_bf16(src[i]);
-		memset(row + (size_t)k * size, 0, (size_t)(ld - k) * size);
-	}
-}
-
-static void send(struct gpu *g, void *dst, const float *src, size_t bytes)
-{
-	struct cuda_stage *s = cuda_stage_take(g);
-
-	memcpy(s->at, src, bytes);
-	cuda_stage_send(g, s, dst, bytes);
-	cuda_stage_give(g, s);
-}
-
-/* Rows of ROWS tensors are n * width elements of one row. */
-void cuda_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n, const float *src)
-{
-	const bool plain = t->layout == GPU_ROWS;
-	const size_t size = gpu_dtype_size(t->dtype);
-	int64_t k = t->ne[1], ld = cuda_matrix_ld(t->dtype, k);
-	float scale[SCALES];
-
-	if (plain) {
-		const int64_t width = t->ne[0] ? gpu_count(t) / t->ne[0] : 0;
-		first *= width;
-		n *= width;
-		k = ld = 1;
-	}
-	int64_t step = (int64_t)(CUDA_STAGE_BYTES / ((size_t)ld * size));
-	if (t->dtype == GPU_I8 && step > SCALES)
-		step = SCALES;
-	if (!step) {
-		gpu_fail(g, ERR_UNSUPPORTED, "put_rows: the rows of '%s' are too long", t->name);
-		return;
-	}
-	for (int64_t r = 0; r < n && !gpu_failed(g); r += step) {
-		const int64_t rows = n - r < step ? n - r : step;
-		struct cuda_stage *s = cuda_stage_take(g);
-		convert(s->at, t->dtype, ld, src + r * k, rows, k, scale);
-		cuda_stage_send(g, s, (char *)t->data + (size_t)((first + r) * ld) * size,
-			(size_t)(rows * ld) * size);
-		cuda_stage_give(g, s);
-		if (t->dtype == GPU_I8)
-			send(g, t->scale + first + r, scale, (size_t)rows * sizeof(*scale));
-	}
-}
-
 /* ---- up to 8 rows ------------------------------------------------------- */
 
 struct few {
@@ -159,25 +71,51 @@ struct few {
 	int64_t ldx;
 	float *y;
 	int64_t ldy;
-	int64_t group; /* outputs that see the same k columns of x */
+	int64_t group;                /* outputs that see the same k columns of x */
+	const float *norm_w, *norm_b; /* of the norm of x, or NULL */
+	float eps;
 	int rows;
-	bool add;
+	bool add, has_act;
+	enum gpu_unary act;
 };
 
-template <typename T, int ROWS, bool ALIGNED>
+/* The norm of x, in shared memory: each block computes it anew. */
+template <int ROWS> static __device__ __forceinline__ void norm_few(const struct few &f, float *to)
+{
+	SHARED(float, sums, [2 * ROWS * NORM_WARPS]);
+	float mean[ROWS], scale[ROWS];
+
+	norm_moments<ROWS>(mean, scale, f.x, f.ldx, f.rows, f.k, f.eps, false, sums);
+	for (int64_t i = threadIdx.x; i < f.k; i += blockDim.x)
+#pragma unroll
+		for (int m = 0; m < ROWS; m++)
+			if (m < f.rows)
+				to[m * f.k + i] = fmaf((f.x[m * f.ldx + i] - mean[m]) * scale[m],
+					f.norm_w[i], f.norm_b[i]);
+	__syncthreads();
+}
+
+template <typename T, int ROWS, bool ALIGNED, bool NORM>
 static __global__ void __launch_bounds__(STREAM_THREADS, ROWS > 2 ? 2 : 4) few_rows(struct few f)
 {
 	constexpr int OUTS = STREAM_OUTS, N = OUTS * ROWS;
 	SHARED(float, parts, [STREAM_WARPS * STREAM_SUMS]);
 	const int64_t first = (int64_t)blockIdx.x * OUTS;
+	const float *x = f.x + first / f.group * f.k;
+	int64_t ldx = f.ldx;
 	const T *w[OUTS];
 	float sum[N];
 
+	if (NORM) {
+		DYNAMIC_SHARED(float, normed);
+		norm_few<ROWS>(f, normed);
+		x = normed;
+		ldx = f.k;
+	}
 #pragma unroll
 	for (int o = 0; o < OUTS; o++)
 		w[o] = (const T *)f.w + (first + o < f.n ? first + o : f.n - 1) * f.ldw;
-	stream_part<T, ROWS, OUTS, ALIGNED>(
-		sum, w, f.x + first / f.group * f.k, f.ldx, f.rows, f.k);
+	stream_part<T, ROWS, OUTS, ALIGNED>(sum, w, x, ldx, f.rows, f.k);
 	stream_lanes(sum, parts + threadIdx.x / WARP * N);
 	__syncthreads();
 	for (int i = (int)threadIdx.x; i < N; i += (int)blockDim.x) {
@@ -190,6 +128,9 @@ static __global__ void __launch_bounds__(STREAM_THREADS, ROWS > 2 ? 2 : 4) few_r
 			s *= f.scale[o];
 		if (f.bias)
 			s += f.bias[o];
+		if (f.has_act)
+			s = f.act == GPU_UNARY_GELU ? apply<GPU_UNARY_GELU>(s)
+						    : apply<GPU_UNARY_RELU>(s);
 		*y = f.add ? s + *y : s;
 	}
 }
@@ -198,10 +139,13 @@ template <typename T, int ROWS> static void launch_few(struct gpu *g, const stru
 {
 	const unsigned blocks = blocks_for(f->n, STREAM_OUTS), threads = stream_threads(f->k);
 
-	if (stream_is_aligned(f->x, f->ldx, f->k))
-		LAUNCH(g, (few_rows<T, ROWS, true>), blocks, threads, 0, *f);
+	if (ROWS <= NORM_ROWS && f->norm_w)
+		LAUNCH(g, (few_rows < T, ROWS <= NORM_ROWS ? ROWS : 1, true, true >), blocks,
+			threads, (size_t)(f->rows * f->k) * sizeof(float), *f);
+	else if (stream_is_aligned(f->x, f->ldx, f->k))
+		LAUNCH(g, (few_rows<T, ROWS, true, false>), blocks, threads, 0, *f);
 	else
-		LAUNCH(g, (few_rows<T, ROWS, false>), blocks, threads, 0, *f);
+		LAUNCH(g, (few_rows<T, ROWS, false, false>), blocks, threads, 0, *f);
 }
 
 template <typename T> static void launch_few_of(struct gpu *g, const struct few *f)
@@ -413,10 +357,13 @@ static int64_t span(const struct cuda_rows *r)
 static const void *piece_x(struct gpu *g, const struct piece *p, int64_t *batch_stride)
 {
 	const struct cuda_rows *r = p->r;
-	const float *x = r->x + p->batch * r->x_batch + p->row * r->ldx;
+	const int64_t at = p->batch * r->x_batch + p->row * r->ldx;
+	const float *x = (const float *)r->x + at;
 	const int64_t n = (p->rows - 1) * r->ldx + span(r), ld = round_up(n, 8);
 
 	*batch_stride = r->x_batch;
+	if (r->is_bf16)
+		return (const uint16_t *)r->x + at;
 	if (p->dtype == GPU_F32)
 		return x;
 	*batch_stride = ld;
@@ -477,7 +424,7 @@ static void run_piece(struct gpu *g, const struct piece *p)
 	a.bias_n = r->bias_n;
 	a.bias_first = p->first;
 	a.add = r->add;
-	if (!i8) {
+	if (!i8 || r->alone) {
 		if (r->bias)
 			launch_around(g, &a);
 		piece_products(g, p, a.y, r->y_batch, r->ldy, r->bias || r->add);
@@ -548,48 +495,95 @@ void cuda_rows_product(struct gpu *g, const struct cuda_rows *rows)
 
 /* ---- the ops ------------------------------------------------------------ */
 
+static int64_t rows_of(const struct gpu_tensor *x)
+{
+	return gpu_count(x) / x->ne[x->n_dims - 1];
+}
+
+bool cuda_is_few(const struct gpu_tensor *x, const struct gpu_tensor *w)
+{
+	return rows_of(x) <= STREAM_ROWS && w->dtype != GPU_TILES;
+}
+
+bool cuda_can_norm(const struct gpu_tensor *x, const struct gpu_tensor *w)
+{
+	const int64_t k = w->ne[1], n = rows_of(x);
+
+	return cuda_is_few(x, w) && n <= NORM_ROWS &&
+	       n * k <= NORM_BYTES / (int64_t)sizeof(float) &&
+	       stream_is_aligned((const float *)x->data, k, k);
+}
+
+static void linear_few(struct gpu *g, const struct cuda_linear *l)
+{
+	const struct gpu_tensor *w = l->w;
+	const int64_t n = w->ne[0], n_in = l->x->ne[l->x->n_dims - 1];
+	struct few f = {};
+
+	f.w = w->data;
+	f.ldw = cuda_matrix_ld(w->dtype, w->ne[1]);
+	f.n = n;
+	f.k = w->ne[1];
+	f.scale = w->scale;
+	f.bias = l->bias ? (const float *)l->bias->data : NULL;
+	f.x = (const float *)l->x->data;
+	f.ldx = n_in;
+	f.y = (float *)l->y->data;
+	f.ldy = n;
+	f.group = n / (n_in / w->ne[1]);
+	f.rows = (int)rows_of(l->x);
+	f.add = l->add;
+	f.has_act = l->has_act;
+	f.act = l->act;
+	if (l->norm) {
+		f.norm_w = (const float *)l->norm->w->data;
+		f.norm_b = (const float *)l->norm->b->data;
+		f.eps = l->norm->eps;
+	}
+	if (w->dtype == GPU_F32)
+		launch_few_of<float>(g, &f);
+	else if (w->dtype == GPU_I8)
+		launch_few_of<int8_t>(g, &f);
+	else
+		launch_few_of<uint16_t>(g, &f);
+}
+
+void cuda_linear_with(struct gpu *g, const struct cuda_linear *l)
+{
+	const int64_t n = l->w->ne[0], n_in = l->x->ne[l->x->n_dims - 1];
+	struct cuda_rows r = {};
+
+	if (cuda_is_few(l->x, l->w)) {
+		linear_few(g, l);
+		return;
+	}
+	r.w = l->w;
+	r.bias = l->bias ? (const float *)l->bias->data : NULL;
+	r.bias_n = n;
+	r.batches = 1;
+	r.rows = rows_of(l->x);
+	r.x = l->x->data;
+	r.is_bf16 = l->x->dtype == GPU_BF16;
+	r.ldx = n_in;
+	r.y = (float *)l->y->data;
+	r.ldy = n;
+	r.groups = n_in / l->w->ne[1];
+	r.add = l->add;
+	r.alone = l->is_alone;
+	cuda_rows_product(g, &r);
+}
+
 static void linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, bool add)
 {
-	const int64_t n = w->ne[0], n_in = x->ne[x->n_dims - 1], rows = gpu_count(y) / n;
-	const float *b = bias ? (const float *)bias->data : NULL;
+	struct cuda_linear l = {};
 
-	if (rows <= STREAM_ROWS && w->dtype != GPU_TILES) {
-		struct few f = {};
-		f.w = w->data;
-		f.ldw = cuda_matrix_ld(w->dtype, w->ne[1]);
-		f.n = n;
-		f.k = w->ne[1];
-		f.scale = w->scale;
-		f.bias = b;
-		f.x = (const float *)x->data;
-		f.ldx = n_in;
-		f.y = (float *)y->data;
-		f.ldy = n;
-		f.group = n / (n_in / w->ne[1]);
-		f.rows = (int)rows;
-		f.add = add;
-		if (w->dtype == GPU_F32)
-			launch_few_of<float>(g, &f);
-		else if (w->dtype == GPU_I8)
-			launch_few_of<int8_t>(g, &f);
-		else
-			launch_few_of<uint16_t>(g, &f);
-		return;
-	}
-	struct cuda_rows r = {};
-	r.w = w;
-	r.bias = b;
-	r.bias_n = n;
-	r.batches = 1;
-	r.rows = rows;
-	r.x = (const float *)x->data;
-	r.ldx = n_in;
-	r.y = (float *)y->data;
-	r.ldy = n;
-	r.groups = n_in / w->ne[1];
-	r.add = add;
-	cuda_rows_product(g, &r);
+	l.y = y;
+	l.x = x;
+	l.w = w;
+	l.bias = bias;
+	l.add = add;
+	cuda_linear_with(g, &l);
 }
 
 void cuda_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,

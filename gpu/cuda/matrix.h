@@ -36,7 +36,8 @@ struct cuda_rows {
 	const float *bias;          /* or NULL */
 	int64_t bias_n;
 	int64_t batches, rows; /* of x and y */
-	const float *x;
+	const void *x;         /* f32; is_bf16: bf16, for what is multiplied in bf16 */
+	bool is_bf16;
 	int64_t x_batch, ldx;
 	int64_t taps, tap; /* 0 means 1 */
 	float *y;
@@ -46,8 +47,24 @@ struct cuda_rows {
 	int64_t groups;
 	bool add;
 	bool exact; /* x is not rounded, whatever w is */
+	bool alone; /* int8: without the scales */
 };
 void cuda_rows_product(struct gpu *g, const struct cuda_rows *r);
+
+/* gpu_linear() with what may be done on the way.  Any number of rows. */
+struct cuda_linear {
+	struct gpu_tensor *y;
+	const struct gpu_tensor *x, *w, *bias; /* bias: or NULL */
+	bool add;
+	const struct gpu_norm *norm; /* of x first, or NULL; where cuda_can_norm() */
+	bool has_act;                /* act(..), GELU or RELU; where cuda_is_few() */
+	enum gpu_unary act;
+	bool is_alone; /* int8: without the scales; not where cuda_is_few() */
+};
+void cuda_linear_with(struct gpu *g, const struct cuda_linear *l); /* x: f32, or bf16 as above */
+/* Whether few_rows computes it, and whether that takes the norm of x on its way. */
+bool cuda_is_few(const struct gpu_tensor *x, const struct gpu_tensor *w);
+bool cuda_can_norm(const struct gpu_tensor *x, const struct gpu_tensor *w);
 
 /* y[b,m,o] = bias[o % bias_n] (+ y[b,m,o] with add), for o < n. */
 void cuda_bias(struct gpu *g, float *y, int64_t batches, int64_t y_batch, int64_t rows, int64_t ldy,

@@ -9,48 +9,80 @@
  *              its channels; then y = x * scale + shift (and silu).  x is read twice,
  *              y written once: 12 bytes an element.  An H100 does 67 TFLOP/s in f64, a
  *              consumer card 1/64 of its f32: two additions an element are still free. */
-#include "gpu/cuda/kernel.cuh"
+#include "gpu/cuda/norm.cuh"
 
 enum { THREADS = 256, PIECE = 64 };
 
 /* ---- layer and rms ------------------------------------------------------ */
 
-static __global__ void norm(
-	float *y, const float *x, const float *w, const float *b, float eps, int64_t n, bool rms)
-{
-	SHARED(float, sums, [WARP]);
-	SHARED(float, squares, [WARP]);
-	const float *from = x + (int64_t)blockIdx.x * n;
-	float *to = y + (int64_t)blockIdx.x * n;
-	float mean = 0, sum = 0;
+struct norm {
+	void *y; /* f32 or bf16 */
+	float *x;
+	const float *w, *b, *more; /* b, more: or NULL */
+	int64_t k;
+	float eps;
+	bool rms;
+};
 
-	if (!rms) {
-		for (int64_t i = threadIdx.x; i < n; i += blockDim.x)
-			sum += from[i];
-		mean = block_sum(sum, sums) / (float)n;
-		sum = 0;
-	}
-	for (int64_t i = threadIdx.x; i < n; i += blockDim.x) {
-		const float d = from[i] - mean;
-		sum = fmaf(d, d, sum);
-	}
-	const float scale = 1 / sqrtf(block_sum(sum, squares) / (float)n + eps);
+static __device__ __forceinline__ void store(float *y, float f)
+{
+	*y = f;
+}
+
+static __device__ __forceinline__ void store(uint16_t *y, float f)
+{
+	*y = f32_to_bf16(f);
+}
+
+template <typename TO> static __global__ void norm(struct norm o)
+{
+	SHARED(float, sums, [2 * NORM_WARPS]);
+	float *x = o.x + (int64_t)blockIdx.x * o.k;
+	TO *y = (TO *)o.y + (int64_t)blockIdx.x * o.k;
+	float mean[1], scale[1];
+
+	norm_moments<1>(mean, scale, x, o.k, 1, o.k, o.eps, o.rms, sums);
 	/* y may be x: what is written here is read by this thread alone from now on. */
-	for (int64_t i = threadIdx.x; i < n; i += blockDim.x) {
-		const float v = (from[i] - mean) * scale;
-		to[i] = b ? fmaf(v, w[i], b[i]) : v * w[i];
+	for (int64_t i = threadIdx.x; i < o.k; i += blockDim.x) {
+		const float f = x[i], v = (f - mean[0]) * scale[0];
+		store(&y[i], o.b ? fmaf(v, o.w[i], o.b[i]) : v * o.w[i]);
+		if (o.more)
+			x[i] = f + o.more[i];
 	}
+}
+
+static void launch_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_norm *how, const struct gpu_tensor *more, bool rms)
+{
+	const int64_t k = x->ne[x->n_dims - 1], n_rows = gpu_count(x) / k;
+	struct norm o = {};
+
+	o.y = y->data;
+	o.x = (float *)x->data;
+	o.w = (const float *)how->w->data;
+	o.b = rms ? NULL : (const float *)how->b->data;
+	o.more = more ? (const float *)more->data : NULL;
+	o.k = k;
+	o.eps = how->eps;
+	o.rms = rms;
+	if (y->dtype == GPU_BF16)
+		LAUNCH(g, (norm<uint16_t>), (unsigned)n_rows, norm_threads(k), 0, o);
+	else
+		LAUNCH(g, (norm<float>), (unsigned)n_rows, norm_threads(k), 0, o);
 }
 
 void cuda_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *b, float eps, bool rms)
 {
-	const int64_t n = x->ne[x->n_dims - 1], n_rows = gpu_count(x) / n;
-	const unsigned threads = n >= 1024 ? THREADS : n >= 256 ? 128 : WARP;
+	const struct gpu_norm how = {w, b, eps};
 
-	LAUNCH(g, norm, (unsigned)n_rows, threads, 0, (float *)y->data, (const float *)x->data,
-		(const float *)w->data, rms ? (const float *)NULL : (const float *)b->data, eps, n,
-		rms);
+	launch_norm(g, y, x, &how, NULL, rms);
+}
+
+void cuda_norm_rows(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_norm *how, const struct gpu_tensor *more)
+{
+	launch_norm(g, y, x, how, more, false);
 }
 
 /* ---- heads -------------------------------------------------------------- */

@@ -13,11 +13,11 @@
 #ifndef WOODSHED_GPU_CUDA_STREAM_CUH
 #define WOODSHED_GPU_CUDA_STREAM_CUH
 
-#include "gpu/cuda/kernel.cuh"
+#include "gpu/cuda/norm.cuh"
 
 enum {
 	STREAM_ROWS = 8, /* of x, at most */
-	STREAM_THREADS = 256,
+	STREAM_THREADS = NORM_THREADS,
 	STREAM_WARPS = STREAM_THREADS / WARP,
 	STREAM_OUTS = 4, /* rows of weights that share x in registers, at most */
 	STREAM_SUMS = STREAM_OUTS * STREAM_ROWS,
@@ -158,12 +158,10 @@ static __device__ __forceinline__ float stream_total(const float *parts, int n, 
 	return s;
 }
 
-/* Threads of a block for K weights a row. */
+/* Threads of a block for K weights a row: as many as a norm of the row takes. */
 static inline unsigned stream_threads(int64_t k)
 {
-	const int64_t n = (k + 4 * WARP - 1) / (4 * WARP) * WARP;
-
-	return n < STREAM_THREADS ? (unsigned)n : (unsigned)STREAM_THREADS;
+	return norm_threads(k);
 }
 
 /* Whether rows of x, ldx apart, may be read four floats at a time. */

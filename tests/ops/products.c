@@ -232,6 +232,160 @@ static void rows_come_in_pieces(void **state)
 	}
 }
 
+/* ---- rows as a file has them -------------------------------------------- */
+
+/* Elements of a file, and what they are in f32. */
+struct file {
+	enum gpu_source_dtype dtype;
+	const void *at;
+	const float *value;
+	int64_t n, next; /* what may be asked for next */
+	int left;        /* calls until one fails; -1: none does */
+};
+
+static int read_file(void *ud, int64_t first, int64_t n, void *dst, struct err *e)
+{
+	struct file *f = ud;
+	const size_t size = f->dtype == GPU_FROM_F32 ? 4 : 2;
+
+	assert_true(first == f->next && n > 0 && n <= f->n - first);
+	f->next = first + n;
+	memcpy(dst, (const char *)f->at + (size_t)first * size, (size_t)n * size);
+	return f->left >= 0 && !f->left-- ? err_set(e, ERR_FORMAT, "damaged") : 0;
+}
+
+/* 5 bits of exponent, bias 15. */
+static float f16_value(uint16_t h)
+{
+	const int exponent = h >> 10 & 31, mantissa = h & 1023;
+	const float x = exponent ? ldexpf((float)(1024 + mantissa), exponent - 25)
+				 : ldexpf((float)mantissa, -24);
+
+	return h & 0x8000 ? -x : x;
+}
+
+/* All finite values of 16 bits come by when n is large enough. */
+static struct file file_new(enum gpu_source_dtype dtype, int64_t n)
+{
+	const uint16_t exponent = dtype == GPU_FROM_F16 ? 0x7c00 : 0x7f80;
+	float *value = random_floats(n);
+	uint16_t *half = keep((size_t)n, sizeof(*half));
+
+	for (int64_t i = 0; i < n && dtype != GPU_FROM_F32; i++) {
+		half[i] = (uint16_t)(i * 40503);
+		half[i] ^= (half[i] & exponent) == exponent ? exponent : 0;
+		value[i] = dtype == GPU_FROM_F16 ? f16_value(half[i]) : cpu_f32(half[i]);
+	}
+	return (struct file){dtype, dtype == GPU_FROM_F32 ? (void *)value : half, value, n, 0, -1};
+}
+
+static void *raw_of(const struct dev *d, const struct gpu_tensor *t)
+{
+	const size_t n = (size_t)gpu_raw_bytes(d->g, t);
+	void *bytes = keep(n, 1);
+
+	gpu_raw_read(d->g, t, 0, bytes, n);
+	assert_fine(d->g);
+	return bytes;
+}
+
+static struct gpu_tensor *rows_new(
+	const struct dev *d, bool is_matrix, enum gpu_dtype dtype, int64_t n_out, int64_t n_in)
+{
+	return is_matrix ? gpu_new_matrix(d->g, d->a, dtype, "t", n_out, n_in)
+			 : gpu_new(d->g, d->a, dtype, "t", SHAPE(n_out, n_in));
+}
+
+static void check_file(const struct dev *d, enum gpu_source_dtype from, int64_t n_out, int64_t n_in)
+{
+	static const struct {
+		bool is_matrix;
+		enum gpu_dtype dtype;
+	} to[] = {{true, GPU_F32}, {true, GPU_BF16}, {true, GPU_I8}, {true, GPU_TILES},
+		{true, GPU_SPLIT}, {false, GPU_F32}, {false, GPU_BF16}};
+	const int64_t part = (n_out + 1) / 2 / GPU_ROW_GROUP * GPU_ROW_GROUP;
+
+	for (size_t i = 0; i < N_OF(to); i++) {
+		struct file f = file_new(from, n_out * n_in);
+		struct file rest = f;
+		const struct gpu_source source = {from, read_file, &f},
+					more = {from, read_file, &rest};
+		struct gpu_tensor *a = rows_new(d, to[i].is_matrix, to[i].dtype, n_out, n_in);
+		struct gpu_tensor *b = rows_new(d, to[i].is_matrix, to[i].dtype, n_out, n_in);
+		struct err e = {0};
+		gpu_put_rows(d->g, a, 0, n_out, f.value);
+		f.n = part * n_in;
+		rest.n -= f.n;
+		rest.at = (const char *)rest.at + (size_t)f.n * (from == GPU_FROM_F32 ? 4 : 2);
+		assert_int_equal(gpu_put_rows_from(d->g, b, part, n_out - part, &more, &e), 0);
+		assert_int_equal(gpu_put_rows_from(d->g, b, 0, part, &source, &e), 0);
+		assert_true(f.next == f.n && rest.next == rest.n);
+		if (memcmp(raw_of(d, a), raw_of(d, b), (size_t)gpu_raw_bytes(d->g, a)))
+			fail_msg("source %d, target %zu, [%lld, %lld]: other bits", (int)from, i,
+				(long long)n_out, (long long)n_in);
+	}
+}
+
+/* The bits of gpu_put_rows(), whatever the file has. */
+static void rows_of_a_file(void **state)
+{
+	static const enum gpu_source_dtype all[] = {GPU_FROM_F32, GPU_FROM_F16, GPU_FROM_BF16};
+
+	FOR_EACH_ISA(d)
+	{
+		assert_int_equal(gpu_converts_rows(d.g), on_cuda());
+		for (size_t i = 0; i < N_OF(all) && on_cuda(); i++) {
+			for (size_t s = 0; s < N_ODD_SIZES; s++)
+				check_file(
+					&d, all[i], odd_sizes[N_ODD_SIZES - 1 - s], odd_sizes[s]);
+			check_file(&d, all[i], 65, 1024); /* all of 16 bits; rows without filling */
+		}
+	}
+}
+
+/* More than a stage holds, in whole rows. */
+static void long_rows_of_a_file(void **state)
+{
+	FOR_EACH_ISA(d)
+	{
+		struct file f = file_new(GPU_FROM_F32, 96 * 12001);
+		const struct gpu_source source = {f.dtype, read_file, &f};
+		struct gpu_tensor *t = gpu_new_matrix(d.g, d.a, GPU_F32, "t", 96, 12001);
+		struct err e = {0};
+		if (!gpu_converts_rows(d.g))
+			continue;
+		assert_int_equal(gpu_put_rows_from(d.g, t, 0, 96, &source, &e), 0);
+		const float *bits = raw_of(&d, t);
+		for (int64_t r = 0; r < 96; r++)
+			assert_same_bits(bits + r * 12004, f.value + r * 12001, 12001, "row");
+	}
+}
+
+/* What reading says is handed on, and the device is as before. */
+static void files_that_fail(void **state)
+{
+	FOR_EACH_ISA(d)
+	{
+		struct file f = file_new(GPU_FROM_F16, 40 * 8);
+		const struct gpu_source source = {f.dtype, read_file, &f};
+		struct gpu_tensor *t = gpu_new_matrix(d.g, d.a, GPU_I8, "t", 40, 8);
+		struct err e = {0};
+		if (!gpu_converts_rows(d.g)) {
+			gpu_put_rows_from(d.g, t, 0, 40, &source, &e);
+			assert_gpu_error(d.g, ERR_UNSUPPORTED, "put_rows_from");
+			continue;
+		}
+		f.left = 0;
+		assert_int_equal(gpu_put_rows_from(d.g, t, 0, 40, &source, &e), ERR_FORMAT);
+		assert_string_equal(e.text, "damaged");
+		assert_fine(d.g);
+		f.next = 0;
+		assert_int_equal(gpu_put_rows_from(d.g, t, 0, 40, &source, &e), 0);
+		gpu_put_rows_from(d.g, t, 8, 32, &source, &e);
+		assert_gpu_error(d.g, ERR_BUG, "rows of a matrix come in groups of 32");
+	}
+}
+
 /* ---- convolutions ------------------------------------------------------- */
 
 /* A view of frames 2 .. n + 1 of a longer tensor, with this content. */
@@ -491,6 +645,9 @@ int main(void)
 		TEST(weights_at_the_edges),
 		TEST(int8_weights_are_rounded_to_the_nearest_step),
 		TEST(rows_come_in_pieces),
+		TEST(rows_of_a_file),
+		TEST(long_rows_of_a_file),
+		TEST(files_that_fail),
 		TEST(conv1d),
 		TEST(conv_transpose1d),
 		TEST(conv_transpose1d_int8),

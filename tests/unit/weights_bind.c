@@ -1,4 +1,5 @@
-/* Bind tables on the CPU device: what arrives there, and every refusal. */
+/* Bind tables: what arrives on the CPU device, or on that of WOODSHED_TEST_MODULE, and every
+ * refusal. */
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -62,9 +63,11 @@ struct fixture {
 
 static void begin(struct fixture *f, const char *path, int n_threads)
 {
+	const char *module = getenv("WOODSHED_TEST_MODULE");
 	struct err e = {0};
 
-	if (ckpt_open_file(path, &f->c, &e) || gpu_open("cpu", 2, &f->g, &e))
+	gpu_use_module(module);
+	if (ckpt_open_file(path, &f->c, &e) || gpu_open(module ? "cuda" : "cpu", 2, &f->g, &e))
 		fail_msg("%s", e.text);
 	f->a = gpu_arena_new(f->g, "weights");
 	f->b = bind_new(f->c, f->g, f->a, n_threads);

@@ -47,6 +47,18 @@ static int see_total(void *ud, uint64_t done, uint64_t total)
 	return 0;
 }
 
+/* On the CPU device, or on that of WOODSHED_TEST_MODULE. */
+static void begin(const char *checkpoint, int n_threads, struct ckpt **c, struct gpu **g)
+{
+	const char *module = getenv("WOODSHED_TEST_MODULE");
+	struct err e = {0};
+
+	gpu_use_module(module);
+	if (ckpt_open_file(checkpoint, c, &e) ||
+		gpu_open(module ? "cuda" : "cpu", n_threads, g, &e))
+		fail_msg("%s", e.text);
+}
+
 static struct loaded load(const char *checkpoint, const char *cache, int n_threads)
 {
 	struct loaded r = {0};
@@ -55,8 +67,7 @@ static struct loaded load(const char *checkpoint, const char *cache, int n_threa
 	struct ckpt *c = NULL;
 	struct gpu *g = NULL;
 
-	if (ckpt_open_file(checkpoint, &c, &e) || gpu_open("cpu", n_threads, &g, &e))
-		fail_msg("%s", e.text);
+	begin(checkpoint, n_threads, &c, &g);
 	struct bind *b = bind_new(c, g, gpu_arena_new(g, "weights"), n_threads);
 	bind_rows(b, &t[0], GPU_F32, SHAPE(ROWS), "v");
 	bind_matrix(b, &t[1], GPU_BF16, ROWS, COLUMNS, "w");
@@ -207,8 +218,7 @@ static void cancelled(void **state)
 	struct gpu *g;
 
 	write_checkpoint(checkpoint, 1);
-	assert_int_equal(ckpt_open_file(checkpoint, &c, &e), 0);
-	assert_int_equal(gpu_open("cpu", 1, &g, &e), 0);
+	begin(checkpoint, 1, &c, &g);
 	for (int i = 0; i < 3; i++) {
 		struct bind *b = bind_new(c, g, gpu_arena_new(g, "weights"), 1);
 		bind_matrix(b, &t, GPU_BF16, ROWS, COLUMNS, "w");
@@ -224,6 +234,34 @@ static void cancelled(void **state)
 	ckpt_close(c);
 }
 
+/* bf16 of a file in bf16: a device that takes it as it is has nothing to gain. */
+static void nothing_to_gain(void **state)
+{
+	const char *checkpoint = scratch_path(state, "w.safetensors");
+	const char *cache = scratch_path(state, "m.weights");
+	const uint16_t w[128 * 64] = {0x3f80};
+	struct str file = {0};
+	struct gpu_tensor *t;
+	struct ckpt *c;
+	struct gpu *g;
+	struct err e = {0};
+
+	safetensors(&file,
+		"{\"w\":{\"dtype\":\"BF16\",\"shape\":[128,64],\"data_offsets\":[0,16384]}}", w,
+		sizeof(w));
+	scratch_write(checkpoint, file.s, file.n);
+	begin(checkpoint, 2, &c, &g);
+	struct bind *b = bind_new(c, g, gpu_arena_new(g, "weights"), 2);
+	bind_matrix(b, &t, GPU_BF16, 128, 64, "w");
+	bind_use_cache(b, cache);
+	assert_int_equal(bind_load(b, NULL, NULL, &e), 0);
+	assert_int_equal(access(cache, F_OK) != 0, gpu_converts_rows(g));
+	bind_free(b);
+	gpu_close(g);
+	ckpt_close(c);
+	str_done(&file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,6 +270,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(damaged, scratch_open, scratch_close),
 		cmocka_unit_test_setup_teardown(no_place, scratch_open, scratch_close),
 		cmocka_unit_test_setup_teardown(cancelled, scratch_open, scratch_close),
+		cmocka_unit_test_setup_teardown(nothing_to_gain, scratch_open, scratch_close),
 	};
 
 	return RUN_TAP(tests);

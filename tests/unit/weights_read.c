@@ -165,6 +165,9 @@ static void check_16bit(void **state, const char *dtype, int exponent_bits, int 
 			const double expected =
 				value_of((uint32_t)(sign + i), exponent_bits, mantissa_bits);
 			const int rc = ckpt_read_f32(c, t, sign + i, 1, &x, NULL);
+			uint16_t raw = 0;
+			assert_int_equal(ckpt_read_raw(c, t, sign + i, 1, &raw, NULL), rc);
+			assert_int_equal(raw, sign + i);
 			if (isnan(expected)) {
 				assert_int_equal(rc, ERR_FORMAT);
 				continue;
@@ -213,6 +216,13 @@ static void put_non_finite(void **state, const char *dtype, const void *bad, siz
 		assert_int_equal(ckpt_read_f32(c, t, 0, N, x, &e), ERR_FORMAT);
 		assert_non_null(strstr(e.text, "'the.tensor'"));
 		assert_int_equal(ckpt_read_f32(c, t, 0, places[i], x, NULL), 0);
+		assert_int_equal(ckpt_is_raw(t), strcmp(dtype, "F64") != 0);
+		if (ckpt_is_raw(t)) {
+			err_clear(&e);
+			assert_int_equal(ckpt_read_raw(c, t, 0, N, x, &e), ERR_FORMAT);
+			assert_non_null(strstr(e.text, "'the.tensor'"));
+			assert_int_equal(ckpt_read_raw(c, t, 0, places[i], x, NULL), 0);
+		}
 		ckpt_close(c);
 		str_done(&file);
 	}
@@ -250,6 +260,9 @@ static void becomes_shorter(void **state)
 	assert_int_equal(ckpt_read_f32(c, ckpt_find(c, "t"), 0, 1000, x, &e), ERR_FORMAT);
 	assert_non_null(strstr(e.text, "shorter"));
 	assert_int_equal(ckpt_read_f32(c, ckpt_find(c, "t"), 0, 999, x, NULL), 0);
+	assert_int_equal(ckpt_read_raw(c, ckpt_find(c, "t"), 0, 1000, x, NULL), ERR_FORMAT);
+	assert_int_equal(ckpt_read_raw(c, ckpt_find(c, "t"), 1, 998, x, NULL), 0);
+	assert_int_equal(ckpt_read_raw(c, ckpt_find(c, "t"), 1, 1000, x, NULL), ERR_BUG);
 	ckpt_close(c);
 	str_done(&file);
 }

@@ -1,0 +1,85 @@
+/* The checked ops (gpu/check.h) that are several others at once.  A table that has no way of
+ * its own runs those. */
+#include "gpu/check.h"
+
+void gpu_norm_linear(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *y,
+	const struct gpu_tensor *x, const struct gpu_norm *norm, const struct gpu_tensor *w,
+	const struct gpu_tensor *bias)
+{
+	CALL(g, "norm_linear", linear, IN(y), IN(x), {"norm", norm->w, false},
+		{"norm", norm->b, false}, IN(w), OPT(bias));
+	NEED(gpu_is_f32(y, 2) && gpu_is_f32(x, 2), "x and y must be contiguous f32 of rank 2");
+	const int64_t n = x->ne[1];
+	NEED(n > 0 && gpu_is_vector(norm->w, n) && gpu_is_vector(norm->b, n),
+		"the norm must be f32, one per column");
+	NEED(gpu_is_matrix(w) && w->ne[1] == n, "w must be a packed matrix of the columns of x");
+	NEED(y->ne[0] == x->ne[0] && y->ne[1] == w->ne[0], "y has another shape than x w^T");
+	NEED(gpu_is_vector(bias, w->ne[0]), "bias must be f32, one per output");
+	NEED(y->data != x->data, "y may not be x");
+	if (!gpu_count(y))
+		return;
+	struct gpu_mark mark = gpu_arena_mark(a);
+	struct gpu_tensor *normed = gpu_new(g, a, GPU_F32, "normed", SHAPE(x->ne[0], n));
+	if (!gpu_failed(g) && g->ops->norm_linear) {
+		g->dispatches++;
+		g->ops->norm_linear(g, y, x, norm, w, bias, normed);
+	} else {
+		gpu_layer_norm(g, normed, x, norm->w, norm->b, norm->eps);
+		gpu_linear(g, y, normed, w, bias);
+	}
+	gpu_arena_release(a, mark);
+}
+
+static void activate(struct gpu *g, struct gpu_tensor *y, struct gpu_tensor *x,
+	const struct gpu_feed_forward *ff)
+{
+	if (!ff->is_gated)
+		(ff->act == GPU_UNARY_RELU ? gpu_relu : gpu_gelu)(g, y, x);
+	else if (ff->act == GPU_UNARY_SILU)
+		gpu_gated_silu(g, y, x);
+	else
+		(ff->act == GPU_UNARY_GELU ? gpu_gated_gelu : gpu_gated_gelu_tanh)(g, y, x);
+}
+
+static bool has_act(const struct gpu_feed_forward *ff)
+{
+	return ff->act == GPU_UNARY_GELU ||
+	       (ff->is_gated ? ff->act == GPU_UNARY_SILU || ff->act == GPU_UNARY_GELU_TANH
+			     : ff->act == GPU_UNARY_RELU);
+}
+
+void gpu_feed_forward(
+	struct gpu *g, struct gpu_arena *a, struct gpu_tensor *x, const struct gpu_feed_forward *ff)
+{
+	const struct gpu_tensor *in = ff->in, *out = ff->out;
+	CALL(g, "feed_forward", linear, IN(x), {"norm", ff->norm.w, false},
+		{"norm", ff->norm.b, false}, IN(in), OPT(ff->in_bias), IN(out), OPT(ff->out_bias));
+	NEED(gpu_is_f32(x, 2), "x must be contiguous f32 of rank 2");
+	const int64_t n = x->ne[1];
+	NEED(n > 0 && gpu_is_vector(ff->norm.w, n) && gpu_is_vector(ff->norm.b, n),
+		"the norm must be f32, one per column");
+	NEED(gpu_is_matrix(in) && gpu_is_matrix(out), "in and out must be packed matrices");
+	NEED(in->ne[1] == n && out->ne[0] == n && in->ne[0] == (1 + ff->is_gated) * out->ne[1],
+		"in and out do not fit x and each other");
+	NEED(gpu_is_vector(ff->in_bias, in->ne[0]) && gpu_is_vector(ff->out_bias, n),
+		"biases must be f32, one per output");
+	NEED(has_act(ff), "no such function");
+	if (!gpu_count(x))
+		return;
+	struct gpu_mark mark = gpu_arena_mark(a);
+	struct gpu_tensor *normed = gpu_new(g, a, GPU_F32, "normed", SHAPE(x->ne[0], n));
+	struct gpu_tensor *wide = gpu_new(g, a, GPU_F32, "ff", SHAPE(x->ne[0], in->ne[0]));
+	struct gpu_tensor *h =
+		!ff->is_gated ? wide
+			      : gpu_new(g, a, GPU_F32, "gated ff", SHAPE(x->ne[0], out->ne[1]));
+	if (!gpu_failed(g) && g->ops->feed_forward) {
+		g->dispatches++;
+		g->ops->feed_forward(g, x, ff, normed, wide, h);
+	} else {
+		gpu_layer_norm(g, normed, x, ff->norm.w, ff->norm.b, ff->norm.eps);
+		gpu_linear(g, wide, normed, in, ff->in_bias);
+		activate(g, h, wide, ff);
+		gpu_linear_add(g, x, h, out, ff->out_bias);
+	}
+	gpu_arena_release(a, mark);
+}

@@ -1,0 +1,229 @@
+/* Ops that are several others at once, against those others. */
+#include "tests/ops/support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define EPS 1e-5f
+
+static const enum gpu_dtype dtypes[] = {GPU_F32, GPU_BF16, GPU_I8, GPU_TILES};
+
+struct layer {
+	struct gpu_norm norm;
+	struct gpu_tensor *in, *in_bias, *out, *out_bias;
+};
+
+static struct gpu_tensor *vector(const struct dev *d, int64_t n)
+{
+	return put(d, "v", SHAPE(n), random_floats(n));
+}
+
+static struct layer layer_new(
+	const struct dev *d, enum gpu_dtype dtype, int64_t c, int64_t f, bool gated, bool biases)
+{
+	const int64_t wide = gated ? 2 * f : f;
+	struct layer l = {.norm = {vector(d, c), vector(d, c), EPS}};
+
+	l.in = put_matrix(d, dtype, "in", wide, c, random_floats(wide * c));
+	l.out = put_matrix(d, dtype, "out", c, f, random_floats(f * c));
+	l.in_bias = biases ? vector(d, wide) : NULL;
+	l.out_bias = biases ? vector(d, c) : NULL;
+	return l;
+}
+
+/* The CPU's parts are the same ops.  CUDA's parts and its fused ops sum in the same order
+ * outside of cuBLAS, which may sum otherwise with y in it: an f32 rounding of the greatest
+ * value and, where that comes before a rounding to bf16, one of those, in each of the n
+ * products that follow. */
+static void assert_alike(const float *got, const float *want, int64_t n, bool rounds, int64_t inner,
+	double inner_top, const char *what)
+{
+	struct want w = want_new(n);
+	double top = 0;
+
+	for (int64_t i = 0; i < n; i++)
+		top = fmax(top, fabs((double)want[i]));
+	for (int64_t i = 0; i < n; i++) {
+		w.y[i] = want[i];
+		w.tol[i] = !on_cuda() ? 0
+				      : top * 0x1p-22 +
+						(rounds ? sqrt((double)inner) * inner_top * 0x1p-8
+							: 0);
+	}
+	assert_close(got, w, n, "%s", what);
+}
+
+static void check_norm_linear(
+	const struct dev *d, enum gpu_dtype dtype, int64_t rows, int64_t k, int64_t n)
+{
+	const struct layer l = layer_new(d, dtype, k, n, false, true);
+	struct gpu_tensor *x = put(d, "x", SHAPE(rows, k), random_floats(rows * k));
+	struct gpu_tensor *normed = empty(d, "normed", SHAPE(rows, k));
+	struct gpu_tensor *y = empty(d, "y", SHAPE(rows, n)), *z = empty(d, "z", SHAPE(rows, n));
+	struct gpu_mark mark = gpu_arena_mark(d->a);
+	const uint64_t live = gpu_bytes_live(d->g);
+	char what[80];
+
+	gpu_norm_linear(d->g, d->a, y, x, &l.norm, l.in, l.in_bias);
+	assert_true(gpu_arena_mark(d->a).used == mark.used && gpu_bytes_live(d->g) == live);
+	gpu_layer_norm(d->g, normed, x, l.norm.w, l.norm.b, EPS);
+	gpu_linear(d->g, z, normed, l.in, l.in_bias);
+	snprintf(what, sizeof(what), "dtype %d, %lld rows, [%lld, %lld]", (int)dtype,
+		(long long)rows, (long long)n, (long long)k);
+	assert_alike(get(d, y), get(d, z), rows * n, false, 0, 0, what);
+}
+
+static void norm_linear(void **state)
+{
+	static const int64_t rows[] = {1, 2, 3, 4, 5, 8, 9, 40};
+
+	FOR_EACH_ISA(d)
+	{
+		for (size_t t = 0; t < N_OF(dtypes); t++) {
+			for (size_t r = 0; r < N_OF(rows); r++) {
+				check_norm_linear(&d, dtypes[t], rows[r], 64, 96);
+				check_norm_linear(&d, dtypes[t], rows[r], 33, 7);
+			}
+			check_norm_linear(&d, dtypes[t], 2, 1028, 10);
+			/* more than the shared memory for it */
+			check_norm_linear(&d, dtypes[t], 4, 2564, 5);
+		}
+	}
+}
+
+/* y += out(act(in(norm(x)))), part by part; *inner: the greatest of what `out` sees. */
+static void run_parts(const struct dev *d, const struct layer *l, enum gpu_unary act, bool gated,
+	struct gpu_tensor *x, int64_t f, double *inner)
+{
+	const int64_t rows = x->ne[0], c = x->ne[1];
+	struct gpu_tensor *normed = empty(d, "normed", SHAPE(rows, c));
+	struct gpu_tensor *wide = empty(d, "wide", SHAPE(rows, l->in->ne[0]));
+	struct gpu_tensor *h = gated ? empty(d, "gated", SHAPE(rows, f)) : wide;
+
+	gpu_layer_norm(d->g, normed, x, l->norm.w, l->norm.b, EPS);
+	gpu_linear(d->g, wide, normed, l->in, l->in_bias);
+	if (!gated)
+		(act == GPU_UNARY_RELU ? gpu_relu : gpu_gelu)(d->g, wide, wide);
+	else if (act == GPU_UNARY_SILU)
+		gpu_gated_silu(d->g, h, wide);
+	else
+		(act == GPU_UNARY_GELU ? gpu_gated_gelu : gpu_gated_gelu_tanh)(d->g, h, wide);
+	const float *seen = get(d, h);
+	for (int64_t i = 0; i < rows * f; i++)
+		*inner = fmax(*inner, fabs((double)seen[i]));
+	gpu_linear_add(d->g, x, h, l->out, l->out_bias);
+}
+
+static void check_feed_forward(const struct dev *d, enum gpu_dtype dtype, int64_t rows, int64_t c,
+	int64_t f, enum gpu_unary act, bool gated, bool biases)
+{
+	const struct layer l = layer_new(d, dtype, c, f, gated, biases);
+	const float *data = random_floats(rows * c);
+	struct gpu_tensor *x = put(d, "x", SHAPE(rows, c), data);
+	struct gpu_tensor *y = put(d, "y", SHAPE(rows, c), data);
+	const struct gpu_feed_forward ff = {.norm = l.norm,
+		.in = l.in,
+		.in_bias = l.in_bias,
+		.out = l.out,
+		.out_bias = l.out_bias,
+		.act = act,
+		.is_gated = gated};
+	double inner = 0;
+	char what[100];
+
+	gpu_feed_forward(d->g, d->a, x, &ff);
+	run_parts(d, &l, act, gated, y, f, &inner);
+	snprintf(what, sizeof(what), "dtype %d, %lld rows, %lld wide, %lld hidden, act %d%s",
+		(int)dtype, (long long)rows, (long long)c, (long long)f, (int)act,
+		gated ? ", gated" : "");
+	assert_alike(get(d, x), get(d, y), rows * c, rows >= MANY_ROWS && dtype != GPU_F32, f,
+		inner, what);
+}
+
+static void feed_forward(void **state)
+{
+	static const int64_t rows[] = {1, 2, 5, 8, 9, 33};
+	static const enum gpu_unary plain[] = {GPU_UNARY_RELU, GPU_UNARY_GELU};
+	static const enum gpu_unary gates[] = {GPU_UNARY_SILU, GPU_UNARY_GELU, GPU_UNARY_GELU_TANH};
+
+	FOR_EACH_ISA(d)
+	{
+		for (size_t t = 0; t < N_OF(dtypes); t++)
+			for (size_t r = 0; r < N_OF(rows); r++) {
+				for (size_t i = 0; i < N_OF(plain); i++)
+					check_feed_forward(
+						&d, dtypes[t], rows[r], 32, 72, plain[i], false, i);
+				for (size_t i = 0; i < N_OF(gates); i++)
+					check_feed_forward(&d, dtypes[t], rows[r], 32, i ? 72 : 31,
+						gates[i], true, i != 1);
+			}
+	}
+}
+
+/* A row has the same bits whatever rows come with it, where few rows do not round x. */
+static void rows_alone(void **state)
+{
+	enum { C = 132, F = 40 };
+
+	FOR_EACH_ISA(d)
+	{
+		const struct layer l = layer_new(&d, GPU_BF16, C, F, false, false);
+		const struct gpu_feed_forward ff = {
+			.norm = l.norm, .in = l.in, .out = l.out, .act = GPU_UNARY_GELU};
+		const float *data = random_floats(8 * C);
+		float *all = NULL;
+		for (int64_t n = 8; n >= 1; n--) {
+			struct gpu_tensor *x = put(&d, "x", SHAPE(n, C), data);
+			gpu_feed_forward(d.g, d.a, x, &ff);
+			const float *got = get(&d, x);
+			all = all ? all
+				  : memcpy(keep(8 * C, sizeof(*all)), got, 8 * C * sizeof(*all));
+			assert_same_bits(got, all, n * C, "%d of 8 rows", (int)n);
+		}
+	}
+}
+
+static void wrong_shapes(void **state)
+{
+	FOR_EACH_ISA(d)
+	{
+		const struct layer l = layer_new(&d, GPU_F32, 8, 12, true, true);
+		struct gpu_tensor *x = put(&d, "x", SHAPE(3, 8), random_floats(24));
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(3, 24));
+		struct gpu_feed_forward ff = {.norm = l.norm,
+			.in = l.in,
+			.out = l.out,
+			.act = GPU_UNARY_SILU,
+			.is_gated = false};
+		const struct gpu_norm norm = {l.norm.w, l.in_bias, EPS};
+		gpu_feed_forward(d.g, d.a, x, &ff);
+		assert_gpu_error(d.g, ERR_BUG, "in and out do not fit x and each other");
+		ff.is_gated = true;
+		ff.act = GPU_UNARY_TANH;
+		gpu_feed_forward(d.g, d.a, x, &ff);
+		assert_gpu_error(d.g, ERR_BUG, "no such function");
+		ff.act = GPU_UNARY_SILU;
+		ff.out_bias = l.in_bias;
+		gpu_feed_forward(d.g, d.a, x, &ff);
+		assert_gpu_error(d.g, ERR_BUG, "one per output");
+		gpu_norm_linear(d.g, d.a, y, x, &norm, l.in, NULL);
+		assert_gpu_error(d.g, ERR_BUG, "the norm must be f32, one per column");
+		gpu_norm_linear(d.g, d.a, x, y, &l.norm, l.in, NULL);
+		assert_gpu_error(d.g, ERR_BUG, "norm_linear");
+		gpu_norm_linear(d.g, d.a, y, x, &l.norm, l.out, NULL);
+		assert_gpu_error(d.g, ERR_BUG, "w must be a packed matrix of the columns of x");
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(norm_linear),
+		TEST(feed_forward),
+		TEST(rows_alone),
+		TEST(wrong_shapes),
+	};
+
+	return RUN_TAP(tests);
+}
