@@ -11,7 +11,7 @@ import sys
 
 import tree
 
-SUITES = {"unit", "ops", "parity", "faults", "threads", "audio", "tui", "lint", "fuzz", "slow", "long"}
+SUITES = {"unit", "ops", "parity", "faults", "threads", "audio", "tui", "lint", "fuzz", "slow", "long", "device"}
 
 
 def check_sources(root, targets, is_emulated):
