@@ -6,6 +6,7 @@
  *
  * Up to 8 rows of x (steps of a language model): few_rows, bound by reading the weights.
  *	y[m,o] = sum_k x[m,k] w[o,k] (* scale[o]) + bias[o] (+ y[m,o])
+ * with the norm of x before and a function behind it where an op has them (fused.cu).
  * x stays f32, sums are f32 (stream.cuh: their order, and why a row of x has the same bits
  * alone and among others).  A block of 256 threads computes 4 rows of w: at K = 2048 each
  * thread reads two fours of each.  Bytes moved: w once, everything else is in caches.
@@ -214,13 +215,19 @@ static void launch_unpack(struct gpu *g, void *y, const void *x, int64_t n)
 		(const struct eight<FROM> *)x, n / 8);
 }
 
+/* Whether w is multiplied as it is. */
+static bool is_ready(const struct gpu_tensor *w, enum gpu_dtype dtype)
+{
+	return dtype == GPU_F32 ? w->dtype == GPU_F32 : w->dtype != GPU_I8;
+}
+
 const void *cuda_weights(struct gpu *g, const struct gpu_tensor *w, int64_t first, int64_t n,
 	enum gpu_dtype dtype, int i)
 {
 	const int64_t ld = cuda_matrix_ld(w->dtype, w->ne[1]);
 	const char *at = (const char *)w->data + (size_t)(first * ld) * gpu_dtype_size(w->dtype);
 
-	if (dtype == GPU_F32 ? w->dtype == GPU_F32 : w->dtype != GPU_I8)
+	if (is_ready(w, dtype))
 		return at;
 	void *y = cuda_scratch(g, i, (size_t)(n * ld) * gpu_dtype_size(dtype));
 	if (!y)
@@ -476,7 +483,8 @@ void cuda_rows_product(struct gpu *g, const struct cuda_rows *rows)
 	p.dtype = cuda_product_dtype(g, r.w, r.exact);
 	cut(&r, &n_batches, &n_rows);
 	const int64_t n_out = r.w->ne[0], ldw = cuda_matrix_ld(r.w->dtype, r.w->ne[1]);
-	const int64_t slab = r.groups > 1 || ldw > SLAB ? n_out : SLAB / ldw;
+	const bool is_whole = is_ready(r.w, p.dtype) || r.groups > 1 || ldw > SLAB;
+	const int64_t slab = is_whole ? n_out : SLAB / ldw;
 	for (p.first = 0; p.first < n_out; p.first += p.n) {
 		p.n = n_out - p.first < slab ? n_out - p.first : slab;
 		p.w = cuda_weights(g, r.w, p.first, p.n, p.dtype, 0);

@@ -1,8 +1,11 @@
 /* Ops that are several others at once, against those others. */
+#include "tests/emulation/emulation.h"
 #include "tests/ops/support.h"
 
+#include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define EPS 1e-5f
@@ -184,6 +187,61 @@ static void rows_alone(void **state)
 	}
 }
 
+/* Kernels and products, counted by the emulated device. */
+static uint64_t launched(const struct dev *d)
+{
+	void *module = dlopen(getenv("WOODSHED_TEST_MODULE"), RTLD_NOW | RTLD_NOLOAD);
+	void (*count)(struct emulation_counts *) = NULL;
+	struct emulation_counts n;
+
+	assert_fine(d->g);
+	assert_non_null(module);
+	*(void **)&count = dlsym(module, "emulation_count");
+	dlclose(module);
+	if (!count)
+		skip(); /* a real one */
+	count(&n);
+	return n.launches + n.products;
+}
+
+static uint64_t launches_of(const struct dev *d, int64_t rows, bool gated, bool whole)
+{
+	const enum gpu_dtype dtype = gated ? GPU_TILES : GPU_BF16;
+	const struct layer l = layer_new(d, dtype, 32, 64, gated, gated);
+	struct gpu_tensor *x = put(d, "x", SHAPE(rows, 32), random_floats(rows * 32));
+	struct gpu_tensor *y = empty(d, "y", SHAPE(rows, l.in->ne[0]));
+	const struct gpu_feed_forward ff = {.norm = l.norm,
+		.in = l.in,
+		.in_bias = l.in_bias,
+		.out = l.out,
+		.out_bias = l.out_bias,
+		.act = GPU_UNARY_GELU,
+		.is_gated = gated};
+	const uint64_t before = launched(d);
+
+	if (whole)
+		gpu_feed_forward(d->g, d->a, x, &ff);
+	else
+		gpu_norm_linear(d->g, d->a, y, x, &l.norm, l.in, NULL);
+	return launched(d) - before;
+}
+
+/* What docs/PERF.md counts with. */
+static void launches(void **state)
+{
+	FOR_EACH_ISA(d)
+	{
+		if (!on_cuda())
+			continue;
+		assert_int_equal(launches_of(&d, 2, false, false), 1);
+		assert_int_equal(launches_of(&d, 2, false, true), 2);
+		assert_int_equal(launches_of(&d, 8, false, false), 2);
+		assert_int_equal(launches_of(&d, 8, false, true), 3);
+		assert_int_equal(launches_of(&d, 40, true, false), 2);
+		assert_int_equal(launches_of(&d, 40, true, true), 4);
+	}
+}
+
 static void wrong_shapes(void **state)
 {
 	FOR_EACH_ISA(d)
@@ -222,6 +280,7 @@ int main(void)
 		TEST(norm_linear),
 		TEST(feed_forward),
 		TEST(rows_alone),
+		TEST(launches),
 		TEST(wrong_shapes),
 	};
 
