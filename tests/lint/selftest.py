@@ -21,6 +21,7 @@ CLEAN = {
     "scripts/run": "#!/bin/sh\necho hello\n",
     # What meson tells of a build folder, which here is the tree itself; @ stands for its path.
     "meson-info/intro-tests.json": '[{"name": "t", "suite": ["x:unit"], "cmd": ["/bin/sh"]}]\n',
+    "meson-info/intro-buildoptions.json": '[{"name": "cuda", "value": "emulated"}]\n',
     "meson-info/intro-targets.json": '[{"filename": ["@/x"], "target_sources": '
     '[{"sources": ["@/engine/net.c", "@/engine/cli/main.c"]}]}]\n',
 }
