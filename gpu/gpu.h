@@ -17,8 +17,9 @@
  * to an earlier mark.  One struct gpu is used by one thread at a time; only
  * what puts rows may be called from several.
  *
- * The same inputs give the same bits, whatever the number of threads, and a
- * row of a batch gives the same bits as the row alone. */
+ * The same inputs give the same bits, whatever the number of threads, in every run.
+ * On the processor a row of a batch gives the bits of the row alone, too; on CUDA it
+ * does among up to 8 rows, beyond which cuBLAS chooses an order by the sizes. */
 #ifndef WOODSHED_GPU_H
 #define WOODSHED_GPU_H
 
