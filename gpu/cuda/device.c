@@ -105,10 +105,22 @@ static void check_status(struct gpu *g)
 		gpu_fail(g, cuda_faults[s & 0xff].code, cuda_faults[s & 0xff].text, (int)(s >> 8));
 }
 
+/* Twins are for loading; a render has better uses for the memory. */
+static void free_twins(struct cuda *c)
+{
+	for (int i = 0; i < CUDA_N_STAGES; i++) {
+		if (c->stages[i].twin)
+			cudaFree(c->stages[i].twin);
+		c->stages[i].twin = NULL;
+	}
+}
+
 int cuda_sync(struct gpu *g, struct err *e)
 {
-	if (cuda_ok(g, cudaStreamSynchronize(cuda_of(g)->stream), "sync"))
-		check_status(g);
+	if (!cuda_ok(g, cudaStreamSynchronize(cuda_of(g)->stream), "sync"))
+		return 0;
+	check_status(g);
+	free_twins(cuda_of(g));
 	return 0;
 }
 
@@ -322,8 +334,8 @@ void cuda_close(struct gpu *g)
 		if (c->stages[i].done)
 			cudaEventDestroy(c->stages[i].done);
 		cudaFreeHost(c->stages[i].at);
-		cudaFree(c->stages[i].twin);
 	}
+	free_twins(c);
 	for (int i = 0; i < CUDA_N_SCRATCH; i++)
 		cudaFree(c->scratch[i].at);
 	cudaFree(c->status);

@@ -205,9 +205,9 @@ run "$woodshed" worker
 check 'and that one, once the GPU is well' jobs_are 'done' 3
 
 # A take that is too long ends its job, not the worker.
-"$woodshed" queue -m tiny -s 5 --device cuda 'too long' >/dev/null
+"$woodshed" queue -m tiny -s 30 --device cuda 'too long' >/dev/null
 queue --seed 20 'short'
-faulty memory=36000000 "$woodshed" worker
+faulty memory=39000000 taskset -c "$(taskset -cp $$ | sed "s/.*: *\([0-9]*\).*/\1/")" "$woodshed" worker
 check 'a worker whose device is small' status_is 0
 check 'fails what does not fit' jobs_are failed 1
 check 'and does what does' jobs_are 'done' 4
