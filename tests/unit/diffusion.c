@@ -152,7 +152,7 @@ static void test_ends(void **state)
 			const double expected =
 				m->noise[from] * (runs[i].end > 0 ? runs[i].end : right);
 
-			if (fabs(m->end[k] - expected) > runs[i].tolerance)
+			if (!(fabs(m->end[k] - expected) <= runs[i].tolerance))
 				fail_msg("%s: %g instead of %g", runs[i].name, m->end[k], expected);
 		}
 		assert_true(m->done == m->total && m->total > 0);

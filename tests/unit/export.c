@@ -146,8 +146,8 @@ static void dither_is_noise_whatever_the_signal(void **state)
 	for (size_t i = 0; i < sizeof peaks / sizeof *peaks; i++) {
 		struct error_stats s = errors(peaks[i], true);
 
-		if (fabs(s.mean) > 0.005 || fabs(s.variance - 0.25) > 0.0036 ||
-			fabs(s.with_signal) > 0.01 || fabs(s.with_next) > 0.01)
+		if (!(fabs(s.mean) <= 0.005 && fabs(s.variance - 0.25) <= 0.0036 &&
+			    fabs(s.with_signal) <= 0.01 && fabs(s.with_next) <= 0.01))
 			fail_msg("peak %g: mean %g, variance %g, correlations %g and %g", peaks[i],
 				s.mean, s.variance, s.with_signal, s.with_next);
 	}

@@ -42,7 +42,7 @@ static void stereo_sines_read_their_level(void **state)
 			float *x = sine(n, 2, rates[k], 1000, 0, loudness_gain(levels[i]));
 			struct loudness l = measure(x, n, 2, rates[k]);
 
-			if (fabs(l.lufs - levels[i]) > 0.1)
+			if (!(fabs(l.lufs - levels[i]) <= 0.1))
 				fail_msg("%g dBFS at %d Hz reads %g LUFS", levels[i], rates[k],
 					l.lufs);
 			free(x);

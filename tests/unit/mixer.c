@@ -140,8 +140,11 @@ static float largest_step(struct stereo s)
 {
 	float largest = 0;
 
-	for (size_t i = 2; i < 2 * s.n; i++)
-		largest = fmaxf(largest, fabsf(s.at[i] - s.at[i - 2]));
+	for (size_t i = 2; i < 2 * s.n; i++) {
+		const float step = fabsf(s.at[i] - s.at[i - 2]);
+
+		largest = step > largest || isnan(step) ? step : largest;
+	}
 	return largest;
 }
 
