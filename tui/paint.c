@@ -4,6 +4,7 @@
 #include <curses.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "library/base/str.h"
 #include "tui/colors.h"
@@ -91,9 +92,16 @@ void paint_upright(int x, int height)
 		height < in.height - top ? height : in.height - top);
 }
 
+/* Heavy lines, in halves of a cell; the console's fonts take them for light ones. */
+static bool has_heavy_lines(void)
+{
+	return paint_is_utf8() && strcmp(termname(), "linux") != 0;
+}
+
 /* calm 1: all of it is of ROLE_PROGRESS. */
 static void paint_share(int y, int x, int width, double share, double calm)
 {
+	const int parts = has_heavy_lines() ? 2 : 1; /* of a cell */
 	int done;
 
 	width = clip(y, x, width);
@@ -101,16 +109,22 @@ static void paint_share(int y, int x, int width, double share, double calm)
 		paint(y, x, width, ROLE_TEXT, "");
 		return;
 	}
-	done = (int)lround(share * width);
-	done = done < 0 ? 0 : done > width ? width : done;
+	done = (int)lround(fmin(fmax(share, 0), 1) * width * parts);
 	for (int i = 0; i < width; i++) {
 		const double at = (i + 0.5) / width;
+		const bool is_done = i * parts < done, is_half = i * parts + 1 == done;
 
-		if (i < done && calm < 1)
+		if (is_done && calm < 1)
 			colors_set_gradient(the, stdscr, GRADIENT_METER, (at - calm) / (1 - calm));
 		else
-			colors_set(the, stdscr, i < done ? ROLE_PROGRESS : ROLE_PROGRESS_REST);
-		mvaddch(in.y + y, in.x + x + i, i < done ? ACS_CKBOARD : ACS_HLINE);
+			colors_set(the, stdscr, is_done ? ROLE_PROGRESS : ROLE_PROGRESS_REST);
+		move(in.y + y, in.x + x + i);
+		if (!is_done)
+			addch(ACS_HLINE);
+		else if (parts == 1)
+			addch(ACS_CKBOARD);
+		else
+			addstr(is_half ? "\u2578" : "\u2501");
 	}
 }
 
