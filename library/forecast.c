@@ -93,10 +93,11 @@ int forecast_take(struct db *db, const char *model, const char *device, double s
 
 int forecast_ahead(struct db *db, struct forecast_ahead *ret, struct err *e)
 {
-	/* Jobs of one model and length cost the same; of one at work a part is done. */
+	/* Jobs of one model and length cost the same; of one at work a part is done, which
+	 * the steps of its rendering tell, and those of loading or reading do not. */
 	struct query q = db_query(db,
 		"SELECT model, seconds, count(*),"
-		" sum(CASE WHEN state = 'rendering' AND total > 0"
+		" sum(CASE WHEN state = 'rendering' AND stage = 'render' AND total > 0"
 		"  THEN 1 - min(1.0 * done / total, 1) ELSE 1 END)"
 		" FROM jobs WHERE state IN ('queued', 'claimed', 'rendering') AND NOT held"
 		" GROUP BY model, seconds",

@@ -139,15 +139,22 @@ static void what_is_ahead(void **state)
 	assert_int_equal(forecast_ahead(db, &a, &e), 0);
 	assert_int_equal(a.jobs, 2);
 	assert_true(fabs(a.wall_s - 10) < 1e-9);
-	/* half of one is done */
+	/* half of one is done, once it renders: to have read its text is no music yet */
 	assert_int_equal(db_run(db, &e,
 				 "INSERT INTO workers(id, lock, pid, host, heartbeat, started)"
 				 " VALUES (1, 'x', 1, 'h', 1, 1)",
 				 ""),
 		0);
 	assert_int_equal(db_run(db, &e,
-				 "UPDATE jobs SET state = 'rendering', worker = 1, done = 3,"
-				 " total = 6 WHERE id = 1",
+				 "UPDATE jobs SET state = 'rendering', stage = 'text', worker = 1,"
+				 " done = 3, total = 3 WHERE id = 1",
+				 ""),
+		0);
+	assert_int_equal(forecast_ahead(db, &a, &e), 0);
+	assert_true(fabs(a.wall_s - 10) < 1e-9);
+	assert_int_equal(db_run(db, &e,
+				 "UPDATE jobs SET stage = 'render', done = 3, total = 6"
+				 " WHERE id = 1",
 				 ""),
 		0);
 	assert_int_equal(forecast_ahead(db, &a, &e), 0);
