@@ -6,12 +6,14 @@
 #include "tui/terminal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "library/base/err.h"
 #include "tui/colors.h"
@@ -28,6 +30,7 @@ static struct {
 	MEVENT mice[MICE_MAX]; /* that were read and not told yet, the latest first */
 	int n_mice;
 	bool has_drags;           /* were asked for */
+	mbstate_t half;           /* of a character whose rest has not come yet */
 	FILE *nowhere;            /* what is drawn on in place of a terminal, or NULL */
 	void (*stop)(int);        /* what ncurses does about Ctrl-Z */
 	struct sigaction acts[3]; /* of from_keys, while the terminal is lent */
@@ -366,16 +369,34 @@ static uint32_t function_key(wint_t c)
 	return c > KEY_MAX ? extended_key(c) : TERMINAL_NONE;
 }
 
+/* get_wch() waits for the rest of what is no character and swallows the keys that come
+ * next, the end of a paste among them; so its bytes are put together here.  A byte that
+ * begins nothing is U+FFFD; a character that breaks off is left out. */
 static uint32_t read_one(bool *ret_any)
 {
-	wint_t c;
-	int what = get_wch(&c);
+	size_t n;
+	wchar_t c;
 
-	*ret_any = what != ERR;
-	if (what == ERR)
-		return TERMINAL_NONE;
-	if (what == KEY_CODE_YES)
-		return function_key(c);
+	do {
+		const int byte = getch();
+
+		*ret_any = byte != ERR;
+		if (byte == ERR) /* the rest of a character comes later */
+			return TERMINAL_NONE;
+		if (byte > UCHAR_MAX) {
+			the.half = (mbstate_t){0};
+			return function_key((wint_t)byte);
+		}
+		n = mbrtowc(&c, &(char){(char)byte}, 1, &the.half);
+		if (n == (size_t)-1) {
+			the.half = (mbstate_t){0};
+			n = mbrtowc(&c, &(char){(char)byte}, 1, &the.half);
+		}
+	} while (n == (size_t)-2);
+	if (n == (size_t)-1) {
+		the.half = (mbstate_t){0};
+		return 0xfffd;
+	}
 	if (c == '\n')
 		return '\r';
 	if (c == 3 || c == 26)
@@ -398,7 +419,7 @@ uint32_t terminal_key(void)
 		uint32_t second = read_one(&any);
 
 		if (any && second == 27) { /* twice Esc, quickly */
-			unget_wch(27);
+			ungetch(27);
 			return key;
 		}
 		if (any && second != TERMINAL_NONE && second < TERMINAL_NONE)
