@@ -8,7 +8,9 @@
 
 static const char *duration(double s, char out[32])
 {
-	if (s < 9.95)
+	if (s < 0.05)
+		snprintf(out, 32, "under 0.1 s");
+	else if (s < 9.95)
 		snprintf(out, 32, "%.1f s", s);
 	else if (s < 99.5)
 		snprintf(out, 32, "%.0f s", s);
@@ -84,14 +86,13 @@ bool compose_cost_tell(const struct compose_cost *c, struct str *out)
 	const bool is_short = tell_disk(c, bytes, out);
 	char text[32];
 
-	if (isnan(c->take.wall_s))
-		str_printf(out, "%llu take%s", (unsigned long long)n, n == 1 ? "" : "s");
-	else
-		str_printf(out, "%llu \u00d7 %s", (unsigned long long)n,
-			duration(c->take.wall_s, text));
+	str_printf(out, "F5 queues %llu take%s", (unsigned long long)n, n == 1 ? "" : "s");
 	tell_count(&c->n, out);
 	if (isnan(c->take.wall_s))
 		str_printf(out, ", time unknown until %s has rendered once", c->model);
+	else
+		str_printf(out, ", %s%s to render", duration(c->take.wall_s, text),
+			n == 1 ? "" : " each");
 	if (bytes)
 		str_printf(out, ", %s", format_bytes(bytes, text));
 	tell_start(c, out);

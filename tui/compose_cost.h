@@ -17,9 +17,9 @@ struct compose_cost {
 	uint64_t bytes_free; /* on the disk; UINT64_MAX: not known */
 };
 
-/* "4 × 9 s, 6 MB, starts in ~1 min (3 jobs ahead)"; what is not known is said to be
- * so.  True when the disk has no room for it, or less than COMPOSE_COST_LEFT after
- * it, which is then said first. */
+/* "F5 queues 4 takes, 9.0 s each to render, 6 MB, starts in ~1 min (3 jobs ahead)"; what
+ * is not known is said to be so.  True when the disk has no room for it, or less than
+ * COMPOSE_COST_LEFT after it, which is then said first. */
 bool compose_cost_tell(const struct compose_cost *c, struct str *out);
 
 enum { COMPOSE_COST_LEFT_MB = 1000 };

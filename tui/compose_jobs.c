@@ -89,8 +89,7 @@ static int seed_of(const struct compose *c, uint64_t otherwise, uint64_t *ret, s
 	if (!*text || (parse_u64(text, ret) && *ret <= UINT64_MAX - COMPOSE_TAKES_MAX))
 		return 0;
 	return err_set(e, ERR_ARG,
-		"'%.40s' is no seed; write a whole number of 64 bits, or nothing for one by chance",
-		text);
+		"'%.40s' is no seed; write a whole number, or nothing for one by chance", text);
 }
 
 /* Line breaks are blanks to an engine, and none stand at the ends. */

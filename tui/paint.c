@@ -70,6 +70,26 @@ void paint_right(int y, int x, int width, enum theme_role role, const char *text
 	str_done(&padded);
 }
 
+void paint_lines(int y, int x, int height, int width, enum theme_role role, const char *text)
+{
+	struct str lines = {0};
+
+	if (width < 1)
+		return;
+	text_wrap(&lines, text, (size_t)width);
+	for (char *at = lines.s, *end; at && height > 0; height--, at = end) {
+		end = strchr(at, '\n');
+		for (char *rest = end; rest && height == 1; rest = strchr(rest, '\n'))
+			*rest = ' ';
+		if (height == 1)
+			end = NULL;
+		else if (end)
+			*end++ = 0;
+		paint(y++, x, width, role, at);
+	}
+	str_done(&lines);
+}
+
 void paint_rule(int y, int width)
 {
 	width = clip(y, 0, width);

@@ -153,17 +153,19 @@ static int estimate(struct ws *ws, struct err *e)
 {
 	struct compose_view *v = ws->compose;
 	struct compose_cost cost = {.model = v->c.model, .is_paused = ws->is_paused};
+	const struct compose_model *m = compose_models_find(&v->models, v->c.model);
 	struct arena a = {0};
-	const char *seconds, *device;
+	const char *seconds, *device, *hurdle = m ? compose_model_hurdle(m, &a) : NULL;
 	int rc;
 
 	str_clear(&v->estimate);
 	v->is_short = false;
 	v->is_wrong = compose_count(&v->c, &cost.n, e) ||
-		      compose_seconds(text_edit_get(&v->c.seconds), &a, &seconds, e);
+		      compose_seconds(text_edit_get(&v->c.seconds), &a, &seconds, e) || hurdle;
 	if (v->is_wrong) {
-		str_add(&v->estimate, e->text);
+		str_add(&v->estimate, e->code ? e->text : hurdle);
 		err_clear(e);
+		arena_done(&a);
 		return 0;
 	}
 	device = compose_value(&v->c, "device");
@@ -171,7 +173,7 @@ static int estimate(struct ws *ws, struct err *e)
 		*seconds ? strtod(seconds, NULL) : compose_own_s(&v->c), &cost.take, e);
 	if (!rc)
 		rc = forecast_ahead(ws->db, &cost.ahead, e);
-	cost.take.bytes = bytes_of(&cost.take, compose_models_find(&v->models, v->c.model));
+	cost.take.bytes = bytes_of(&cost.take, m);
 	cost.bytes_free = bytes_free(ws->library);
 	if (!rc)
 		v->is_short = compose_cost_tell(&cost, &v->estimate);
@@ -468,29 +470,10 @@ static void draw_help(const struct compose_view *v, int y, int width)
 	else if (v->n_suggestions && v->field == FIELD_PROMPT)
 		tell_suggestions(v, &line);
 	else
-		str_add(&line, compose_help(&v->c, v->field));
+		str_printf(&line, "%s%s", compose_help(&v->c, v->field),
+			is_turned(&v->c, v->field) ? "; Left and Right change it" : "");
 	paint(y, 1, width - 2, is_wrong ? ROLE_ERROR : ROLE_DIM, str_get(&line));
 	str_done(&line);
-}
-
-/* In as many lines as it needs and there are; the last is cut where it does not fit. */
-static void draw_estimate(const struct compose_view *v, int y, int room, int width)
-{
-	const enum theme_role role = v->is_short ? ROLE_ERROR : v->is_wrong ? ROLE_DIM : ROLE_TEXT;
-	struct str lines = {0};
-
-	text_wrap(&lines, str_get(&v->estimate), width > 2 ? (size_t)width - 2 : 1);
-	for (char *at = lines.s; at; room--) {
-		char *end = strchr(at, '\n');
-
-		for (; end && room <= 1; end = strchr(end, '\n'))
-			*end = ' ';
-		if (end)
-			*end++ = 0;
-		paint(y++, 1, width - 2, role, at);
-		at = end;
-	}
-	str_done(&lines);
 }
 
 /* room: lines from y on, of which the foot has `height` for itself. */
@@ -506,7 +489,11 @@ static void draw_foot(const struct compose_view *v, int y, int height, int room,
 		return;
 	if (height > 1 && v->field != FIELD_PROMPT && compose_check(&v->c, v->field, &wrong))
 		return; /* that is what hinders, and it was said */
-	draw_estimate(v, y, room, width);
+	paint_lines(y, 1, room, width - 2,
+		v->is_short   ? ROLE_ERROR
+		: v->is_wrong ? ROLE_DIM
+			      : ROLE_TEXT,
+		str_get(&v->estimate));
 }
 
 static void draw_title(const struct compose_view *v, int width)
@@ -528,7 +515,12 @@ static void draw_title(const struct compose_view *v, int width)
 	str_done(&right);
 }
 
-/* Columns from the right, those that matter least first to go. */
+static const char *installed_sign(void)
+{
+	return paint_is_utf8() ? "\u2713" : "*";
+}
+
+/* Whether it is installed; columns from the right, those that matter least first to go. */
 static void draw_model_row(const struct compose_model *m, int y, int width, enum theme_role role)
 {
 	struct str text = {0};
@@ -536,7 +528,8 @@ static void draw_model_row(const struct compose_model *m, int y, int width, enum
 	char size[16];
 
 	paint(y, 0, width, role, "");
-	paint(y, 1, x - 1 < width - 2 ? x - 1 : width - 2, role, m->name);
+	paint(y, 1, 1, role, m->is_installed ? installed_sign() : "");
+	paint(y, 3, x - 3 < width - 4 ? x - 3 : width - 4, role, m->name);
 	if (width < x + 2 * MODEL_COLUMN)
 		return;
 	paint_right(y, x, MODEL_SIZE, role, format_bytes(m->bytes, size));
@@ -552,16 +545,34 @@ static void draw_model_row(const struct compose_model *m, int y, int width, enum
 	str_done(&text);
 }
 
-static void draw_choice(struct compose_view *v, int height, int width)
+/* What there is to know of the one under the cursor. */
+static void draw_model_facts(const struct compose_model *m, int y, int height, int width)
 {
-	const int rows = height > 4 ? height - 3 : height - 1;
-	const struct compose_model *here;
 	struct arena a = {0};
+	const char *hurdle = compose_model_hurdle(m, &a);
 	struct str line = {0};
 
+	if (hurdle)
+		str_printf(&line, "%s; %s%s%s", hurdle, m->licence ? m->licence : "",
+			m->licence && m->selling ? ", " : "", m->selling ? m->selling : "");
+	else
+		compose_model_describe(m, &line);
+	paint_lines(y, 1, height, width - 2, ROLE_DIM, str_get(&line));
+	str_done(&line);
+	arena_done(&a);
+}
+
+static void draw_choice(struct compose_view *v, int height, int width)
+{
+	const int facts = height > 5 ? 3 : 0, rows = height - 1 - facts;
+	struct str title = {0};
+
+	str_printf(&title, " Models (%s installed): Enter takes one, Esc leaves it as it was",
+		installed_sign());
 	list_set_count(&v->choice, (int64_t)v->models.n);
 	list_resize(&v->choice, rows);
-	paint(0, 0, width, ROLE_TITLE, " Models: Enter takes one, Esc leaves it as it was");
+	paint(0, 0, width, ROLE_TITLE, str_get(&title));
+	str_done(&title);
 	for (int i = 0; i < rows; i++) {
 		int64_t row = list_at(&v->choice, i);
 
@@ -574,20 +585,12 @@ static void draw_choice(struct compose_view *v, int height, int width)
 	}
 	v->cursor_y = 1 + (int)(v->choice.cursor - v->choice.top);
 	v->cursor_x = 0;
-	if (rows == height - 3 && v->models.n) {
-		here = &v->models.list[v->choice.cursor];
-		paint_rule(height - 2, width);
-		if (compose_model_hurdle(here, &a))
-			str_printf(&line, "%s; %s%s%s", compose_model_hurdle(here, &a),
-				here->licence ? here->licence : "", here->licence ? ", " : "",
-				here->selling ? here->selling : "");
-		else
-			compose_model_describe(here, &line);
-		paint(height - 1, 0, width, ROLE_TEXT, "");
-		paint(height - 1, 1, width - 2, ROLE_DIM, str_get(&line));
-	}
-	str_done(&line);
-	arena_done(&a);
+	for (int i = 1; i < facts; i++)
+		paint(height - i, 0, width, ROLE_TEXT, "");
+	if (!facts || !v->models.n)
+		return;
+	paint_rule(height - facts, width);
+	draw_model_facts(&v->models.list[v->choice.cursor], height - facts + 1, facts - 1, width);
 }
 
 /* The foot stands below the form, and at the bottom where the form is higher. */
@@ -633,9 +636,9 @@ static struct list *list_of(struct ws *ws)
 
 const struct view view_compose = {.name = "compose",
 	.tab = "2 Compose",
-	.hints =
-		"F5 or Alt-Enter queue  Tab next  ^U clear  ^P ^N history  Esc leave  ^X^E editor  "
-		"F1 keys",
+	.hints = "F5 or Alt-Enter queue  Tab next  ^U clear line  ^P ^N history  Esc leave  ^X^E "
+		 "editor  "
+		 "F1 keys",
 	.load = load,
 	.draw = draw,
 	.list = list_of,

@@ -112,6 +112,7 @@ keys Down Down Down Down Down
 check 'flags are turned' sees '>Greedy'
 keys Space
 check 'by Space' sees 'Greedy      yes'
+check 'and it says how' sees '; Left and Right change it'
 keys F5
 check 'queued' sees 'queued 4 takes as jobs 1 to 4'
 escape
@@ -123,7 +124,7 @@ print(*["slow " + i + rest for i in ("piano", "piano", "guitar", "guitar")], sep
 check 'and settings' sees 'seed 42'
 keys 2
 check 'what it costs is known now' sees 'starts at once'
-check 'in seconds' sees '4 × '
+check 'in seconds' sees ' each to render'
 
 # ---- history and completion ---------------------------------------------------------
 
@@ -165,6 +166,15 @@ paste 'a
 q	b'
 check 'pasted lines are text' sees '             q b'
 check 'in full' sees '>Prompt      a'
+clear
+keys BSpace
+clear
+printf 'half \377\342 done' >"$scratch/pasted"
+t load-buffer -b pasted "$scratch/pasted"
+t paste-buffer -p -b pasted -t t
+typed '!'
+check 'what is no text does not keep the rest' sees '>Prompt      half � done!'
+clear
 escape
 sees 'Library' && paste 'qQ'
 check 'where nothing is typed nothing is pasted' sees 'what was pasted is left out'
@@ -191,6 +201,8 @@ check 'typing waits for no helper' sees 'not to be lost, ever'
 keys Down
 sees '>Model' && keys Enter
 check 'the models there are' sees 'musicgen-small'
+check 'which are installed' sees '✓ mono'
+check 'and which are not' sees '   musicgen-small'
 check 'with licence' sees 'CC-BY-NC-4.0'
 keys End k
 check 'and how they are fetched' sees "not installed; 'woodshed pull audioldm2'"
@@ -198,6 +210,7 @@ sees 'Models' && keys Enter
 check 'how one is fetched' sees 'woodshed pull '
 keys F5
 check 'and nothing is queued with it' sees 'is not installed'
+check 'nor is it said to start' sees_no 'starts at once'
 keys Left Right
 check 'back to one that is' sees '>Model       mono'
 

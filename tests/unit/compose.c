@@ -341,26 +341,38 @@ static void cost(void **state)
 		.ahead = {.jobs = 3, .wall_s = 62},
 		.bytes_free = UINT64_MAX};
 
-	costs(&c, false, "4 × 9.0 s, 6.0 MB, starts in ~62 s (3 jobs ahead)");
+	costs(&c, false,
+		"F5 queues 4 takes, 9.0 s each to render, 6.0 MB, starts in ~62 s (3 jobs ahead)");
 	c.ahead.wall_s = NAN;
-	costs(&c, false, "4 × 9.0 s, 6.0 MB, starts after 3 jobs");
+	costs(&c, false, "F5 queues 4 takes, 9.0 s each to render, 6.0 MB, starts after 3 jobs");
 	c.ahead = (struct forecast_ahead){0};
-	costs(&c, false, "4 × 9.0 s, 6.0 MB, starts at once");
+	costs(&c, false, "F5 queues 4 takes, 9.0 s each to render, 6.0 MB, starts at once");
 	c.is_paused = true;
-	costs(&c, false, "4 × 9.0 s, 6.0 MB, starts when the queue goes on: it is paused");
+	costs(&c, false,
+		"F5 queues 4 takes, 9.0 s each to render, 6.0 MB, starts when the queue goes on: "
+		"it is paused");
 	c.is_paused = false;
 	c.n = (struct compose_count){2, 3, 4};
-	costs(&c, false, "24 × 9.0 s (2 prompts × 3 settings × 4 takes), 36.0 MB, starts at once");
+	costs(&c, false,
+		"F5 queues 24 takes (2 prompts × 3 settings × 4 takes), 9.0 s each to render, 36.0 "
+		"MB, starts at once");
 	c.n = (struct compose_count){1, 1, 1};
+	c.take.wall_s = 0.02; /* no "0.0 s" */
+	costs(&c, false, "F5 queues 1 take, under 0.1 s to render, 1.5 MB, starts at once");
 	c.take = (struct forecast){.wall_s = NAN};
-	costs(&c, false, "1 take, time unknown until m has rendered once, starts at once");
+	costs(&c, false,
+		"F5 queues 1 take, time unknown until m has rendered once, starts at once");
 	c.take = (struct forecast){.wall_s = 7200, .bytes = 2000000};
 	c.bytes_free = 1000000;
 	costs(&c, true,
-		"the disk is too small: it needs 2.0 MB, and 1.0 MB are free; 1 × 2.0 h, "
+		"the disk is too small: it needs 2.0 MB, and 1.0 MB are free; F5 queues 1 take, "
+		"2.0 h to "
+		"render, "
 		"2.0 MB, starts at once");
 	c.bytes_free = 302000000;
-	costs(&c, true, "only 300 MB of disk will be left; 1 × 2.0 h, 2.0 MB, starts at once");
+	costs(&c, true,
+		"only 300 MB of disk will be left; F5 queues 1 take, 2.0 h to render, 2.0 MB, "
+		"starts at once");
 }
 
 int main(void)
