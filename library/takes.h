@@ -47,8 +47,9 @@ struct take {
 int prompts_add(struct db *db, const char *text, const char *negative, int64_t parent,
 	const char *changed, int64_t now_ms, int64_t *ret_id, struct err *e);
 
-/* Whether a take of it that is not in the trash is a favourite. */
-int prompts_has_favourite(struct db *db, int64_t id, bool *ret, struct err *e);
+/* Whether a take of it that is not in the trash is a favourite; whether nobody has heard
+ * one. */
+int prompts_signs(struct db *db, int64_t id, bool *ret_favourite, bool *ret_unheard, struct err *e);
 
 /* ---- takes -------------------------------------------------------------- */
 

@@ -216,17 +216,19 @@ int takes_last_before(struct db *db, int64_t unix_ms, int64_t *ret, struct err *
 		ret, e);
 }
 
-int prompts_has_favourite(struct db *db, int64_t id, bool *ret, struct err *e)
+int prompts_signs(struct db *db, int64_t id, bool *ret_favourite, bool *ret_unheard, struct err *e)
 {
-	int64_t n;
-	int rc = query_number(db_query(db,
-				      "SELECT EXISTS (SELECT 1 FROM takes WHERE prompt = ?1"
-				      " AND favourite AND trashed IS NULL)",
-				      "i", id),
-		&n, e);
+	struct query q = db_query(db,
+		"SELECT EXISTS (SELECT 1 FROM takes WHERE prompt = ?1 AND favourite"
+		"  AND trashed IS NULL),"
+		" EXISTS (SELECT 1 FROM takes WHERE prompt = ?1 AND NOT heard"
+		"  AND trashed IS NULL)",
+		"i", id);
+	const bool any = query_next(&q);
 
-	*ret = n != 0;
-	return rc;
+	*ret_favourite = any && query_int(&q, 0);
+	*ret_unheard = any && query_int(&q, 1);
+	return query_done(&q, e);
 }
 
 int takes_totals(struct db *db, int64_t *ret_kept, int64_t *ret_trashed, struct err *e)

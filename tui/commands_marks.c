@@ -172,7 +172,7 @@ static void do_trash(struct ws *ws, const char *args)
 
 static void do_restore(struct ws *ws, const char *args)
 {
-	move_takes(ws, NULL, "", " back in the library");
+	move_takes(ws, NULL, "restored ", " to the library");
 }
 
 struct purge {
@@ -236,7 +236,7 @@ static const struct command commands[] = {
 	{"extend", "ROWS", "the same, and move", do_extend, true},
 	{"invert", "", "mark what is not marked, and the other way round", do_invert, false},
 	{"unmark", "", "drop all marks", do_unmark, false},
-	{"favourite", "", "favourite, or not any more", do_favourite, false},
+	{"favourite", "", "keep it as a favourite, or not any more", do_favourite, false},
 	{"rate", "0-5", "rate the take", do_rate, true},
 	{"tag", "WORD", "tag the take", do_tag, false},
 	{"untag", "WORD", "take a tag away", do_untag, false},

@@ -257,9 +257,10 @@ static int read_row(
 	if (rc)
 		return err_set(e, rc, "%s", gone.text);
 	out->favourite = out->take.favourite;
+	out->unheard = !out->take.heard;
 	if (r->kind == TREE_PROMPT)
-		rc = prompts_has_favourite(ws->db, out->take.prompt_id, &out->favourite, e);
-	else if (r->kind == TREE_TAKE)
+		rc = prompts_signs(ws->db, out->take.prompt_id, &out->favourite, &out->unheard, e);
+	if (!rc && (r->kind == TREE_PROMPT || r->kind == TREE_TAKE))
 		rc = takes_number(ws->db, out->take.id, &out->number, e);
 	return rc;
 }

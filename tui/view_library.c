@@ -115,18 +115,18 @@ static void row_tail(const struct library_view *v, int64_t row, struct str *out)
 }
 
 /* Columns from the right, those that matter least first to go; returns where they
- * begin.  t: NULL: their heads. */
-static int draw_columns(
-	const struct take *t, bool favourite, int y, int width, enum theme_role role)
+ * begin.  NULL: their heads. */
+static int draw_columns(const struct library_row *r, int y, int width, enum theme_role role)
 {
+	const struct take *t = r ? &r->take : NULL;
 	char text[32];
 	int right = width;
 
 	if (width >= 40) {
 		right -= 4;
-		snprintf(text, sizeof(text), "%c%c%s", favourite ? '*' : ' ',
+		snprintf(text, sizeof(text), "%c%c%s", r && r->favourite ? '*' : ' ',
 			t && t->rating ? '0' + t->rating : ' ',
-			t && !t->heard ? sign("\u25cf", "o") : "");
+			r && r->unheard ? sign("\u25cf", "o") : "");
 		paint(y, right, 4, role, t ? text : "Fav");
 	}
 	if (width >= 60) {
@@ -144,20 +144,34 @@ static int draw_columns(
 	return right;
 }
 
+/* Whether it is heard now; a folded prompt is while one of its takes is. */
+static bool is_heard_now(const struct ws *ws, const struct library_view *v, int64_t row)
+{
+	const struct tree_row *r = &v->tree.rows[row];
+	struct listen_view playing;
+	const int64_t *ids;
+	size_t n = tree_takes(&v->tree, row, &ids);
+
+	listen_read(ws->listen, &playing);
+	if (!playing.take || (r->kind == TREE_PROMPT && v->tree.groups[r->group].is_open))
+		return false;
+	while (n && ids[n - 1] != playing.take)
+		n--;
+	return n && !comparing_hidden(ws, playing.take);
+}
+
 static void draw_row(
 	const struct ws *ws, const struct library_view *v, int64_t row, int y, int width)
 {
 	const struct library_row *data = library_row_at(v, row);
 	const struct take *t = data && data->take.id ? &data->take : NULL;
-	struct listen_view playing;
 	struct str text = {0}, tail = {0};
 	enum theme_role role;
 	int right = width, n, n_tail;
 
-	listen_read(ws->listen, &playing);
 	if (!data)
 		return;
-	const bool is_played = t && playing.take == t->id && v->tree.rows[row].kind != TREE_PROMPT;
+	const bool is_played = is_heard_now(ws, v, row);
 	role = row == v->list.cursor                               ? ROLE_ROW_SELECTED
 	       : library_is_marked(v, row)                         ? ROLE_ROW_MARKED
 	       : is_played                                         ? ROLE_ROW_PLAYING
@@ -166,7 +180,7 @@ static void draw_row(
 	paint(y, 0, width, role, "");
 	draw_signs(v, row, is_played, y, role);
 	if (t)
-		right = draw_columns(t, data->favourite, y, width, role);
+		right = draw_columns(data, y, width, role);
 	row_text(v, row, &text);
 	row_tail(v, row, &tail);
 	n = (int)text_cells(str_get(&text));
@@ -220,55 +234,82 @@ static void draw_rule(const struct library_view *v, const struct take *t, int y,
 {
 	const struct tree_row *r = &v->tree.rows[v->list.cursor];
 	const struct library_row *data = library_row_at(v, v->list.cursor);
-	struct str title = {0};
-	int n;
+	struct str title = {0}, tail = {0};
+	int n, n_tail;
 
-	paint_rule(y, width);
 	if (r->kind == TREE_TAKE)
-		str_printf(&title, " %s \u00b7 take %lld ", t->prompt, (long long)data->number);
-	else if (r->kind == TREE_PROMPT)
-		str_printf(&title, " %s \u00b7 %u takes ", t->prompt, v->tree.groups[r->group].n);
-	else
-		str_printf(&title, " %s ", t->prompt);
+		str_printf(&tail, " \u00b7 take %lld", (long long)data->number);
+	else if (r->kind == TREE_PROMPT) /* what is shown is of one of them */
+		str_printf(&tail, " \u00b7 %u takes, here take %lld", v->tree.groups[r->group].n,
+			(long long)data->number);
+	str_add(&tail, t->heard ? " " : " \u00b7 not heard yet ");
+	str_printf(&title, " %s", t->prompt);
+	n_tail = (int)text_cells(tail.s);
+	n_tail = n_tail < width - 2 ? n_tail : width - 2;
 	n = (int)text_cells(title.s);
-	paint(y, 1, n < width - 2 ? n : width - 2, ROLE_TITLE, title.s);
+	n = n < width - 2 - n_tail ? n : width - 2 - n_tail;
+	paint_rule(y, width);
+	paint(y, 1, n, ROLE_TITLE, title.s);
+	paint(y, 1 + n, n_tail, ROLE_TITLE, tail.s);
+	str_done(&tail);
 	str_done(&title);
 }
 
-static void draw_failed(const struct job *j, int y, int width)
+/* Why it failed and what to do is what matters: where there is little room it has that of
+ * the model and the seed. */
+static void draw_failed(const struct job *j, int y, int height, int width)
 {
+	const char *why = j->error ? j->error : "";
+	const int facts = height > DETAIL_LINES || (int)text_cells(why) <= width - 2;
 	struct str line = {0};
 
 	str_printf(&line, "%s  seed %llu  job %lld", j->model, (unsigned long long)j->seed,
 		(long long)j->id);
 	paint(y + 1, 1, width - 2, ROLE_TEXT, j->prompt);
-	paint(y + 2, 1, width - 2, ROLE_DIM, str_get(&line));
-	paint(y + 3, 1, width - 2, ROLE_ERROR, j->error ? j->error : "");
-	paint(y + 4, 1, width - 2, ROLE_DIM,
+	if (facts)
+		paint(y + 2, 1, width - 2, ROLE_DIM, str_get(&line));
+	paint_lines(y + 2 + facts, 1, height - 3 - facts, width - 2, ROLE_ERROR, why);
+	paint(y + height - 1, 1, width - 2, ROLE_DIM,
 		"R queues it again  Enter shows the log  C on the queue hides it");
 	str_done(&line);
 }
 
-static void engine_line(const struct take *t, struct str *out)
+/* Onto the line as long as it has room, what comes then onto the next. */
+static void add_fact(struct str *line, struct str *next, int room, const char *fact)
 {
-	str_printf(out, "%s  seed %llu  %.4g s  %.4g kHz %s", t->model, (unsigned long long)t->seed,
-		t->seconds, t->rate / 1e3, t->channels == 2 ? "stereo" : "mono");
-	if (!isnan(t->guidance))
-		str_printf(out, "  cfg %g", t->guidance);
-	if (!isnan(t->lufs))
-		str_printf(out, "  %.1f LUFS", t->lufs);
-	if (!isnan(t->peak))
-		str_printf(out, "  peak %.1f", t->peak);
-	if (!isnan(t->score))
-		str_printf(out, "  score %.2f", t->score);
-	if (t->parent)
-		str_printf(out, "  goes on from take %lld", (long long)t->parent);
+	const int cells = (int)(text_cells(str_get(line)) + text_cells(fact)) + 2;
+
+	if (!*fact)
+		return;
+	line = next->n || (line->n && cells > room) ? next : line;
+	str_printf(line, "%s%s", line->n ? "  " : "", fact);
 }
 
-static void file_line(const struct take *t, struct str *out)
+/* How it was made, and what was measured; what finds no room goes on in *next. */
+static void engine_lines(const struct take *t, int room, struct str *line, struct str *next)
 {
-	str_printf(out, "%s%s%s%s%s%s", t->missing ? "the file is missing: " : "", t->file,
-		*t->tags ? "  #" : "", t->tags, *t->verdict ? "  " : "", t->verdict);
+	struct arena a = {0};
+	const char *const facts[] = {t->model,
+		arena_printf(&a, "seed %llu", (unsigned long long)t->seed),
+		arena_printf(&a, "%.4g s", t->seconds),
+		arena_printf(
+			&a, "%.4g kHz %s", t->rate / 1e3, t->channels == 2 ? "stereo" : "mono"),
+		isnan(t->guidance) ? "" : arena_printf(&a, "cfg %g", t->guidance),
+		isnan(t->lufs) ? "" : arena_printf(&a, "%.1f LUFS", t->lufs),
+		isnan(t->peak) ? "" : arena_printf(&a, "peak %.1f", t->peak),
+		isnan(t->score) ? "" : arena_printf(&a, "score %.2f", t->score),
+		t->parent ? arena_printf(&a, "goes on from take %lld", (long long)t->parent) : ""};
+
+	for (size_t i = 0; i < sizeof(facts) / sizeof(*facts); i++)
+		add_fact(line, next, room, facts[i]);
+	arena_done(&a);
+}
+
+static void file_line(const struct take *t, const char *more, struct str *out)
+{
+	str_printf(out, "%s%s%s%s%s%s%s%s", t->missing ? "the file is missing: " : "", t->file,
+		*t->tags ? "  #" : "", t->tags, *t->verdict ? "  " : "", t->verdict,
+		*more ? "  " : "", more);
 }
 
 static void draw_wave(struct ws *ws, const struct take *t, int y, int width)
@@ -283,27 +324,11 @@ static void draw_wave(struct ws *ws, const struct take *t, int y, int width)
 	str_done(&text);
 }
 
-/* The prompt has what the others leave. */
-static void draw_prompt(const struct take *t, int y, int n_lines, int width)
-{
-	struct str broken = {0};
-	char *line, *rest;
-
-	text_wrap(&broken, t->prompt, width > 0 ? (size_t)width : 1);
-	rest = broken.s;
-	for (int i = 0; i < n_lines && (line = strsep(&rest, "\n")); i++) {
-		if (i == n_lines - 1 && rest) /* too long, which is seen */
-			rest[-1] = ' ';
-		paint(y + i, 1, width, ROLE_TEXT, line);
-	}
-	str_done(&broken);
-}
-
 static void draw_details(struct ws *ws, const struct library_view *v, int y, int height, int width)
 {
 	const struct library_row *row = library_row_at(v, v->list.cursor);
 	const struct take *t = row && row->take.id ? &row->take : NULL;
-	struct str engine = {0}, file = {0};
+	struct str engine = {0}, more = {0}, file = {0};
 	int under = 3;
 
 	for (int i = 1; i < height; i++)
@@ -311,12 +336,12 @@ static void draw_details(struct ws *ws, const struct library_view *v, int y, int
 	if (!t) {
 		paint_rule(y, width);
 		if (row && row->job.id)
-			draw_failed(&row->job, y, width);
+			draw_failed(&row->job, y, height, width);
 		return;
 	}
 	draw_rule(v, t, y, width);
-	engine_line(t, &engine);
-	file_line(t, &file);
+	engine_lines(t, width - 2, &engine, &more);
+	file_line(t, str_get(&more), &file);
 	/* From below: waveform, note or file, engine; then what is left. */
 	draw_wave(ws, t, y + height - 1, width);
 	if (height > DETAIL_LINES && *t->note)
@@ -329,19 +354,22 @@ static void draw_details(struct ws *ws, const struct library_view *v, int y, int
 	else
 		paint(y + height - 2, 1, width - 2, t->missing ? ROLE_ERROR : ROLE_DIM,
 			str_get(&file));
-	draw_prompt(t, y + 1, height - 1 - under, width - 2);
+	paint_lines(y + 1, 1, height - 1 - under, width - 2, ROLE_TEXT, t->prompt);
 	str_done(&file);
+	str_done(&more);
 	str_done(&engine);
 }
 
 static void draw_empty(const struct ws *ws, const struct library_view *v, int y, int width)
 {
-	const char *text = !v->has_found      ? ""
-			   : v->filter.text.n ? "Nothing matches. Esc clears the filter."
-			   : v->is_trash      ? "The trash is empty. 1 goes back to the library."
-			   : ws->n_waiting    ? "The first take is being made."
-			   : width < 60
-				   ? "No takes yet. Press i for the first."
+	const char *text =
+		!v->has_found      ? ""
+		: v->filter.text.n ? "Nothing matches. Esc clears the filter."
+		: v->is_trash      ? "The trash is empty. 1 goes back to the library."
+		: ws->n_waiting    ? "The first take is being made."
+		: !ws->model       ? "No model is installed. 2, then Enter on Model, lists those "
+				     "there are."
+		: width < 60       ? "No takes yet. Press i for the first."
 				   : "No takes yet. Press i, type what you want to hear, and F5.";
 
 	paint(y, 2, width - 2, ROLE_DIM, text);
@@ -352,7 +380,7 @@ static void draw_list(struct ws *ws, const struct library_view *v, int height, i
 	draw_title(v, 0, width);
 	if (height > 1) {
 		paint(1, 0, width, ROLE_DIM, "");
-		paint(1, 3, draw_columns(NULL, false, 1, width, ROLE_DIM) - 4, ROLE_DIM, "Title");
+		paint(1, 3, draw_columns(NULL, 1, width, ROLE_DIM) - 4, ROLE_DIM, "Title");
 	}
 	for (int i = 0; i < v->list.height; i++) {
 		int64_t row = list_at(&v->list, i);

@@ -24,6 +24,7 @@ struct library_row {
 	struct take take; /* of a prompt: the first of its takes; .id 0: gone meanwhile */
 	int64_t number;   /* of the take among its prompt's, from 1 */
 	bool favourite;   /* of a prompt: one of its takes is */
+	bool unheard;     /* of a prompt: one of its takes is */
 	struct job job;   /* that failed; .id 0: a take */
 };
 

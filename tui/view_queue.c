@@ -74,7 +74,7 @@ static void worker_words(const struct ws *ws, struct str *out)
 		str_printf(out, "%s %s %s", w->device ? w->device : "", w->model,
 			w->bytes ? format_bytes(w->bytes, size) : "");
 	if (w && !isnan(v->load))
-		str_printf(out, " %.0f %%", 100 * v->load);
+		str_printf(out, " %.0f %% CPU", 100 * v->load);
 	if (v->n_alive > 1)
 		str_printf(out, "  %lld workers", (long long)v->n_alive);
 	str_add(out, out->n ? "  " : "");
@@ -174,7 +174,7 @@ static void draw_row(const struct queue_view *v, int64_t row, int y, int width)
 	}
 	if (c.model)
 		paint(y, c.model, 12, role, j->model);
-	if (c.progress && is_at_work(j) && j->total)
+	if (c.progress && is_at_work(j) && j->total && j->stage && !strcmp(j->stage, "render"))
 		draw_bar(j, y, c.progress, role);
 	else if (c.progress)
 		paint(y, c.progress, 17, role,
@@ -243,9 +243,10 @@ static void draw_details(const struct ws *ws, int y, int width)
 		*j->seconds ? "  " : "", j->seconds, *j->seconds ? " s" : "");
 	paint(y + 2, 1, width - 2, ROLE_DIM, str_get(&line));
 	str_clear(&line);
-	if (j->error) {
-		str_add(&line, j->error);
-		paint(y + 3, 1, width - 2, ROLE_ERROR, str_get(&line));
+	if (j->error) { /* a long one stands where the seed does */
+		const int up = (int)text_cells(j->error) > width - 2;
+
+		paint_lines(y + 3 - up, 1, 1 + up, width - 2, ROLE_ERROR, j->error);
 	} else {
 		say_state(ws, j, ws->queue.left_s[ws->queue.list.cursor], &line);
 		paint(y + 3, 1, width - 2, ROLE_TEXT, str_get(&line));

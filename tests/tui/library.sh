@@ -21,6 +21,12 @@ takes_are()
 	soon counts "$@"
 }
 
+shows_row()
+{
+	t capture-pane -p -t t >"$scratch/out" && grep -qE -- "$1" "$scratch/out"
+}
+
+no_sound
 install_mono
 "$woodshed" queue -m mono -s 0.2 --seed 70 --count 3 'slow piano' >/dev/null
 "$woodshed" queue -m mono -s 0.2 'a b 日本' >/dev/null
@@ -54,6 +60,12 @@ keys g g Enter
 check 'Enter unfolds' sees '▾ fast drums (2)'
 keys Enter
 check 'and folds' sees '▸ fast drums (2)'
+check 'which of its takes is shown' sees '· 2 takes, here take 2 · not heard yet'
+command_line 'continue off'
+keys Space
+check 'folded, it is what is heard' sees '▶▸ fast drums (2)'
+check 'the newest was heard' sees_no 'here take 2 · not heard yet'
+check 'another was not' soon shows_row '▸ fast drums \(2\) .*●'
 
 # ---- marks ------------------------------------------------------------------------
 
@@ -129,7 +141,7 @@ keys T
 check 'the trash' sees ' Trash'
 check 'has them' sees '▸ fast drums (2)'
 keys l j Enter
-check 'one comes back' sees '1 take back in the library'
+check 'one comes back' sees 'restored 1 take to the library'
 check 'one is left' sees ' 1 take '
 keys '!'
 check 'for good only when asked' sees 'delete 1 take and the files for good?'

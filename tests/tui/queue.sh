@@ -39,13 +39,16 @@ order()
 	soon shows_order "$@"
 }
 
+# Its error is longer than a line.
+gone='gone-and-not-seen-again-by-anybody-who-was-asked'
+
 worker_pid()
 {
 	pgrep -f "woodshed-engine.*--library $WOODSHED_LIBRARY worker" | head -n 1
 }
 
 install_mono
-cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/gone"
+cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/$gone"
 
 # ---- order ------------------------------------------------------------------------
 
@@ -99,11 +102,13 @@ check 'is the one under the cursor' sees '─ one'
 
 keys 3 p
 check 'paused again' sees '[paused]'
-"$woodshed" queue -m gone -s 0.2 'a choir' >/dev/null
-rm -r "$WOODSHED_LIBRARY/models/gone"
+"$woodshed" queue -m "$gone" -s 0.2 'a choir' >/dev/null
+rm -r "$WOODSHED_LIBRARY/models/$gone"
 keys p
 check 'a job that fails' state 5 failed
-check 'says why' sees "no model 'gone' is installed"
+keys g g
+check 'says why' sees "no model '$gone"
+check 'all of it, and what to do' sees 'these: mono'
 keys g g Enter
 check 'its log' sees ' Job 5'
 check 'tells all of it' sees 'R on the queue'
@@ -113,7 +118,8 @@ keys 1
 check 'a row in the library' sees '✗ a choir'
 keys g g
 check 'with what to do' sees 'R queues it again'
-cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/gone"
+check 'and why, all of it' sees 'these: mono'
+cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/$gone"
 keys R
 check 'done the second time' sees ' 4 takes'
 

@@ -189,21 +189,31 @@ static void lists_by_number(void **state)
 	takes_prompts_done(&all);
 }
 
-static void favourites_of_prompts(void **state)
+static void signs_are(int64_t prompt, bool favourite, bool unheard)
+{
+	bool is_favourite, is_unheard;
+
+	OK(prompts_signs(db, prompt, &is_favourite, &is_unheard, &e));
+	assert_int_equal(is_favourite, favourite);
+	assert_int_equal(is_unheard, unheard);
+}
+
+static void signs_of_prompts(void **state)
 {
 	struct take t;
-	bool is;
 
 	five();
+	add("fast piano and drums", "starter", 9, 31, NOW, "takes/6.wav"); /* another of 2's */
 	OK(takes_get(db, 2, &arena, &t, &e));
-	OK(prompts_has_favourite(db, t.prompt_id, &is, &e));
-	assert_false(is);
+	signs_are(t.prompt_id, false, true);
 	edit(2, "favourite", "1");
-	OK(prompts_has_favourite(db, t.prompt_id, &is, &e));
-	assert_true(is);
+	signs_are(t.prompt_id, true, true);
+	OK(takes_hear(db, 6, &e));
+	signs_are(t.prompt_id, true, true); /* one of two */
+	OK(takes_hear(db, 2, &e));
+	signs_are(t.prompt_id, true, false);
 	edit(2, "trashed", "5");
-	OK(prompts_has_favourite(db, t.prompt_id, &is, &e));
-	assert_false(is);
+	signs_are(t.prompt_id, false, false);
 }
 
 static void filters(void **state)
@@ -505,7 +515,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(lists_by_number),
-		TEST(favourites_of_prompts),
+		TEST(signs_of_prompts),
 		TEST(filters),
 		TEST(marks),
 		TEST(wrong_filters),
