@@ -233,10 +233,10 @@ static int fail_field(const struct parser *p, const char *name)
 	int rc;
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++)
-		str_printf(&known, "%s%s", i ? ", " : "", fields[i].name);
-	rc = err_set(p->e, ERR_ARG,
-		"a filter knows no '%.80s'; it knows %s (put words with ':' in quotes)", name,
-		known.s);
+		str_printf(&known, " %s", fields[i].name);
+	/* Short: it is read in one line while one types. */
+	rc = err_set(
+		p->e, ERR_ARG, "'%.80s' is none of%s; words with ':' want quotes", name, known.s);
 	str_done(&known);
 	return rc;
 }

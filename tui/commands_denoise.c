@@ -26,6 +26,16 @@ static const char *path_of(struct ws *ws, int64_t take, struct arena *a)
 
 /* ---- making ------------------------------------------------------------- */
 
+/* Where a denoised file comes from is said where one would ask. */
+static void tell_heard(struct ws *ws, enum mixer_mode mode)
+{
+	if (mode == MIXER_WET)
+		ws_say(ws, "heard denoised (%s) \u00b7 w on Listen exports it so",
+			ws->sound.method);
+	else
+		ws_say(ws, "heard is what denoising removes");
+}
+
 /* Hears the take in that mode: at once where its twin is loaded, else as soon as it
  * has been read, or made. */
 static void hear(struct ws *ws, int64_t take, enum mixer_mode mode)
@@ -44,6 +54,8 @@ static void hear(struct ws *ws, int64_t take, enum mixer_mode mode)
 			denoiser_begin(s->denoiser, path, s->method, take);
 		} else if (listen_twin(ws->listen, wet, mode, &e)) {
 			ws_fail(ws, &e);
+		} else {
+			tell_heard(ws, mode);
 		}
 	}
 	arena_done(&a);
@@ -66,8 +78,10 @@ static void toggle(struct ws *ws, enum mixer_mode mode)
 		ws_say(ws, "nothing is played; Space plays");
 	} else if (v.mode == mode) {
 		listen_mode(ws->listen, MIXER_DRY);
+		ws_say(ws, "heard as it is");
 	} else if (v.has_twin) {
 		listen_mode(ws->listen, mode);
+		tell_heard(ws, mode);
 	} else {
 		hear(ws, v.take, mode);
 	}

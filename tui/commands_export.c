@@ -167,6 +167,8 @@ static int export(struct db *db, struct task *task, struct err *e)
 	if (rc)
 		return rc;
 	x->desc.source = arena_printf(&x->arena, "%s/%s", db_library(db), t.file);
+	if (x->denoiser.method) /* beside the plain one it says which it is */
+		x->desc.pattern = arena_printf(&x->arena, "%s denoised", x->desc.pattern);
 	x->desc.take = arena_printf(&x->arena, "%lld", (long long)t.id);
 	if (x->denoiser.method)
 		rc = denoise_process_run(
@@ -178,21 +180,20 @@ static int export(struct db *db, struct task *task, struct err *e)
 }
 
 /* "~/Music", as people write it. */
-static const char *folder_text(const struct ws *ws, const char *dir, char out[256])
+static const char *folder_text(const struct ws *ws, const char *dir, struct arena *a)
 {
 	const char *home = ws->env->paths.home;
 	const size_t n = home ? strlen(home) : 0;
 	const bool is_below = n && !strncmp(dir, home, n) && dir[n] == '/';
 
-	snprintf(out, 256, "%s%s", is_below ? "~" : "", dir + (is_below ? n : 0));
-	return out;
+	return is_below ? arena_printf(a, "~%s", dir + n) : dir;
 }
 
-static void tell(struct ws *ws, const struct exporting *x)
+static void tell(struct ws *ws, struct exporting *x)
 {
 	const struct exports *all = &ws->exports;
 	const char *bad = all->n_failed ? all->why : NULL;
-	char size[16], folder[256];
+	char size[16];
 
 	if (all->n_done + all->n_failed < all->n)
 		ws_say(ws, "exporting %zu of %zu ...", all->n_done + all->n_failed + 1, all->n);
@@ -200,12 +201,12 @@ static void tell(struct ws *ws, const struct exporting *x)
 		ws_complain(ws, "exported %zu of %zu: %s", all->n_done, all->n, bad);
 	else if (all->n == 1)
 		ws_say(ws, "exported%s to %s, %s%s: %s", x->denoiser.method ? " denoised" : "",
-			folder_text(ws, x->desc.dir, folder), format_bytes(all->bytes, size),
+			folder_text(ws, x->desc.dir, &x->arena), format_bytes(all->bytes, size),
 			all->no_commercial ? ", not for commercial use" : "",
 			strrchr(x->result.path, '/') + 1);
 	else
 		ws_say(ws, "exported %zu takes to %s, %s%s", all->n,
-			folder_text(ws, x->desc.dir, folder), format_bytes(all->bytes, size),
+			folder_text(ws, x->desc.dir, &x->arena), format_bytes(all->bytes, size),
 			all->no_commercial ? "; some not for commercial use" : "");
 }
 
@@ -301,6 +302,7 @@ static void do_export(struct ws *ws, const char *args)
 	arena_done(&a);
 }
 
+/* The cursor stands behind the folder, so that the line is read from its beginning. */
 static void do_export_options(struct ws *ws, const char *args)
 {
 	struct arena a = {0};
@@ -310,12 +312,14 @@ static void do_export_options(struct ws *ws, const char *args)
 	if (read_way(ws, &a, &way, &e)) {
 		ws_fail(ws, &e);
 	} else {
+		const char *to = arena_printf(&a, "export to %s", folder_text(ws, way.folder, &a));
+
 		ws_input(ws, INPUT_COMMAND,
-			arena_printf(&a, "export to %s, as %s, at %s, named %s", way.folder,
-				way.format, way.lufs, way.pattern));
-		ws_say(ws,
-			"float pcm24 pcm16 flac flac24 \u00b7 loudness off or -14 \u00b7 {prompt} "
-			"{model} {seed} {take} {date}");
+			arena_printf(&a, "%s, as %s, at %s, named %s", to, way.format, way.lufs,
+				way.pattern));
+		ws->line.at = strlen(to);
+		ws_say(ws, "Enter exports \u00b7 as float pcm24 pcm16 flac flac24 \u00b7 at off "
+			   "or -14 (LUFS) \u00b7 {date}");
 	}
 	arena_done(&a);
 }

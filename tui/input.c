@@ -69,11 +69,11 @@ void input_end(struct ws *ws, bool accept)
 	ws->input = INPUT_NONE;
 	ws->line = (struct line_edit){0};
 	ws->dirty |= DIRTY_FOOT;
+	ws_say(ws, "%s", ""); /* it was about the line */
 	if (accept)
 		finish(ws, kind, str_get(&line.text));
 	else if (kind == INPUT_FILTER) {
 		line_edit_set(&library_shown(ws)->filter, str_get(&ws->before));
-		ws_say(ws, "%s", ""); /* what was wrong with it */
 		ws_moved(ws);
 	} else if (kind == INPUT_ASK)
 		ws_say(ws, "left as it is");
@@ -247,9 +247,11 @@ const char *input_mark(const struct ws *ws)
 
 const char *input_hints(const struct ws *ws)
 {
-	return ws->input == INPUT_ASK       ? "y yes  n no"
-	       : ws->input == INPUT_COMMAND ? "Enter run  Esc leave  Tab complete  Up before"
-					    : "Enter take it  Esc leave it";
+	return ws->input == INPUT_ASK ? "y yes  n no"
+	       : ws->input == INPUT_COMMAND
+		       ? "Enter run  Esc leave  Tab complete  Up before"
+		       : "Enter keep it  Esc drop it  fav  #tag  heard  -heard  "
+			 "dur>30  rating>3  model:NAME  created:today  lufs<-14";
 }
 
 static size_t cells_before(const struct line_edit *l, size_t from)

@@ -166,7 +166,10 @@ check 'five files' test "$(find "$scratch/a b" -name '*.flac' | wc -l)" = 5
 escape
 keys W
 check 'remembered' sees 'as flac, at off'
+check 'read from its beginning' sees ':export to '
+check 'with what there is to choose from' sees 'as float pcm24 pcm16 flac flac24'
 escape
+check 'of which nothing stays' sees_no 'Enter exports'
 : >"$scratch/no folder"
 command_line "export to $scratch/no folder, as pcm16, at off"
 check 'not where there can be no folder' sees 'exported 0 of 1: '

@@ -130,6 +130,7 @@ check 'or not' sees 'dn off'
 rm "$scratch/slow"
 keys d
 check 'heard' sees 'dn wiener'
+check 'and how a file becomes so' sees 'heard denoised (wiener) · w on Listen exports it so'
 keys d
 check 'as it was' sees 'dn off'
 keys n
@@ -164,6 +165,7 @@ check 'dry again' sees 'dn off'
 keys w
 check 'or as it was made' sees 'exported to ~/Music/woodshed'
 check 'both are there' [ "$(find "$HOME/Music/woodshed" -name '*.wav' | wc -l)" = 2 ]
+check 'and told apart by name' [ "$(find "$HOME/Music/woodshed" -name '* denoised.wav' | wc -l)" = 1 ]
 check 'the verb denoises quietly, too' "$woodshed" --quiet export --denoise wiener 1 "$scratch"
 
 # ---- sizes and terminals ----------------------------------------------------------

@@ -69,7 +69,7 @@ keys Escape
 check 'cleared again' sees ' 2 takes'
 keys /
 typed 'nonsense:3'
-check 'a wrong filter is told' sees 'a filter knows no'
+check 'a wrong filter is told' sees 'is none of dur rating'
 escape
 check 'and harmless' sees 'i new'
 command_line 'frobnicate'

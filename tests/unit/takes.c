@@ -304,7 +304,7 @@ static void wrong_filters(void **state)
 	wrong("dur>", "dur takes a number");
 	wrong("seed:x", "seed takes a whole number");
 	wrong("seed>3", "seed takes a whole number");
-	wrong("colour:red", "knows no 'colour'");
+	wrong("colour:red", "'colour' is none of dur rating");
 	wrong("model:", "model takes a name");
 	wrong("created:whenever", "created takes today");
 	wrong("created:2026-13", "created takes today");
