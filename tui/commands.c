@@ -70,7 +70,8 @@ static void complain_unknown(struct ws *ws, const char *text, size_t n)
 	memcpy(name, text, n < sizeof(name) ? n : sizeof(name) - 1);
 	meant = nearest(name);
 	if (meant)
-		ws_complain(ws, "there is no command '%.40s', but '%s'; ? lists them", name, meant);
+		ws_complain(ws, "there is no command '%.40s'; did you mean '%s'? ? lists all", name,
+			meant);
 	else
 		ws_complain(ws, "there is no command '%.40s'; ? lists them", name);
 }

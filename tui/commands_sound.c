@@ -299,6 +299,20 @@ static void list_devices(struct ws *ws)
 	arena_done(&a);
 }
 
+static bool has_device(struct ws *ws, const char *name)
+{
+	struct player_device *devices;
+	struct arena a = {0};
+	bool is_there = false;
+	size_t n;
+
+	listen_devices(ws->listen, &a, &devices, &n);
+	for (size_t i = 0; i < n; i++)
+		is_there |= !strcmp(devices[i].name, name);
+	arena_done(&a);
+	return is_there;
+}
+
 static void do_device(struct ws *ws, const char *args)
 {
 	const bool is_default = !strcmp(args, "default");
@@ -309,6 +323,10 @@ static void do_device(struct ws *ws, const char *args)
 	}
 	listen_device(ws->listen, is_default ? NULL : args);
 	ws_set(ws, "device", is_default ? "" : args);
+	if (is_default || has_device(ws, args))
+		ws_say(ws, "played on %s from now on", is_default ? "the default device" : args);
+	else
+		ws_complain(ws, "there is no device '%.80s' now; it is used once there is", args);
 	ws->dirty |= DIRTY_NOW;
 }
 

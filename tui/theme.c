@@ -504,7 +504,9 @@ int theme_read(const char *path, struct theme *ret, struct err *e)
 	if (n < 0)
 		rc = err_errno(e, errno, "cannot read the theme '%s'", path);
 	else
-		rc = theme_parse(text, (size_t)n, path, ret, e);
+		rc = theme_parse(text, (size_t)n,
+			strrchr(path, '/') ? strrchr(path, '/') + 1 : path, ret,
+			e); /* what is wrong stands in a line, where there is no room for folders */
 	free(text);
 	return rc;
 }
@@ -587,38 +589,6 @@ static const struct theme *compiled_in(const char *name)
 	return !strcmp(name, default_theme.name) ? &default_theme
 	       : !strcmp(name, mono_theme.name)  ? &mono_theme
 						 : NULL;
-}
-
-int theme_load(const struct theme_dirs *d, const char *name, struct theme *ret, struct err *e)
-{
-	const char *const dirs[] = {d->own, d->shipped};
-	struct arena a = {0};
-	const struct theme *built = compiled_in(name);
-	int rc = 0;
-
-	*ret = default_theme;
-	if (!is_name(name, strlen(name)))
-		return err_set(e, ERR_ARG,
-			"'%.64s' is no name of a theme; names are 1 to %d letters, digits, '-' and "
-			"'_'",
-			name, THEME_NAME_MAX);
-	for (size_t i = 0; i < 2; i++) {
-		const char *path =
-			dirs[i] ? arena_printf(&a, "%s/%s%s", dirs[i], name, suffix) : NULL;
-
-		if (path && !access(path, F_OK)) {
-			rc = theme_read(path, ret, e);
-			goto out;
-		}
-	}
-	if (built)
-		*ret = *built;
-	else
-		rc = err_set(e, ERR_ARG, "no theme '%s'; put %s%s into %s", name, name, suffix,
-			d->own ? d->own : "the folder of themes");
-out:
-	arena_done(&a);
-	return rc;
 }
 
 /* Length of the theme's name in that of its file, 0 for other files. */
@@ -729,4 +699,51 @@ int theme_list(const struct theme_dirs *d, struct arena *a, const struct theme_e
 	*ret = l.at;
 	*ret_n = l.n;
 	return 0;
+}
+
+static int no_theme(const struct theme_dirs *d, const char *name, struct arena *a, struct err *e)
+{
+	const struct theme_entry *list;
+	struct str known = {0};
+	size_t n;
+	int rc = theme_list(d, a, &list, &n, e);
+
+	for (size_t i = 0; !rc && i < n; i++)
+		str_printf(&known, "%s%s", i ? ", " : "", list[i].name);
+	if (!rc)
+		rc = err_set(e, ERR_ARG, "no theme '%s'; there are %s, and what %s has", name,
+			known.s, d->own ? d->own : "the folder of themes");
+	str_done(&known);
+	return rc;
+}
+
+int theme_load(const struct theme_dirs *d, const char *name, struct theme *ret, struct err *e)
+{
+	const char *const dirs[] = {d->own, d->shipped};
+	struct arena a = {0};
+	const struct theme *built = compiled_in(name);
+	int rc = 0;
+
+	*ret = default_theme;
+	if (!is_name(name, strlen(name)))
+		return err_set(e, ERR_ARG,
+			"'%.64s' is no name of a theme; names are 1 to %d letters, digits, '-' and "
+			"'_'",
+			name, THEME_NAME_MAX);
+	for (size_t i = 0; i < 2; i++) {
+		const char *path =
+			dirs[i] ? arena_printf(&a, "%s/%s%s", dirs[i], name, suffix) : NULL;
+
+		if (path && !access(path, F_OK)) {
+			rc = theme_read(path, ret, e);
+			goto out;
+		}
+	}
+	if (built)
+		*ret = *built;
+	else
+		rc = no_theme(d, name, &a, e);
+out:
+	arena_done(&a);
+	return rc;
 }

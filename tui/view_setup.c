@@ -80,7 +80,7 @@ static void draw(struct ws *ws, int height, int width)
 
 const struct view view_setup = {.name = "setup",
 	.tab = "6 Setup",
-	.hints = "Enter change  x initial  w save  r reload  ^T next theme  q back  ? keys",
+	.hints = "Enter change  x default  w save  r reload  ^T next theme  q back  ? keys",
 	.draw = draw,
 	.list = list_of,
 	.heads = 1};

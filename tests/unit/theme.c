@@ -386,7 +386,7 @@ static void names_are_no_paths(void **state)
 	}
 	struct err e = {0};
 	assert_int_equal(theme_load(&d, "none", &t, &e), ERR_ARG);
-	assert_error(e, ERR_ARG, "no theme 'none'; put none.theme into the folder of themes");
+	assert_error(e, ERR_ARG, "no theme 'none'; there are dark, default, ");
 }
 
 static void files_that_are_none(void **state)
