@@ -167,9 +167,20 @@ static void end_chord(struct ws *ws)
 	ws->has_menu = false;
 }
 
+/* Silence would look like something that was not seen. */
+static void tell_unbound(struct ws *ws, const struct chord *typed)
+{
+	struct str keys = {0};
+
+	chord_format(typed, &keys);
+	ws_say(ws, "%s does nothing here; ? lists the keys", str_get(&keys));
+	str_done(&keys);
+}
+
 void commands_key(struct ws *ws, uint32_t key)
 {
 	const struct binding *b;
+	struct chord typed;
 	bool begins;
 
 	ws->typed.keys[ws->typed.n++] = key;
@@ -179,9 +190,12 @@ void commands_key(struct ws *ws, uint32_t key)
 		ws->dirty |= ws->has_menu ? DIRTY_ALL : DIRTY_FOOT;
 		return;
 	}
+	typed = ws->typed;
 	end_chord(ws);
 	if (b)
 		commands_run(ws, b->command);
+	else
+		tell_unbound(ws, &typed);
 }
 
 /* ---- help --------------------------------------------------------------- */

@@ -6,6 +6,11 @@
 #include "tui/text.h"
 #include "tui/ws.h"
 
+/* The text of the row under the cursor, below a rule, in a body as high as that. */
+enum { WHOLE_LINES = 2, WHOLE_FROM = 14 };
+
+enum { CTRL_U = 21 };
+
 static struct list *list_of(struct ws *ws)
 {
 	return &ws->help.list;
@@ -51,17 +56,27 @@ static void draw_title(const struct ws *ws, int width)
 	paint(0, 2, width - 2, ROLE_PROMPT, filter);
 }
 
+/* The row under the cursor, all of it, which has not always room in its column. */
+static void draw_whole(const struct help_line *line, int y, int width)
+{
+	paint_rule(y, width);
+	paint(y + 1, 0, width, ROLE_TEXT, "");
+	if (line)
+		paint_lines(y + 1, 1, WHOLE_LINES - 1, width - 2, ROLE_TEXT, line->text);
+}
+
 static void draw(struct ws *ws, int height, int width)
 {
 	struct help_view *v = &ws->help;
 	const struct help_line *lines;
+	const int whole = height >= WHOLE_FROM ? WHOLE_LINES : 0;
 	struct arena a = {0};
 	size_t n = find(ws, &a, &lines);
 
 	list_set_count(&v->list, (int64_t)n);
-	list_resize(&v->list, height - 1);
+	list_resize(&v->list, height - 1 - whole);
 	draw_title(ws, width);
-	for (int i = 0; i + 1 < height; i++) {
+	for (int i = 0; i + 1 < height - whole; i++) {
 		int64_t row = list_at(&v->list, i);
 
 		if (row < 0)
@@ -73,6 +88,8 @@ static void draw(struct ws *ws, int height, int width)
 	if (!n && height > 1)
 		paint(1, 1, width - 1, ROLE_DIM,
 			"No key and no command is called that. Esc shows all.");
+	if (whole)
+		draw_whole(n ? &lines[v->list.cursor] : NULL, height - whole, width);
 	arena_done(&a);
 }
 
@@ -117,7 +134,7 @@ static bool key(struct ws *ws, uint32_t k)
 		run_selected(ws);
 	} else if (k == '/' && !filter->text.n) {
 		ws_say(ws, "type to narrow");
-	} else if (k == KEYS_BACKSPACE ||
+	} else if (k == KEYS_BACKSPACE || (k == CTRL_U && filter->text.n) ||
 		   (is_text && (filter->text.n || !strchr("q:?Q", (int)k)))) {
 		line_edit_key(filter, k);
 		list_go(&ws->help.list, 0);

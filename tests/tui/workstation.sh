@@ -74,6 +74,16 @@ escape
 check 'and harmless' sees 'i new'
 command_line 'frobnicate'
 check 'no such command' sees "there is no command 'frobnicate'"
+keys c
+check 'a key that does nothing says so' sees 'c does nothing here; ? lists the keys'
+keys '?' x
+check 'in the help it is typed' sees ' /x'
+keys C-u
+check 'and ^U clears that' sees ' Keys and commands'
+typed 'keep it'
+check 'by the word of the hints' sees ' favourite '
+escape
+escape
 
 # ---- another program changes the library ------------------------------------------
 
