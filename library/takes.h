@@ -118,6 +118,8 @@ int takes_stamp(struct db *db, uint64_t *ret, struct err *e);
 /* Which take of its prompt it is, from 1; those in the trash count: it stays the same
  * until one is purged. */
 int takes_number(struct db *db, int64_t id, int64_t *ret, struct err *e);
+/* Of how many, counted as there. */
+int prompts_count(struct db *db, int64_t prompt, int64_t *ret, struct err *e);
 
 /* The last take that was made by then; 0: none. */
 int takes_last_before(struct db *db, int64_t unix_ms, int64_t *ret, struct err *e);

@@ -207,6 +207,12 @@ int takes_number(struct db *db, int64_t id, int64_t *ret, struct err *e)
 		ret, e);
 }
 
+int prompts_count(struct db *db, int64_t prompt, int64_t *ret, struct err *e)
+{
+	return query_number(
+		db_query(db, "SELECT count(*) FROM takes WHERE prompt = ?1", "i", prompt), ret, e);
+}
+
 int takes_last_before(struct db *db, int64_t unix_ms, int64_t *ret, struct err *e)
 {
 	return query_number(db_query(db,

@@ -63,6 +63,18 @@ static void queue_next(struct ws *ws, const struct listen_view *v)
 	arena_done(&a);
 }
 
+void sound_take_tail(struct ws *ws, const struct take *t, struct str *out)
+{
+	int64_t number = 0, n = 0;
+	struct err e = {0};
+
+	if (t->prompt_id && !prompts_count(ws->db, t->prompt_id, &n, &e) && n > 1 &&
+		!takes_number(ws->db, t->id, &number, &e))
+		str_printf(out, " \u00b7 take %lld", (long long)number);
+	if (e.code)
+		ws_fail(ws, &e);
+}
+
 static void take_title(struct ws *ws, int64_t take)
 {
 	const char *hidden = comparing_hidden(ws, take);
@@ -75,7 +87,10 @@ static void take_title(struct ws *ws, int64_t take)
 		takes_get(ws->db, take, &a, &t, NULL);
 	ws->sound.is_told = t.heard;
 	str_clear(&ws->title);
+	str_clear(&ws->tail);
 	str_add(&ws->title, hidden ? hidden : t.prompt ? t.prompt : "");
+	if (!hidden)
+		sound_take_tail(ws, &t, &ws->tail);
 	ws->sound.bpm = interval_bpm(t.prompt ? t.prompt : "");
 	arena_done(&a);
 }

@@ -16,9 +16,9 @@ static const enum ws_screen beside[] = {SCREEN_LISTEN, SCREEN_QUEUE};
 
 enum { N_BESIDE = sizeof(beside) / sizeof(*beside), TITLE_WIDTH = 32, BAR_MIN = 8, NOW_MS = 125 };
 
-/* The line of what is played: its title has so many cells at least; below NARROW for the
- * rest, words are short. */
-enum { TITLE_MIN = 14, NARROW = 40 };
+/* The line of what is played: its title has so many cells at least, and from so many on
+ * says which take it is; below NARROW for the rest, words are short. */
+enum { TITLE_MIN = 14, TAIL_FROM = 24, NARROW = 40 };
 
 int frame_panes(const struct ws *ws, int shown[LAYOUT_PANES_MAX])
 {
@@ -276,9 +276,13 @@ static void draw_now(struct ws *ws, int height, int width)
 	if (bar > BAR_MIN && !ws->globals->plain) {
 		paint_bar(0, TITLE_WIDTH + 1, bar, v.length_s > 0 ? v.position_s / v.length_s : 0);
 		f->bar = (struct span){TITLE_WIDTH + 1, TITLE_WIDTH + 1 + bar};
-		paint(0, 0, TITLE_WIDTH, ROLE_ROW_PLAYING, str_get(&left));
+		paint_tailed(
+			0, 0, TITLE_WIDTH, ROLE_ROW_PLAYING, str_get(&left), str_get(&ws->tail));
 	} else {
-		paint(0, 0, width - (int)right.n, ROLE_ROW_PLAYING, str_get(&left));
+		const int room = width - (int)right.n;
+
+		paint_tailed(0, 0, room, ROLE_ROW_PLAYING, str_get(&left),
+			room < TAIL_FROM ? "" : str_get(&ws->tail));
 	}
 	paint_right(0, width - (int)right.n, (int)right.n, ROLE_TEXT, str_get(&right));
 	if (f->volume.to) {

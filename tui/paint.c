@@ -70,6 +70,17 @@ void paint_right(int y, int x, int width, enum theme_role role, const char *text
 	str_done(&padded);
 }
 
+void paint_tailed(int y, int x, int width, enum theme_role role, const char *text, const char *tail)
+{
+	const int room = width - (int)text_cells(tail);
+	struct str line = {0};
+
+	text_fit(&line, text, room > 0 ? (size_t)room : 0);
+	str_add(&line, tail);
+	paint(y, x, width, role, str_get(&line));
+	str_done(&line);
+}
+
 void paint_lines(int y, int x, int height, int width, enum theme_role role, const char *text)
 {
 	struct str lines = {0};

@@ -27,6 +27,9 @@ void paint_focused(bool is_focused);
 /* Exactly `width` cells at line y, column x; nothing when width < 1. */
 void paint(int y, int x, int width, enum theme_role role, const char *text);
 void paint_right(int y, int x, int width, enum theme_role role, const char *text);
+/* The text and behind it the tail, of which the text alone is cut. */
+void paint_tailed(
+	int y, int x, int width, enum theme_role role, const char *text, const char *tail);
 /* The text in as many of `height` lines as it needs, broken at blanks; the last is cut where
  * it does not fit.  Lines it does not need stay as they are. */
 void paint_lines(int y, int x, int height, int width, enum theme_role role, const char *text);

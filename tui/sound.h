@@ -11,6 +11,8 @@
 
 struct denoiser;
 struct err;
+struct str;
+struct take;
 struct ws;
 
 struct sound {
@@ -41,6 +43,9 @@ void sound_play(struct ws *ws, int64_t take, double begin_s);
 /* To be called when something may have moved: takes the title of what is played now,
  * and has the next take follow before this one ends. */
 void sound_follow(struct ws *ws);
+/* What is said of a take behind its prompt, where that has several: " · take 2"; else
+ * nothing. */
+void sound_take_tail(struct ws *ws, const struct take *t, struct str *out);
 /* The library keeps that somebody heard a take, if it is one that nobody did. */
 void sound_heard(struct ws *ws, int64_t take);
 

@@ -235,7 +235,7 @@ static void draw_rule(const struct library_view *v, const struct take *t, int y,
 	const struct tree_row *r = &v->tree.rows[v->list.cursor];
 	const struct library_row *data = library_row_at(v, v->list.cursor);
 	struct str title = {0}, tail = {0};
-	int n, n_tail;
+	int n;
 
 	if (r->kind == TREE_TAKE)
 		str_printf(&tail, " \u00b7 take %lld", (long long)data->number);
@@ -244,13 +244,9 @@ static void draw_rule(const struct library_view *v, const struct take *t, int y,
 			(long long)data->number);
 	str_add(&tail, t->heard ? " " : " \u00b7 not heard yet ");
 	str_printf(&title, " %s", t->prompt);
-	n_tail = (int)text_cells(tail.s);
-	n_tail = n_tail < width - 2 ? n_tail : width - 2;
-	n = (int)text_cells(title.s);
-	n = n < width - 2 - n_tail ? n : width - 2 - n_tail;
+	n = (int)(text_cells(title.s) + text_cells(tail.s));
 	paint_rule(y, width);
-	paint(y, 1, n, ROLE_TITLE, title.s);
-	paint(y, 1 + n, n_tail, ROLE_TITLE, tail.s);
+	paint_tailed(y, 1, n < width - 2 ? n : width - 2, ROLE_TITLE, title.s, tail.s);
 	str_done(&tail);
 	str_done(&title);
 }

@@ -45,6 +45,7 @@ void listening_close(struct listening *l)
 	picture_close(l->picture);
 	str_done(&l->path);
 	str_done(&l->title);
+	str_done(&l->tail);
 }
 
 /* ---- what is shown ------------------------------------------------------ */
@@ -119,6 +120,7 @@ static int change_take(struct ws *ws, int64_t id, struct err *e)
 
 	str_clear(&l->path);
 	str_clear(&l->title);
+	str_clear(&l->tail);
 	l->take = rc ? 0 : id;
 	l->merit[0] = 0;
 	l->span = (struct interval){0};
@@ -126,6 +128,7 @@ static int change_take(struct ws *ws, int64_t id, struct err *e)
 	if (l->take) {
 		str_printf(&l->path, "%s/%s", ws->library, t.file);
 		str_add(&l->title, t.prompt);
+		sound_take_tail(ws, &t, &l->tail);
 		take_merit(l, &t);
 	}
 	listening_ask(ws);
@@ -179,7 +182,8 @@ static void draw_title(const struct ws *ws, int width)
 	n = width >= STATE_FROM ? (int)right.n : 0;
 	merit = merit ? merit + 1 : 0;
 	paint(0, 0, 1, ROLE_TITLE, "");
-	paint(0, 1, width - n - merit - 1, ROLE_TITLE, str_get(&l->title));
+	paint_tailed(
+		0, 1, width - n - merit - 1, ROLE_TITLE, str_get(&l->title), str_get(&l->tail));
 	paint_right(0, width - n - merit, merit, ROLE_ROW_MARKED, l->merit);
 	paint(0, width - n, n, ROLE_DIM, str_get(&right));
 	str_done(&right);

@@ -18,11 +18,11 @@ struct picture;
 struct ws;
 
 struct listening {
-	struct picture *picture; /* NULL until the screen is shown */
-	int64_t take;            /* whose picture it is; 0: none */
-	struct str path, title;
-	char merit[4]; /* "*4": a favourite, rated 4; "": neither */
-	bool is_stale; /* that */
+	struct picture *picture;      /* NULL until the screen is shown */
+	int64_t take;                 /* whose picture it is; 0: none */
+	struct str path, title, tail; /* tail: sound_take_tail() */
+	char merit[4];                /* "*4": a favourite, rated 4; "": neither */
+	bool is_stale;                /* that */
 
 	struct interval span;   /* that is shown; begin == end: all of it */
 	struct interval coming; /* shown as soon as its picture is there; begin == end: none */

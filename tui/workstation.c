@@ -487,6 +487,7 @@ static void close_all(struct ws *ws)
 	if (ws->worker.log_fd > 0)
 		close(ws->worker.log_fd);
 	str_done(&ws->title);
+	str_done(&ws->tail);
 	view_compose_close(ws->compose);
 	db_close(ws->db);
 	library_view_done(&ws->takes);

@@ -169,8 +169,8 @@ struct ws {
 	int wake_fd; /* eventfd: a thread of these or of some view has done something */
 	struct listen *listen;
 	struct sound sound;
-	struct str title; /* of the take that is played */
-	int percent;      /* volume */
+	struct str title, tail; /* of the take that is played; tail: sound_take_tail() */
+	int percent;            /* volume */
 
 	struct worker_process worker;
 	int64_t n_waiting; /* jobs_waiting() */

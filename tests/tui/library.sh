@@ -64,6 +64,7 @@ check 'which of its takes is shown' sees '· 2 takes, here take 2 · not heard y
 command_line 'continue off'
 keys Space
 check 'folded, it is what is heard' sees '▶▸ fast drums (2)'
+check 'and which it is' sees '‖ fast drums · take 2'
 check 'the newest was heard' sees_no 'here take 2 · not heard yet'
 check 'another was not' soon shows_row '▸ fast drums \(2\) .*●'
 

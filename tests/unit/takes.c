@@ -144,6 +144,7 @@ static uint64_t stamp(void)
 static void lists_by_number(void **state)
 {
 	struct takes_prompts all = {0};
+	struct take t;
 	int64_t id, kept, trashed;
 	uint64_t seen, bytes;
 	struct arena a = {0};
@@ -156,6 +157,9 @@ static void lists_by_number(void **state)
 	finds_the_same("rain", &all);
 	finds_the_same("dur>20 -drone", &all);
 	OK(takes_number(db, 6, &id, &e));
+	assert_int_equal(id, 2);
+	OK(takes_get(db, 6, &arena, &t, &e));
+	OK(prompts_count(db, t.prompt_id, &id, &e));
 	assert_int_equal(id, 2);
 	OK(takes_number(db, 5, &id, &e));
 	assert_int_equal(id, 1);
