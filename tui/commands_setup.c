@@ -93,7 +93,8 @@ static void apply_theme(struct ws *ws)
 {
 	struct err e = {0};
 
-	if (theme_load(&ws->theme_dirs, ws->settings.theme, &ws->theme, &e))
+	ws->is_theme_broken = theme_load(&ws->theme_dirs, ws->settings.theme, &ws->theme, &e) != 0;
+	if (ws->is_theme_broken)
 		ws_fail(ws, &e);
 	if (ws->colors) {
 		colors_theme(ws->colors, &ws->theme);

@@ -88,6 +88,8 @@ bool compose_cost_tell(const struct compose_cost *c, struct str *out)
 
 	str_printf(out, "F5 queues %llu take%s", (unsigned long long)n, n == 1 ? "" : "s");
 	tell_count(&c->n, out);
+	if (c->is_repeat)
+		str_add(out, ", the same music once more (its seed is fixed)");
 	if (isnan(c->take.wall_s))
 		str_printf(out, ", time unknown until %s has rendered once", c->model);
 	else

@@ -14,6 +14,7 @@ struct compose_cost {
 	struct forecast take; /* of one; bytes 0: not known */
 	struct forecast_ahead ahead;
 	bool is_paused;      /* the queue */
+	bool is_repeat;      /* it was queued just so, seed and all */
 	uint64_t bytes_free; /* on the disk; UINT64_MAX: not known */
 };
 

@@ -152,7 +152,9 @@ static uint64_t bytes_of(const struct forecast *f, const struct compose_model *m
 static int estimate(struct ws *ws, struct err *e)
 {
 	struct compose_view *v = ws->compose;
-	struct compose_cost cost = {.model = v->c.model, .is_paused = ws->is_paused};
+	struct compose_cost cost = {.model = v->c.model,
+		.is_paused = ws->is_paused,
+		.is_repeat = v->c.is_queued && *text_edit_get(&v->c.seed)};
 	const struct compose_model *m = compose_models_find(&v->models, v->c.model);
 	struct arena a = {0};
 	const char *seconds, *device, *hurdle = m ? compose_model_hurdle(m, &a) : NULL;

@@ -1,5 +1,6 @@
 /* Settings: what they are, and where woodshed keeps things. */
 #include <stdio.h>
+#include <string.h>
 
 #include "tui/colors.h"
 #include "tui/paint.h"
@@ -15,6 +16,7 @@ static struct list *list_of(struct ws *ws)
 static void draw_row(
 	const struct ws *ws, const struct setting *s, int y, int width, enum theme_role role)
 {
+	const bool is_broken = ws->is_theme_broken && !strcmp(s->name, "theme");
 	struct str value = {0}, more = {0};
 	int x = 2 + NAME_WIDTH + VALUE_WIDTH;
 
@@ -25,7 +27,8 @@ static void draw_row(
 	paint(y, 1 + NAME_WIDTH, VALUE_WIDTH, role, str_get(&value));
 	if (width >= 110)
 		paint(y, width - 25, 24, role, str_get(&more));
-	paint(y, x, (width >= 110 ? width - 26 : width) - x - 1, role, s->help);
+	paint(y, x, (width >= 110 ? width - 26 : width) - x - 1, is_broken ? ROLE_ERROR : role,
+		is_broken ? "cannot be used, the default is; r says why" : s->help);
 	str_done(&value);
 	str_done(&more);
 }

@@ -158,6 +158,7 @@ struct ws {
 	int depth;          /* of files that source files, of keys that type keys */
 	struct theme_dirs theme_dirs;
 	struct theme theme;
+	bool is_theme_broken;  /* the one that is set: it is the default instead */
 	struct colors *colors; /* NULL before the terminal is open */
 
 	struct control *control; /* NULL: another workstation has it */

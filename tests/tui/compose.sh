@@ -115,6 +115,7 @@ check 'by Space' sees 'Greedy      yes'
 check 'and it says how' sees '; Left and Right change it'
 keys F5
 check 'queued' sees 'queued 4 takes as jobs 1 to 4'
+check 'what F5 would do now' sees 'the same music once more'
 escape
 check 'they are there' sees ' 4 takes'
 check 'with their seeds' has_jobs seed '41|42|41|42'

@@ -120,6 +120,9 @@ check 'is seen at once' grep -q '48;5;233' "$scratch/dump"
 check 'a bad theme names file, line and role' refuses 'bad.theme, line 3: row.playing' theme bad
 remote screendump "$scratch/dump"
 check 'and leaves the default' sh -c "! grep -q '48;5;233' '$scratch/dump'"
+answers screen setup
+check 'which Setup says' sees 'cannot be used, the default is; r says why'
+answers screen library
 check 'no such theme' refuses "theme" theme ../../../etc/passwd
 answers theme default
 keys C-t

@@ -357,6 +357,11 @@ static void cost(void **state)
 		"F5 queues 24 takes (2 prompts × 3 settings × 4 takes), 9.0 s each to render, 36.0 "
 		"MB, starts at once");
 	c.n = (struct compose_count){1, 1, 1};
+	c.is_repeat = true;
+	costs(&c, false,
+		"F5 queues 1 take, the same music once more (its seed is fixed), 9.0 s to render, "
+		"1.5 MB, starts at once");
+	c.is_repeat = false;
 	c.take.wall_s = 0.02; /* no "0.0 s" */
 	costs(&c, false, "F5 queues 1 take, under 0.1 s to render, 1.5 MB, starts at once");
 	c.take = (struct forecast){.wall_s = NAN};
