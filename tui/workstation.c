@@ -386,13 +386,13 @@ static void run(struct ws *ws, const struct waits *w)
 
 /* ---- opening ------------------------------------------------------------ */
 
-static int open_log(const char *library, struct arena *a)
+static int open_log(const char *library, const char *name, struct arena *a)
 {
 	const char *folder = arena_printf(a, "%s/log", library);
 
 	mkdir(folder, 0700);
-	return open(arena_printf(a, "%s/worker", folder), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
-		0600);
+	return open(arena_printf(a, "%s/%s", folder, name),
+		O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
 static struct waits open_waits(const char *library)
@@ -456,7 +456,8 @@ static int open_all(struct ws *ws, struct err *e)
 	ws->worker = (struct worker_process){
 		.program = arena_printf(&ws->arena, "%s/woodshed-engine", folder ? folder : "."),
 		.library = ws->library,
-		.log_fd = open_log(ws->library, &ws->arena)};
+		.log_fd = open_log(ws->library, "worker", &ws->arena)};
+	ws->log_fd = open_log(ws->library, "sound", &ws->arena);
 	ws->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (ws->wake_fd < 0)
 		return err_errno(e, errno, "cannot make an event counter");
@@ -469,7 +470,7 @@ static int open_all(struct ws *ws, struct err *e)
 	if (!rc)
 		rc = db_version(ws->db, &ws->version, e);
 	if (!rc)
-		rc = listen_open(ws->worker.log_fd, &ws->listen, e);
+		rc = listen_open(ws->log_fd, &ws->listen, e);
 	return rc ? rc : sound_open(ws, e);
 }
 
@@ -486,6 +487,8 @@ static void close_all(struct ws *ws)
 		close(ws->wake_fd);
 	if (ws->worker.log_fd > 0)
 		close(ws->worker.log_fd);
+	if (ws->log_fd > 0)
+		close(ws->log_fd);
 	str_done(&ws->title);
 	str_done(&ws->tail);
 	view_compose_close(ws->compose);
@@ -527,7 +530,7 @@ static int show(struct ws *ws, struct err *e)
 		.entries = paths_shared(ws->env->program, "themes/terminfo", &ws->arena),
 		.is_mono = !globals_has_color(ws->globals, ws->env, true)};
 	struct waits w = open_waits(ws->library);
-	int rc = terminal_open(&(struct terminal_desc){&env, ws->worker.log_fd}, e);
+	int rc = terminal_open(&(struct terminal_desc){&env, ws->log_fd}, e);
 
 	if (!rc) {
 		ws->colors = colors_open(&env, &ws->theme);

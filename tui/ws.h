@@ -173,6 +173,7 @@ struct ws {
 	struct str title, tail; /* of the take that is played; tail: sound_take_tail() */
 	int percent;            /* volume */
 
+	int log_fd; /* what libraries say, those for sound most of all; -1: nowhere */
 	struct worker_process worker;
 	int64_t n_waiting; /* jobs_waiting() */
 	bool is_paused;    /* the queue */

@@ -27,6 +27,7 @@ shows_row()
 }
 
 no_sound
+echo '{ [' >"$ALSA_CONFIG_PATH" # of which ALSA complains, loudly
 install_mono
 "$woodshed" queue -m mono -s 0.2 --seed 70 --count 3 'slow piano' >/dev/null
 "$woodshed" queue -m mono -s 0.2 'a b 日本' >/dev/null
@@ -64,6 +65,8 @@ check 'which of its takes is shown' sees '· 2 takes, here take 2 · not heard y
 command_line 'continue off'
 keys Space
 check 'folded, it is what is heard' sees '▶▸ fast drums (2)'
+check 'sound has a log of its own' soon grep -q ALSA "$WOODSHED_LIBRARY/log/sound"
+check 'and a job that of its worker' sh -c "! grep -q ALSA '$WOODSHED_LIBRARY/log/worker'"
 check 'and which it is' sees '‖ fast drums · take 2'
 check 'the newest was heard' sees_no 'here take 2 · not heard yet'
 check 'another was not' soon shows_row '▸ fast drums \(2\) .*●'
