@@ -106,6 +106,18 @@ static struct columns columns_of(int width)
 	return c;
 }
 
+/* Rendering has a bar; what is before and after it, which is short, its name and share. */
+static void draw_stage(const struct job *j, int y, int x, enum theme_role role)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.12s", j->stage ? j->stage : "begun");
+	if (j->total && j->done < j->total)
+		snprintf(text, sizeof(text), "%.12s %d%%", j->stage ? j->stage : "begun",
+			(int)(100 * j->done / j->total));
+	paint(y, x, 17, role, text);
+}
+
 static void draw_bar(const struct job *j, int y, int x, enum theme_role role)
 {
 	double share = j->total ? (double)j->done / (double)j->total : 0;
@@ -176,9 +188,10 @@ static void draw_row(const struct queue_view *v, int64_t row, int y, int width)
 		paint(y, c.model, 12, role, j->model);
 	if (c.progress && is_at_work(j) && j->total && j->stage && !strcmp(j->stage, "render"))
 		draw_bar(j, y, c.progress, role);
+	else if (c.progress && is_at_work(j))
+		draw_stage(j, y, c.progress, role);
 	else if (c.progress)
-		paint(y, c.progress, 17, role,
-			is_at_work(j) ? j->stage ? j->stage : "begun" : "\u00b7");
+		paint(y, c.progress, 17, role, "\u00b7");
 	if (c.left < width && !j->held)
 		paint_right(y, c.left, 7, role, duration(v->left_s[row], text));
 }
