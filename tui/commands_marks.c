@@ -78,6 +78,14 @@ static const char *takes(size_t n, char out[32])
 	return out;
 }
 
+static bool is_on_job(struct ws *ws)
+{
+	const struct library_view *v = library_shown(ws);
+	const struct library_row *row = library_row_at(v, v->list.cursor);
+
+	return library_has_keys(ws) && row && row->job.id;
+}
+
 /* label: with %s for how many. */
 static void edit(
 	struct ws *ws, const char *field, const char *value, const char *before, const char *after)
@@ -91,7 +99,10 @@ static void edit(
 		ws_edit(ws, ids, n, field, value,
 			arena_printf(&a, "%s%s%s", before, takes(n, count), after));
 	else
-		ws_say(ws, "there is no take here");
+		ws_say(ws, "%s",
+			is_on_job(ws) ? "a job that failed has no take; R queues it again, C on "
+					"the queue hides it"
+				      : "there is no take here");
 	arena_done(&a);
 }
 

@@ -119,6 +119,8 @@ check 'a row in the library' sees '✗ a choir'
 keys g g
 check 'with what to do' sees 'R queues it again'
 check 'and why, all of it' sees 'these: mono'
+keys D
+check 'and why it has no take' sees 'a job that failed has no take'
 cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/$gone"
 keys R
 check 'done the second time' sees ' 4 takes'
