@@ -112,6 +112,7 @@ struct gpu_mark {
 	void *host_chunk; /* where the structs are */
 	size_t host_used;
 	uint64_t live;
+	uint64_t freed; /* pieces of device memory given back so far: see gpu_step_begin() */
 };
 
 struct gpu_arena *gpu_arena_new(struct gpu *g, const char *name);
@@ -199,7 +200,8 @@ void gpu_tap(struct gpu *g, const struct gpu_tensor *t, const char *fmt, ...)
  * A device may record the ops of one pass and replay them later, without a call for
  * each: begin is then false, and they have run with the same result, to the bit.
  * The ops may depend on nothing but tensors and on how full caches are; what they
- * allocate comes from `arena` (if that is not where it was, the step is recorded anew).
+ * allocate comes from `arena` (if that is not where it was, or gave memory back since, the
+ * step is run and recorded anew).
  * In a step the host may neither read nor write tensors, fill caches or draw noise of
  * another stream.  With a tap set, nothing is replayed. */
 struct gpu_step *gpu_step_new(void);

@@ -72,13 +72,14 @@ static bool replay(struct gpu *g, struct gpu_step *s)
 	return true;
 }
 
-/* The ops allocate where they did the last time. */
+/* The ops allocate where they did the last time, and what they had is still there: others
+ * who need a large piece of the arena give the small ones back that lie behind the mark. */
 static bool is_in_place(struct gpu_step *s, struct gpu_arena *arena)
 {
 	const struct gpu_mark now = gpu_arena_mark(arena), was = s->at;
 
 	s->at = now;
-	return now.chunk == was.chunk && now.used == was.used;
+	return now.chunk == was.chunk && now.used == was.used && now.freed == was.freed;
 }
 
 bool gpu_step_begin(struct gpu *g, struct gpu_step *s, struct gpu_arena *arena)

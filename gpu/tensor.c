@@ -52,6 +52,7 @@ struct bump {
 	struct chunk *first, *now; /* now NULL: nothing is allocated */
 	size_t used;               /* of now */
 	uint64_t size;             /* of all chunks */
+	uint64_t freed;            /* chunks so far */
 	bool on_host;
 };
 
@@ -240,6 +241,7 @@ static void chunk_free(struct gpu_arena *a, struct bump *b, struct chunk *c)
 	else
 		a->g->ops->release(a->g, c->base, c->size);
 	b->size -= c->size;
+	b->freed++;
 	free(c);
 }
 
@@ -374,6 +376,7 @@ struct gpu_mark gpu_arena_mark(struct gpu_arena *a)
 		.host_chunk = a->host.now,
 		.host_used = a->host.used,
 		.live = a->live,
+		.freed = a->data.freed,
 	};
 }
 

@@ -54,3 +54,11 @@ void cuda_bf16(
 	else
 		LAUNCH(g, (to_bf16<false>), blocks_for(r.all, THREADS), THREADS, 0, r);
 }
+
+/* All files are compiled for the same architectures, so one kernel speaks for them. */
+cudaError_t cuda_find_kernels(void)
+{
+	struct cudaFuncAttributes unused;
+
+	return cudaFuncGetAttributes(&unused, to_bf16<true>);
+}

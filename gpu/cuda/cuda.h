@@ -50,7 +50,6 @@ struct cuda {
 	void *workspace;   /* of cuBLAS, on the device; owned */
 	int arch;          /* 75, 80, 90: compute capability */
 	int n_sms;         /* multiprocessors */
-	size_t max_shared; /* bytes of shared memory a block may ask for */
 	/* On the device; owned: (row or id) << 8 | enum cuda_fault, the least of those told
 	 * since the last gpu_sync(), or all ones. */
 	unsigned long long *status;
@@ -111,6 +110,9 @@ void cuda_product(struct gpu *g, const struct cuda_product *p);
  * afterwards x += more (in place). */
 void cuda_norm_rows(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_norm *norm, const struct gpu_tensor *more);
+
+/* convert.cu: whether the module has code for the device of this thread. */
+cudaError_t cuda_find_kernels(void);
 
 /* convert.cu: rows of f32, ldx apart, to bf16 rows (to nearest even), ldy apart. */
 void cuda_bf16(struct gpu *g, void *y, int64_t ldy, const float *x, int64_t ldx, int64_t n_rows,

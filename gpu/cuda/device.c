@@ -91,18 +91,13 @@ bool cuda_ok(struct gpu *g, cudaError_t error, const char *what)
 	return false;
 }
 
-/* What kernels found wrong. */
-static void check_status(struct gpu *g)
+/* Nothing is wrong so far.  In order with the kernels: the null stream, where cudaMemset()
+ * runs, does not wait for this one, nor this one for it. */
+static bool clear_status(struct gpu *g, const char *what)
 {
 	struct cuda *c = cuda_of(g);
-	unsigned long long s = ~0ull;
 
-	if (!cuda_ok(g, cudaMemcpy(&s, c->status, sizeof(s), cudaMemcpyDeviceToHost), "sync") ||
-		s == ~0ull)
-		return;
-	cuda_ok(g, cudaMemset(c->status, 0xff, sizeof(s)), "sync");
-	if ((s & 0xff) < CUDA_N_FAULTS)
-		gpu_fail(g, cuda_faults[s & 0xff].code, cuda_faults[s & 0xff].text, (int)(s >> 8));
+	return cuda_ok(g, cudaMemsetAsync(c->status, 0xff, sizeof(*c->status), c->stream), what);
 }
 
 /* Twins are for loading; a render has better uses for the memory. */
@@ -115,12 +110,20 @@ static void free_twins(struct cuda *c)
 	}
 }
 
+/* Waits, and tells what kernels found wrong. */
 int cuda_sync(struct gpu *g, struct err *e)
 {
-	if (!cuda_ok(g, cudaStreamSynchronize(cuda_of(g)->stream), "sync"))
+	struct cuda *c = cuda_of(g);
+	unsigned long long s = ~0ull;
+
+	if (!cuda_ok(g,
+		    cudaMemcpyAsync(&s, c->status, sizeof(s), cudaMemcpyDeviceToHost, c->stream),
+		    "sync") ||
+		!cuda_ok(g, cudaStreamSynchronize(c->stream), "sync"))
 		return 0;
-	check_status(g);
-	free_twins(cuda_of(g));
+	free_twins(c);
+	if (s != ~0ull && clear_status(g, "sync") && (s & 0xff) < CUDA_N_FAULTS)
+		gpu_fail(g, cuda_faults[s & 0xff].code, cuda_faults[s & 0xff].text, (int)(s >> 8));
 	return 0;
 }
 
@@ -146,7 +149,10 @@ uint64_t cuda_bytes_free(struct gpu *g)
 {
 	size_t left = 0, all = 0;
 
-	return cudaMemGetInfo(&left, &all) == cudaSuccess ? left : 0;
+	if (cudaMemGetInfo(&left, &all) == cudaSuccess)
+		return left;
+	cudaGetLastError(); /* or the next kernel would be blamed for it */
+	return 0;
 }
 
 /* A recording holds the addresses: what grows moves, and older recordings are stale. */
@@ -280,9 +286,11 @@ void *cuda_record_end(struct gpu *g)
 	if (!c->is_recording)
 		return NULL;
 	c->is_recording = false;
-	/* Ends the capture even after a failed op. */
+	/* Ends the capture even after a failed op, which has been told. */
 	const cudaError_t error = cudaStreamEndCapture(c->stream, &graph);
-	if (!gpu_failed(g) && cuda_ok(g, error, "recording")) {
+	if (gpu_failed(g)) {
+		cudaGetLastError();
+	} else if (cuda_ok(g, error, "recording")) {
 		r = xcalloc(1, sizeof(*r));
 		r->generation = c->generation;
 		if (!cuda_ok(g, cudaGraphInstantiate(&r->exec, graph, 0), "recording")) {
@@ -395,6 +403,38 @@ static int no_room(struct err *e)
 		"use --device cpu");
 }
 
+static int cannot_open(cudaError_t error, struct err *e)
+{
+	return err_set(e, ERR_GPU,
+		"the GPU cannot be opened: %s; check nvidia-smi, or use --device cpu",
+		cudaGetErrorString(error));
+}
+
+/* Kernels are loaded when they are first asked for: one that has no code for this GPU would
+ * be told by the first op, and by then it is too late for the CPU. */
+static int find_kernels(const struct cudaDeviceProp *prop, struct err *e)
+{
+	const cudaError_t error = cuda_find_kernels();
+
+	switch ((int)error) {
+	case cudaSuccess:
+		return 0;
+	case cudaErrorMemoryAllocation:
+		return no_room(e);
+	case cudaErrorInvalidDeviceFunction:
+	case cudaErrorNoKernelImageForDevice:
+	case cudaErrorJitCompilerNotFound: /* of PTX, for a GPU that is newer than the build */
+	case cudaErrorUnsupportedPtxVersion:
+	case cudaErrorJitCompilationDisabled:
+		return err_set(e, ERR_UNSUPPORTED,
+			"no CUDA: woodshed-cuda.so was not built for %.60s, compute capability "
+			"%d.%d (%s); build it with -Dgpu_arch=native, or use --device cpu",
+			prop->name, prop->major, prop->minor, cudaGetErrorString(error));
+	default:
+		return cannot_open(error, e);
+	}
+}
+
 /* The first call that makes a context: a busy GPU says so here. */
 static int make_context(struct cuda *c, struct err *e)
 {
@@ -409,14 +449,8 @@ static int make_context(struct cuda *c, struct err *e)
 			"(nvidia-smi lists it), or use --device cpu");
 	case cudaErrorMemoryAllocation:
 		return no_room(e);
-	case cudaErrorNoKernelImageForDevice:
-		return err_set(e, ERR_UNSUPPORTED,
-			"no CUDA: woodshed-cuda.so was not built for this GPU; build it with "
-			"-Dgpu_arch=native, or use --device cpu");
 	default:
-		return err_set(e, ERR_GPU,
-			"the GPU cannot be opened: %s; check nvidia-smi, or use --device cpu",
-			cudaGetErrorString(error));
+		return cannot_open(error, e);
 	}
 }
 
@@ -432,7 +466,7 @@ static bool make_parts(struct gpu *g)
 				"opening"))
 			return false;
 	if (!cuda_ok(g, cudaMalloc((void **)&c->status, sizeof(*c->status)), "opening") ||
-		!cuda_ok(g, cudaMemset(c->status, 0xff, sizeof(*c->status)), "opening") ||
+		!clear_status(g, "opening") ||
 		!cuda_ok(g, cudaMalloc(&c->workspace, WORKSPACE), "opening"))
 		return false;
 	if (cublasCreate(&c->blas) == CUBLAS_STATUS_SUCCESS &&
@@ -459,10 +493,12 @@ static int cuda_open(struct gpu *g, struct err *e)
 	pthread_cond_init(&c->stage_free, NULL);
 	c->arch = prop.major * 10 + prop.minor;
 	c->n_sms = prop.multiProcessorCount;
-	c->max_shared = prop.sharedMemPerBlockOptin;
 	g->ops = &cuda_ops;
 	g->device = c;
 	rc = make_context(c, e);
+	cudaGetLastError(); /* of an earlier try */
+	if (!rc)
+		rc = find_kernels(&prop, e);
 	if (!rc && !make_parts(g))
 		rc = g->error.code == ERR_NOMEM ? no_room(e)
 						: err_set(e, g->error.code, "%s", g->error.text);

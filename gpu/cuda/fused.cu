@@ -76,7 +76,7 @@ static __device__ __forceinline__ float finished(const struct gate &o, float x, 
 {
 	const float bias = o.bias ? o.bias[c] : 0;
 
-	return o.scale ? x * o.scale[c] + bias : x + bias;
+	return o.scale ? scaled(x, o.scale[c], bias) : x + bias;
 }
 
 /* Two neighbours a thread, where F is even: whole words of y. */

@@ -80,6 +80,13 @@ template <int N> static __device__ __forceinline__ void block_sums(float (&x)[N]
 	}
 }
 
+/* x scale + bias, rounded twice, so that it has the same bits in every kernel: nvcc may make
+ * one of a product and a sum, where it sees fit. */
+static __device__ __forceinline__ float scaled(float x, float scale, float bias)
+{
+	return __fadd_rn(__fmul_rn(x, scale), bias);
+}
+
 /* Tells what is wrong at the next gpu_sync(). */
 static __device__ __forceinline__ void tell_fault(
 	unsigned long long *status, enum cuda_fault fault, int at)

@@ -126,13 +126,13 @@ static __global__ void __launch_bounds__(STREAM_THREADS, ROWS > 2 ? 2 : 4) few_r
 			continue;
 		float *y = f.y + m * f.ldy + o, s = stream_total(parts, N, i);
 		if (f.scale)
-			s *= f.scale[o];
+			s = __fmul_rn(s, f.scale[o]);
 		if (f.bias)
-			s += f.bias[o];
+			s = __fadd_rn(s, f.bias[o]);
 		if (f.has_act)
 			s = f.act == GPU_UNARY_GELU ? apply<GPU_UNARY_GELU>(s)
 						    : apply<GPU_UNARY_RELU>(s);
-		*y = f.add ? s + *y : s;
+		*y = f.add ? __fadd_rn(s, *y) : s;
 	}
 }
 
@@ -269,7 +269,7 @@ static __global__ void around_product(struct around a)
 	for (int64_t o = first; o < a.n && o < first + COLUMNS; o += WARP) {
 		float s = a.bias ? a.bias[b] : 0;
 		if (a.scale)
-			s = p[o] * a.scale[o] + s;
+			s = scaled(p[o], a.scale[o], s);
 		y[o] = a.add ? s + y[o] : s;
 		for (b += WARP; a.bias && b >= a.bias_n;)
 			b -= a.bias_n;

@@ -29,6 +29,10 @@ void cuda_product(struct gpu *g, const struct cuda_product *p)
 	/* Perhaps it only met what went wrong before. */
 	if (cuda_ok(g, cudaPeekAtLastError(), "a product") &&
 		(c->is_recording || cuda_ok(g, cudaStreamSynchronize(c->stream), "a product")))
-		gpu_fail(g, ERR_GPU, "a product of %lld x %lld x %lld: %s", (long long)p->m,
-			(long long)p->n, (long long)p->k, cublasGetStatusString(status));
+		gpu_fail(g, ERR_GPU,
+			"a product of %lld x %lld x %lld, rows %lld, %lld and %lld apart, %d of "
+			"them, in %s: %s",
+			(long long)p->m, (long long)p->n, (long long)p->k, (long long)p->ldx,
+			(long long)p->ldw, (long long)p->ldy, batches,
+			p->dtype == GPU_BF16 ? "bf16" : "f32", cublasGetStatusString(status));
 }

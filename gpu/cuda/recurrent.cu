@@ -84,7 +84,7 @@ static __global__ void __launch_bounds__(STREAM_THREADS, ROWS == STREAM_ROWS ? 1
 	for (int o = 0; o < 4; o++)
 		s[o] = in[o * f.dim] + stream_total(parts, STREAM_OUTS * ROWS, o * ROWS + m);
 	float *c = f.c + b * f.dim + cell;
-	*c = sigmoid(s[1]) * *c + sigmoid(s[0]) * tanhf(s[2]);
+	*c = scaled(sigmoid(s[1]), *c, __fmul_rn(sigmoid(s[0]), tanhf(s[2])));
 	f.y[b * f.y_batch + cell] = sigmoid(s[3]) * tanhf(*c);
 }
 
@@ -106,9 +106,9 @@ static __global__ void __launch_bounds__(STREAM_THREADS, ROWS == STREAM_ROWS ? 1
 		s[o] = stream_total(parts, STREAM_OUTS * ROWS, o * ROWS + m) +
 		       f.b_hh[o * f.dim + cell];
 	const float r = sigmoid(in[0] + s[0]), z = sigmoid(in[f.dim] + s[1]);
-	const float next = tanhf(in[2 * f.dim] + r * s[2]);
+	const float next = tanhf(scaled(r, s[2], in[2 * f.dim]));
 	const float h = f.h[b * f.h_batch + cell];
-	f.y[b * f.y_batch + cell] = (1 - z) * next + z * h;
+	f.y[b * f.y_batch + cell] = scaled(1 - z, next, __fmul_rn(z, h));
 }
 
 /* h[b] = the last frame. */

@@ -101,10 +101,12 @@ void *emulation_shared(const void *key, const char *name, size_t bytes, size_t a
 		emulator_report(emulator_run.now,
 			"%zu bytes of shared arrays with %s: a kernel's own may have %d",
 			static_used, name, STATIC_MAX);
-	if (static_used + arrays[0].bytes > emulator_device()->max_shared)
+	const size_t limit = emulator_shared_limit(emulator_run.kernel->function);
+	if (static_used + arrays[0].bytes > limit)
 		emulator_report(emulator_run.now,
-			"%zu bytes of shared arrays and %zu asked for: a block may have %zu",
-			static_used, arrays[0].bytes, emulator_device()->max_shared);
+			"%zu bytes of shared arrays and %zu asked for: a block may have %zu%s",
+			static_used, arrays[0].bytes, limit,
+			limit == STATIC_MAX ? " without cudaFuncSetAttribute()" : "");
 	return add_array(key, name, bytes, align);
 }
 

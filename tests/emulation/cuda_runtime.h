@@ -76,6 +76,9 @@ typedef enum cudaError {
 	cudaErrorNoKernelImageForDevice = 209,
 	cudaErrorECCUncorrectable = 214,
 	cudaErrorNvlinkUncorrectable = 220,
+	cudaErrorJitCompilerNotFound = 221,
+	cudaErrorUnsupportedPtxVersion = 222,
+	cudaErrorJitCompilationDisabled = 223,
 	cudaErrorInvalidResourceHandle = 400,
 	cudaErrorNotReady = 600,
 	cudaErrorIllegalAddress = 700,
@@ -201,7 +204,14 @@ enum cudaFuncAttribute {
 	cudaFuncAttributePreferredSharedMemoryCarveout = 9,
 };
 
+struct cudaFuncAttributes {
+	size_t sharedSizeBytes;
+	int maxThreadsPerBlock, numRegs, binaryVersion;
+	int maxDynamicSharedSizeBytes;
+};
+
 cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute what, int value);
+cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *ret, const void *kernel);
 
 #ifdef __cplusplus
 }
@@ -209,6 +219,11 @@ template <class T>
 static inline cudaError_t cudaFuncSetAttribute(T *kernel, enum cudaFuncAttribute what, int value)
 {
 	return cudaFuncSetAttribute(reinterpret_cast<const void *>(kernel), what, value);
+}
+template <class T>
+static inline cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *ret, T *kernel)
+{
+	return cudaFuncGetAttributes(ret, reinterpret_cast<const void *>(kernel));
 }
 template <class T> static inline cudaError_t cudaMalloc(T **ret, size_t bytes)
 {

@@ -33,6 +33,8 @@ static void wish(const char *item)
 		device.opening = cudaErrorDevicesUnavailable;
 	else if (!strcmp(item, "out-of-memory"))
 		device.opening = cudaErrorMemoryAllocation;
+	else if (!strcmp(item, "no-image"))
+		device.has_no_image = true;
 	else if (!strcmp(item, "eager"))
 		device.is_eager = true;
 	else if (!strncmp(item, "memory=", 7))

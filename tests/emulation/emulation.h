@@ -12,6 +12,7 @@
  * WOODSHED_EMULATED_FAULT in the environment, items separated by commas, makes a device
  * that is not as it should be:
  *	no-driver, old-driver, no-device, old-device, busy, out-of-memory
+ *	no-image		the kernels were not built for it
  *	memory=BYTES		of the device, 8 GiB otherwise
  *	arch=75			compute capability, 90 otherwise
  *	illegal-address@N, ecc@N, fallen-off-the-bus@N

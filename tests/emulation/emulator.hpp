@@ -45,6 +45,7 @@ struct emulator_device {
 	cudaError_t opening; /* what making a context meets */
 	size_t memory;
 	bool is_eager;
+	bool has_no_image; /* of the kernels */
 	cudaError_t fault; /* of launch fault_at */
 	uint64_t fault_at;
 	cudaError_t broken; /* sticky */
@@ -131,6 +132,9 @@ struct emulator_run {
 };
 extern struct emulator_run emulator_run;
 
+/* Bytes of shared memory that a block of the kernel may have, its own arrays and what is
+ * asked for together. */
+size_t emulator_shared_limit(const void *kernel);
 void emulator_run_kernel(const struct emulation_kernel *kernel, void *args);
 bool emulator_is_stack(const void *p);
 

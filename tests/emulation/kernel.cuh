@@ -77,10 +77,9 @@ static inline cudaError_t emulation_launch_args(cudaStream_t stream, const char 
 
 #define NAME_OF(...) #__VA_ARGS__
 #define LAUNCH(g, kernel, grid, block, shared, ...)                                                \
-	((void)cuda_ok(g,                                                                          \
-		emulation_launch_args(cuda_of(g)->stream, NAME_OF(kernel), kernel, (grid),         \
-			(block), (shared), __VA_ARGS__),                                           \
-		NAME_OF(kernel)))
+	(emulation_launch_args(cuda_of(g)->stream, NAME_OF(kernel), kernel, (grid), (block),       \
+		 (shared), __VA_ARGS__),                                                           \
+		(void)cuda_ok(g, cudaPeekAtLastError(), NAME_OF(kernel)))
 
 #define SHARED(type, name, extents)                                                                \
 	static const char emulation_key_##name = 0;                                                \

@@ -2,7 +2,8 @@
  *
  * What is asked of streams is kept in one queue and runs, in order, when somebody waits:
  * so a host that reads or overwrites too early gets wrong bytes.  A recording is such a
- * queue that is kept. */
+ * queue that is kept.  The null stream has a queue of its own, which runs when somebody
+ * waits for it or for the device: streams of cudaStreamNonBlocking do not. */
 #include "tests/emulation/emulator.hpp"
 
 #include <pthread.h>
@@ -32,6 +33,7 @@ enum { MAX_QUEUED = 4096 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct queue queue = {NULL, &queue.first, 0};
+static struct queue null_queue = {NULL, &null_queue.first, 0};
 static struct emulated_stream *recording_stream; /* one at a time is enough here */
 static __thread cudaError_t last_error;
 static bool has_context;
@@ -76,18 +78,36 @@ static void clear(struct queue *q)
 	q->n = 0;
 }
 
+static void run_first(struct queue *q)
+{
+	struct operation *op = q->first;
+
+	q->first = op->next;
+	q->n--;
+	if (emulator_device()->broken == cudaSuccess)
+		op->run(op);
+	free(op);
+}
+
 /* Until `event` is done, or, without, until nothing is left. */
 static cudaError_t run_queue(const struct emulated_event *event)
 {
-	while (queue.first && (!event || event->done < event->asked)) {
-		struct operation *op = queue.first;
-		queue.first = op->next;
-		queue.n--;
-		if (emulator_device()->broken == cudaSuccess)
-			op->run(op);
-		free(op);
-	}
+	while (queue.first && (!event || event->done < event->asked))
+		run_first(&queue);
 	return emulator_device()->broken;
+}
+
+static cudaError_t run_null_queue(void)
+{
+	while (null_queue.first)
+		run_first(&null_queue);
+	return emulator_device()->broken;
+}
+
+static cudaError_t run_device(void)
+{
+	run_queue(NULL);
+	return run_null_queue();
 }
 
 /* What the calling thread records, or NULL. */
@@ -246,7 +266,7 @@ cudaError_t cudaFree(void *p)
 	cudaError_t error = enter_alone();
 
 	if (error == cudaSuccess)
-		error = run_queue(NULL);
+		error = run_device();
 	if (error == cudaSuccess)
 		error = emulator_free(p);
 	return emulator_unlock(error);
@@ -275,7 +295,7 @@ cudaError_t cudaFreeHost(void *p)
 	cudaError_t error = enter_alone();
 
 	if (error == cudaSuccess)
-		error = run_queue(NULL);
+		error = run_device();
 	while (*link && (*link)->at != p)
 		link = &(*link)->next;
 	if (!*link)
@@ -401,7 +421,7 @@ cudaError_t cudaMemcpyAsync(
 	return cudaMemcpy2DAsync(dst, bytes, src, bytes, bytes, 1, kind, stream);
 }
 
-/* On the null stream, which does not wait for cudaStreamNonBlocking ones. */
+/* On the null stream, as cudaMemset(), for which nobody waits. */
 cudaError_t cudaMemcpy(void *dst, const void *src, size_t bytes, enum cudaMemcpyKind kind)
 {
 	struct copy c = {{NULL, sizeof(c), run_copy}, dst, src, bytes, bytes, bytes, 1};
@@ -409,6 +429,8 @@ cudaError_t cudaMemcpy(void *dst, const void *src, size_t bytes, enum cudaMemcpy
 
 	if (error == cudaSuccess)
 		error = check_copy(&c, kind);
+	if (error == cudaSuccess)
+		error = run_null_queue();
 	if (error == cudaSuccess && bytes)
 		run_copy(&c.op);
 	return emulator_unlock(error);
@@ -442,13 +464,13 @@ cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t strea
 
 cudaError_t cudaMemset(void *p, int value, size_t bytes)
 {
-	struct set s = {{NULL, sizeof(s), run_set}, p, value, bytes};
+	const struct set s = {{NULL, sizeof(s), run_set}, p, value, bytes};
 	cudaError_t error = enter_alone();
 
 	if (error == cudaSuccess && bytes && !is_valid(p, bytes, true))
 		error = cudaErrorInvalidValue;
 	if (error == cudaSuccess && bytes)
-		run_set(&s.op);
+		append(&null_queue, &s.op);
 	return emulator_unlock(error);
 }
 
@@ -487,7 +509,9 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
 	const cudaError_t error = enter_alone();
 
-	return emulator_unlock(error == cudaSuccess ? run_queue(NULL) : error);
+	if (error != cudaSuccess)
+		return emulator_unlock(error);
+	return emulator_unlock(stream ? run_queue(NULL) : run_device());
 }
 
 cudaError_t cudaDeviceSynchronize(void)
@@ -551,7 +575,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
-	cudaError_t error = enter();
+	cudaError_t error = enter_alone();
 
 	if (error == cudaSuccess)
 		error = event ? run_queue(event) : cudaErrorInvalidResourceHandle;
@@ -560,7 +584,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
 
 cudaError_t cudaEventQuery(cudaEvent_t event)
 {
-	cudaError_t error = enter();
+	cudaError_t error = enter_alone();
 
 	if (error == cudaSuccess)
 		error = event->done < event->asked ? cudaErrorNotReady : cudaSuccess;
@@ -711,6 +735,24 @@ cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute what
 	return emulator_unlock(cudaSuccess);
 }
 
+size_t emulator_shared_limit(const void *kernel)
+{
+	return find_allowed(kernel) ? emulator_device()->max_shared : 48 << 10;
+}
+
+cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *ret, const void *kernel)
+{
+	const struct emulator_device *d = emulator_device();
+	const cudaError_t error = enter();
+
+	*ret = {};
+	ret->maxThreadsPerBlock = MAX_THREADS;
+	ret->binaryVersion = d->arch;
+	return emulator_unlock(error != cudaSuccess ? error
+			       : d->has_no_image    ? cudaErrorNoKernelImageForDevice
+						    : cudaSuccess);
+}
+
 /* What a device refuses. */
 static void check_launch(const struct emulation_kernel *k)
 {
@@ -738,6 +780,8 @@ cudaError_t emulation_launch(
 	const size_t bytes = sizeof(struct launch) + kernel->args_bytes;
 	cudaError_t error = enter();
 
+	if (error == cudaSuccess && emulator_device()->has_no_image)
+		error = cudaErrorNoKernelImageForDevice;
 	if (error != cudaSuccess)
 		return emulator_unlock(error);
 	check_launch(kernel);

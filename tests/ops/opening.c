@@ -18,6 +18,7 @@ static const struct {
 	{"old-driver", ERR_UNSUPPORTED, "driver is for CUDA 11.8", 0},
 	{"no-device", ERR_UNSUPPORTED, "finds no GPU", 0},
 	{"old-device", ERR_UNSUPPORTED, "compute capability 6.1", 0},
+	{"no-image", ERR_UNSUPPORTED, "not built for emulated GPU, compute capability 9.0", 0},
 	{"busy", ERR_BUSY, "is busy", ERR_BUSY},
 	{"out-of-memory", ERR_NOMEM, "no memory left to start on", ERR_NOMEM},
 	{"memory=1000", ERR_NOMEM, "no memory left to start on", ERR_NOMEM},

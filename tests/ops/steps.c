@@ -152,6 +152,56 @@ static void columns_end(void **state)
 	}
 }
 
+/* x += 1 by way of tensors that fill two pieces of the arena. */
+static void add_one(const struct dev *d, struct gpu_tensor *x, const struct gpu_tensor *one)
+{
+	const struct gpu_shape shape = SHAPE(x->ne[0], x->ne[1]);
+	struct gpu_mark mark = gpu_arena_mark(d->a);
+	struct gpu_tensor *a = gpu_new(d->g, d->a, GPU_F32, "a", shape);
+	struct gpu_tensor *b = gpu_new(d->g, d->a, GPU_F32, "b", shape);
+
+	gpu_add(d->g, a, x, one);
+	gpu_copy(d->g, b, a);
+	gpu_copy(d->g, x, b);
+	gpu_arena_release(d->a, mark);
+}
+
+/* Between two passes somebody else takes more of the arena than it has behind the mark: the
+ * pieces that the recording knows are given back. */
+static void an_arena_changes_between_steps(void **state)
+{
+	enum { R = 50, C = 1000, MUCH = 1 << 20 }; /* 200 KB; pieces begin with 256 KB */
+
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_arena *own = gpu_arena_new(d.g, "own");
+		const struct dev e = {d.g, own, d.isa};
+		float *ones = keep(R * C, sizeof(*ones)), *zeros = keep(R * C, sizeof(*zeros));
+		struct gpu_step *step = gpu_step_new();
+		for (int i = 0; i < R * C; i++)
+			ones[i] = 1;
+		struct gpu_tensor *x = put(&d, "x", SHAPE(R, C), zeros);
+		struct gpu_tensor *one = put(&d, "one", SHAPE(R, C), ones);
+		gpu_zeros(d.g, own, GPU_F32, "before", SHAPE(1));
+		for (int i = 0; i < 8; i++) {
+			if (i == 4) {
+				struct gpu_mark mark = gpu_arena_mark(own);
+				gpu_zeros(d.g, own, GPU_F32, "much", SHAPE(MUCH));
+				gpu_arena_release(own, mark);
+			}
+			if (gpu_step_begin(d.g, step, own)) {
+				add_one(&e, x, one);
+				gpu_step_end(d.g, step);
+			}
+		}
+		const float *got = get(&d, x);
+		for (int i = 0; i < R * C; i++)
+			assert_true(got[i] == 8);
+		gpu_step_free(d.g, step);
+		gpu_arena_free(own);
+	}
+}
+
 static void what_a_step_may_not_do(void **state)
 {
 	FOR_EACH_ISA(d)
@@ -184,6 +234,7 @@ int main(void)
 		TEST(replays_are_as_runs),
 		TEST(offsets_add_up),
 		TEST(columns_end),
+		TEST(an_arena_changes_between_steps),
 		TEST(what_a_step_may_not_do),
 	};
 

@@ -321,6 +321,22 @@ static void much_asked_for(bool is_broken)
 	device_wait();
 }
 
+static __global__ void both_shared(float *y)
+{
+	SHARED(float, a, [40 * 256]);
+	DYNAMIC_SHARED(float, b);
+
+	b[threadIdx.x] = a[threadIdx.x] = 1;
+	y[threadIdx.x] = b[threadIdx.x];
+}
+
+/* Arrays of a kernel and what it asks for share the 48 KB. */
+static void both_too_much(bool is_broken)
+{
+	LAUNCH(&g, both_shared, 1, 32, (is_broken ? 9 : 8) << 10, (float *)device_alloc(128));
+	device_wait();
+}
+
 /* ---- races -------------------------------------------------------------- */
 
 template <bool BROKEN> static __global__ void neighbours(float *y)
@@ -642,6 +658,9 @@ const struct emulation_case emulation_cases[] = {
 		"big block (0,0,0) thread (0,0,0): 49156 bytes of shared arrays with b"},
 	{"too much shared memory asked for", much_asked_for,
 		"dynamic: 102400 bytes of shared memory asked for: 49152 are allowed"},
+	{"too much shared memory together", both_too_much,
+		"both_shared block (0,0,0) thread (*: 40960 bytes of shared arrays and 9216 asked "
+		"for: a block may have 49152 without cudaFuncSetAttribute()"},
 	{"a race", race,
 		"neighbours<true> block (0,0,0) thread (*: race: *at shared a (256 bytes)"},
 	{"a race of two rounds", race_of_rounds,

@@ -306,6 +306,32 @@ static const char *streams_run_late(void)
 	return NULL;
 }
 
+/* What cudaMemset() does is in order with nothing but the null stream. */
+static const char *the_null_stream_is_apart(void)
+{
+	unsigned char *p = (unsigned char *)device_alloc(4), got[2] = {};
+
+	device_ok(cudaMemset(p, 1, 4), "fill");
+	device_ok(cudaMemsetAsync(p, 2, 4, device.stream), "fill");
+	device_ok(cudaMemcpyAsync(got, p, 1, cudaMemcpyDeviceToHost, device.stream), "fetch");
+	device_wait();
+	device_ok(cudaMemcpy(got + 1, p, 1, cudaMemcpyDeviceToHost), "fetch");
+	CHECK(got[0] == 2 && got[1] == 1);
+	return NULL;
+}
+
+/* Whoever asks for the last error gets it, also of a call that nobody looked at. */
+static const char *errors_wait_to_be_asked_for(void)
+{
+	void *p;
+
+	CHECK(cudaMalloc(&p, (size_t)1 << 60) == cudaErrorMemoryAllocation);
+	device_alloc(4);
+	CHECK(cudaPeekAtLastError() == cudaErrorMemoryAllocation);
+	CHECK(cudaGetLastError() == cudaErrorMemoryAllocation && cudaGetLastError() == cudaSuccess);
+	return NULL;
+}
+
 static const char *memory_is_counted(void)
 {
 	size_t left, all;
@@ -389,6 +415,8 @@ const struct emulation_check emulation_checks[] = {
 	{"recordings are replayed", NULL, replays},
 	{"recordings do not allocate or wait", NULL, recordings_do_not_allocate},
 	{"streams run when waited for", NULL, streams_run_late},
+	{"the null stream is apart", NULL, the_null_stream_is_apart},
+	{"errors wait to be asked for", NULL, errors_wait_to_be_asked_for},
 	{"memory is counted", "memory=2097152", memory_is_counted},
 	{"faults stay", "ecc@2", faults_stay},
 	{"no driver", "no-driver", no_driver},
