@@ -34,4 +34,11 @@ bool close_to(const char *what, struct values got, struct values want, double no
 /* Root mean square of the difference, as a share of want's. */
 double distance(struct values got, struct values want);
 
+/* What one device made of the same rows, among other rows: the same bits; on CUDA, where
+ * cuBLAS sums more than 8 rows in an order that it chooses by their number (gpu.h), close.
+ * A sum of K terms is off by some sqrt(K / 6) U of itself, two orders of it by sqrt(2) as
+ * much; 32 products of 4096 terms one after the other add up like random numbers, and as
+ * much again is a margin. */
+bool same_rows(const float *got, const float *want, size_t n);
+
 #endif

@@ -1,5 +1,5 @@
 /* EnCodec's streams: however the input is cut, alone or in a batch, the output
- * is the same bit for bit, and memory does not grow with length.
+ * is the same (bit for bit, but on CUDA), and memory does not grow with length.
  *
  *	streams FOLDER */
 #include <stdio.h>
@@ -14,6 +14,7 @@
 #include "library/base/arena.h"
 #include "library/base/err.h"
 #include "tests/parity/tap.h"
+#include "tests/parity/values.h"
 
 enum { BATCH = 3 };
 
@@ -36,13 +37,6 @@ static uint32_t next_random(void)
 
 	s = s * 6364136223846793005u + 1442695040888963407u;
 	return (uint32_t)(s >> 33);
-}
-
-static void *need(void *p)
-{
-	if (!p)
-		abort();
-	return p;
 }
 
 static int open_all(struct streams *s, const char *dir, struct err *e)
@@ -139,8 +133,8 @@ static struct output run(struct streams *s, const struct codec_chain *chain, con
 static bool same_row(const struct output *a, int64_t row_a, const struct output *b, int64_t row_b)
 {
 	return a->n == b->n && a->width == b->width &&
-	       !memcmp(a->v + row_a * a->capacity * a->width, b->v + row_b * b->capacity * b->width,
-		       (size_t)(a->n * a->width) * sizeof(float));
+	       same_rows(a->v + row_a * a->capacity * a->width,
+		       b->v + row_b * b->capacity * b->width, (size_t)(a->n * a->width));
 }
 
 static bool is_fine(struct streams *s)
