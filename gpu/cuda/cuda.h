@@ -47,9 +47,9 @@ struct cuda_stage { /* pinned memory on its way to or from the device */
 struct cuda {
 	cudaStream_t stream; /* everything runs on it, in order */
 	cublasHandle_t blas;
-	void *workspace;   /* of cuBLAS, on the device; owned */
-	int arch;          /* 75, 80, 90: compute capability */
-	int n_sms;         /* multiprocessors */
+	void *workspace; /* of cuBLAS, on the device; owned */
+	int arch;        /* 75, 80, 90: compute capability */
+	int n_sms;       /* multiprocessors */
 	/* On the device; owned: (row or id) << 8 | enum cuda_fault, the least of those told
 	 * since the last gpu_sync(), or all ones. */
 	unsigned long long *status;
