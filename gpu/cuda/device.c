@@ -140,9 +140,18 @@ void *cuda_alloc(struct gpu *g, size_t bytes)
 	return NULL;
 }
 
+/* cudaFree() "may" wait for what uses the memory, say NVIDIA. */
+static void release(struct cuda *c, void *p)
+{
+	if (!p)
+		return;
+	cudaStreamSynchronize(c->stream);
+	cudaFree(p);
+}
+
 void cuda_release(struct gpu *g, void *p, size_t bytes)
 {
-	cudaFree(p);
+	release(cuda_of(g), p);
 }
 
 uint64_t cuda_bytes_free(struct gpu *g)
@@ -167,8 +176,7 @@ void *cuda_scratch(struct gpu *g, int i, size_t bytes)
 		gpu_fail(g, ERR_BUG, "a step needs more scratch than when it first ran");
 		return NULL;
 	}
-	/* cudaFree() waits for the ops that use it. */
-	cudaFree(s->at);
+	release(c, s->at);
 	s->at = NULL;
 	s->bytes = 0;
 	c->generation++;

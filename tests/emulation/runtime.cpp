@@ -260,13 +260,11 @@ cudaError_t cudaMalloc(void **ret, size_t bytes)
 	return emulator_unlock(error);
 }
 
-/* Waits for what may use it. */
+/* It may wait for what uses the memory: this one does not. */
 cudaError_t cudaFree(void *p)
 {
 	cudaError_t error = enter_alone();
 
-	if (error == cudaSuccess)
-		error = run_device();
 	if (error == cudaSuccess)
 		error = emulator_free(p);
 	return emulator_unlock(error);

@@ -88,6 +88,17 @@ static void after_free(bool is_broken)
 		cudaFree(p);
 }
 
+static void freed_too_early(bool is_broken)
+{
+	float *p = (float *)device_alloc(100 * sizeof(float));
+
+	LAUNCH(&g, fill, 1, 32, 0, p, 32);
+	if (!is_broken)
+		device_wait();
+	cudaFree(p);
+	device_wait();
+}
+
 static void host_memory(bool is_broken)
 {
 	static float here[32];
@@ -622,6 +633,8 @@ const struct emulation_case emulation_cases[] = {
 		"fill block (3,0,0) thread (4,0,0): out of bounds: writes 4 bytes at "
 		"allocation 1 (400 bytes) + 400"},
 	{"freed memory", after_free,
+		"fill block (0,0,0) thread (*: writes 4 bytes at freed allocation 1"},
+	{"memory freed while in use", freed_too_early,
 		"fill block (0,0,0) thread (*: writes 4 bytes at freed allocation 1"},
 	{"memory of the host", host_memory,
 		"fill block (0,0,0) thread (*: writes 4 bytes of the program"},
