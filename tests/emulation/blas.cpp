@@ -10,6 +10,7 @@
 
 struct emulated_cublas {
 	cudaStream_t stream;
+	bool has_workspace; /* of the caller's */
 };
 
 cublasStatus_t cublasCreate(cublasHandle_t *ret)
@@ -30,12 +31,16 @@ cublasStatus_t cublasDestroy(cublasHandle_t handle)
 cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream)
 {
 	handle->stream = stream;
+	handle->has_workspace = false;
 	return CUBLAS_STATUS_SUCCESS;
 }
 
 cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void *workspace, size_t bytes)
 {
-	return (uintptr_t)workspace % 256 ? CUBLAS_STATUS_INVALID_VALUE : CUBLAS_STATUS_SUCCESS;
+	if ((uintptr_t)workspace % 256)
+		return CUBLAS_STATUS_INVALID_VALUE;
+	handle->has_workspace = bytes > 0;
+	return CUBLAS_STATUS_SUCCESS;
 }
 
 const char *cublasGetStatusString(cublasStatus_t status)
@@ -222,6 +227,10 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
 		stride_c,
 	};
 	emulator_lock();
+	if (emulator_is_recording(handle->stream) && !handle->has_workspace)
+		emulator_report_launch("cuBLAS product",
+			"recorded without a workspace of the caller's, which cublasSetStream() "
+			"takes away");
 	error = emulator_submit(handle->stream, &p.op);
 	emulator_unlock(error);
 	return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;

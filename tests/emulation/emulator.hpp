@@ -33,6 +33,7 @@ struct operation {
 void emulator_lock(void);
 /* Keeps the error for cudaGetLastError(), unlocks, returns it. */
 cudaError_t emulator_unlock(cudaError_t error);
+bool emulator_is_recording(cudaStream_t stream);
 /* To the end of the stream, or of what it records.  Locked. */
 cudaError_t emulator_submit(cudaStream_t stream, const struct operation *op);
 

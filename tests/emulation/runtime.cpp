@@ -118,6 +118,11 @@ static struct emulated_stream *recording_here(void)
 	return s && pthread_equal(s->recorder, pthread_self()) ? s : NULL;
 }
 
+bool emulator_is_recording(cudaStream_t stream)
+{
+	return stream && stream->recording;
+}
+
 cudaError_t emulator_submit(cudaStream_t stream, const struct operation *op)
 {
 	struct emulated_stream *here = recording_here();

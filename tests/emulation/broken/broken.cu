@@ -157,6 +157,28 @@ static void product_past_tensor(bool is_broken)
 	device_wait();
 }
 
+static void product_without_workspace(bool is_broken)
+{
+	float *p = (float *)device_alloc(4096);
+	void *workspace = device_alloc(1 << 16);
+	const float one = 1, none = 0;
+	cudaStream_t stream = cuda_of(&g)->stream;
+	cublasHandle_t blas;
+	cudaGraph_t graph;
+
+	cublasCreate(&blas);
+	if (is_broken)
+		cublasSetWorkspace(blas, workspace, 1 << 16);
+	cublasSetStream(blas, stream);
+	if (!is_broken)
+		cublasSetWorkspace(blas, workspace, 1 << 16);
+	cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
+	cublasGemmStridedBatchedEx(blas, CUBLAS_OP_N, CUBLAS_OP_N, 8, 8, 8, &one, p, CUDA_R_32F, 8,
+		0, p, CUDA_R_32F, 8, 0, &none, p + 64, CUDA_R_32F, 8, 0, 1,
+		CUBLAS_COMPUTE_32F_PEDANTIC, CUBLAS_GEMM_DEFAULT);
+	device_ok(cudaStreamEndCapture(stream, &graph), "end");
+}
+
 /* ---- the program's and other threads' memory ---------------------------- */
 
 static __constant__ const float table[4] = {1, 2, 3, 4};
@@ -645,6 +667,8 @@ const struct emulation_case emulation_cases[] = {
 		"a copy: out of bounds: 257 bytes, at allocation 1 (65536 bytes) + 512"},
 	{"a product past a tensor", product_past_tensor,
 		"cuBLAS product: out of bounds: matrix A, batch 0, column 8, at allocation 1"},
+	{"a product recorded without a workspace", product_without_workspace,
+		"cuBLAS product: recorded without a workspace of the caller's"},
 	{"memory of the program", program_memory,
 		"of_program block (0,0,0) thread (*: writes 4 bytes of the program"},
 	{"another thread's variable", other_stack,
