@@ -130,8 +130,7 @@ void ws_interrupt(struct ws *ws)
 
 	if (ws->input)
 		input_end(ws, false);
-	ws->typed.n = 0;
-	ws->has_menu = false;
+	commands_leave_chord(ws);
 	ws->takes.is_stale = true;
 	ws->dirty = DIRTY_ALL;
 	ws_say(ws, "%s", is_idle ? "q leaves woodshed; ^C leaves off what was begun" : "");
@@ -151,6 +150,7 @@ void ws_moved(struct ws *ws)
 {
 	ws->takes.is_stale = ws->trash.is_stale = true;
 	ws->dirty |= DIRTY_BODY;
+	comparing_moved(ws);
 }
 
 /* ---- the worker --------------------------------------------------------- */
