@@ -61,6 +61,7 @@ struct mouse {
 	int x, y; /* cells */
 	/* MOUSE_DRAG: it has moved while its button is held. */
 	enum { MOUSE_PRESS, MOUSE_DRAG, MOUSE_RELEASE, MOUSE_WHEEL_UP, MOUSE_WHEEL_DOWN } what;
+	bool is_double; /* pressed twice on one cell, soon; by mouse_do() */
 };
 /* After TERMINAL_MOUSE, until false: several may have come at once. */
 bool terminal_mouse(struct mouse *ret);

@@ -197,6 +197,19 @@ check 'a row' sh -c "sed -n 8p '$scratch/dump' | grep -q '7m'"
 click 65 10 8
 click 65 10 8
 check 'the wheel' sees 'choir'
+keys g
+sees 'go to the first row'
+line=$(grep -n 'screen race' "$scratch/out" | cut -d : -f 1)
+click 0 10 "$line"
+check 'a row of the menu of a chord' sees 'No race yet'
+keys 1
+is_back && keys g
+click 0 25 1
+sees '[paused]' && keys t
+sleep 0.2
+check 'a click elsewhere leaves the chord' sees '[paused]'
+keys 1
+is_back
 click 0 78 24
 check 'a hint' sees 'Keys and commands'
 keys q
