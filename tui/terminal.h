@@ -35,6 +35,9 @@ void terminal_resume(void);
  * meanwhile. */
 void terminal_suspend(void);
 
+/* Takes it once more, whatever others did to it while this process was stopped. */
+void terminal_retake(void);
+
 /* Whether clicks, drags and the wheel come as TERMINAL_MOUSE, or are the terminal's own. */
 void terminal_use_mouse(bool wanted);
 /* All cells are of the screen's background, to be painted again. */

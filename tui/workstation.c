@@ -234,6 +234,21 @@ struct waits {
 	int watch, signals; /* inotify and signalfd; -1: none */
 };
 
+/* A child has ended, which reap() looks for; or somebody stopped this process, not by
+ * ^Z, and let it go on: what others wrote meanwhile is drawn over. */
+static void take_signals(struct ws *ws, int fd)
+{
+	struct signalfd_siginfo s;
+	bool goes_on = false;
+
+	while (read(fd, &s, sizeof(s)) == sizeof(s))
+		goes_on |= s.ssi_signo == SIGCONT;
+	if (goes_on) {
+		terminal_retake();
+		ws->dirty = DIRTY_ALL;
+	}
+}
+
 static void drain(int fd)
 {
 	char bytes[4096];
@@ -346,7 +361,7 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 		ws->look_until = clock_now() + LOOK_S;
 	}
 	if (fds[2].revents)
-		drain(w->signals);
+		take_signals(ws, w->signals);
 	if (v.is_playing || v.is_loading || v.is_settling || fds[3].revents || fds[4].revents)
 		go_on_listening(ws);
 	if (v.is_playing || v.is_settling || fds[6].revents)
@@ -398,15 +413,16 @@ static int open_log(const char *library, const char *name, struct arena *a)
 static struct waits open_waits(const char *library)
 {
 	struct waits w = {inotify_init1(IN_NONBLOCK | IN_CLOEXEC), -1};
-	sigset_t child;
+	sigset_t told;
 
 	/* The folder: the database's log comes and goes in it. */
 	if (w.watch >= 0)
 		inotify_add_watch(w.watch, library, IN_MODIFY);
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &child, NULL);
-	w.signals = signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC);
+	sigemptyset(&told);
+	sigaddset(&told, SIGCHLD);
+	sigaddset(&told, SIGCONT);
+	sigprocmask(SIG_BLOCK, &told, NULL);
+	w.signals = signalfd(-1, &told, SFD_NONBLOCK | SFD_CLOEXEC);
 	return w;
 }
 

@@ -117,6 +117,10 @@ check 'Ctrl-Z' is_restored 148
 typed fg
 keys Enter
 check 'and fg' sees ' 3 takes'
+kill -STOP "$(workstation_pid)"
+sees Stopped && typed fg && keys Enter
+check 'stopped by others: fg draws over what the shell wrote' sees_no Stopped
+check 'and gives the terminal back' sees ' 3 takes'
 keys Q
 check 'Q leaves' is_restored 0
 
