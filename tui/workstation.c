@@ -249,6 +249,32 @@ static void take_signals(struct ws *ws, int fd)
 	}
 }
 
+static bool is_loss(const struct inotify_event *event)
+{
+	return event->mask & IN_MOVE_SELF ||
+	       (event->mask & (IN_DELETE | IN_MOVED_FROM) && event->len &&
+		       !strcmp(event->name, "library.db"));
+}
+
+/* Files that are gone are written as before, and nobody will read them. */
+static void take_changes(struct ws *ws, int fd)
+{
+	_Alignas(struct inotify_event) char bytes[4096];
+	const struct inotify_event *event;
+	ssize_t n;
+
+	while ((n = read(fd, bytes, sizeof(bytes))) > 0)
+		for (const char *at = bytes; at < bytes + n; at += sizeof(*event) + event->len) {
+			event = (const struct inotify_event *)at;
+			if (is_loss(event))
+				ws_complain(ws,
+					"the library %s was moved or removed: what changes now is "
+					"lost; put it back and start again",
+					ws->library);
+		}
+	ws->look_until = clock_now() + LOOK_S;
+}
+
 static void drain(int fd)
 {
 	char bytes[4096];
@@ -356,10 +382,8 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 		ws->has_ended = true;
 	if (fds[0].revents && terminal_is_blind())
 		lines_take(ws);
-	if (fds[1].revents) {
-		drain(w->watch);
-		ws->look_until = clock_now() + LOOK_S;
-	}
+	if (fds[1].revents)
+		take_changes(ws, w->watch);
 	if (fds[2].revents)
 		take_signals(ws, w->signals);
 	if (v.is_playing || v.is_loading || v.is_settling || fds[3].revents || fds[4].revents)
@@ -417,7 +441,8 @@ static struct waits open_waits(const char *library)
 
 	/* The folder: the database's log comes and goes in it. */
 	if (w.watch >= 0)
-		inotify_add_watch(w.watch, library, IN_MODIFY);
+		inotify_add_watch(
+			w.watch, library, IN_MODIFY | IN_DELETE | IN_MOVED_FROM | IN_MOVE_SELF);
 	sigemptyset(&told);
 	sigaddset(&told, SIGCHLD);
 	sigaddset(&told, SIGCONT);

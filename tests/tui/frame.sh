@@ -134,6 +134,9 @@ answers theme default
 check 'status is JSON' sh -c "'$woodshed' remote status | python3 -m json.tool >/dev/null"
 check 'a command that fails' refuses 'there is no command' frobnicate
 check 'a negative number' answers move -3
+remote 'move 1
+quit'
+check 'more than a line' fails_with 2 'a command is one line'
 check 'control characters' hostile 'b"filter \x1b[31mred\n"' '1 a command holds no control'
 check 'no UTF-8' hostile 'b"filter \xff\n"' '1 a command is UTF-8'
 check 'too long' hostile 'b"x" * 5000' '1 the command is too long'
