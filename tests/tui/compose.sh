@@ -335,8 +335,14 @@ check 'after all sizes' sees 'Compose'
 escape
 keys Q
 check 'and the end' is_restored 0
+# The shell asks for pastes, too, until it runs something.
+runs_cat()
+{
+	[ "$(t display -p -t t '#{pane_current_command}')" = cat ]
+}
 typed 'cat -v'
 keys Enter
+soon runs_cat
 paste 'pasted'
 check 'which asks for no more pastes' sees 'pasted'
 check 'as they were told apart' sees_no '200~'
