@@ -239,7 +239,7 @@ check 'a click into the prompt: there one types' sees '>Prompt      Click '
 click 55 6
 check 'on a field: it has the keys' sees '>Takes'
 twice 20 5
-check 'twice on the model: which there are' sees 'Models: Enter takes one'
+check 'twice on the model: which there are' sees 'Enter takes one, Esc'
 keys -H 1b 5b 4d 61 2a 26
 twice 10 3
 check 'twice on one takes it' sees '>Model       mono'
