@@ -134,19 +134,19 @@ static bool is_live(
 }
 
 /* The user's keys come first, then a screen's own, then those of all.  A chord of
- * the user's is complete though others begin with it. */
+ * the user's is complete though others begin with it, a screen's own though those of all
+ * do. */
 static const struct binding *match(const struct ws *ws, const struct chord *typed, bool *ret_begins)
 {
 	const struct binding *found = NULL, *b;
-	bool is_own, found_own = false;
+	bool is_own, found_own = false, begins_here = false, begins_any = false;
 
-	*ret_begins = false;
 	for (size_t i = 0; (b = binding_at(ws, i, &is_own)); i++) {
 		struct chord c;
 
 		if (!is_live(ws, ws->screen, b, is_own) || chord_parse(b->keys, &c, NULL))
 			continue;
-		*ret_begins |= chord_begins(typed, &c);
+		*(b->on & ON_ANY ? &begins_any : &begins_here) |= chord_begins(typed, &c);
 		if (!chord_equal(typed, &c) || (found && !(found->on & ON_ANY)) ||
 			(found_own && !is_own))
 			continue;
@@ -155,11 +155,11 @@ static const struct binding *match(const struct ws *ws, const struct chord *type
 			found_own = is_own;
 		}
 	}
-	*ret_begins &= !found_own;
+	*ret_begins = !found_own && (begins_here || (begins_any && (!found || found->on & ON_ANY)));
 	return found;
 }
 
-static void end_chord(struct ws *ws)
+void commands_leave_chord(struct ws *ws)
 {
 	ws->typed.n = 0;
 	ws->dirty |= ws->has_menu ? DIRTY_ALL : DIRTY_FOOT;
@@ -191,7 +191,7 @@ void commands_key(struct ws *ws, uint32_t key)
 		return;
 	}
 	typed = ws->typed;
-	end_chord(ws);
+	commands_leave_chord(ws);
 	if (b)
 		commands_run(ws, b->command);
 	else

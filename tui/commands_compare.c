@@ -40,7 +40,7 @@ static void do_swap(struct ws *ws, const char *args)
 {
 	const struct comparing *c = &ws->comparing;
 	const int n = c->n;
-	const int64_t from = c->has_wish ? c->wish : c->list.cursor;
+	const int from = c->has_wish ? c->wish : c->heard;
 	int64_t by = 1;
 
 	if (!n)
@@ -73,9 +73,9 @@ static void do_choose(struct ws *ws, const char *args)
 		ws_say(ws, "nothing is compared; mark takes in the library, then C");
 		return;
 	}
-	snprintf(label, sizeof(label), "chose %c: kept%s", 'A' + (int)c->list.cursor,
+	snprintf(label, sizeof(label), "chose %c: kept%s", 'A' + c->heard,
 		c->is_blind ? ", chosen blind" : "");
-	ws_edit(ws, &c->at[c->list.cursor].take, 1, "verdict", "kept", label);
+	ws_edit(ws, &c->at[c->heard].take, 1, "verdict", "kept", label);
 	if (c->is_blind)
 		comparing_hide(ws, false);
 }

@@ -226,4 +226,5 @@ int sound_open(struct ws *ws, struct err *e)
 void sound_close(struct ws *ws)
 {
 	denoiser_close(ws->sound.denoiser);
+	str_done(&ws->sound.not_that);
 }

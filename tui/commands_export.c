@@ -113,6 +113,10 @@ static int describe(const struct export_way *way, const struct environment *env,
 		.dir = way->folder, .pattern = way->pattern, .ceiling_dbtp = -1};
 	if (has_prefix(way->folder, "~/") && env->paths.home)
 		ret->dir = arena_printf(a, "%s%s", env->paths.home, way->folder + 1);
+	if (*ret->dir != '/') /* it is kept, and where woodshed runs is not */
+		return err_set(e, ERR_ARG,
+			"'%.80s' is no folder that can be kept: it begins with / or ~/",
+			way->folder);
 	while (i < n && strcmp(formats[i].word, way->format))
 		i++;
 	if (i == n)
@@ -152,7 +156,8 @@ static int make_folder(const char *path, struct arena *a, struct err *e)
 			*s = '/';
 		}
 	if (mkdir(copy, 0777) && errno != EEXIST)
-		return err_errno(e, errno, "cannot make the folder '%s'; W chooses another", path);
+		return err_set(e, ERR_IO, "cannot make the folder '%s': %s; W chooses another",
+			path, strerror(errno));
 	return 0;
 }
 

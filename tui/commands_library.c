@@ -229,6 +229,10 @@ static void do_go_playing(struct ws *ws, const char *args)
 		ws_say(ws, "nothing is played; Space plays the take under the cursor");
 		return;
 	}
+	if (comparing_hidden(ws, playing.take)) {
+		ws_say(ws, "which is which is hidden; Enter on Compare chooses what you hear");
+		return;
+	}
 	library_show_take(ws, playing.take);
 }
 

@@ -140,6 +140,20 @@ static void count_heard(struct ws *ws, const struct listen_view *v)
 	sound_heard(ws, s->take);
 }
 
+/* Once: the device may rest and be opened again. */
+static void tell_device(struct ws *ws, const struct listen_view *v)
+{
+	struct str *told = &ws->sound.not_that;
+
+	if (!*v->device || !strcmp(str_get(told), v->not_that ? v->not_that : ""))
+		return;
+	str_clear(told);
+	str_add(told, v->not_that ? v->not_that : "");
+	if (v->not_that)
+		ws_complain(ws, "%s; it plays on '%s', and :device lists what there is",
+			v->not_that, v->device);
+}
+
 void sound_follow(struct ws *ws)
 {
 	struct sound *s = &ws->sound;
@@ -148,6 +162,7 @@ void sound_follow(struct ws *ws)
 	listen_read(ws->listen, &v);
 	if (v.take != s->take || v.n_changes != s->n_changes)
 		ws->dirty |= DIRTY_BODY | DIRTY_NOW;
+	tell_device(ws, &v);
 	count_heard(ws, &v);
 	if (v.take != s->take)
 		take_title(ws, v.take);

@@ -115,9 +115,10 @@ static void do_status(struct ws *ws, const char *args)
 	listen_read(ws->listen, &v);
 	jsonw_begin(&out);
 	jsonw_text(&out, "screen", views[ws->screen]->name);
-	jsonw_u64(&out, "take", (uint64_t)v.take);
+	if (!comparing_hidden(ws, v.take))
+		jsonw_u64(&out, "take", (uint64_t)v.take);
 	jsonw_num(&out, "position", v.position_s);
-	jsonw_num(&out, "length", v.length_s);
+	jsonw_num(&out, "length", comparing_length(ws, &v));
 	jsonw_bool(&out, "playing", v.is_playing);
 	jsonw_u64(&out, "volume", (uint64_t)ws->percent);
 	jsonw_u64(&out, "jobs", (uint64_t)ws->n_waiting);

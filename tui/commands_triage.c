@@ -36,7 +36,7 @@ static void do_keep(struct ws *ws, const char *args)
 {
 	if (!has_turn(ws))
 		return;
-	ws->triage.n_kept++;
+	triage_judge(ws, TRIAGE_KEPT);
 	judge(ws, "verdict", "kept", "kept");
 }
 
@@ -46,7 +46,7 @@ static void do_drop(struct ws *ws, const char *args)
 
 	if (!has_turn(ws))
 		return;
-	ws->triage.n_dropped++;
+	triage_judge(ws, TRIAGE_DROPPED);
 	snprintf(now, sizeof(now), "%lld", (long long)clock_unix_ms());
 	judge(ws, "trashed", now, "dropped");
 }
@@ -55,7 +55,7 @@ static void do_redo(struct ws *ws, const char *args)
 {
 	if (!has_turn(ws))
 		return;
-	ws->triage.n_again++;
+	triage_judge(ws, TRIAGE_AGAIN);
 	commands_run(ws, "again");
 	sound_heard(ws, triage_take(ws));
 	triage_go(ws, 1);
@@ -71,6 +71,19 @@ static void do_back(struct ws *ws, const char *args)
 {
 	if (has_turn(ws))
 		triage_go(ws, -1);
+}
+
+/* What was queued is not unmade: that is said. */
+static void do_take_back(struct ws *ws, const char *args)
+{
+	const enum triage_verdict was = triage_take_back(ws);
+
+	if (was == TRIAGE_OPEN)
+		ws_say(ws, "no verdict was given yet that could be taken back");
+	else if (was == TRIAGE_AGAIN)
+		ws_say(ws, "it is still made again; 3 and x leave that");
+	else
+		commands_run(ws, "undo");
 }
 
 static void do_whole(struct ws *ws, const char *args)
@@ -89,6 +102,8 @@ static const struct command commands[] = {
 	{"once-more", "", "make it again with a new seed, and go on (triage)", do_redo, false},
 	{"skip", "", "go on, and leave it as it is (triage)", do_skip, false},
 	{"back", "", "go back to the one before (triage)", do_back, false},
+	{"take-back", "", "take the last verdict back, and go back to it (triage)", do_take_back,
+		false},
 	{"whole", "", "all of the take, from its beginning (triage)", do_whole, false},
 };
 
@@ -100,7 +115,8 @@ static const struct binding bindings[] = {
 	{1 << SCREEN_TRIAGE, "s", "skip"},
 	{1 << SCREEN_TRIAGE, "b", "back"},
 	{1 << SCREEN_TRIAGE, "x", "whole"},
-	{1 << SCREEN_TRIAGE, "z", "undo"},
+	{1 << SCREEN_TRIAGE, "z", "take-back"},
+	{1 << SCREEN_TRIAGE, "u", "take-back"},
 };
 
 const struct command_table commands_triage = COMMAND_TABLE(commands, bindings);

@@ -236,7 +236,7 @@ static void now_text(
 		state = v->is_playing ? "playing:" : v->is_loading ? "reading:" : "paused:";
 	str_printf(left, " %s %s", state, str_get(&ws->title));
 	str_printf(right, " %s / %s ", format_duration(v->position_s, position),
-		format_duration(v->length_s, length));
+		format_duration(comparing_length(ws, v), length));
 }
 
 /* What fits of the rest, the most important first; `most` cells are for all of it. */
@@ -263,9 +263,11 @@ static void draw_now(struct ws *ws, int height, int width)
 	struct str left = {0}, right = {0};
 	struct frame *f = &ws->frame;
 	struct listen_view v;
+	double length;
 	int bar;
 
 	listen_read(ws->listen, &v);
+	length = comparing_length(ws, &v);
 	paint(0, 0, width, ROLE_TEXT, "");
 	f->bar = f->volume = (struct span){0};
 	if (!v.take)
@@ -274,7 +276,7 @@ static void draw_now(struct ws *ws, int height, int width)
 	now_rest(ws, &v, width - TITLE_MIN, &right);
 	bar = width - TITLE_WIDTH - (int)right.n - 1;
 	if (bar > BAR_MIN && !ws->globals->plain) {
-		paint_bar(0, TITLE_WIDTH + 1, bar, v.length_s > 0 ? v.position_s / v.length_s : 0);
+		paint_bar(0, TITLE_WIDTH + 1, bar, length > 0 ? v.position_s / length : 0);
 		f->bar = (struct span){TITLE_WIDTH + 1, TITLE_WIDTH + 1 + bar};
 		paint_tailed(
 			0, 0, TITLE_WIDTH, ROLE_ROW_PLAYING, str_get(&left), str_get(&ws->tail));

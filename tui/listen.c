@@ -589,6 +589,8 @@ void listen_read(struct listen *l, struct listen_view *ret)
 	ret->device = l->status.device;
 	if (l->status.state == PLAYER_NO_DEVICE || l->status.state == PLAYER_LOST)
 		ret->no_device = l->status.reason;
+	else if (l->status.state == PLAYER_READY && *l->status.reason)
+		ret->not_that = l->status.reason;
 }
 
 /* Of what the clip holds up to a frame, as it is heard. */

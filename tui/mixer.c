@@ -661,6 +661,18 @@ static void set_volume(struct mixer *m)
 	m->volume_left = m->volume_frames;
 }
 
+static void switch_to(struct mixer *m, int slot)
+{
+	const struct mixer_clip *clip = m->slot[slot].clip;
+
+	if (!clip || slot == m->active)
+		return;
+	m->active = slot;
+	m->is_changed = true;
+	if (m->state == MIXER_ENDED && m->head.pos < clip_frames(clip))
+		m->state = MIXER_PLAYING;
+}
+
 static void obey(struct mixer *m, const struct command *c)
 {
 	switch (c->verb) {
@@ -694,10 +706,7 @@ static void obey(struct mixer *m, const struct command *c)
 		m->loop_end = c->b;
 		break;
 	case SWITCH:
-		if (m->slot[c->n].clip && c->n != m->active) {
-			m->active = c->n;
-			m->is_changed = true;
-		}
+		switch_to(m, c->n);
 		break;
 	case GAIN:
 		m->slot[c->n].gain = c->x;

@@ -105,7 +105,8 @@ bool mixer_scrub(struct mixer *m, size_t frame);
  * clip's. */
 bool mixer_loop(struct mixer *m, size_t begin, size_t end);
 
-/* Which slot is heard; an empty one changes nothing. */
+/* Which slot is heard; an empty one changes nothing.  Where the clip before was over and
+ * this one is not, it plays on. */
 bool mixer_switch(struct mixer *m, int slot);
 /* The gain of a slot, to match the loudness of others; linear. */
 bool mixer_gain(struct mixer *m, int slot, float gain);

@@ -62,15 +62,13 @@ static void press_keys(struct ws *ws, const char *keys)
 
 static void press_pane(struct ws *ws, const struct mouse *m, const struct frame_hit *hit)
 {
-	bool again = is_double(ws, m);
-
 	ws->screen = (enum ws_screen)hit->screen;
 	ws->dirty = DIRTY_ALL;
 	if (hit->row < 0)
 		return;
 	list_go(views[hit->screen]->list(ws), hit->row);
 	ws_moved(ws);
-	if (again)
+	if (m->is_double)
 		press_keys(ws, "<Enter>");
 }
 
@@ -84,7 +82,7 @@ static void scrub_bar(struct ws *ws, int x)
 		return;
 	x = x < bar.from ? bar.from : x > bar.to ? bar.to : x;
 	listen_read(ws->listen, &v);
-	listen_scrub(ws->listen, v.length_s * (x - bar.from) / (bar.to - bar.from));
+	listen_scrub(ws->listen, comparing_length(ws, &v) * (x - bar.from) / (bar.to - bar.from));
 	ws->dirty |= DIRTY_NOW | DIRTY_MOVE;
 }
 
@@ -127,16 +125,10 @@ static void drag(struct ws *ws, const struct mouse *m)
 		ws->grip.part = FRAME_NOTHING;
 }
 
-void mouse_do(struct ws *ws, const struct mouse *m)
+static void press_or_turn(struct ws *ws, const struct mouse *m)
 {
 	struct frame_hit hit = frame_at(ws, m->y, m->x);
 
-	if (m->what == MOUSE_DRAG || m->what == MOUSE_RELEASE) {
-		drag(ws, m);
-		return;
-	}
-	if (m->what == MOUSE_PRESS)
-		ws->grip.part = FRAME_NOTHING;
 	if (ws->input && hit.part != FRAME_HINT) {
 		return; /* first the line */
 	} else if (is_taken(ws, m, &hit)) {
@@ -153,4 +145,21 @@ void mouse_do(struct ws *ws, const struct mouse *m)
 	} else if (hit.part == FRAME_HINT) {
 		press_keys(ws, hit.keys);
 	}
+}
+
+void mouse_do(struct ws *ws, const struct mouse *m)
+{
+	struct mouse told = *m;
+
+	if (m->what == MOUSE_DRAG || m->what == MOUSE_RELEASE) {
+		drag(ws, m);
+		return;
+	}
+	if (m->what == MOUSE_PRESS) {
+		ws->grip.part = FRAME_NOTHING;
+		told.is_double = is_double(ws, m);
+		if (ws->typed.n && menu_press(ws, m->y))
+			return;
+	}
+	press_or_turn(ws, &told);
 }

@@ -171,7 +171,7 @@ void paint_meter(int y, int x, int width, double share, double calm)
 
 bool paint_is_utf8(void)
 {
-	return MB_CUR_MAX > 1;
+	return MB_CUR_MAX > 1 && !is_plain;
 }
 
 static struct theme_color level_color(enum colormap map, uint8_t level, bool is_rgb)

@@ -42,7 +42,7 @@ void paint_bar(int y, int x, int width, double share);
  * the width, then evenly to the loud one. */
 void paint_meter(int y, int x, int width, double share, double calm);
 
-/* Whether the terminal shows more than ASCII; set by the locale. */
+/* Whether signs may be more than ASCII: the locale has them, and nobody hears the screen. */
 bool paint_is_utf8(void);
 /* A cell of a picture, two levels above each other: a half block in the colours of
  * a map, or, with fewer than 256 colours, the character for the greater one. */

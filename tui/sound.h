@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tui/mixer.h"
+#include "library/base/str.h"
 #include "tui/interval.h"
+#include "tui/mixer.h"
 
 struct denoiser;
 struct err;
@@ -27,6 +28,8 @@ struct sound {
 	struct interval loop; /* begin == end: none; end INFINITY: has begun */
 	bool is_looping;
 	double bpm; /* that the prompt names; 0: none */
+
+	struct str not_that; /* of struct listen_view, as it was told */
 
 	struct denoiser *denoiser;
 	const char *method;     /* "wiener" */

@@ -273,6 +273,19 @@ void terminal_resume(void)
 	tell_modes(true);
 }
 
+void terminal_retake(void)
+{
+	if (!the.screen || the.nowhere)
+		return;
+	reset_prog_mode(); /* in the background this stops, and nothing is written */
+	tell_modes(false);
+	endwin();
+	reset_prog_mode();
+	clearok(curscr, true);
+	refresh();
+	tell_modes(true);
+}
+
 /* By the handler of ncurses. */
 void terminal_suspend(void)
 {

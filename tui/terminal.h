@@ -35,6 +35,9 @@ void terminal_resume(void);
  * meanwhile. */
 void terminal_suspend(void);
 
+/* Takes it once more, whatever others did to it while this process was stopped. */
+void terminal_retake(void);
+
 /* Whether clicks, drags and the wheel come as TERMINAL_MOUSE, or are the terminal's own. */
 void terminal_use_mouse(bool wanted);
 /* All cells are of the screen's background, to be painted again. */
@@ -61,6 +64,7 @@ struct mouse {
 	int x, y; /* cells */
 	/* MOUSE_DRAG: it has moved while its button is held. */
 	enum { MOUSE_PRESS, MOUSE_DRAG, MOUSE_RELEASE, MOUSE_WHEEL_UP, MOUSE_WHEEL_DOWN } what;
+	bool is_double; /* pressed twice on one cell, soon; by mouse_do() */
 };
 /* After TERMINAL_MOUSE, until false: several may have come at once. */
 bool terminal_mouse(struct mouse *ret);

@@ -94,6 +94,22 @@ static void escape(struct piece *p, bool is_text, unsigned char byte, uint32_t c
 	p->n = p->cells = (size_t)n;
 }
 
+/* What stands for the signs of our own texts where the locale does not have them; NULL:
+ * it is none. */
+static const char *stand_in(uint32_t cp)
+{
+	static const struct {
+		uint32_t cp;
+		const char *ascii;
+	} signs[] = {{0xb1, "+-"}, {0xb7, "-"}, {0xd7, "x"}, {0x2013, "-"}, {0x2016, "="},
+		{0x2026, "~"}, {0x25b6, ">"}};
+
+	for (size_t i = 0; i < sizeof(signs) / sizeof(*signs); i++)
+		if (signs[i].cp == cp)
+			return signs[i].ascii;
+	return NULL;
+}
+
 /* The character at s, not at its end; returns where the next one is. */
 static const char *next_piece(const char *s, struct piece *p)
 {
@@ -111,6 +127,9 @@ static const char *next_piece(const char *s, struct piece *p)
 		return s + len;
 	} else if (is_text && is_shown(cp)) {
 		add(p, cp);
+	} else if (is_text && stand_in(cp)) {
+		p->n = p->cells = (size_t)snprintf(p->s, sizeof p->s, "%s", stand_in(cp));
+		return s + len;
 	} else {
 		escape(p, is_text, (unsigned char)*s, cp);
 		return s + len;

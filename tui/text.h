@@ -11,7 +11,8 @@
  *			of direction.  Terminals differ in how wide they draw with them.
  *	anything else	escaped, as one character: ^[ for controls, \xff for bytes
  *			that are no UTF-8, \u{202e} for what is unassigned, changes
- *			the direction of text, or does not exist in the locale
+ *			the direction of text, or does not exist in the locale; but for
+			signs of our own texts, which have another there: - for a dot
  *
  * Locales other than C.UTF-8 and the like show more of it escaped. */
 #ifndef WOODSHED_TUI_TEXT_H

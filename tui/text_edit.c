@@ -214,6 +214,19 @@ size_t text_edit_cursor(
 	return i;
 }
 
+static void go_to(struct text_edit *t, const struct text_line *l, size_t column)
+{
+	/* the end of a line that is wrapped is the next one's start */
+	const size_t last =
+		l->to == t->line.text.n || text_edit_get(t)[l->to] == '\n' ? l->to : l->to - 1;
+	size_t at = l->from;
+
+	while (at < last && cells_of(t, l->from, line_edit_next(&t->line, at)) <= column)
+		at = line_edit_next(&t->line, at);
+	t->line.at = at;
+	t->is_typing = false;
+}
+
 bool text_edit_vertical(struct text_edit *t, size_t cells, int by)
 {
 	struct arena a = {0};
@@ -222,19 +235,18 @@ bool text_edit_vertical(struct text_edit *t, size_t cells, int by)
 	       i = text_edit_cursor(t, lines, n, &column);
 	const bool moves = by < 0 ? i > 0 : i + 1 < n;
 
-	if (moves) {
-		const struct text_line *l = &lines[by < 0 ? i - 1 : i + 1];
-		/* the end of a line that is wrapped is the next one's start */
-		const size_t last = l->to == t->line.text.n || text_edit_get(t)[l->to] == '\n'
-					    ? l->to
-					    : l->to - 1;
-		size_t at = l->from;
-
-		while (at < last && cells_of(t, l->from, line_edit_next(&t->line, at)) <= column)
-			at = line_edit_next(&t->line, at);
-		t->line.at = at;
-		t->is_typing = false;
-	}
+	if (moves)
+		go_to(t, &lines[by < 0 ? i - 1 : i + 1], column);
 	arena_done(&a);
 	return moves;
+}
+
+void text_edit_point(struct text_edit *t, size_t cells, size_t line, size_t column)
+{
+	struct arena a = {0};
+	struct text_line *lines;
+	const size_t n = text_edit_wrap(t, cells, &a, &lines);
+
+	go_to(t, &lines[line < n ? line : n - 1], column);
+	arena_done(&a);
 }

@@ -60,5 +60,7 @@ size_t text_edit_cursor(
 /* To the line above (-1) or below (1), as near to the same cell as may be; false at
  * the first or last line. */
 bool text_edit_vertical(struct text_edit *t, size_t cells, int by);
+/* To the character at a cell of a line, or the last before it. */
+void text_edit_point(struct text_edit *t, size_t cells, size_t line, size_t column);
 
 #endif

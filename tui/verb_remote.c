@@ -1,5 +1,6 @@
 /* woodshed remote: a command for the workstation that runs. */
 #include <stdio.h>
+#include <string.h>
 
 #include "library/base/arena.h"
 #include "library/base/err.h"
@@ -22,6 +23,8 @@ static int send_words(const struct globals *g, const struct environment *env, in
 	if (!rc && line.n >= CONTROL_LINE_MAX)
 		rc = err_set(
 			e, ERR_ARG, "the command is longer than %d bytes", CONTROL_LINE_MAX - 1);
+	if (!rc && strchr(str_get(&line), '\n')) /* the rest of it would be lost */
+		rc = err_set(e, ERR_ARG, "a command is one line");
 	if (!rc)
 		rc = control_send(control_path(env->xdg_runtime_dir, library, &a), str_get(&line),
 			ret_ok, answer, e);

@@ -108,6 +108,7 @@ int comparing_begin(struct ws *ws, const int64_t *takes, size_t n, struct err *e
 	}
 	match(c, peak);
 	list_set_count(&c->list, c->n);
+	list_resize(&c->list, c->n);
 	if (!rc)
 		rc = play(ws, begin_s, e);
 	if (rc)
@@ -117,12 +118,28 @@ int comparing_begin(struct ws *ws, const int64_t *takes, size_t n, struct err *e
 	return rc;
 }
 
-/* Something else was played meanwhile: then it is not this clock that moves. */
+/* Whether it is this clock that moves: something else may have been played meanwhile. */
+static bool is_played(const struct ws *ws, const struct listen_view *v)
+{
+	const struct comparing *c = &ws->comparing;
+
+	for (int i = 0; i < c->n; i++)
+		if (c->at[i].take == v->take)
+			return v->n_together == c->n;
+	return false;
+}
+
 static bool is_heard(const struct ws *ws, const struct listen_view *v)
 {
 	const struct comparing *c = &ws->comparing;
 
-	return c->n && v->take == c->at[c->list.cursor].take && v->n_together == c->n;
+	return is_played(ws, v) && v->take == c->at[c->heard].take;
+}
+
+static void tell_heard(struct comparing *c, int i)
+{
+	c->heard = i;
+	list_go(&c->list, i);
 }
 
 /* false: it is not read yet. */
@@ -132,22 +149,52 @@ static bool go_to(struct ws *ws, int i)
 
 	if (!listen_switch(ws->listen, c->at[i].slot))
 		return false;
-	list_go(&c->list, i);
+	tell_heard(c, i);
 	sound_follow(ws);
 	ws->dirty |= DIRTY_BODY | DIRTY_NOW;
 	return true;
 }
 
+/* From the beginning: false, with a message, when that cannot be. */
+static bool play_again(struct ws *ws)
+{
+	struct comparing *c = &ws->comparing;
+	struct err e = {0};
+
+	for (int i = 0; i < c->n; i++)
+		c->at[i].slot = i;
+	tell_heard(c, 0);
+	if (!play(ws, 0, &e))
+		return true;
+	ws_fail(ws, &e);
+	return false;
+}
+
 void comparing_switch(struct ws *ws, int i)
 {
 	struct comparing *c = &ws->comparing;
+	struct listen_view v;
 
 	if (i < 0 || i >= c->n)
+		return;
+	listen_read(ws->listen, &v);
+	if (!is_played(ws, &v) && !play_again(ws))
 		return;
 	c->wish = i;
 	c->has_wish = !go_to(ws, i);
 	if (c->has_wish)
 		ws_say(ws, "%c is being read, and then heard", 'A' + i);
+}
+
+void comparing_moved(struct ws *ws)
+{
+	struct comparing *c = &ws->comparing;
+	const int to = (int)c->list.cursor;
+
+	if (!c->n || to == c->heard)
+		return;
+	list_go(&c->list, c->heard);
+	comparing_switch(ws, to);
 }
 
 void comparing_follow(struct ws *ws)
@@ -158,7 +205,7 @@ void comparing_follow(struct ws *ws)
 	if (!c->has_wish)
 		return;
 	listen_read(ws->listen, &v);
-	if (!is_heard(ws, &v)) {
+	if (!is_played(ws, &v)) {
 		c->has_wish = false;
 	} else if (go_to(ws, c->wish)) {
 		c->has_wish = false;
@@ -184,14 +231,14 @@ static void shuffle(struct comparing *c)
 void comparing_hide(struct ws *ws, bool hides)
 {
 	struct comparing *c = &ws->comparing;
-	const int64_t heard = c->at[c->list.cursor].take;
+	const int64_t heard = c->at[c->heard].take;
 
 	c->is_blind = hides;
 	if (hides) {
 		shuffle(c);
 		for (int i = 0; i < c->n; i++)
 			if (c->at[i].take == heard)
-				list_go(&c->list, i);
+				tell_heard(c, i);
 		comparing_switch(ws, 0);
 	}
 	ws->sound.take = 0; /* it has another name now */
@@ -208,6 +255,20 @@ const char *comparing_hidden(const struct ws *ws, int64_t take)
 		if (c->at[i].take == take)
 			return names[i];
 	return NULL;
+}
+
+static double longest(const struct comparing *c)
+{
+	double s = 0;
+
+	for (int i = 0; i < c->n; i++)
+		s = fmax(s, c->at[i].seconds);
+	return s;
+}
+
+double comparing_length(const struct ws *ws, const struct listen_view *v)
+{
+	return comparing_hidden(ws, v->take) ? longest(&ws->comparing) : v->length_s;
 }
 
 /* ---- the screen --------------------------------------------------------- */
@@ -242,13 +303,8 @@ static int load(struct ws *ws, int height, struct err *e)
 
 static struct picture_pane pane_of(const struct ws *ws, const struct compared *one, double head)
 {
-	const struct comparing *c = &ws->comparing;
-	double longest = 0;
-
-	for (int i = 0; i < c->n; i++)
-		longest = fmax(longest, c->at[i].seconds);
 	return (struct picture_pane){.picture = one->picture,
-		.span = {0, longest},
+		.span = {0, longest(&ws->comparing)},
 		.map = ws->listening.map,
 		.glyphs = ws->listening.glyphs,
 		.low_db = ws->listening.low_db,
@@ -261,7 +317,7 @@ static void draw_title(const struct ws *ws, int i, int y, int width)
 {
 	const struct comparing *c = &ws->comparing;
 	const struct compared *one = &c->at[i];
-	const bool is_now = i == (int)c->list.cursor;
+	const bool is_now = i == c->heard;
 	const enum theme_role role = is_now ? ROLE_ROW_SELECTED : ROLE_TITLE;
 	struct str left = {0}, right = {0};
 	int n;
@@ -312,8 +368,6 @@ static void draw(struct ws *ws, int height, int width)
 		draw_nothing(height, width);
 		return;
 	}
-	list_set_count(&c->list, c->n);
-	list_resize(&c->list, c->n);
 	c->drawn = position(ws);
 	for (int i = 0; i < c->n; i++) {
 		const int end = height * (i + 1) / c->n;
@@ -359,7 +413,7 @@ static int frame_ms(const struct ws *ws)
 static void drag(struct ws *ws, int x)
 {
 	const struct comparing *c = &ws->comparing;
-	const struct compared *one = &c->at[c->list.cursor];
+	const struct compared *one = &c->at[c->heard];
 	const struct picture_pane p = pane_of(ws, one, -1);
 
 	if (!c->n || c->is_blind || one->pane.width < 1)
@@ -368,7 +422,7 @@ static void drag(struct ws *ws, int x)
 	ws->dirty |= DIRTY_NOW | DIRTY_MOVE;
 }
 
-/* A press is heard: that one, at that moment. */
+/* A press is heard: that one, at that moment.  The wheel goes from one to another. */
 static bool on_mouse(struct ws *ws, const struct mouse *m)
 {
 	struct comparing *c = &ws->comparing;
@@ -376,6 +430,10 @@ static bool on_mouse(struct ws *ws, const struct mouse *m)
 
 	if (m->what == MOUSE_DRAG)
 		drag(ws, m->x);
+	if (m->what == MOUSE_WHEEL_UP || m->what == MOUSE_WHEEL_DOWN) {
+		comparing_switch(ws, c->heard + (m->what == MOUSE_WHEEL_UP ? -1 : 1));
+		return true;
+	}
 	for (int i = 0; i < c->n; i++) {
 		const struct rect *r = &c->at[i].pane;
 		const struct picture_pane p = pane_of(ws, &c->at[i], -1);
@@ -404,7 +462,7 @@ static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
 
 	if (!c->n)
 		return 0;
-	*id = c->at[c->list.cursor].take;
+	*id = c->at[c->heard].take;
 	*ret = id;
 	return 1;
 }

@@ -13,6 +13,7 @@
 #include "tui/paint.h"
 
 struct err;
+struct listen_view;
 struct picture;
 struct ws;
 
@@ -30,7 +31,8 @@ struct compared {
 struct comparing {
 	struct compared at[MIXER_SLOTS]; /* A, B, ... */
 	int n;
-	struct list list; /* the cursor: what is heard */
+	int heard;
+	struct list list; /* its cursor is what is heard */
 	bool has_wish;    /* another is to be heard once it is read: */
 	int wish;
 	bool is_blind; /* nothing is told of them until one is chosen */
@@ -41,13 +43,19 @@ void comparing_close(struct comparing *c);
 /* Compares these, from the position where one of them is played; plays.  More than
  * MIXER_SLOTS: the first. */
 int comparing_begin(struct ws *ws, const int64_t *takes, size_t n, struct err *e);
-/* The i-th is heard, from the very frame on that comes next, or once it is read. */
+/* The i-th is heard, from the very frame on that comes next, or once it is read; where
+ * something else was played meanwhile, all of them from the beginning. */
 void comparing_switch(struct ws *ws, int i);
+/* Where the list's cursor was moved to is heard. */
+void comparing_moved(struct ws *ws);
 /* To be called when a file was read: it may be the one that is wished for. */
 void comparing_follow(struct ws *ws);
 /* Hides which is which, in a new order; or no more. */
 void comparing_hide(struct ws *ws, bool hides);
 /* What a take is called while nobody is to know which it is; NULL: its name. */
 const char *comparing_hidden(const struct ws *ws, int64_t take);
+/* How long what is played is said to be: a length may be as telling as a name, so of one
+ * that is hidden it is the longest's. */
+double comparing_length(const struct ws *ws, const struct listen_view *v);
 
 #endif

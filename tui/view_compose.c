@@ -18,6 +18,7 @@
 #include "tui/compose_cost.h"
 #include "tui/draft_file.h"
 #include "tui/paint.h"
+#include "tui/terminal.h"
 #include "tui/text.h"
 #include "tui/token_count.h"
 #include "tui/ws.h"
@@ -308,6 +309,12 @@ static bool is_seen(const struct compose_view *v, int y)
 	return y >= v->form_y && y < v->form_y + v->form_height;
 }
 
+/* The first of the prompt's lines that is seen, when its cursor stands in that one. */
+static size_t first_seen(const struct place *p, size_t at)
+{
+	return at >= (size_t)p->height ? at + 1 - (size_t)p->height : 0;
+}
+
 static void draw_prompt(struct compose_view *v, const struct place *p, int y, bool is_here)
 {
 	struct arena a = {0};
@@ -318,7 +325,7 @@ static void draw_prompt(struct compose_view *v, const struct place *p, int y, bo
 	v->text_width = p->width > 1 ? p->width - 1 : 1;
 	n = text_edit_wrap(&v->c.prompt, (size_t)v->text_width, &a, &lines);
 	at = text_edit_cursor(&v->c.prompt, lines, n, &column);
-	first = at >= (size_t)p->height ? at + 1 - (size_t)p->height : 0;
+	first = first_seen(p, at);
 	for (int i = 0; i < p->height; i++) {
 		if (!is_seen(v, y + i))
 			continue;
@@ -595,14 +602,26 @@ static void draw_choice(struct compose_view *v, int height, int width)
 	draw_model_facts(&v->models.list[v->choice.cursor], height - facts + 1, facts - 1, width);
 }
 
+static int title_lines(int height)
+{
+	return height >= 6;
+}
+
+static int foot_lines(int height)
+{
+	return height >= 8 ? FOOT_LINES : height >= 4 ? 1 : 0;
+}
+
 /* The foot stands below the form, and at the bottom where the form is higher. */
 static void draw(struct ws *ws, int height, int width)
 {
 	struct compose_view *v = ws->compose;
-	const int foot = height >= 8 ? FOOT_LINES : height >= 4 ? 1 : 0, title = height >= 6;
+	const int foot = foot_lines(height), title = title_lines(height);
 	const struct form f = form_of(v, height - title - foot, width);
 	int y;
 
+	v->height = height;
+	v->width = width;
 	v->cursor_y = v->cursor_x = -1;
 	if (v->is_choosing) {
 		draw_choice(v, height, width);
@@ -631,6 +650,77 @@ static bool cursor(struct ws *ws, int *ret_y, int *ret_x)
 	       !is_turned(&v->c, v->field);
 }
 
+/* ---- clicks -------------------------------------------------------------- */
+
+static void point(struct compose_view *v, const struct place *p, int y, int x)
+{
+	struct arena a = {0};
+	struct text_line *lines;
+	const size_t n = text_edit_wrap(&v->c.prompt, (size_t)v->text_width, &a, &lines);
+	size_t column;
+	const size_t first = first_seen(p, text_edit_cursor(&v->c.prompt, lines, n, &column));
+
+	arena_done(&a);
+	text_edit_point(&v->c.prompt, (size_t)v->text_width, first + (size_t)y,
+		(size_t)(x > p->x ? x - p->x : 0));
+}
+
+/* The field that is pressed gets the keys; twice on one that is turned turns it, on the
+ * model lists the others. */
+static void press_field(struct ws *ws, const struct mouse *m)
+{
+	struct compose_view *v = ws->compose;
+	const int height = v->height - title_lines(v->height) - foot_lines(v->height);
+	const struct form f = form_of(v, height, v->width);
+	const int y = m->y - v->form_y + v->top;
+
+	for (size_t i = 0; i < f.n && is_seen(v, m->y); i++) {
+		const struct place *p = &f.places[i];
+
+		if (y < p->y || y >= p->y + p->height || m->x < p->x - LABEL ||
+			m->x >= p->x + p->width)
+			continue;
+		if (p->field == FIELD_PROMPT)
+			point(v, p, y - p->y, m->x);
+		v->field = p->field;
+		view_compose_suggest(ws);
+		if (m->is_double && (p->field == FIELD_MODEL || is_turned(&v->c, p->field)))
+			ws_key(ws, ' ');
+		break;
+	}
+}
+
+static void press_model(struct ws *ws, const struct mouse *m)
+{
+	struct compose_view *v = ws->compose;
+	const int64_t row = list_at(&v->choice, m->y - 1);
+
+	if (row < 0)
+		return;
+	list_go(&v->choice, row);
+	if (m->is_double)
+		ws_key(ws, '\r');
+}
+
+static bool on_mouse(struct ws *ws, const struct mouse *m)
+{
+	struct compose_view *v = ws->compose;
+	const int by = m->what == MOUSE_WHEEL_UP ? -1 : m->what == MOUSE_WHEEL_DOWN ? 1 : 0;
+
+	if (m->what == MOUSE_DRAG || m->what == MOUSE_RELEASE)
+		return true;
+	if (v->is_choosing && by)
+		list_move(&v->choice, by);
+	else if (v->is_choosing && m->what == MOUSE_PRESS)
+		press_model(ws, m);
+	else if (by)
+		view_compose_go(v, by);
+	else if (m->what == MOUSE_PRESS)
+		press_field(ws, m);
+	ws->dirty |= DIRTY_BODY;
+	return true;
+}
+
 static struct list *list_of(struct ws *ws)
 {
 	return &ws->compose->list;
@@ -646,6 +736,7 @@ const struct view view_compose = {.name = "compose",
 	.list = list_of,
 	.key = view_compose_key,
 	.paste = view_compose_paste,
+	.mouse = on_mouse,
 	.cursor = cursor};
 
 /* ---- opening ------------------------------------------------------------ */

@@ -63,6 +63,7 @@ struct compose_view {
 	size_t field;            /* of compose.h, that has the keys */
 	int top;                 /* first line of the form that is seen */
 	int form_y, form_height; /* where, in the body */
+	int height, width;       /* of the body, as it was drawn */
 	struct list list;
 
 	struct compose_models models;

@@ -1,5 +1,4 @@
 /* The library: prompts and their takes, and what is in the one under the cursor. */
-#include <langinfo.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,7 +43,7 @@ static int64_t list_lines(int height)
 /* A sign, or what stands for it where it is no character. */
 static const char *sign(const char *utf8, const char *ascii)
 {
-	return strcmp(nl_langinfo(CODESET), "UTF-8") ? ascii : utf8;
+	return paint_is_utf8() ? utf8 : ascii;
 }
 
 /* "today 10:42", "24 Nov 10:42", "2025-11-24", in the local time zone. */
@@ -310,8 +309,7 @@ static void file_line(const struct take *t, const char *more, struct str *out)
 
 static void draw_wave(struct ws *ws, const struct take *t, int y, int width)
 {
-	const struct wave *w =
-		t->missing || strcmp(nl_langinfo(CODESET), "UTF-8") ? NULL : wave_of(ws, t);
+	const struct wave *w = t->missing || !paint_is_utf8() ? NULL : wave_of(ws, t);
 	struct str text = {0};
 
 	if (w)

@@ -101,6 +101,8 @@ static int64_t wanted_take(const struct ws *ws)
 	struct listen_view v;
 
 	listen_read(ws->listen, &v);
+	if (comparing_hidden(ws, v.take))
+		return 0;
 	return v.take ? v.take : t ? t->id : 0;
 }
 
@@ -260,11 +262,16 @@ static void measure(struct ws *ws)
 		l->held[c] = fmaxf(l->held[c], l->meters.peak[c]);
 }
 
-static void draw_nothing(int height, int width)
+static void draw_nothing(struct ws *ws, int height, int width)
 {
+	struct listen_view v;
+
+	listen_read(ws->listen, &v);
 	for (int y = 0; y < height; y++)
 		paint(y, 0, width, ROLE_TEXT, "");
-	paint(height > 2 ? 2 : 0, 2, width - 2, ROLE_DIM, "No take to listen to. i begins one.");
+	paint(height > 2 ? 2 : 0, 2, width - 2, ROLE_DIM,
+		comparing_hidden(ws, v.take) ? "Hidden until Enter chooses one in Compare."
+					     : "No take to listen to. i begins one.");
 }
 
 static void draw(struct ws *ws, int height, int width)
@@ -274,7 +281,7 @@ static void draw(struct ws *ws, int height, int width)
 
 	l->pane = (struct rect){1, 0, height - 1 - (height >= METERS_FROM ? 2 : 0), width};
 	if (!l->take || !l->picture) {
-		draw_nothing(height, width);
+		draw_nothing(ws, height, width);
 		return;
 	}
 	draw_title(ws, width);
@@ -410,7 +417,7 @@ static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
 
 const struct view view_listen = {.name = "listen",
 	.tab = "4 Listen",
-	.hints = "Space play  d denoise  f keep  w export  { } L loop  ( ) takes  h/l \302\2611 s  "
+	.hints = "Space play  d denoise  f keep  w export  { } L loop  ( ) takes  h l \302\2611 s  "
 		 "z view  ? keys",
 	.load = load,
 	.draw = draw,

@@ -170,7 +170,8 @@ static void draw_lane(struct ws *ws, size_t i, int y, int width)
 	int n = width < 2 * MODEL_WIDTH ? width / 2 : MODEL_WIDTH;
 
 	listen_read(ws->listen, &v);
-	const bool is_played = lane->take.id && lane->take.id == v.take;
+	const bool is_played =
+		lane->take.id && lane->take.id == v.take && !comparing_hidden(ws, lane->take.id);
 	const enum theme_role role = (int64_t)i == r->list.cursor ? ROLE_ROW_SELECTED
 				     : is_played                  ? ROLE_ROW_PLAYING
 				     : lane->job.error            ? ROLE_ROW_FAILED

@@ -29,6 +29,7 @@ static void play(struct ws *ws, double begin_s);
 void triage_close(struct triage *t)
 {
 	free(t->takes);
+	free(t->verdicts);
 	str_done(&t->prompt);
 	str_done(&t->facts);
 	str_done(&t->path);
@@ -179,23 +180,53 @@ static void finish(struct ws *ws)
 	ws_settle(ws); /* what was done last has its say first */
 	ws_show(ws, SCREEN_LIBRARY);
 	ws_say(ws, "that was the last one: %zu kept, %zu dropped, %zu made again; u takes back",
-		t->n_kept, t->n_dropped, t->n_again);
+		t->judged[TRIAGE_KEPT], t->judged[TRIAGE_DROPPED], t->judged[TRIAGE_AGAIN]);
 	triage_close(t);
 }
 
 void triage_go(struct ws *ws, int by)
 {
 	struct triage *t = &ws->triage;
+	const size_t from = t->at;
 
-	if (by < 0 && !t->at) {
-		ws_say(ws, "this is the first one");
-		return;
-	}
 	do
 		t->at += (size_t)(ptrdiff_t)by;
 	while (t->at < t->n && !begin(ws));
-	if (t->at >= t->n)
+	if (t->at < t->n)
+		return;
+	if (by > 0) {
 		finish(ws);
+		return;
+	}
+	t->at = from;
+	if (from) /* others were tried, which are gone */
+		begin(ws);
+	ws_say(ws, "this is the first one");
+}
+
+void triage_judge(struct ws *ws, enum triage_verdict verdict)
+{
+	struct triage *t = &ws->triage;
+	enum triage_verdict *is = &t->verdicts[t->at];
+
+	t->judged[*is]--;
+	t->judged[ *is = verdict]++;
+}
+
+enum triage_verdict triage_take_back(struct ws *ws)
+{
+	struct triage *t = &ws->triage;
+	enum triage_verdict was = TRIAGE_OPEN;
+	size_t i = t->at;
+
+	while (i && !was)
+		was = t->verdicts[--i];
+	if (!was)
+		return TRIAGE_OPEN;
+	t->at = i;
+	triage_judge(ws, TRIAGE_OPEN);
+	begin(ws);
+	return was;
 }
 
 /* ---- which there are ---------------------------------------------------- */
@@ -226,7 +257,8 @@ static void end_find(struct ws *ws, struct task *task, int rc, struct err *e)
 	if (!rc && f->ids.n) {
 		t->takes = xcalloc(f->ids.n, sizeof(*t->takes));
 		memcpy(t->takes, f->ids.at, f->ids.n * sizeof(*t->takes));
-		t->n = f->ids.n;
+		t->verdicts = xcalloc(f->ids.n, sizeof(*t->verdicts));
+		t->n = t->judged[TRIAGE_OPEN] = f->ids.n;
 		if (!begin(ws))
 			triage_go(ws, 1);
 	}
@@ -364,7 +396,7 @@ static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
 
 const struct view view_triage = {.name = "triage",
 	.tab = "",
-	.hints = "f keep  d drop  r again  s skip  b back  x all of it  Space pause  ? keys",
+	.hints = "f keep  d drop  r again  s skip  b back  z undo  x all  Space pause  ? keys",
 	.load = load,
 	.draw = draw,
 	.move = move_playhead,

@@ -13,11 +13,14 @@
 
 struct ws;
 
+enum triage_verdict { TRIAGE_OPEN, TRIAGE_KEPT, TRIAGE_DROPPED, TRIAGE_AGAIN, TRIAGE_VERDICTS };
+
 struct triage {
-	int64_t *takes; /* owned */
+	int64_t *takes;                /* owned */
+	enum triage_verdict *verdicts; /* of each; owned */
 	size_t n, at;
 	bool is_finding;
-	size_t n_kept, n_dropped, n_again;
+	size_t judged[TRIAGE_VERDICTS]; /* how many are */
 
 	/* The one that has its turn. */
 	struct str prompt, facts, path;
@@ -40,5 +43,10 @@ void triage_begin(struct ws *ws);
 /* The next one has its turn, or the one before; after the last it ends. */
 void triage_go(struct ws *ws, int by);
 int64_t triage_take(const struct ws *ws); /* 0: none */
+/* The take was judged so. */
+void triage_judge(struct ws *ws, enum triage_verdict verdict);
+/* The one that was judged last has its turn again; how it was judged, TRIAGE_OPEN: none
+ * was. */
+enum triage_verdict triage_take_back(struct ws *ws);
 
 #endif

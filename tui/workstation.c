@@ -130,8 +130,7 @@ void ws_interrupt(struct ws *ws)
 
 	if (ws->input)
 		input_end(ws, false);
-	ws->typed.n = 0;
-	ws->has_menu = false;
+	commands_leave_chord(ws);
 	ws->takes.is_stale = true;
 	ws->dirty = DIRTY_ALL;
 	ws_say(ws, "%s", is_idle ? "q leaves woodshed; ^C leaves off what was begun" : "");
@@ -151,6 +150,7 @@ void ws_moved(struct ws *ws)
 {
 	ws->takes.is_stale = ws->trash.is_stale = true;
 	ws->dirty |= DIRTY_BODY;
+	comparing_moved(ws);
 }
 
 /* ---- the worker --------------------------------------------------------- */
@@ -233,6 +233,47 @@ static void take_event(struct ws *ws, uint32_t key)
 struct waits {
 	int watch, signals; /* inotify and signalfd; -1: none */
 };
+
+/* A child has ended, which reap() looks for; or somebody stopped this process, not by
+ * ^Z, and let it go on: what others wrote meanwhile is drawn over. */
+static void take_signals(struct ws *ws, int fd)
+{
+	struct signalfd_siginfo s;
+	bool goes_on = false;
+
+	while (read(fd, &s, sizeof(s)) == sizeof(s))
+		goes_on |= s.ssi_signo == SIGCONT;
+	if (goes_on) {
+		terminal_retake();
+		ws->dirty = DIRTY_ALL;
+	}
+}
+
+static bool is_loss(const struct inotify_event *event)
+{
+	return event->mask & IN_MOVE_SELF ||
+	       (event->mask & (IN_DELETE | IN_MOVED_FROM) && event->len &&
+		       !strcmp(event->name, "library.db"));
+}
+
+/* Files that are gone are written as before, and nobody will read them. */
+static void take_changes(struct ws *ws, int fd)
+{
+	_Alignas(struct inotify_event) char bytes[4096];
+	const struct inotify_event *event;
+	ssize_t n;
+
+	while ((n = read(fd, bytes, sizeof(bytes))) > 0)
+		for (const char *at = bytes; at < bytes + n; at += sizeof(*event) + event->len) {
+			event = (const struct inotify_event *)at;
+			if (is_loss(event))
+				ws_complain(ws,
+					"the library %s was moved or removed: what changes now is "
+					"lost; put it back and start again",
+					ws->library);
+		}
+	ws->look_until = clock_now() + LOOK_S;
+}
 
 static void drain(int fd)
 {
@@ -341,12 +382,10 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 		ws->has_ended = true;
 	if (fds[0].revents && terminal_is_blind())
 		lines_take(ws);
-	if (fds[1].revents) {
-		drain(w->watch);
-		ws->look_until = clock_now() + LOOK_S;
-	}
+	if (fds[1].revents)
+		take_changes(ws, w->watch);
 	if (fds[2].revents)
-		drain(w->signals);
+		take_signals(ws, w->signals);
 	if (v.is_playing || v.is_loading || v.is_settling || fds[3].revents || fds[4].revents)
 		go_on_listening(ws);
 	if (v.is_playing || v.is_settling || fds[6].revents)
@@ -398,15 +437,17 @@ static int open_log(const char *library, const char *name, struct arena *a)
 static struct waits open_waits(const char *library)
 {
 	struct waits w = {inotify_init1(IN_NONBLOCK | IN_CLOEXEC), -1};
-	sigset_t child;
+	sigset_t told;
 
 	/* The folder: the database's log comes and goes in it. */
 	if (w.watch >= 0)
-		inotify_add_watch(w.watch, library, IN_MODIFY);
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &child, NULL);
-	w.signals = signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC);
+		inotify_add_watch(
+			w.watch, library, IN_MODIFY | IN_DELETE | IN_MOVED_FROM | IN_MOVE_SELF);
+	sigemptyset(&told);
+	sigaddset(&told, SIGCHLD);
+	sigaddset(&told, SIGCONT);
+	sigprocmask(SIG_BLOCK, &told, NULL);
+	w.signals = signalfd(-1, &told, SFD_NONBLOCK | SFD_CLOEXEC);
 	return w;
 }
 

@@ -233,6 +233,8 @@ void ws_set(struct ws *ws, const char *name, const char *value);
 /* ---- commands.c --------------------------------------------------------- */
 
 void commands_key(struct ws *ws, uint32_t key);
+/* The chord that is typed is left. */
+void commands_leave_chord(struct ws *ws);
 /* A command and its words, as on the `:` line. */
 void commands_run(struct ws *ws, const char *text);
 /* One line for each key and command of a screen, in the arena. */
@@ -270,6 +272,9 @@ bool paste_key(struct ws *ws, uint32_t key);
 void mouse_do(struct ws *ws, const struct mouse *m);
 /* The panel of commands_goes_on(), over the panes. */
 void menu_draw(struct ws *ws);
+/* A press on a line of the screen while a chord is typed: one of the panel's goes on with
+ * it, any other leaves it; false: that was not all. */
+bool menu_press(struct ws *ws, int y);
 
 /* ---- views -------------------------------------------------------------- */
 

@@ -1,6 +1,6 @@
 /* What the workstation plays, driven as it drives it: a scenario on the default
  * device.  Started by listen.sh, which records and compares.
- *	listen loop|twin|next|seek|swap FILE [OTHER] */
+ *	listen loop|twin|next|seek|swap|device FILE [OTHER] */
 #include "tui/listen.h"
 
 #include <poll.h>
@@ -54,6 +54,19 @@ static void until_it_is(bool is_playing)
 	exit(1);
 }
 
+/* Why the device is not the one that is wanted. */
+static void until_it_says(const char *why)
+{
+	for (double end = clock_now() + 20; clock_now() < end;) {
+		const struct listen_view v = turn();
+
+		if (*v.device && (why ? v.not_that && !strcmp(v.not_that, why) : !v.not_that))
+			return;
+	}
+	fprintf(stderr, "listen: it does not say: %s\n", why ? why : "nothing");
+	exit(1);
+}
+
 int main(int argc, char **argv)
 {
 	struct err e = {0};
@@ -85,6 +98,11 @@ int main(int argc, char **argv)
 			if (!listen_switch(l, i))
 				must(err_set(&e, ERR_BUG, "it is not read"), &e);
 		}
+	} else if (!strcmp(what, "device")) {
+		listen_device(l, "harmonium");
+		until_it_says("no audio device is called 'harmonium'");
+		listen_device(l, "two");
+		until_it_says(NULL);
 	} else if (!strcmp(what, "seek")) {
 		go_on(0.3);
 		listen_seek_to(l, 1.2);

@@ -30,5 +30,7 @@ check 'the denoised twin at the same position, and back' heard twin "$dir/dry.wa
 check 'A/B: the other at the same position, to the frame, and back' heard swap "$dir/dry.wav" "$dir/wet.wav"
 check 'the next one without a gap' heard next "$dir/dry.wav" "$dir/next.wav"
 check 'a jump' heard seek "$dir/dry.wav"
+run "$program" device "$dir/dry.wav"
+check 'a device that is not there is told, and plays on another' succeeds
 end_server
 done_testing

@@ -13,6 +13,12 @@ position()
 	t capture-pane -p -t t | sed -n 's|.* 0:0*\([0-9][0-9]*\) / 0:.*|\1|p' | tail -n 1
 }
 
+no_take()
+{
+	"$woodshed" remote status >"$scratch/out" && grep -q '"playing": true' "$scratch/out" &&
+		! grep -q '"take"' "$scratch/out"
+}
+
 finds()
 {
 	"$woodshed" takes --json -- "$2" >"$scratch/takes" 2>&1 &&
@@ -27,6 +33,7 @@ has()
 
 install_mono
 cp -r "$fixtures/stereo" "$WOODSHED_LIBRARY/models/stereo"
+"$woodshed" render -m stereo -s 20 --seed 4 'night train' >/dev/null 2>&1
 for seed in 1 2 3; do
 	"$woodshed" render -m mono -s 16 --seed $seed 'slow piano' >/dev/null 2>&1
 done
@@ -68,6 +75,19 @@ keys C
 check 'one by its letter' sees '▶ C '
 keys D
 check 'none by that letter' sees 'these are A to C'
+keys g g
+check 'where the cursor goes is heard: the first' sees '▶ A '
+keys G
+check 'the last' sees '▶ C '
+keys -H 1b 5b 4d 60 2a 26 # the wheel, up
+check 'and by the wheel the one above' sees '▶ B '
+keys 1 G Space
+check 'something else is played' sees '▶ night train'
+keys D
+sees 'u takes it back' && keys g g j 5 C
+check 'the takes that are compared are heard again' sees '▶ C '
+check 'that one, too' sees '▶ slow piano'
+check 'and nothing more is said to be read' sees_no 'C is being read'
 # Nothing of it is read when the second key comes.
 keys 1 C B
 check 'what is asked for while it is read is heard then' sees '▶ B '
@@ -79,6 +99,14 @@ check 'pause' sees '‖ slow piano'
 keys Space b
 check 'blind: nothing tells them apart' sees 'A  hidden until Enter chooses one'
 check 'nor the line of what is played' sees_no 'slow piano'
+keys 4
+check 'nor the Listen screen' sees 'Hidden until Enter chooses one'
+keys 1
+check 'nor the library' sees_no '▶│'
+keys g p
+check 'which does not go there' sees 'which is which is hidden'
+check 'nor does another program hear of it' no_take
+keys 5
 keys a a Enter
 check 'a choice' sees 'kept, chosen blind · u takes it back'
 check 'shows which is which' sees 'slow piano  mono  take'
@@ -100,15 +128,22 @@ keys g n
 check 'triage of the others' sees '1 of 2'
 check 'it plays' sees '▶ slow piano'
 check 'goes round in its liveliest part' sees 'A═'
+keys z
+check 'no verdict to take back' sees 'no verdict was given yet'
+keys d
+check 'dropped, and on' sees '2 of 2'
+keys z
+check 'taken back, and back to it' sees '1 of 2'
+check 'it is not in the trash' has 1 trash
 keys f
 check 'kept, and on' sees '2 of 2'
 keys d
 check 'dropped, and over' sees '1 kept, 1 dropped, 0 made again'
 check 'that one is kept' has 1 kept
-check 'the other is in the trash' has 1 trash
+check 'the other is in the trash' has 2 trash
 check 'nothing is left to hear' has 0 -heard
 keys u
-check 'undo' has 0 trash
+check 'undo' has 1 trash
 keys g n
 check 'no more' sees 'Every take has been heard'
 

@@ -215,6 +215,39 @@ check 'nor is it said to start' sees_no 'starts at once'
 keys Left Right
 check 'back to one that is' sees '>Model       mono'
 
+# ---- clicks -------------------------------------------------------------------------
+
+# click COLUMN LINE, from 1, as tmux-256color sends it.
+click()
+{
+	# shellcheck disable=SC2046 # each is a byte
+	keys -H 1b 5b 4d 20 $(printf '%x %x' $(($1 + 32)) $(($2 + 32))) \
+		1b 5b 4d 23 $(printf '%x %x' $(($1 + 32)) $(($2 + 32)))
+}
+
+# twice COLUMN LINE: and not together with a click before.
+twice()
+{
+	sleep 0.5
+	click "$@"
+	click "$@"
+}
+
+click 14 3
+typed 'Click '
+check 'a click into the prompt: there one types' sees '>Prompt      Click '
+click 55 6
+check 'on a field: it has the keys' sees '>Takes'
+twice 20 5
+check 'twice on the model: which there are' sees 'Enter takes one, Esc'
+keys -H 1b 5b 4d 61 2a 26
+twice 10 3
+check 'twice on one takes it' sees '>Model       mono'
+twice 55 9
+check 'twice on what is turned turns it' sees '>Greedy      no'
+keys -H 1b 5b 4d 60 2a 26
+check 'the wheel goes to the field before' sees_no '>Greedy'
+
 # ---- once more --------------------------------------------------------------------
 
 escape
@@ -302,8 +335,14 @@ check 'after all sizes' sees 'Compose'
 escape
 keys Q
 check 'and the end' is_restored 0
+# The shell asks for pastes, too, until it runs something.
+runs_cat()
+{
+	[ "$(t display -p -t t '#{pane_current_command}')" = cat ]
+}
 typed 'cat -v'
 keys Enter
+soon runs_cat
 paste 'pasted'
 check 'which asks for no more pastes' sees 'pasted'
 check 'as they were told apart' sees_no '200~'

@@ -134,6 +134,9 @@ answers theme default
 check 'status is JSON' sh -c "'$woodshed' remote status | python3 -m json.tool >/dev/null"
 check 'a command that fails' refuses 'there is no command' frobnicate
 check 'a negative number' answers move -3
+remote 'move 1
+quit'
+check 'more than a line' fails_with 2 'a command is one line'
 check 'control characters' hostile 'b"filter \x1b[31mred\n"' '1 a command holds no control'
 check 'no UTF-8' hostile 'b"filter \xff\n"' '1 a command is UTF-8'
 check 'too long' hostile 'b"x" * 5000' '1 the command is too long'
@@ -197,6 +200,19 @@ check 'a row' sh -c "sed -n 8p '$scratch/dump' | grep -q '7m'"
 click 65 10 8
 click 65 10 8
 check 'the wheel' sees 'choir'
+keys g
+sees 'go to the first row'
+line=$(grep -n 'screen race' "$scratch/out" | cut -d : -f 1)
+click 0 10 "$line"
+check 'a row of the menu of a chord' sees 'No race yet'
+keys 1
+is_back && keys g
+click 0 25 1
+sees '[paused]' && keys t
+sleep 0.2
+check 'a click elsewhere leaves the chord' sees '[paused]'
+keys 1
+is_back
 click 0 78 24
 check 'a hint' sees 'Keys and commands'
 keys q

@@ -177,6 +177,8 @@ check 'of which nothing stays' sees_no 'Enter exports'
 : >"$scratch/no folder"
 command_line "export to $scratch/no folder, as pcm16, at off"
 check 'not where there can be no folder' sees 'exported 0 of 1: '
+command_line 'export to music'
+check 'nor where woodshed happens to run' sees "'music' is no folder that can be kept"
 keys W
 check 'which is not remembered' sees 'as flac, at off'
 escape

@@ -117,6 +117,10 @@ check 'Ctrl-Z' is_restored 148
 typed fg
 keys Enter
 check 'and fg' sees ' 3 takes'
+kill -STOP "$(workstation_pid)"
+sees Stopped && typed fg && keys Enter
+check 'stopped by others: fg draws over what the shell wrote' sees_no Stopped
+check 'and gives the terminal back' sees ' 3 takes'
 keys Q
 check 'Q leaves' is_restored 0
 
@@ -129,6 +133,20 @@ done
 start 80 24 no-such-terminal
 check 'an unknown TERM is refused' has_left 1
 check 'with a remedy' grep -q TERM "$scratch/err"
+
+start 80 24
+sees ' 3 takes' && mv "$WOODSHED_LIBRARY" "$scratch/elsewhere"
+check 'a library that is moved away is told' sees 'was moved or removed'
+keys Q
+check 'and no reason to stay' has_left 0
+cp -r "$scratch/elsewhere" "$WOODSHED_LIBRARY"
+start 80 24
+sees ' 3 takes' && rm -rf "$WOODSHED_LIBRARY"
+check 'one that is removed as well' sees 'was moved or removed'
+keys Q
+has_left 0
+rm -rf "$WOODSHED_LIBRARY"
+mv "$scratch/elsewhere" "$WOODSHED_LIBRARY"
 
 # ---- a terminal on which nothing can be drawn over ----------------------------------
 

@@ -734,6 +734,29 @@ static void the_end_may_come_within_a_fade(void **state)
 	mixer_close(m, release);
 }
 
+static void a_longer_one_goes_on_where_a_shorter_ended(void **state)
+{
+	struct mixer *m = open_mixer();
+	float *a = make(1000, 2, numbers), *b = make(LONG, 2, numbers_behind);
+	struct stereo s;
+
+	start(m, clip_of(a, NULL, 1000, 2));
+	mixer_put(m, 1, clip_of(b, NULL, LONG, 2), 1);
+	mixer_put(m, 2, clip_of(a, NULL, 1000, 2), 1);
+	free(render(m, 1500).at);
+	mixer_switch(m, 2);
+	free(render(m, 100).at);
+	assert_int_equal(view_of(m).state, MIXER_ENDED);
+	mixer_switch(m, 1);
+	s = render(m, FADE + 500); /* a ramp, which is no longer than a fade, then: */
+	assert_frames(s, FADE, b, 1000 + FADE, 500);
+	assert_int_equal(view_of(m).state, MIXER_PLAYING);
+	free(s.at);
+	free(a);
+	free(b);
+	mixer_close(m, release);
+}
+
 static void empty_clips_and_no_clips(void **state)
 {
 	struct mixer *m = open_mixer();
@@ -1194,6 +1217,7 @@ int main(void)
 		cmocka_unit_test(wet_and_removed),
 		cmocka_unit_test(wet_in_parts),
 		cmocka_unit_test(the_end_may_come_within_a_fade),
+		cmocka_unit_test(a_longer_one_goes_on_where_a_shorter_ended),
 		cmocka_unit_test(empty_clips_and_no_clips),
 		cmocka_unit_test(every_clip_comes_back_once),
 		cmocka_unit_test(volume_ramps),

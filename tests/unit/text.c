@@ -442,6 +442,10 @@ static void in_a_locale_without_utf8(void **state)
 	str_clear(&out);
 	text_fit(&out, "plain", 3);
 	assert_string_equal(out.s, "pl~");
+	str_clear(&out);
+	text_show(&out, "\u25b6 1\u20132 \u00b7 \u00b11 \u2016 \u2026");
+	assert_string_equal(out.s, "> 1-2 - +-1 = ~");
+	assert_int_equal(text_cells("\u00b11"), 3);
 	str_done(&out);
 	assert_non_null(setlocale(LC_ALL, "C.UTF-8"));
 }
