@@ -7,6 +7,7 @@
 #include "library/db.h"
 #include "library/undo.h"
 #include "tui/background.h"
+#include "tui/view_compose.h"
 #include "tui/ws.h"
 
 static void do_move(struct ws *ws, const char *args)
@@ -76,8 +77,11 @@ static void do_close(struct ws *ws, const char *args)
 {
 	ws_say(ws, "%s", "");
 	if (ws->screen == SCREEN_HELP) {
+		const bool is_resting = ws->compose->is_resting;
+
 		ws_show(ws, ws->help.base);
 		ws->screen = ws->help.of;
+		ws->compose->is_resting = is_resting;
 	} else if (ws->screen == SCREEN_LOG) {
 		ws_show(ws, ws->log_of);
 	} else if (ws->screen != SCREEN_LIBRARY) {
@@ -101,6 +105,8 @@ static void do_tab(struct ws *ws, const char *args)
 		to = (to + (int)by + N_SCREENS) % N_SCREENS;
 	while (!*views[to]->tab || to == SCREEN_HELP);
 	ws_show(ws, (enum ws_screen)to);
+	if (to == SCREEN_COMPOSE)
+		ws->compose->is_resting = true; /* the next gt goes on, and is not typed */
 }
 
 static void do_pane(struct ws *ws, const char *args)

@@ -107,6 +107,8 @@ void ws_show(struct ws *ws, enum ws_screen screen)
 		ws->help.list.cursor = 0;
 		line_edit_set(&ws->help.filter, "");
 	}
+	if (screen == SCREEN_COMPOSE)
+		ws->compose->is_resting = false;
 	ws->screen = ws->base = screen;
 	ws->takes.is_stale = ws->trash.is_stale = true;
 	ws->dirty = DIRTY_ALL;
