@@ -202,6 +202,19 @@ static void one_of_the_third_version(void **state)
 	assert_int_equal(stat(scratch_path(state, "library.db.v3"), &st), 0);
 }
 
+/* Who only opens it does not wait for one that writes. */
+static void one_that_is_being_written(void **state)
+{
+	struct db *writer = scratch_library(state), *db = NULL;
+	struct err e = {0};
+
+	assert_int_equal(db_begin(writer, &e), 0);
+	assert_int_equal(db_open(*state, &db, &e), 0); /* ERR_BUSY after half a minute */
+	db_close(db);
+	db_rollback(writer);
+	db_close(writer);
+}
+
 static void one_of_another_program(void **state)
 {
 	raw(state, "CREATE TABLE bookmarks(url)");
@@ -389,6 +402,7 @@ int main(void)
 		TEST(one_from_the_past),
 		TEST(one_of_the_second_version),
 		TEST(one_of_the_third_version),
+		TEST(one_that_is_being_written),
 		TEST(one_from_the_future),
 		TEST(one_of_another_program),
 		TEST(one_that_is_none),
