@@ -481,7 +481,7 @@ int db_open(const char *library, struct db **ret, struct err *e)
 	umask(mask);
 	if (!rc)
 		rc = keep_old(db, version, e);
-	if (!rc)
+	if (!rc && version < DB_SCHEMA) /* else it waits for no writer */
 		rc = migrate(db, e);
 	if (rc) {
 		db_close(db);

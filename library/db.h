@@ -27,12 +27,13 @@ struct db;
 struct err;
 struct sqlite3_stmt;
 
-enum { DB_SCHEMA = 3 }; /* the newest version, PRAGMA user_version */
+enum { DB_SCHEMA = 4 }; /* the newest version, PRAGMA user_version */
 
 /* Opens the database of an existing folder, makes it when it is missing, and
  * brings an older one up to date (a copy of it is kept beside it, as
- * library.db.vN).  Refused with a sentence and nothing changed: a newer one, one
- * that is damaged, and a folder on a file system without locks. */
+ * library.db.vN).  One that is up to date is opened while another program writes.
+ * Refused with a sentence and nothing changed: a newer one, one that is damaged,
+ * and a folder on a file system without locks. */
 int db_open(const char *library, struct db **ret, struct err *e);
 void db_close(struct db *db);                /* NULL-safe; rolls back what is open */
 const char *db_library(const struct db *db); /* the folder */

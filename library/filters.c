@@ -1,6 +1,7 @@
 /* Filters that were given a name. */
 #include "library/filters.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "library/base/arena.h"
@@ -9,6 +10,7 @@
 #include "library/base/vec.h"
 #include "library/db.h"
 #include "library/filter.h"
+#include "library/undo.h"
 
 static int check_name(const char *name, struct err *e)
 {
@@ -29,6 +31,20 @@ static int unknown(const char *name, struct err *e)
 	return err_set(e, ERR_ARG, "no filter '%.80s' is saved", name);
 }
 
+/* text NULL: it is forgotten */
+static int keep(struct db *db, const char *name, const char *text, struct err *e)
+{
+	char label[FILTERS_NAME_MAX + 32];
+	struct action act = {.db = db, .label = label};
+	int rc = db_begin(db, e);
+
+	if (rc)
+		return rc;
+	snprintf(label, sizeof(label), "%s the filter %s", text ? "saved" : "forgot", name);
+	rc = undo_edit(&act, (struct subject){.name = name}, "filter", text, e);
+	return db_end(db, rc, e);
+}
+
 int filters_save(struct db *db, const char *name, const char *text, int64_t now_ms, struct err *e)
 {
 	struct filter f = {0};
@@ -39,8 +55,7 @@ int filters_save(struct db *db, const char *name, const char *text, int64_t now_
 	if (rc)
 		return rc;
 	filter_done(&f);
-	return db_run(db, e, "INSERT OR REPLACE INTO filters(name, text) VALUES (?1, ?2)", "tt",
-		name, text);
+	return keep(db, name, text, e);
 }
 
 int filters_get(struct db *db, const char *name, struct arena *a, const char **ret, struct err *e)
@@ -55,9 +70,12 @@ int filters_get(struct db *db, const char *name, struct arena *a, const char **r
 
 int filters_remove(struct db *db, const char *name, struct err *e)
 {
-	int rc = db_run(db, e, "DELETE FROM filters WHERE name = ?1", "t", name);
+	struct arena a = {0};
+	const char *text;
+	int rc = filters_get(db, name, &a, &text, e);
 
-	return rc || db_changes(db) ? rc : unknown(name, e);
+	arena_done(&a);
+	return rc ? rc : keep(db, name, NULL, e);
 }
 
 int filters_list(

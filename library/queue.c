@@ -36,9 +36,13 @@
  *     does not kill for ever.
  *  8. `stopping` is a wish.  Who sets it leaves the state alone.
  *  9. place orders jobs of one priority; `passed` bounds how often a later one may
- *     go first because its model is loaded. */
+ *     go first because its model is loaded.
+ * 10. What users change can be taken back (undo.h).  That moves a job between QUEUED and
+ *     CANCELLED or FAILED alone, or takes `stopping` back, and only where the job is as
+ *     the change left it: what a worker has claimed stays the worker's. */
 #include "library/queue.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "library/base/arena.h"
@@ -49,6 +53,7 @@
 #include "library/base/vec.h"
 #include "library/db.h"
 #include "library/takes.h"
+#include "library/undo.h"
 
 enum { JOBS_MAX = 100000 };
 
@@ -168,7 +173,9 @@ static int add_one(struct db *db, const struct job_new *j, int64_t batch, int64_
 int jobs_add(struct db *db, const struct job_new *jobs, size_t n, int64_t now_ms, int64_t *ret_ids,
 	struct err *e)
 {
-	int64_t batch = 0, place = 0, waiting = 0;
+	int64_t batch = 0, place = 0, waiting = 0, id = 0;
+	char label[64];
+	struct action act = {.db = db, .label = label};
 	int rc = db_begin(db, e);
 
 	if (rc)
@@ -182,9 +189,17 @@ int jobs_add(struct db *db, const struct job_new *jobs, size_t n, int64_t now_ms
 		rc = number(db, "SELECT coalesce(max(place), 0) + 1 FROM jobs", &place, e);
 	for (size_t i = 0; i < n && !rc; i++) {
 		rc = add_one(db, &jobs[i], batch, place + (int64_t)i, now_ms, e);
+		id = db_last_id(db);
 		if (!rc && ret_ids)
-			ret_ids[i] = db_last_id(db);
+			ret_ids[i] = id;
 	}
+	if (n > 1)
+		snprintf(label, sizeof(label), "queued jobs %lld to %lld",
+			(long long)(id - (int64_t)n + 1), (long long)id);
+	else
+		snprintf(label, sizeof(label), "queued job %lld", (long long)id);
+	if (!rc && n)
+		rc = undo_added(&act, batch, e);
 	return db_end(db, rc, e);
 }
 
@@ -213,68 +228,133 @@ int jobs_waiting(struct db *db, int64_t *ret, struct err *e)
 		ret, e);
 }
 
+/* Is it in that state?  `sql` is asked for its first column. */
+static int ask(struct db *db, const char *sql, int64_t id, bool *ret, struct err *e)
+{
+	int64_t is = 0;
+	int rc = query_number(db_query(db, sql, "i", id), &is, e);
+
+	*ret = is != 0;
+	return rc;
+}
+
+static int need_queued(struct db *db, int64_t id, struct err *e)
+{
+	bool is;
+	int rc = ask(db, "SELECT state = 'queued' FROM jobs WHERE id = ?1", id, &is, e);
+
+	return rc || is ? rc : fail_state(db, id, "queued", e);
+}
+
+/* An action on one job: its label is "cancelled job 4". */
+struct job_action {
+	struct action act;
+	char label[64];
+};
+
+static int begin(struct db *db, struct job_action *a, const char *done, int64_t id, struct err *e)
+{
+	snprintf(a->label, sizeof(a->label), "%s job %lld", done, (long long)id);
+	a->act = (struct action){.db = db, .label = a->label};
+	return db_begin(db, e);
+}
+
+static int edit(struct job_action *a, int64_t id, const char *field, int64_t value, struct err *e)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%lld", (long long)value);
+	return undo_edit(&a->act, (struct subject){.job = id}, field, text, e);
+}
+
+/* Makes what a field "state" (undo.c) is into what `sql` makes of it: its ?1 is that, ?2
+ * a time or a place. */
+static int edit_state(
+	struct job_action *a, int64_t id, const char *sql, int64_t number, struct err *e)
+{
+	struct query q = db_query(a->act.db, sql, "ii", id, number);
+	struct arena text = {0};
+	const char *to = query_next(&q) ? query_dup(&q, 0, &text) : NULL;
+	int rc = query_done(&q, e);
+
+	if (!rc)
+		rc = undo_edit(&a->act, (struct subject){.job = id}, "state", to, e);
+	arena_done(&text);
+	return rc;
+}
+
 int jobs_cancel(struct db *db, int64_t id, int64_t now_ms, bool *ret_at_work, struct err *e)
 {
-	int rc = db_begin(db, e);
+	struct job_action a;
+	bool waits = false;
+	int rc = begin(db, &a, "cancelled", id, e);
 
 	*ret_at_work = false;
 	if (rc)
 		return rc;
-	rc = db_run(db, e,
-		"UPDATE jobs SET state = 'cancelled', ended = ?2, held = 0"
-		" WHERE id = ?1 AND state = 'queued'",
-		"ii", id, now_ms);
-	if (!rc && !db_changes(db)) {
-		rc = db_run(db, e,
-			"UPDATE jobs SET stopping = 1 WHERE id = ?1 AND state IN ('claimed', "
-			"'rendering')",
-			"i", id);
-		*ret_at_work = true;
-		if (!rc && !db_changes(db))
-			rc = fail_state(db, id, "queued or at work", e);
-	}
+	rc = ask(db, "SELECT state = 'queued' FROM jobs WHERE id = ?1", id, &waits, e);
+	if (!rc && !waits)
+		rc = ask(db, "SELECT state IN ('claimed', 'rendering') FROM jobs WHERE id = ?1", id,
+			ret_at_work, e);
+	if (!rc && waits)
+		rc = edit_state(&a, id,
+			"SELECT json_set(" JOB_STATE ", '$.state', 'cancelled', '$.ended', ?2,"
+			" '$.held', 0) FROM jobs WHERE id = ?1",
+			now_ms, e);
+	else if (!rc && *ret_at_work)
+		rc = edit(&a, id, "stopping", 1, e);
+	else if (!rc)
+		rc = fail_state(db, id, "queued or at work", e);
 	return db_end(db, rc, e);
 }
 
 int jobs_retry(struct db *db, int64_t id, struct err *e)
 {
-	int rc = db_begin(db, e);
+	struct job_action a;
+	int64_t place = 0;
+	bool has_ended;
+	int rc = begin(db, &a, "retried", id, e);
 
 	if (rc)
 		return rc;
-	rc = db_run(db, e,
-		"UPDATE jobs SET state = 'queued', ended = NULL, started = NULL, error = NULL,"
-		" attempts = 0, stopping = 0, stage = NULL, done = 0, total = 0, file = NULL,"
-		" passed = 0, place = (SELECT max(place) + 1 FROM jobs)"
-		" WHERE id = ?1 AND state IN ('failed', 'cancelled')",
-		"i", id);
-	if (!rc && !db_changes(db))
+	rc = ask(db, "SELECT state IN ('failed', 'cancelled') FROM jobs WHERE id = ?1", id,
+		&has_ended, e);
+	if (!rc && !has_ended)
 		rc = fail_state(db, id, "failed or cancelled", e);
+	if (!rc)
+		rc = number(db, "SELECT max(place) + 1 FROM jobs", &place, e);
+	if (!rc)
+		rc = edit_state(&a, id,
+			"SELECT json_set(" JOB_STATE ", '$.state', 'queued', '$.ended', NULL,"
+			" '$.started', NULL, '$.error', NULL, '$.attempts', 0, '$.stopping', 0,"
+			" '$.stage', NULL, '$.done', 0, '$.total', 0, '$.file', NULL,"
+			" '$.passed', 0, '$.place', ?2) FROM jobs WHERE id = ?1",
+			place, e);
 	return db_end(db, rc, e);
 }
 
-static int change_queued(struct db *db, int64_t id, const char *sql, int64_t value, struct err *e)
+static int change_queued(struct db *db, int64_t id, const char *done, const char *field,
+	int64_t value, struct err *e)
 {
-	int rc = db_begin(db, e);
+	struct job_action a;
+	int rc = begin(db, &a, done, id, e);
 
 	if (rc)
 		return rc;
-	rc = db_run(db, e, sql, "ii", id, value);
-	if (!rc && !db_changes(db))
-		rc = fail_state(db, id, "queued", e);
+	rc = need_queued(db, id, e);
+	if (!rc)
+		rc = edit(&a, id, field, value, e);
 	return db_end(db, rc, e);
 }
 
 int jobs_hold(struct db *db, int64_t id, bool held, struct err *e)
 {
-	return change_queued(db, id, "UPDATE jobs SET held = ?2 WHERE id = ?1 AND state = 'queued'",
-		(int64_t)held, e);
+	return change_queued(db, id, held ? "held" : "released", "held", held, e);
 }
 
 int jobs_set_priority(struct db *db, int64_t id, int64_t priority, struct err *e)
 {
-	return change_queued(db, id,
-		"UPDATE jobs SET priority = ?2 WHERE id = ?1 AND state = 'queued'", priority, e);
+	return change_queued(db, id, "set the priority of", "priority", priority, e);
 }
 
 /* The nearest queued job of the same priority before (or after) this one. */
@@ -302,30 +382,27 @@ static int neighbour(
 	return query_done(&q, e);
 }
 
-static int swap(struct db *db, int64_t id, int64_t other, int64_t others_place, struct err *e)
+static int swap(
+	struct job_action *a, int64_t id, int64_t other, int64_t others_place, struct err *e)
 {
-	int rc = db_run(db, e,
-		"UPDATE jobs SET place = (SELECT place FROM jobs WHERE id = ?1) WHERE id = ?2",
-		"ii", id, other);
+	int64_t place = 0;
+	int rc = query_number(
+		db_query(a->act.db, "SELECT place FROM jobs WHERE id = ?1", "i", id), &place, e);
 
-	return rc ? rc
-		  : db_run(db, e, "UPDATE jobs SET place = ?2 WHERE id = ?1", "ii", id,
-			    others_place);
+	if (!rc)
+		rc = edit(a, other, "place", place, e);
+	return rc ? rc : edit(a, id, "place", others_place, e);
 }
 
 int jobs_move(struct db *db, int64_t id, enum job_move move, struct err *e)
 {
-	int64_t other, place = 0, queued = 0;
-	struct query q;
-	int rc = db_begin(db, e);
+	int64_t other, place = 0;
+	struct job_action a;
+	int rc = begin(db, &a, "moved", id, e);
 
 	if (rc)
 		return rc;
-	q = db_query(db, "SELECT 1 FROM jobs WHERE id = ?1 AND state = 'queued'", "i", id);
-	queued = query_next(&q);
-	rc = query_done(&q, e);
-	if (!rc && !queued)
-		rc = fail_state(db, id, "queued", e);
+	rc = need_queued(db, id, e);
 	if (rc)
 		return db_end(db, rc, e);
 	switch (move) {
@@ -333,17 +410,17 @@ int jobs_move(struct db *db, int64_t id, enum job_move move, struct err *e)
 	case JOB_DOWN:
 		rc = neighbour(db, id, move == JOB_UP, &other, &place, e);
 		if (!rc && other)
-			rc = swap(db, id, other, place, e);
+			rc = swap(&a, id, other, place, e);
 		break;
 	case JOB_FIRST:
-		rc = db_run(db, e,
-			"UPDATE jobs SET place = (SELECT min(place) - 1 FROM jobs) WHERE id = ?1",
-			"i", id);
+		rc = number(db, "SELECT min(place) - 1 FROM jobs", &place, e);
+		if (!rc)
+			rc = edit(&a, id, "place", place, e);
 		break;
 	case JOB_LAST:
-		rc = db_run(db, e,
-			"UPDATE jobs SET place = (SELECT max(place) + 1 FROM jobs) WHERE id = ?1",
-			"i", id);
+		rc = number(db, "SELECT max(place) + 1 FROM jobs", &place, e);
+		if (!rc)
+			rc = edit(&a, id, "place", place, e);
 		break;
 	}
 	return db_end(db, rc, e);
@@ -351,7 +428,15 @@ int jobs_move(struct db *db, int64_t id, enum job_move move, struct err *e)
 
 int queue_pause(struct db *db, bool paused, struct err *e)
 {
-	return db_set_setting(db, "queue.paused", paused ? "1" : NULL, e);
+	struct action act = {
+		.db = db, .label = paused ? "paused the queue" : "let the queue go on"};
+	int rc = db_begin(db, e);
+
+	if (rc)
+		return rc;
+	rc = undo_edit(
+		&act, (struct subject){.name = "queue.paused"}, "setting", paused ? "1" : NULL, e);
+	return db_end(db, rc, e);
 }
 
 int queue_is_paused(struct db *db, bool *ret, struct err *e)

@@ -8,6 +8,7 @@
 #include "library/base/vec.h"
 #include "library/db.h"
 #include "library/queue.h"
+#include "library/undo.h"
 
 /* No index holds jobs by how they ended.  Their numbers rise with time, so those that
  * ended lately are among the last. */
@@ -104,13 +105,18 @@ int jobs_failed_stamp(struct db *db, uint64_t *ret, struct err *e)
 
 int queue_hide_ended(struct db *db, int64_t before_ms, struct err *e)
 {
+	struct action act = {.db = db,
+		.label = before_ms ? "hid jobs that have ended" : "showed jobs that have ended"};
 	struct str text = {0};
-	int rc;
+	int rc = db_begin(db, e);
 
+	if (rc)
+		return rc;
 	str_printf(&text, "%lld", (long long)before_ms);
-	rc = db_set_setting(db, "queue.hidden", before_ms ? text.s : NULL, e);
+	rc = undo_edit(&act, (struct subject){.name = "queue.hidden"}, "setting",
+		before_ms ? text.s : NULL, e);
 	str_done(&text);
-	return rc;
+	return db_end(db, rc, e);
 }
 
 int queue_hidden(struct db *db, int64_t *ret, struct err *e)

@@ -211,4 +211,28 @@ static const char third[] =
 	" OR trashed IS NOT NULL;"
 	"CREATE INDEX takes_heard ON takes(heard) WHERE heard;";
 
-const char *const schema_steps[DB_SCHEMA] = {first, second, third};
+/* Changes that can be taken back are of jobs, settings and filters as well; when they were
+ * made nobody asks. */
+static const char fourth[] =
+	"CREATE TABLE changes ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" action INTEGER NOT NULL,"
+	" label TEXT NOT NULL,"
+	" undone INTEGER NOT NULL DEFAULT 0 CHECK (undone IN (0, 1)),"
+	" take INTEGER REFERENCES takes(id) ON DELETE CASCADE,"
+	" job INTEGER REFERENCES jobs(id) ON DELETE CASCADE,"
+	" name TEXT,"
+	" field TEXT NOT NULL,"
+	" old TEXT,"
+	" new TEXT,"
+	" CHECK ((take IS NOT NULL) + (job IS NOT NULL) + (name IS NOT NULL) = 1)"
+	") STRICT;"
+	"INSERT INTO changes(id, action, label, undone, take, field, old, new)"
+	" SELECT id, action, label, undone, take, field, old, new FROM undo;"
+	"DROP TABLE undo;"
+	"ALTER TABLE changes RENAME TO undo;"
+	"CREATE INDEX undo_action ON undo(action);"
+	"CREATE INDEX undo_take ON undo(take) WHERE take IS NOT NULL;"
+	"CREATE INDEX undo_job ON undo(job) WHERE job IS NOT NULL;";
+
+const char *const schema_steps[DB_SCHEMA] = {first, second, third, fourth};

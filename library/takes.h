@@ -131,18 +131,13 @@ int takes_totals(struct db *db, int64_t *ret_kept, int64_t *ret_trashed, struct 
 
 /* Fields: "favourite" ("0", "1"), "rating" ("0" to "5"), "verdict" ("", "kept",
  * "rejected"), "note", "trashed" (ms, or NULL to restore), "tag" (adds one),
- * "untag".  label: what undo shows, such as "trash 3 takes".  ERR_ARG for
+ * "untag".  label: what undo (undo.h) shows, such as "trash 3 takes".  ERR_ARG for
  * another field or value; all takes are changed or none. */
 int takes_edit(struct db *db, const int64_t *ids, size_t n, const char *field, const char *value,
-	const char *label, int64_t now_ms, struct err *e);
+	const char *label, struct err *e);
 
 /* Somebody has heard it; not an action to be taken back.  A take that is gone is none. */
 int takes_hear(struct db *db, int64_t id, struct err *e);
-
-/* Takes back the last action, or does the last undone one again; *ret_label is
- * its name, NULL when there is none. */
-int takes_undo(struct db *db, struct arena *a, const char **ret_label, struct err *e);
-int takes_redo(struct db *db, struct arena *a, const char **ret_label, struct err *e);
 
 /* Deletes takes that are in the trash, files first; *ret_bytes: what became free. */
 int takes_purge(struct db *db, const int64_t *ids, size_t n, uint64_t *ret_bytes, struct err *e);

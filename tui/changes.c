@@ -97,7 +97,7 @@ static int edit(struct db *db, struct task *t, struct err *e)
 {
 	const struct edit *x = (struct edit *)t;
 
-	return takes_edit(db, x->ids, x->n, x->field, x->value, x->label, clock_unix_ms(), e);
+	return takes_edit(db, x->ids, x->n, x->field, x->value, x->label, e);
 }
 
 static void end_edit(struct ws *ws, struct task *t, int rc, struct err *e)

@@ -257,7 +257,30 @@ static void add_keys(const struct ws *ws, struct arena *a, enum ws_screen screen
 			continue;
 		keys = all_keys(ws, b, screen, a);
 		if (keys)
-			lines[(*n)++] = (struct help_line){keys, b->command, help_of(b)};
+			lines[(*n)++] = (struct help_line){keys, b->command, help_of(b), NULL};
+	}
+}
+
+/* Keys that hold on other screens alone; of each the first of these. */
+static void add_others(const struct ws *ws, struct arena *a, enum ws_screen screen,
+	struct help_line *lines, size_t *n)
+{
+	const struct binding *b;
+	bool is_own;
+
+	for (size_t i = 0; (b = binding_at(ws, i, &is_own)); i++) {
+		int on = 0;
+		const char *keys;
+
+		if (holds_on(b, screen))
+			continue;
+		while (on < N_SCREENS - 1 && !(b->on & 1u << on))
+			on++;
+		if (!is_live(ws, (enum ws_screen)on, b, is_own))
+			continue;
+		keys = all_keys(ws, b, (enum ws_screen)on, a);
+		if (keys)
+			lines[(*n)++] = (struct help_line){keys, b->command, help_of(b), views[on]};
 	}
 }
 
@@ -282,7 +305,8 @@ size_t commands_help(
 	for (size_t i = 0; (c = commands_at(i)); i++)
 		if (!has_key(ws, c))
 			lines[n++] = (struct help_line){
-				"", arena_printf(a, "%s %s", c->name, c->args), c->help};
+				"", arena_printf(a, "%s %s", c->name, c->args), c->help, NULL};
+	add_others(ws, a, screen, lines, &n);
 	*ret = lines;
 	return n;
 }
@@ -304,8 +328,8 @@ size_t commands_goes_on(const struct ws *ws, struct arena *a, const struct help_
 		for (int k = ws->typed.n; k < c.n; k++)
 			rest.keys[rest.n++] = c.keys[k];
 		chord_format(&rest, &keys);
-		lines[n++] =
-			(struct help_line){arena_strdup(a, str_get(&keys)), b->command, help_of(b)};
+		lines[n++] = (struct help_line){
+			arena_strdup(a, str_get(&keys)), b->command, help_of(b), NULL};
 		str_done(&keys);
 	}
 	*ret = lines;

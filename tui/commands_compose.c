@@ -210,12 +210,31 @@ static bool move_key(struct ws *ws, uint32_t key)
 	return true;
 }
 
+/* Who came by on the way to another screen types nothing: Enter begins to. */
+static bool rest_key(struct ws *ws, uint32_t key)
+{
+	const bool is_next = key == 'j' || key == KEYS_DOWN || key == '\t';
+
+	if (key == '\r') {
+		ws->compose->is_resting = false;
+		view_compose_suggest(ws);
+		ws->dirty |= DIRTY_BODY | DIRTY_FOOT;
+	} else if (is_next || key == 'k' || key == KEYS_UP || key == KEYS_S_TAB) {
+		go(ws, is_next ? 1 : -1);
+	} else {
+		return false;
+	}
+	return true;
+}
+
 bool view_compose_key(struct ws *ws, uint32_t key)
 {
 	struct compose_view *v = ws->compose;
 
 	if (v->is_choosing)
 		return choice_key(ws, key);
+	if (v->is_resting)
+		return rest_key(ws, key);
 	if (v->field == FIELD_MODEL && model_key(ws, key))
 		return true;
 	if (is_turned(v) && turn_key(ws, key))
@@ -375,6 +394,7 @@ void view_compose_paste(struct ws *ws, const char *text, size_t n)
 
 	if (!t || v->is_choosing || is_turned(v))
 		return;
+	v->is_resting = false;
 	if (!text_edit_paste(t, text, n))
 		ws_complain(ws, "the field is full; what came last was left out");
 	view_compose_changed(ws);
@@ -398,6 +418,7 @@ static const struct binding bindings[] = {
 	{1 << SCREEN_COMPOSE, "^N", "recall -1"},
 	{1 << SCREEN_COMPOSE, "^X^E", "edit-outside"},
 	{1 << SCREEN_COMPOSE, "^_", "undo-typing"},
+	{1 << SCREEN_COMPOSE, "u", "undo-typing"},
 	{1 << SCREEN_COMPOSE, "^R", "redo-typing"},
 	{1 << SCREEN_COMPOSE, "<Esc>", "close"},
 };

@@ -5,7 +5,9 @@
 
 #include "library/base/clock.h"
 #include "library/db.h"
+#include "library/undo.h"
 #include "tui/background.h"
+#include "tui/view_compose.h"
 #include "tui/ws.h"
 
 static void do_move(struct ws *ws, const char *args)
@@ -75,8 +77,11 @@ static void do_close(struct ws *ws, const char *args)
 {
 	ws_say(ws, "%s", "");
 	if (ws->screen == SCREEN_HELP) {
+		const bool is_resting = ws->compose->is_resting;
+
 		ws_show(ws, ws->help.base);
 		ws->screen = ws->help.of;
+		ws->compose->is_resting = is_resting;
 	} else if (ws->screen == SCREEN_LOG) {
 		ws_show(ws, ws->log_of);
 	} else if (ws->screen != SCREEN_LIBRARY) {
@@ -100,6 +105,8 @@ static void do_tab(struct ws *ws, const char *args)
 		to = (to + (int)by + N_SCREENS) % N_SCREENS;
 	while (!*views[to]->tab || to == SCREEN_HELP);
 	ws_show(ws, (enum ws_screen)to);
+	if (to == SCREEN_COMPOSE)
+		ws->compose->is_resting = true; /* the next gt goes on, and is not typed */
 }
 
 static void do_pane(struct ws *ws, const char *args)
@@ -146,15 +153,31 @@ static void do_clear(struct ws *ws, const char *args)
 struct undoing {
 	struct task task;
 	bool again;
-	struct arena arena; /* of the label */
-	const char *label;
+	struct arena arena;
+	struct undone done; /* in the arena */
 };
 
 static int undo(struct db *db, struct task *t, struct err *e)
 {
 	struct undoing *u = (struct undoing *)t;
 
-	return (u->again ? takes_redo : takes_undo)(db, &u->arena, &u->label, e);
+	return (u->again ? undo_again : undo_back)(db, &u->arena, &u->done, e);
+}
+
+static void tell_undone(struct ws *ws, const struct undone *d, bool again)
+{
+	const char *what = again ? "do again" : "take back",
+		   *done = again ? "done again" : "taken back";
+
+	if (!d->label)
+		ws_say(ws, "there is nothing to %s", what);
+	else if (d->n_late && d->n_late == d->n)
+		ws_complain(ws, "too late to %s: %s", what, d->label);
+	else if (d->n_late)
+		ws_say(ws, "%s: %s; for %lld of %lld it was too late", done, d->label,
+			(long long)d->n_late, (long long)d->n);
+	else
+		ws_say(ws, "%s: %s", done, d->label);
 }
 
 static void end_undo(struct ws *ws, struct task *t, int rc, struct err *e)
@@ -163,10 +186,8 @@ static void end_undo(struct ws *ws, struct task *t, int rc, struct err *e)
 
 	if (rc)
 		ws_fail(ws, e);
-	else if (u->label)
-		ws_say(ws, "%s: %s", u->again ? "done again" : "taken back", u->label);
 	else
-		ws_say(ws, "there is nothing to %s", u->again ? "do again" : "take back");
+		tell_undone(ws, &u->done, u->again);
 	arena_done(&u->arena);
 	free(u);
 	ws_changed(ws);
@@ -213,7 +234,7 @@ static const struct command commands[] = {
 	{"q", "", "the same", do_quit, false},
 	{"command", "[TEXT]", "type a command", do_command, false},
 	{"clear", "", "drop the range, else the marks, else the filter", do_clear, false},
-	{"undo", "", "take the last change back", do_undo, false},
+	{"undo", "", "take back what was done last", do_undo, false},
 	{"redo", "", "do it again", do_redo, false},
 	{"redraw", "", "draw the screen anew", do_redraw, false},
 };

@@ -74,14 +74,38 @@ static const struct job *selected(struct ws *ws)
 	return j;
 }
 
+static void cancel(struct ws *ws, int64_t id)
+{
+	begin(ws, (struct job_change){
+			  .what = CANCEL, .id = id, .said = "cancelled \u00b7 u takes it back"});
+}
+
+/* What a worker has done of a job would be lost. */
+static void ask_to_stop(struct ws *ws, const struct job *j)
+{
+	char command[40], done[24] = "";
+
+	snprintf(command, sizeof(command), "cancel %lld", (long long)j->id);
+	if (j->total && j->stage && strcmp(j->stage, "load"))
+		snprintf(done, sizeof(done), ", %d%% done", (int)(100 * j->done / j->total));
+	ws_ask(ws, command, "job %lld is at work%s; stop it?", (long long)j->id, done);
+}
+
 static void do_cancel(struct ws *ws, const char *args)
 {
-	const struct job *j = selected(ws);
+	const struct job *j;
+	int64_t id;
 
-	if (j)
-		begin(ws, (struct job_change){.what = CANCEL,
-				  .id = j->id,
-				  .said = "cancelled \u00b7 R queues it again"});
+	if (*args) {
+		if (commands_number(ws, args, 1, INT64_MAX, &id))
+			cancel(ws, id);
+		return;
+	}
+	j = selected(ws);
+	if (j && !j->stopping && (!strcmp(j->state, "claimed") || !strcmp(j->state, "rendering")))
+		ask_to_stop(ws, j);
+	else if (j)
+		cancel(ws, j->id);
 }
 
 static void do_retry(struct ws *ws, const char *args)
@@ -187,7 +211,7 @@ static void do_open_job(struct ws *ws, const char *args)
 }
 
 static const struct command commands[] = {
-	{"cancel", "", "cancel the job", do_cancel, false},
+	{"cancel", "[JOB]", "cancel the job", do_cancel, false},
 	{"retry", "", "queue the job again", do_retry, false},
 	{"hold", "", "the job waits until it is released, or is", do_hold, false},
 	{"priority", "NUMBER", "jobs of a higher one are done first; 0 is usual", do_priority,

@@ -109,22 +109,31 @@ static void do_saved_filter(struct ws *ws, const char *args)
 
 /* ---- what the list is of ------------------------------------------------ */
 
+static const char *const orders[] = {"newest", "oldest", "rating", "length", "loudest"};
+
+enum { N_ORDERS = sizeof(orders) / sizeof(*orders) };
+
+static void complete_sort(struct ws *ws, const char *args, struct words *out)
+{
+	for (int i = 0; i < N_ORDERS; i++)
+		words_add(out, orders[i]);
+}
+
 /* The same order again is the other way round; without a name, the next one. */
 static void do_sort(struct ws *ws, const char *args)
 {
-	static const char *const names[] = {"newest", "oldest", "rating", "length", "loudest"};
 	struct library_view *v = library_shown(ws);
-	int n = sizeof(names) / sizeof(*names), to = -1;
+	int to = -1;
 
-	for (int i = 0; i < n; i++)
-		if (!strcmp(args, names[i]))
+	for (int i = 0; i < N_ORDERS; i++)
+		if (!strcmp(args, orders[i]))
 			to = i;
 	if (to < 0 && *args) {
 		ws_complain(ws, "lists are sorted by newest, oldest, rating, length or loudest");
 		return;
 	}
 	if (to < 0)
-		to = ((int)v->order + 1) % n;
+		to = ((int)v->order + 1) % N_ORDERS;
 	v->is_reversed = to == (int)v->order && !v->is_reversed;
 	v->order = (enum takes_order)to;
 	ws_say(ws, "%s first", library_order(v));
@@ -241,8 +250,8 @@ static const struct command commands[] = {
 	{"saved-filter", "[NAME]", "a filter that was saved", do_saved_filter, false},
 	{"save-filter", "NAME", "save the filter that is set", do_save_filter, true},
 	{"forget-filter", "NAME", "forget a filter that was saved", do_forget_filter, true},
-	{"sort", "[ORDER]", "newest, oldest, rating, length, loudest; again: the other way",
-		do_sort, false},
+	{"sort", "[ORDER]", "what comes first; again: the other way", do_sort, false,
+		complete_sort},
 	{"flat", "", "takes one by one, or under their prompts", do_flat, false},
 	{"open", "", "unfold or fold the prompt, play the take", do_open, false},
 	{"unfold", "", "show the takes of the prompt", do_unfold, false},

@@ -116,7 +116,7 @@ static void do_favourite(struct ws *ws, const char *args)
 	if (ws->screen == SCREEN_LISTEN)
 		t = takes_get(ws->db, ws->listening.take, &a, &shown, &e) ? NULL : &shown;
 	if (t && t->favourite)
-		edit(ws, "favourite", "0", "", " no favourite any more");
+		edit(ws, "favourite", "0", "no favourite any more: ", "");
 	else
 		edit(ws, "favourite", "1", "favourite: ", "");
 	arena_done(&a);

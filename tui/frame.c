@@ -192,7 +192,11 @@ static int hint_cells(const char *s, size_t n)
 /* Whole ones, as many as fit; that for the help stands at the right. */
 static void draw_hints(struct ws *ws, int height, int width)
 {
-	const char *s = input_mark(ws) ? input_hints(ws) : views[ws->screen]->hints, *help;
+	const struct view *v = views[ws->screen];
+	const char *s = input_mark(ws) ? input_hints(ws)
+			: v->hints_now ? v->hints_now(ws)
+				       : v->hints;
+	const char *help;
 	int x = 1, end = width - 1;
 
 	struct str rest = {0};

@@ -196,7 +196,10 @@ static int load_suggest(struct ws *ws, struct err *e)
 	v->suggest = NULL;
 	v->n_suggestions = v->suggested = 0; /* they were its */
 	v->suggest_version = version;
-	return suggest_open(ws->db, &v->suggest, e);
+	rc = suggest_open(ws->db, &v->suggest, e);
+	if (!rc)
+		view_compose_suggest(ws);
+	return rc;
 }
 
 void view_compose_suggest(struct ws *ws)
@@ -646,8 +649,8 @@ static bool cursor(struct ws *ws, int *ret_y, int *ret_x)
 
 	*ret_y = v->cursor_y < 0 ? 0 : v->cursor_y;
 	*ret_x = v->cursor_x < 0 ? 0 : v->cursor_x;
-	return v->cursor_y >= 0 && !v->is_choosing && compose_edit(&ws->compose->c, v->field) &&
-	       !is_turned(&v->c, v->field);
+	return v->cursor_y >= 0 && !v->is_choosing && !v->is_resting &&
+	       compose_edit(&ws->compose->c, v->field) && !is_turned(&v->c, v->field);
 }
 
 /* ---- clicks -------------------------------------------------------------- */
@@ -726,11 +729,23 @@ static struct list *list_of(struct ws *ws)
 	return &ws->compose->list;
 }
 
+static const char *hints_now(const struct ws *ws)
+{
+	const struct compose_view *v = ws->compose;
+
+	if (v->is_choosing)
+		return "Enter take it  j k move  Esc leave it as it was";
+	if (v->is_resting)
+		return "Enter or i type  j k fields  F5 queue  gt gT screens  Esc leave  ? keys";
+	return view_compose.hints;
+}
+
 const struct view view_compose = {.name = "compose",
 	.tab = "2 Compose",
 	.hints = "F5 or Alt-Enter queue  Tab next  ^U clear line  ^P ^N history  Esc leave  ^X^E "
 		 "editor  "
 		 "F1 keys",
+	.hints_now = hints_now,
 	.load = load,
 	.draw = draw,
 	.list = list_of,

@@ -61,6 +61,7 @@ const char *compose_model_hurdle(const struct compose_model *m, struct arena *a)
 struct compose_view {
 	struct compose c;
 	size_t field;            /* of compose.h, that has the keys */
+	bool is_resting;         /* nothing is typed in it yet: keys are commands */
 	int top;                 /* first line of the form that is seen */
 	int form_y, form_height; /* where, in the body */
 	int height, width;       /* of the body, as it was drawn */

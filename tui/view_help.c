@@ -1,5 +1,5 @@
-/* The keys and commands of the screen from which help was asked, narrowed by what
- * is typed. */
+/* The keys and commands of the screen from which help was asked; what is typed is found
+ * among these, and behind them among those of all other screens. */
 #include <string.h>
 
 #include "tui/paint.h"
@@ -18,6 +18,8 @@ static struct list *list_of(struct ws *ws)
 
 static bool fits(const struct help_line *line, const char *text)
 {
+	if (line->on && (!*text || strcasestr(line->on->name, text)))
+		return *text;
 	return strcasestr(line->keys, text) || strcasestr(line->command, text) ||
 	       strcasestr(line->text, text);
 }
@@ -38,20 +40,27 @@ static size_t find(const struct ws *ws, struct arena *a, const struct help_line 
 static void draw_row(const struct help_line *line, int y, int width, enum theme_role role)
 {
 	int keys = width < 60 ? 10 : 16, command = width < 60 ? 12 : 20;
+	struct str text = {0};
 
 	paint(y, 0, width, role, "");
 	paint(y, 1, keys, role, line->keys);
 	paint(y, keys + 2, command, role, line->command);
-	paint(y, keys + command + 3, width - keys - command - 4, role, line->text);
+	if (line->on)
+		str_printf(&text, "%s: ", line->on->name);
+	str_add(&text, line->text);
+	paint(y, keys + command + 3, width - keys - command - 4, role, str_get(&text));
+	str_done(&text);
 }
 
 static void draw_title(const struct ws *ws, int width)
 {
 	const char *filter = str_get(&ws->help.filter.text);
 
-	paint(0, 0, width, ROLE_TITLE, " Keys and commands");
-	if (!*filter)
+	paint(0, 0, width, ROLE_TITLE, " Keys and commands: ");
+	if (!*filter) {
+		paint(0, 20, width - 20, ROLE_TITLE, views[ws->help.of]->name);
 		return;
+	}
 	paint(0, 0, 2, ROLE_PROMPT, " /");
 	paint(0, 2, width - 2, ROLE_PROMPT, filter);
 }
@@ -102,7 +111,8 @@ static void leave(struct ws *ws)
 		commands_run(ws, "close");
 }
 
-/* Runs the command under the cursor, where help was asked for. */
+/* Runs the command under the cursor, where help was asked for.  One of another screen is
+ * shown its way: there it would do something to what nobody has looked at. */
 static void run_selected(struct ws *ws)
 {
 	const struct help_line *lines;
@@ -113,11 +123,15 @@ static void run_selected(struct ws *ws)
 		const char *name = lines[at].command;
 
 		commands_run(ws, "close");
-		if (*lines[at].keys)
+		if (lines[at].on) {
+			commands_run(ws, arena_printf(&a, "screen %s", lines[at].on->name));
+			ws_say(ws, "here, %s: %s", lines[at].keys, lines[at].text);
+		} else if (*lines[at].keys) {
 			commands_run(ws, name);
-		else
+		} else {
 			ws_input(
 				ws, INPUT_COMMAND, arena_strndup(&a, name, strcspn(name, " ") + 1));
+		}
 	}
 	arena_done(&a);
 }
@@ -147,7 +161,7 @@ static bool key(struct ws *ws, uint32_t k)
 
 const struct view view_help = {.name = "help",
 	.tab = "? Keys",
-	.hints = "type to narrow  Enter runs it  Esc back",
+	.hints = "type to find on all screens  Enter runs it  Esc back",
 	.draw = draw,
 	.list = list_of,
 	.heads = 1,

@@ -343,7 +343,8 @@ static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
 
 const struct view view_queue = {.name = "queue",
 	.tab = "3 Queue",
-	.hints = "x cancel  R retry  J K reorder  p pause  H hold  Enter log or play  ? keys",
+	.hints = "x cancel  u undo  R retry  J K reorder  p pause  Enter log or play  H hold  "
+		 "? keys",
 	.load = load,
 	.draw = draw,
 	.list = list_of,

@@ -27,6 +27,7 @@
 #include "library/db.h"
 #include "library/globals.h"
 #include "library/models.h"
+#include "tui/background.h"
 #include "tui/colors.h"
 #include "tui/config.h"
 #include "tui/control.h"
@@ -47,7 +48,8 @@ enum {
 	RETRY_MS = 1000, /* how often somebody is looked for who does the work */
 };
 
-static const double LOOK_S = 1; /* a commit takes no longer to reach the disk */
+static const double LOOK_S = 1;   /* a commit takes no longer to reach the disk */
+static const double NOTICE_S = 5; /* a notice is read by then */
 
 /* ---- what the parts call ------------------------------------------------ */
 
@@ -72,6 +74,7 @@ static void say(struct ws *ws, bool is_error, const char *fmt, va_list ap)
 	str_clear(&ws->message);
 	str_add(&ws->message, text);
 	ws->is_error = is_error;
+	ws->said_at = clock_now();
 	ws->dirty |= DIRTY_FOOT;
 }
 
@@ -99,6 +102,16 @@ void ws_fail(struct ws *ws, struct err *e)
 	err_clear(e);
 }
 
+/* A notice that was there for a while goes when something else is drawn, or a key comes:
+ * nobody wakes up for it.  What went wrong stays until a key. */
+static void forget_notice(struct ws *ws, bool is_key)
+{
+	const bool is_old = clock_now() > ws->said_at + NOTICE_S;
+
+	if (ws->message.n && !ws->input && (ws->is_error ? is_key : is_old))
+		ws_say(ws, "%s", "");
+}
+
 void ws_show(struct ws *ws, enum ws_screen screen)
 {
 	if (screen == SCREEN_HELP && ws->screen != SCREEN_HELP) {
@@ -107,6 +120,8 @@ void ws_show(struct ws *ws, enum ws_screen screen)
 		ws->help.list.cursor = 0;
 		line_edit_set(&ws->help.filter, "");
 	}
+	if (screen == SCREEN_COMPOSE)
+		ws->compose->is_resting = false;
 	ws->screen = ws->base = screen;
 	ws->takes.is_stale = ws->trash.is_stale = true;
 	ws->dirty = DIRTY_ALL;
@@ -161,25 +176,46 @@ static bool lacks_worker(const struct ws *ws)
 	return ws->n_waiting && !ws->is_paused && !ws->worker.pid;
 }
 
+/* Looks for somebody alive, and gives the jobs of the dead back. */
+struct search {
+	struct task task;
+	int64_t n_alive;
+};
+
+static int search(struct db *db, struct task *t, struct err *e)
+{
+	struct search *s = (struct search *)t;
+	size_t n;
+	int rc = workers_count(db, &s->n_alive, e);
+
+	return rc || s->n_alive ? rc : workers_recover(db, clock_unix_ms(), &n, e);
+}
+
+static void end_search(struct ws *ws, struct task *t, int rc, struct err *e)
+{
+	const struct search *s = (struct search *)t;
+
+	ws->is_searching = false;
+	ws->employ_at = clock_now() + RETRY_MS / 1e3;
+	if (!rc && !s->n_alive && lacks_worker(ws) && !ws->has_ended)
+		rc = worker_process_start(&ws->worker, clock_now(), e);
+	if (rc && rc != ERR_BUSY)
+		ws_fail(ws, e);
+	free(t);
+}
+
 /* Where there is work and nobody alive to do it, one is started. */
 static void employ(struct ws *ws)
 {
-	double now = clock_now();
-	struct err e = {0};
-	int64_t alive = 0;
-	size_t n;
-	int rc;
+	struct search *s;
 
-	if (!lacks_worker(ws) || now < ws->employ_at)
+	if (ws->is_searching || !lacks_worker(ws) || clock_now() < ws->employ_at)
 		return;
-	ws->employ_at = now + RETRY_MS / 1e3;
-	rc = workers_count(ws->db, &alive, &e);
-	if (!rc && !alive)
-		rc = workers_recover(ws->db, clock_unix_ms(), &n, &e);
-	if (!rc && !alive)
-		rc = worker_process_start(&ws->worker, now, &e);
-	if (rc && rc != ERR_BUSY)
-		ws_fail(ws, &e);
+	s = xcalloc(1, sizeof(*s));
+	s->task.run = search;
+	s->task.end = end_search;
+	ws->is_searching = true;
+	background_do(ws->writer, &s->task);
 }
 
 static void reap(struct ws *ws)
@@ -207,8 +243,7 @@ void ws_key(struct ws *ws, uint32_t key)
 	} else if (ws->input) {
 		input_key(ws, key);
 	} else {
-		if (ws->is_error)
-			ws_say(ws, "%s", "");
+		forget_notice(ws, true);
 		if (ws->typed.n || !v->key || !v->key(ws, key))
 			commands_key(ws, key);
 	}
@@ -342,6 +377,7 @@ static bool run_remote(void *ud, const char *line, struct str *answer)
 	/* These show nothing, and always say something. */
 	const bool is_look = !strcmp(line, "status") || has_prefix(line, "screendump ");
 	bool was_error = ws->is_error, ok;
+	double said_at = ws->said_at;
 
 	str_add(&before, str_get(&ws->message));
 	if (!is_look)
@@ -355,6 +391,7 @@ static bool run_remote(void *ud, const char *line, struct str *answer)
 	if (is_look) { /* who sits here did not ask */
 		ws_say(ws, "%s", str_get(&before));
 		ws->is_error = was_error;
+		ws->said_at = said_at;
 	}
 	str_done(&before);
 	if (ws->dirty && !ws->has_ended)
@@ -406,6 +443,15 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 	reap(ws);
 }
 
+/* What is dirty, and then what reading it has made so. */
+static void draw(struct ws *ws)
+{
+	if (ws->dirty)
+		forget_notice(ws, false);
+	if (ws->dirty)
+		frame_draw(ws);
+}
+
 static void run(struct ws *ws, const struct waits *w)
 {
 	while (!ws->has_ended) {
@@ -413,11 +459,9 @@ static void run(struct ws *ws, const struct waits *w)
 
 		while (!ws->has_ended && (key = terminal_key()) != TERMINAL_NONE)
 			take_event(ws, key);
-		if (ws->dirty)
-			frame_draw(ws);
+		draw(ws);
 		employ(ws);
-		if (ws->dirty)
-			frame_draw(ws);
+		draw(ws);
 		if (!ws->has_ended)
 			wait_for_work(ws, w);
 	}

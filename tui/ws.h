@@ -120,6 +120,7 @@ struct ws {
 	bool has_ended;
 	struct str message;
 	bool is_error;        /* the message */
+	double said_at;       /* clock_now() */
 	struct keymap keymap; /* the user's own */
 	struct chord typed;   /* of a chord that is not complete */
 	double typed_at;      /* clock_now() of its last key */
@@ -181,6 +182,7 @@ struct ws {
 	int64_t version;   /* db_version() when it was looked at last */
 	double look_until; /* clock_now(): somebody writes, which shows within that time */
 	double employ_at;  /* before that nobody looks for somebody to do the work */
+	bool is_searching; /* the writer does */
 };
 
 /* ---- workstation.c ------------------------------------------------------ */
@@ -237,9 +239,11 @@ void commands_key(struct ws *ws, uint32_t key);
 void commands_leave_chord(struct ws *ws);
 /* A command and its words, as on the `:` line. */
 void commands_run(struct ws *ws, const char *text);
-/* One line for each key and command of a screen, in the arena. */
+/* One line for each key and command of a screen, in the arena; behind them those keys
+ * that others have. */
 struct help_line {
 	const char *keys, *command, *text;
+	const struct view *on; /* NULL: it is of the screen that was asked for */
 };
 size_t commands_help(
 	const struct ws *ws, enum ws_screen screen, struct arena *a, const struct help_line **ret);

@@ -62,6 +62,17 @@ check 'it takes no words' status_is 2
 # ---- typing -----------------------------------------------------------------------
 
 start 80 24
+sees 'No takes yet' && keys g t
+check 'gt comes by' sees 'Enter or i type'
+keys g t
+check 'and goes on' sees 'Nothing is queued'
+keys g T
+sees '>Prompt' && keys j
+check 'keys move there' sees '>Model'
+keys k Enter
+typed 'gt'
+check 'until Enter' sees '>Prompt      gt'
+keys C-u Escape
 sees 'No takes yet' && keys 2
 check 'the form' sees '>Prompt'
 check 'the model, and what is known of it' sees 'mono  32 kHz mono, any length'

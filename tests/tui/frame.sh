@@ -80,7 +80,12 @@ keys 1
 sees '60 takes' && keys '?'
 sees 'Keys and commands' && typed 'screen'
 check 'is in the help' sees 'X'
-keys Escape Escape
+escape
+typed 'cancel'
+check 'what is of another screen, by its name' sees 'queue: cancel the job'
+keys Enter
+check 'is not run, but shown there' sees 'here, x: cancel the job'
+keys 1
 is_back && keys u
 sleep 0.2
 check 'an unmapped key does nothing' is_back
@@ -253,6 +258,15 @@ answers screen queue
 keys p
 answers screen library
 sleep 2
+
+# ---- notices -----------------------------------------------------------------------
+
+command_line 'set volume'
+check 'a notice' sees 'volume is 10'
+sleep 5.5
+check 'stays while nothing is done' sees 'volume is 10'
+keys j
+check 'and goes with the next key after a while' sees_no 'volume is 10'
 
 # ---- nothing -----------------------------------------------------------------------
 

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Every screen and overlay, as it must look: compared exactly with golden/.
-#	golden.sh WOODSHED MAKE-LIBRARY ON-PTY GOLDEN [--update]
+#	golden.sh WOODSHED MAKE-LIBRARY ON-PTY GOLDEN [--update] [--only PATTERN] [--part I/N]
 #
 # A screen more is a line in `screens` below; --update writes what is missing or has
-# changed, to be looked at before it is committed.
+# changed, to be looked at before it is committed.  --only: screens whose names match;
+# --part: every N-th of them, from the I-th on, for those who have several processors.
 # shellcheck disable=SC2317 # functions are called by check
 # shellcheck source=tests/faults/common.sh
 . "$(dirname "$0")/../faults/common.sh"
@@ -11,7 +12,16 @@
 make_library=$(realpath "$2")
 on_pty=$(realpath "$3")
 golden=$(realpath "$4")
-update=${5:-}
+shift 4
+update='' only='' part=1/1
+while [ $# -gt 0 ]; do
+	case $1 in
+	--update) update=yes ;;
+	--only) shift && only=$1 ;;
+	--part) shift && part=$1 ;;
+	esac
+	shift
+done
 export LC_ALL=C.UTF-8 TZ=UTC HOME="$scratch/home" XDG_RUNTIME_DIR="$scratch/run"
 export XDG_CONFIG_HOME="$scratch/config" XDG_STATE_HOME="$scratch/state"
 unset COLORTERM TERMINFO TERMINFO_DIRS TMUX SHELL
@@ -23,30 +33,75 @@ status=0
 : >"$scratch/err"
 : >"$scratch/out"
 running=''
+worker=''
+# A path that no screen's width depends on.
+cd "$scratch" || finish 99
+export WOODSHED_LIBRARY=library
 
 # name: library, size, terminal, then the commands that lead there, divided by ';'; `wait
 # TEXT` until the screen has it.  What is played is paused at a fixed moment.
 screens()
 {
+	# Once it is heard, then no more.
+	slow='wait ▶ slow; play; wait ‖ slow' wide='wait ▶ 日; play; wait ‖ 日'
 	for size in 80x24 160x48; do
 		cat <<-END
 			library-empty-$size: empty $size 256
 			library-$size: full $size 256 last; move -3
 			library-wide-$size: wide $size 256
+			library-details-$size: made $size 256 move 3
 			library-filter-$size: full $size 256 filter cello
+			library-nothing-$size: full $size 256 filter nonesuch
+			library-marks-$size: full $size 256 unfold; move 2; mark; move 3; mark-range; move 2
+			library-notice-$size: full $size 256 move 2; favourite
+			library-sort-$size: full $size 256 set chord-menu 1; keys S
+			library-saved-$size: made $size 256 keys F
+			library-note-$size: made $size 256 move 3; keys n
+			library-tag-$size: made $size 256 move 3; keys t
+			library-export-$size: full $size 256 export-options
+			trash-empty-$size: empty $size 256 screen trash
+			trash-$size: made $size 256 screen trash
+			trash-purge-$size: made $size 256 screen trash; purge
+			lineage-$size: made $size 256 move 2; lineage
+			compose-$size: empty $size 256 screen compose; wait tokens
+			compose-musicgen-$size: made $size 256 move 3; edit; wait Temperature
+			compose-stable-audio-$size: made $size 256 move 2; edit; wait Negative
+			compose-audioldm2-$size: made $size 256 move 1; edit; wait Negative
+			compose-wide-$size: empty $size 256 new 日本語の歌 テスト, 琴と尺八, café acoustic, and a prompt that goes on, with strings, brass, woodwinds, two drummers, hand claps, bells from the village, rain on the roof; wait tokens
+			compose-wildcards-$size: empty $size 256 new slow {piano|guitar|harp}, soft; keys <Tab><Tab>0:20<Tab>2; wait takes
+			compose-wrong-$size: empty $size 256 new slow piano; keys <Tab><Tab>1:75; wait no length
+			compose-completion-$size: made $size 256 keys islow<Space>j; wait Tab completes
+			compose-models-$size: empty $size 256 new slow piano; keys <Tab><Enter>
+			compose-resting-$size: empty $size 256 tab 1; wait tokens
 			queue-empty-$size: empty $size 256 screen queue
 			queue-$size: full $size 256 screen queue
 			queue-wide-$size: wide $size 256 screen queue
+			queue-failed-$size: made $size 256 screen queue
+			queue-cancelled-$size: full $size 256 screen queue; cancel
+			queue-stop-$size: busy $size 256 screen queue; wait  0 %; cancel
+			log-$size: made $size 256 screen queue; log
+			log-wide-$size: wide $size 256 screen queue; last; log
 			compare-empty-$size: empty $size 256 screen compare
+			compare-wide-$size: heard $size 256 screen race; compare; $wide; seek-to 5
+			compare-blind-$size: sound $size 256 screen race; compare; $slow; seek-to 5; blind; swap A
+			compare-chosen-$size: sound $size 256 screen race; compare; $slow; seek-to 5; choose
 			race-empty-$size: empty $size 256 screen race
+			race-wide-$size: heard $size 256 screen race
 			triage-empty-$size: empty $size 256 triage
+			triage-wide-$size: heard $size 256 triage; $wide; seek-to 7
+			listen-empty-$size: empty $size 256 screen listen
+			listen-wide-$size: heard $size 256 move 1; play; $wide; seek-to 3; screen listen
+			listen-removed-$size: sound $size 256 move 1; play; $slow; seek-to 3; screen listen; removed; wait removed
 			setup-$size: full $size 256 screen setup
 			help-$size: full $size 256 screen help
+			help-filter-$size: full $size 256 keys ?undo
+			help-others-$size: full $size 256 keys ?cancel
+			help-nothing-$size: full $size 256 keys ?nonesuch
 			command-$size: full $size 256 command sort rating
+			completion-$size: full $size 256 keys :set<Space>c<Tab>
 			error-$size: full $size 256 frobnicate
 			chord-$size: full $size 256 set chord-menu 1; keys g
-			completion-$size: full $size 256 keys :set<Space>c<Tab>
-			help-filter-$size: full $size 256 keys ?undo
+			quit-$size: busy $size 256 close
 			prompt-$size: full $size 256 keys islow<Space>jazz
 		END
 	done
@@ -54,6 +109,7 @@ screens()
 		cat <<-END
 			library-$size: full $size 256 move 2
 			library-wide-$size: wide $size 256
+			compose-$size: made $size 256 move 3; edit; wait slow
 			queue-$size: full $size 256 screen queue
 			setup-$size: full $size 256 screen setup
 			help-$size: full $size 256 screen help
@@ -71,31 +127,39 @@ screens()
 		END
 	done
 	for colors in mono 8 16 rgb plain; do
-		echo "listen-$colors: sound 80x24 $colors move 1; screen listen"
-	done
-	echo "listen-quadrant: sound 80x24 rgb move 1; screen listen; glyphs quadrant"
-	for colors in mono 8 16 rgb; do
+		[ $colors != plain ] || slow='wait playing: slow; play; wait paused: slow'
 		cat <<-END
 			library-$colors: full 80x24 $colors move 2
+			trash-$colors: made 80x24 $colors screen trash
+			lineage-$colors: made 80x24 $colors move 2; lineage
+			compose-$colors: made 80x24 $colors move 3; edit; wait Temperature
 			queue-$colors: full 80x24 $colors screen queue
+			log-$colors: made 80x24 $colors screen queue; log
+			listen-$colors: sound 80x24 $colors move 1; screen listen
+			compare-$colors: sound 80x24 $colors screen race; compare; $slow; seek-to 5
+			race-$colors: sound 80x24 $colors screen race; move 1
+			triage-$colors: sound 80x24 $colors triage; $slow; seek-to 7
 			setup-$colors: full 80x24 $colors screen setup
+			help-$colors: full 80x24 $colors screen help
+			chord-$colors: full 80x24 $colors set chord-menu 1; keys g
+			error-$colors: full 80x24 $colors frobnicate
 		END
 	done
+	echo "listen-quadrant: sound 80x24 rgb move 1; screen listen; glyphs quadrant"
 	for theme in dark light gruvbox nord solarized-dark solarized-light high-contrast mono; do
 		echo "theme-$theme: full 80x24 rgb theme $theme; move 2"
 	done
 	echo "library-focus-160x48: full 160x48 256 pane 1"
-	echo "library-plain: full 160x48 plain move 2"
+	echo "library-plain-160x48: full 160x48 plain move 2"
 }
 
-# open LIBRARY SIZE COLOURS: the workstation, on a terminal that nobody sees.
+# open SIZE COLOURS: the workstation, on a terminal that nobody sees.
 open_workstation()
 {
-	export WOODSHED_LIBRARY="$scratch/$1"
 	options=''
 	unset NO_COLOR COLORTERM
 	export TERM=xterm-256color
-	case $3 in
+	case $2 in
 	mono) export NO_COLOR=1 ;;
 	8) export TERM=xterm ;;
 	16) export TERM=xterm-16color ;;
@@ -103,7 +167,7 @@ open_workstation()
 	plain) options=--plain ;;
 	esac
 	# shellcheck disable=SC2086 # one option or none
-	"$on_pty" "$2" "$woodshed" $options >"$scratch/out" 2>"$scratch/err" &
+	"$on_pty" "$1" "$woodshed" $options >"$scratch/out" 2>"$scratch/err" &
 	running=$!
 	i=0
 	until "$woodshed" remote status >"$scratch/out" 2>&1; do
@@ -142,13 +206,13 @@ close_workstation()
 # Paths of this run, and the version, are not what is compared.
 settle()
 {
-	sed -e "s|$scratch|/scratch|g" "$1"
+	sed -e "\|$scratch|{s|$scratch|/scratch|g; s|  *| |g}" "$1"
 }
 
 compare()
 {
 	settle "$scratch/dump" >"$scratch/settled"
-	if [ "$update" = --update ] && ! cmp -s "$scratch/settled" "$golden/$1.txt"; then
+	if [ -n "$update" ] && ! cmp -s "$scratch/settled" "$golden/$1.txt"; then
 		cp "$scratch/settled" "$golden/$1.txt"
 	fi
 	diff -a "$golden/$1.txt" "$scratch/settled" >"$scratch/out" 2>&1
@@ -157,12 +221,14 @@ compare()
 # show LIBRARY SIZE COLOURS COMMANDS NAME
 show()
 {
-	rm -rf "$scratch/dump" "$scratch/config" "$scratch/state"
-	if [ "$1" = sound ]; then # what was heard there is remembered
-		rm -rf "$scratch/sound"
-		cp -r "$scratch/sound.new" "$scratch/sound"
+	rm -rf "$scratch/dump" "$scratch/config" "$scratch/state" library
+	cp -r "$1" library
+	if [ "$1" = busy ]; then
+		"$make_library" library worker &
+		worker=$!
+		until [ -e library/at-work ]; do sleep 0.05; done
 	fi
-	open_workstation "$1" "$2" "$3" || return 1
+	open_workstation "$2" "$3" || return 1
 	rest=$4
 	while [ -n "$rest" ]; do
 		case $rest in
@@ -182,26 +248,33 @@ show()
 		sleep 0.1
 	done
 	close_workstation
+	[ -z "$worker" ] || kill "$worker"
+	worker=''
 	[ -s "$scratch/dump" ]
 }
 
 finish()
 {
-	[ -z "$running" ] || kill "$running" 2>/dev/null
+	for pid in $running $worker; do
+		kill "$pid" 2>/dev/null
+	done
 	rm -rf "$scratch"
 	exit "$1"
 }
 
-for library in empty full wide sound; do
-	"$make_library" "$scratch/$library" $library || finish 99
+for library in empty full busy wide made sound heard; do
+	"$make_library" $library $library || finish 99
 done
-mv "$scratch/sound" "$scratch/sound.new"
+# What its forms are drawn from.
+"$(dirname "$woodshed")/woodshed-engine" --library made tokens </dev/null || finish 99
 # Debian's xterm-16color is in ncurses-term, which need not be there.
 mkdir -p "$HOME/.terminfo"
 printf '%s\n' 'xterm-16color|x, colors#16, pairs#256, setab=\E[%?%p1%{8}%<%t%p1%{40}%+%e%p1%{92}%+%;%dm, setaf=\E[%?%p1%{8}%<%t%p1%{30}%+%e%p1%{82}%+%;%dm, use=xterm-256color,' >"$scratch/16.ti"
 tic -x -o "$HOME/.terminfo" "$scratch/16.ti" || skip_all 'there is no tic'
 
 screens >"$scratch/screens"
+grep -E -- "^[^:]*($only).*:" "$scratch/screens" |
+	awk -v first="${part%/*}" -v each="${part#*/}" 'NR % each == first % each' >"$scratch/part"
 while read -r name library size colors commands; do
 	name=${name%:}
 	if show "$library" "$size" "$colors" "$commands" "$name"; then
@@ -209,7 +282,7 @@ while read -r name library size colors commands; do
 	else
 		check "$name is shown" false
 	fi
-done <"$scratch/screens"
+done <"$scratch/part"
 
 # Nothing that no line asks for.
 for file in "$golden"/*.txt; do

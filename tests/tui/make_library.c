@@ -4,19 +4,25 @@
  *	empty	nothing
  *	full	takes and jobs in every state
  *	wide	texts that are long, wide, combined, or hostile
- *	sound	four takes that can be heard, and a race of six models
+ *	sound	four takes that can be heard, and a race of five models
+ *	heard	the same, of texts that are long or wide
+ *	made	what the engines made, prompts that came from one another, a trash
+ *	busy	as full, and the queue is not paused
+ *	worker	is one: claims a job of it, does nothing, and lives until it is killed
  *	verify	is one, and whole: nothing is made
  */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "library/audio.h"
 #include "library/base/arena.h"
 #include "library/base/err.h"
 #include "library/base/str.h"
 #include "library/db.h"
+#include "library/filters.h"
 #include "library/queue.h"
 #include "library/takes.h"
 
@@ -48,11 +54,11 @@ static void add_take(struct db *db, const char *prompt, const char *model, int i
 	if (!prompts_add(db, prompt, NULL, 0, NULL, t.created, &t.prompt_id, &e))
 		takes_add(db, &t, &id, &e);
 	if (!e.code && i % 4 == 1)
-		takes_edit(db, &id, 1, "favourite", "1", "favourite", t.created, &e);
+		takes_edit(db, &id, 1, "favourite", "1", "favourite", &e);
 	if (!e.code && i % 5 == 2)
-		takes_edit(db, &id, 1, "rating", "4", "rated 4", t.created, &e);
+		takes_edit(db, &id, 1, "rating", "4", "rated 4", &e);
 	if (!e.code && i % 6 == 3)
-		takes_edit(db, &id, 1, "tag", "keep", "tagged", t.created, &e);
+		takes_edit(db, &id, 1, "tag", "keep", "tagged", &e);
 }
 
 static void add_job(struct db *db, const char *prompt, int i)
@@ -105,6 +111,130 @@ static void fill_wide(struct db *db)
 		if (!e.code)
 			add_job(db, prompts[i], i);
 	}
+}
+
+/* ---- what was made ------------------------------------------------------- */
+
+static const char *const wide_prompts[] = {
+	"\u65e5\u672c\u8a9e\u306e\u6b4c \u30c6\u30b9\u30c8, \u7434\u3068\u5c3a\u516b",
+	"a prompt that goes on, with strings, brass, woodwinds, two drummers, hand claps, bells "
+	"from the village and rain on the roof",
+};
+
+struct made {
+	const char *prompt, *negative;
+	int parent; /* which of these, from 1; 0: none */
+	const char *changed, *model, *seconds, *options;
+};
+
+/* One take of each engine, a prompt that was edited twice, and one to be deleted. */
+static const struct made made[] = {
+	{"slow jazz trio, brushed drums", NULL, 0, NULL, "musicgen-small", "30",
+		"{\"cfg\":4,\"temperature\":0.9}"},
+	{"slow jazz trio, brushed drums, upright bass", "voices", 1, "edited",
+		"stable-audio-open-1.0", "47", "{\"steps\":80}"},
+	{"slow jazz quartet, brushed drums, upright bass", "voices", 2, "edited", "audioldm2", "10",
+		"{\"steps\":150}"},
+	{"choir in a cathedral", NULL, 0, NULL, "starter", "8", "{}"},
+	{"techno 140 bpm, acid", NULL, 0, NULL, "musicgen-small", "12", "{}"},
+};
+
+enum { N_MADE = sizeof(made) / sizeof(*made) };
+
+static int add_made(struct db *db, struct worker *w, int i, const int64_t prompts[])
+{
+	const struct made *m = &made[i];
+	const struct job_new wanted = {.prompt = m->prompt,
+		.negative = m->negative,
+		.parent_prompt = m->parent ? prompts[m->parent - 1] : 0,
+		.changed = m->changed,
+		.model = m->model,
+		.seed = (uint64_t)(8812 + i),
+		.seconds = m->seconds,
+		.options = m->options};
+	const int64_t then = THEN + i * MINUTE;
+	struct arena a = {0};
+	struct job *j;
+	char file[64];
+	int64_t id;
+	size_t n = 0;
+	int rc = jobs_add(db, &wanted, 1, then, NULL, &e);
+
+	snprintf(file, sizeof(file), "takes/2020/02/made-%d.wav", i);
+	if (!rc)
+		rc = jobs_claim(w, NULL, 1, then, &a, &j, &n, &e);
+	if (!rc && n) {
+		struct take t = {.prompt_id = j->prompt_id,
+			.job = j->id,
+			.model = j->model,
+			.seed = j->seed,
+			.frames = 32000 * (8 + 5 * i),
+			.rate = 32000,
+			.channels = 1 + i % 2,
+			.guidance = 3,
+			.lufs = -14.2 - i,
+			.peak = -1,
+			.score = NAN,
+			.file = file,
+			.created = then};
+
+		rc = jobs_start(w, j->id, file, then, &e);
+		if (!rc)
+			rc = jobs_done(w, j->id, &t, then + 20000, &id, &e);
+	}
+	arena_done(&a);
+	return rc;
+}
+
+/* One that failed after a while, with more to say than fits a line. */
+static int add_failed(struct db *db, struct worker *w)
+{
+	const struct job_new wanted = {.prompt = "a choir of forty, close, dry",
+		.model = "musicgen-large",
+		.seed = 7,
+		.seconds = "120"};
+	const int64_t then = THEN + 60 * MINUTE;
+	struct arena a = {0};
+	struct job *j;
+	size_t n = 0;
+	int rc = jobs_add(db, &wanted, 1, then, NULL, &e);
+
+	if (!rc)
+		rc = jobs_claim(w, NULL, 1, then, &a, &j, &n, &e);
+	if (!rc && n)
+		rc = jobs_failed(w, j->id,
+			"not enough memory: 9.1 GB are needed and 6.3 GB are free; end other "
+			"programs, choose a smaller model such as musicgen-small, or fewer seconds",
+			then + 90000, &e);
+	arena_done(&a);
+	return rc;
+}
+
+static void fill_made(struct db *db)
+{
+	static const char *const note = "the hook comes late; \u30c6\u30b9\u30c8 again with less "
+					"reverb, and let the bass begin alone";
+	const int64_t ids[] = {1, 2, 3, 4, 5};
+	int64_t prompts[N_MADE];
+	struct worker *w = NULL;
+	struct arena a = {0};
+	struct job j;
+
+	if (queue_pause(db, false, &e) || worker_open(db, THEN, &w, &e))
+		return;
+	for (int i = 0; i < N_MADE && !e.code; i++)
+		if (!add_made(db, w, i, prompts) && !jobs_get(db, i + 1, &a, &j, &e))
+			prompts[i] = j.prompt_id;
+	if (!e.code && !add_failed(db, w) && !takes_edit(db, ids, 1, "note", note, "note", &e) &&
+		!takes_edit(db, ids, 1, "tag", "late-night", "tag", &e) &&
+		!takes_edit(db, ids + 1, 2, "tag", "jazz", "tag", &e) &&
+		!takes_edit(db, ids + 3, 2, "trashed", "1580730000000", "trash", &e) &&
+		!filters_save(db, "best", "rating>=4", THEN, &e))
+		filters_save(db, "late", "#late-night dur>20", THEN, &e);
+	worker_close(w);
+	arena_done(&a);
+	if (!e.code)
+		queue_pause(db, true, &e);
 }
 
 /* ---- sound -------------------------------------------------------------- */
@@ -188,13 +318,13 @@ static void add_sound(struct db *db, const char *folder, struct take *t, struct 
 	else if (!e.code)
 		takes_add(db, t, &id, &e);
 	if (!e.code && kind == 1)
-		takes_edit(db, &id, 1, "favourite", "1", "favourite", t->created, &e);
+		takes_edit(db, &id, 1, "favourite", "1", "favourite", &e);
 	if (!e.code && kind == 1)
-		takes_edit(db, &id, 1, "rating", "4", "rated 4", t->created, &e);
+		takes_edit(db, &id, 1, "rating", "4", "rated 4", &e);
 }
 
 /* Two were made, one failed, one is rendered, one waits and was not told all. */
-static void add_race(struct db *db, const char *folder)
+static void add_race(struct db *db, const char *folder, const char *prompt)
 {
 	static const char *const models[] = {"small", "large", "open", "wide", "tokens"};
 	enum { N = sizeof(models) / sizeof(*models) };
@@ -203,7 +333,7 @@ static void add_race(struct db *db, const char *folder)
 	struct worker *w = NULL;
 
 	for (int i = 0; i < N; i++)
-		race[i] = (struct job_new){.prompt = "slow jazz trio, brushed drums",
+		race[i] = (struct job_new){.prompt = prompt,
 			.model = models[i],
 			.seed = 8813,
 			.seconds = "12",
@@ -230,15 +360,14 @@ static void add_race(struct db *db, const char *folder)
 	arena_done(&a);
 }
 
-static void fill_sound(struct db *db, const char *folder)
+static void fill_sound(struct db *db, const char *folder, const char *race, const char *other)
 {
 	struct take t = {.model = "small", .seed = 99};
 
 	make_folders(folder);
 	queue_pause(db, false, &e);
-	add_race(db, folder);
-	if (!e.code && !prompts_add(db, "rainy lofi, dusty upright piano, vinyl crackle, 72 bpm",
-			       NULL, 0, NULL, THEN, &t.prompt_id, &e))
+	add_race(db, folder, race);
+	if (!e.code && !prompts_add(db, other, NULL, 0, NULL, THEN, &t.prompt_id, &e))
 		add_sound(db, folder, &t, NULL, 2);
 	if (!e.code)
 		t.seed = 100, add_sound(db, folder, &t, NULL, 3);
@@ -246,22 +375,52 @@ static void fill_sound(struct db *db, const char *folder)
 		queue_pause(db, true, &e);
 }
 
+/* Tells of itself from far in the future: it is heard of as long as it lives. */
+static void work(struct db *db, const char *folder)
+{
+	struct worker *w = NULL;
+	struct str path = {0};
+	struct arena a = {0};
+	struct job *j;
+	size_t n = 0;
+
+	if (!worker_open(db, THEN, &w, &e) && !jobs_claim(w, NULL, 1, THEN, &a, &j, &n, &e) && n &&
+		!worker_tell(w, "small", "cpu", 1200000000, 2 * THEN, &e) &&
+		!jobs_progress(w, j->id, "steps", 20, 50, 2 * THEN, &e)) {
+		str_printf(&path, "%s/at-work", folder);
+		if (!mkdir(str_get(&path), 0700))
+			pause();
+	}
+	worker_close(w);
+	str_done(&path);
+	arena_done(&a);
+}
+
 int main(int argc, char **argv)
 {
 	struct db *db = NULL;
+	const char *what = argc == 3 ? argv[2] : "";
 
 	if (argc != 3)
 		return 2;
 	mkdir(argv[1], 0700);
-	if (!db_open(argv[1], &db, &e) && !queue_pause(db, true, &e)) {
-		if (!strcmp(argv[2], "verify"))
+	if (!db_open(argv[1], &db, &e) &&
+		(!strcmp(what, "worker") || !queue_pause(db, strcmp(what, "busy"), &e))) {
+		if (!strcmp(what, "verify"))
 			db_verify(db, &e);
-		else if (!strcmp(argv[2], "full"))
+		else if (!strcmp(what, "worker"))
+			work(db, argv[1]);
+		else if (!strcmp(what, "full") || !strcmp(what, "busy"))
 			fill(db);
-		else if (!strcmp(argv[2], "wide"))
+		else if (!strcmp(what, "wide"))
 			fill_wide(db);
-		else if (!strcmp(argv[2], "sound"))
-			fill_sound(db, argv[1]);
+		else if (!strcmp(what, "sound"))
+			fill_sound(db, argv[1], "slow jazz trio, brushed drums",
+				"rainy lofi, dusty upright piano, vinyl crackle, 72 bpm");
+		else if (!strcmp(what, "heard"))
+			fill_sound(db, argv[1], wide_prompts[0], wide_prompts[1]);
+		else if (!strcmp(what, "made"))
+			fill_made(db);
 	}
 	db_close(db);
 	if (e.code)

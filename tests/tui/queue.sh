@@ -42,6 +42,27 @@ order()
 # Its error is longer than a line.
 gone='gone-and-not-seen-again-by-anybody-who-was-asked'
 
+# lock SECONDS: another program writes that long, and says so in $scratch/lock.
+lock()
+{
+	python3 -c '
+import sqlite3, sys, time
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+time.sleep(float(sys.argv[2]))
+c.execute("ROLLBACK")
+print("free", flush=True)' "$WOODSHED_LIBRARY/library.db" "$1" >"$scratch/lock" &
+	child=$!
+	until grep -q locked "$scratch/lock"; do sleep 0.05; done
+}
+
+unlock()
+{
+	wait "$child"
+	child=''
+}
+
 worker_pid()
 {
 	pgrep -f "woodshed-engine.*--library $WOODSHED_LIBRARY worker" | head -n 1
@@ -65,6 +86,10 @@ check 'four wait' sees ' Queue  4 to do'
 check 'in their order' order 1 2 3 4 ''
 keys g g J
 check 'one later' order 2 1 3 4 ''
+keys u
+check 'taken back' order 1 2 3 4 ''
+keys C-r
+check 'and done again' order 2 1 3 4 ''
 keys J J
 check 'and to the end' order 2 3 4 1 ''
 keys K
@@ -80,7 +105,12 @@ command_line 'priority 5'
 check 'a higher priority goes first' order 3 2 4 1 ''
 keys j j x
 check 'cancelled' state 4 cancelled
-check 'and said' sees 'cancelled · R queues it again'
+check 'and said' sees 'cancelled · u takes it back'
+keys u
+check 'in its place again' order 3 2 4 1 ''
+check 'and said' sees 'taken back: cancelled job 4'
+keys C-r
+check 'cancelled again' state 4 cancelled
 
 # ---- at work ------------------------------------------------------------------------
 
@@ -128,24 +158,14 @@ check 'done the second time' sees ' 4 takes'
 # ---- others are in the way --------------------------------------------------------------
 
 # The database is locked for three seconds: keys go on, and what they change comes.
-python3 -c '
-import sqlite3, sys, time
-c = sqlite3.connect(sys.argv[1], isolation_level=None)
-c.execute("BEGIN IMMEDIATE")
-print("locked", flush=True)
-time.sleep(3)
-c.execute("ROLLBACK")
-print("free", flush=True)' "$WOODSHED_LIBRARY/library.db" >"$scratch/lock" &
-child=$!
-until grep -q locked "$scratch/lock"; do sleep 0.05; done
+lock 3
 keys g g f 3 1 '?' q /
 typed choir
 check 'a filter while it is locked' sees ' 1 of 4 '
 check 'it still is' test "$(cat "$scratch/lock")" = locked
 keys Escape
 check 'the change comes' sees 'favourite: 1 take'
-wait "$child"
-child=''
+unlock
 
 # A worker that stands still, then dies.
 "$woodshed" queue -m starter -s 20 --count 2 'a long one' >/dev/null 2>&1 ||
@@ -158,10 +178,17 @@ if row ' rendering '; then
 	check 'keys while the worker stands still' sees ' Queue  '
 	keys 1
 	check 'another screen' sees ' takes'
+	# Nobody can be looked for who goes on, while another program writes.
+	lock 3
 	kill -KILL "$pid"
-	keys 3
+	keys 3 1 '?' q 3
+	check 'keys while another worker is looked for' sees ' Queue  '
+	check 'in a library that is locked' test "$(cat "$scratch/lock")" = locked
+	unlock
 	check 'another worker goes on' row ' (rendering|claimed|done) '
 	keys g g x
+	check 'what is at work is asked about' sees 'is at work'
+	keys y
 	check 'and is stopped' row ' cancelled '
 else
 	skip 'a worker that stands still' 'it was too quick'

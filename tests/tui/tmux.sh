@@ -48,9 +48,15 @@ start()
 	terminal=${3:-tmux-256color}
 	shift "$(($# < 3 ? $# : 3))"
 	end_tmux
-	t new-session -d -x "$columns" -y "$rows" -s t \
+	# A server that was told to end may still take the first request with it.
+	i=0
+	until t new-session -d -x "$columns" -y "$rows" -s t \
 		"env PS1='\$ ' TERM=$terminal $* bash --norc" \
-		\; set -g status off \; set -sg escape-time 0
+		\; set -g status off \; set -sg escape-time 0; do
+		i=$((i + 1))
+		[ $i -lt 5 ] || return 1
+		sleep 0.2
+	done
 	sees '$' && typed "$woodshed 2>$scratch/err" && keys Enter
 }
 

@@ -163,7 +163,7 @@ keys Enter
 check 'commands line by line' sees 'done'
 typed 'keys ?undo'
 keys Enter
-check 'and keys' sees 'take the last change back'
+check 'and keys' sees 'take back what was done last'
 typed quit
 keys Enter
 check 'and an end' has_left 0

@@ -19,6 +19,7 @@
 #include "library/db.h"
 #include "library/schema.h"
 #include "library/takes.h"
+#include "library/undo.h"
 
 /* The linker puts this in the place of the program's fcntl() (meson.build), not of
  * SQLite's: a file system without locks, as some mounted from a network are. */
@@ -173,6 +174,45 @@ static void one_of_the_second_version(void **state)
 	assert_int_equal(count(db, "SELECT count(*) FROM takes WHERE heard"), 2);
 	db_close(db);
 	assert_int_equal(stat(scratch_path(state, "library.db.v2"), &st), 0);
+}
+
+/* As the third left it, with a change of a take that can be taken back. */
+static void one_of_the_third_version(void **state)
+{
+	struct undone done;
+	struct arena a = {0};
+	struct err e = {0};
+	struct db *db;
+	struct stat st;
+
+	make_first(state);
+	raw(state, schema_steps[1]);
+	raw(state, schema_steps[2]);
+	raw(state, "PRAGMA user_version = 3; UPDATE takes SET rating = 4 WHERE id = 7;"
+		   "INSERT INTO undo(action, label, take, field, old, new, created)"
+		   " VALUES (3, 'rated 4', 7, 'rating', '0', '4', 6)");
+	db = scratch_library(state);
+	assert_int_equal(count(db, "PRAGMA user_version"), DB_SCHEMA);
+	assert_int_equal(db_verify(db, &e), 0);
+	assert_int_equal(undo_back(db, &a, &done, &e), 0);
+	assert_string_equal(done.label, "rated 4");
+	assert_int_equal(count(db, "SELECT rating FROM takes WHERE id = 7"), 0);
+	arena_done(&a);
+	db_close(db);
+	assert_int_equal(stat(scratch_path(state, "library.db.v3"), &st), 0);
+}
+
+/* Who only opens it does not wait for one that writes. */
+static void one_that_is_being_written(void **state)
+{
+	struct db *writer = scratch_library(state), *db = NULL;
+	struct err e = {0};
+
+	assert_int_equal(db_begin(writer, &e), 0);
+	assert_int_equal(db_open(*state, &db, &e), 0); /* ERR_BUSY after half a minute */
+	db_close(db);
+	db_rollback(writer);
+	db_close(writer);
 }
 
 static void one_of_another_program(void **state)
@@ -361,6 +401,8 @@ int main(void)
 		TEST(one_without_locks),
 		TEST(one_from_the_past),
 		TEST(one_of_the_second_version),
+		TEST(one_of_the_third_version),
+		TEST(one_that_is_being_written),
 		TEST(one_from_the_future),
 		TEST(one_of_another_program),
 		TEST(one_that_is_none),

@@ -5,6 +5,7 @@
 #include "library/base/err.h"
 #include "library/db.h"
 #include "library/filters.h"
+#include "library/undo.h"
 #include "tests/unit/scratch.h"
 
 enum { NOW = 1700000000 };
@@ -14,6 +15,7 @@ static void kept_and_replaced(void **state)
 	struct db *db = scratch_library(state);
 	struct arena a = {0};
 	struct saved_filter *list;
+	struct undone done;
 	const char *text;
 	size_t n;
 
@@ -33,6 +35,14 @@ static void kept_and_replaced(void **state)
 	assert_int_equal(filters_remove(db, "best", NULL), 0);
 	assert_int_equal(filters_list(db, &a, &list, &n, NULL), 0);
 	assert_int_equal(n, 1);
+	/* Taken back: it is there again, and the other as it was at first. */
+	assert_int_equal(undo_back(db, &a, &done, NULL), 0);
+	assert_string_equal(done.label, "forgot the filter best");
+	assert_int_equal(filters_get(db, "best", &a, &text, NULL), 0);
+	assert_int_equal(undo_back(db, &a, &done, NULL), 0);
+	assert_string_equal(done.label, "saved the filter long");
+	assert_int_equal(filters_get(db, "long", &a, &text, NULL), 0);
+	assert_string_equal(text, "dur>30 fav");
 	arena_done(&a);
 	db_close(db);
 }

@@ -15,6 +15,7 @@
 #include "library/db.h"
 #include "library/queue.h"
 #include "library/takes.h"
+#include "library/undo.h"
 
 static struct db *db;
 static struct arena arena;
@@ -522,6 +523,137 @@ static void many_workers(void **state)
 	OK(db_verify(db, &e));
 }
 
+/* ---- taking back --------------------------------------------------------- */
+
+/* The action that is taken back, or done again; *late: its changes that came too late. */
+static const char *undo(bool again, int64_t late)
+{
+	struct undone done;
+
+	OK((again ? undo_again : undo_back)(db, &arena, &done, &e));
+	assert_int_equal(done.n_late, late);
+	return done.label;
+}
+
+/* ids of those that wait, in their order. */
+static const char *waiting_ids(void)
+{
+	static char out[256];
+	struct job *jobs;
+	size_t n;
+
+	OK(jobs_list(db, "queued", &arena, &jobs, &n, &e));
+	out[0] = 0;
+	for (size_t i = 0; i < n; i++)
+		snprintf(out + strlen(out), sizeof(out) - strlen(out), "%s%lld", i ? " " : "",
+			(long long)jobs[i].id);
+	return out;
+}
+
+static void what_is_taken_back(void **state)
+{
+	struct job_new two[2] = {{.prompt = "p", .model = "m"},
+		{.prompt = "p", .model = "m", .seed = 1, .held = true}};
+	bool at_work, paused;
+	int64_t hidden;
+
+	add("a", "m", 1);
+	OK(jobs_add(db, two, 2, now, NULL, &e));
+	add("b", "m", 1);
+	assert_string_equal(waiting_ids(), "1 2 3 4");
+
+	/* In the order in which it was done, whatever it was. */
+	OK(jobs_move(db, 4, JOB_FIRST, &e));
+	OK(jobs_move(db, 1, JOB_DOWN, &e));
+	assert_string_equal(waiting_ids(), "4 2 1 3");
+	OK(jobs_cancel(db, 2, now, &at_work, &e));
+	OK(queue_pause(db, true, &e));
+	OK(jobs_set_priority(db, 3, 7, &e));
+	OK(jobs_hold(db, 3, false, &e));
+	OK(queue_hide_ended(db, now, &e));
+	assert_string_equal(waiting_ids(), "3 4 1");
+	assert_string_equal(undo(false, 0), "hid jobs that have ended");
+	OK(queue_hidden(db, &hidden, &e));
+	assert_int_equal(hidden, 0);
+	assert_string_equal(undo(false, 0), "released job 3");
+	assert_true(get(3).held);
+	assert_string_equal(undo(false, 0), "set the priority of job 3");
+	assert_string_equal(undo(false, 0), "paused the queue");
+	OK(queue_is_paused(db, &paused, &e));
+	assert_false(paused);
+	assert_string_equal(undo(false, 0), "cancelled job 2");
+	assert_string_equal(waiting_ids(), "4 2 1 3"); /* where it was */
+	assert_int_equal(get(2).ended, 0);
+	assert_string_equal(undo(false, 0), "moved job 1");
+	assert_string_equal(undo(false, 0), "moved job 4");
+	assert_string_equal(waiting_ids(), "1 2 3 4");
+	assert_string_equal(undo(false, 0), "queued job 4");
+	assert_string_equal(undo(false, 0), "queued jobs 2 to 3");
+	assert_string_equal(waiting_ids(), "1");
+	is(3, "cancelled");
+	assert_string_equal(undo(true, 0), "queued jobs 2 to 3");
+	assert_string_equal(waiting_ids(), "1 2 3");
+	assert_true(get(3).held);
+	assert_false(get(2).held);
+	while (undo(true, 0))
+		;
+	assert_string_equal(waiting_ids(), "3 4 1");
+	is(2, "cancelled");
+	OK(queue_is_paused(db, &paused, &e));
+	assert_true(paused);
+	OK(db_verify(db, &e));
+}
+
+/* What a worker did since stays. */
+static void what_is_too_late(void **state)
+{
+	struct job_new two[2] = {{.prompt = "p", .model = "m"}, {.prompt = "q", .model = "m"}};
+	struct worker *w = worker();
+	bool at_work;
+
+	OK(jobs_add(db, two, 2, now, NULL, &e));
+	assert_int_equal(claim(w, NULL), 1);
+	assert_string_equal(undo(false, 1), "queued jobs 1 to 2");
+	is(1, "claimed");
+	is(2, "cancelled");
+	assert_string_equal(undo(true, 1), "queued jobs 1 to 2");
+	is(2, "queued");
+	OK(jobs_hold(db, 2, true, &e));
+	OK(jobs_hold(db, 2, false, &e));
+	assert_int_equal(claim(w, NULL), 2);
+	assert_string_equal(undo(false, 1), "released job 2");
+	is(2, "claimed");
+
+	/* A retry: what had gone wrong is known again. */
+	OK(jobs_failed(w, 2, "no room", now, &e));
+	OK(jobs_retry(db, 2, &e));
+	assert_null(get(2).error);
+	assert_string_equal(undo(false, 0), "retried job 2");
+	is(2, "failed");
+	assert_string_equal(get(2).error, "no room");
+	assert_int_equal(get(2).ended, now);
+	assert_int_equal(get(2).attempts, 1);
+	assert_string_equal(undo(true, 0), "retried job 2");
+	is(2, "queued");
+
+	/* A job at work: before its worker has heard of it, and after. */
+	OK(jobs_cancel(db, 1, now, &at_work, &e));
+	assert_true(at_work && get(1).stopping);
+	assert_string_equal(undo(false, 0), "cancelled job 1");
+	is(1, "claimed");
+	assert_false(get(1).stopping);
+	assert_string_equal(undo(true, 0), "cancelled job 1");
+	assert_true(get(1).stopping);
+	OK(jobs_stopped(w, 1, now, &e));
+	assert_string_equal(undo(false, 0), "cancelled job 1");
+	is(1, "queued");
+	assert_string_equal(waiting_ids(), "1 2");
+	assert_string_equal(undo(true, 0), "cancelled job 1");
+	is(1, "cancelled");
+	worker_close(w);
+	OK(db_verify(db, &e));
+}
+
 /* ids of what a screen shows, in its order. */
 static const char *recent(int64_t since, size_t max)
 {
@@ -595,6 +727,8 @@ int main(void)
 		TEST(what_is_shown),
 		TEST(from_queued_to_done),
 		TEST(cancelling),
+		TEST(what_is_taken_back),
+		TEST(what_is_too_late),
 		TEST(the_order),
 		TEST(what_waits_or_is_at_work),
 		TEST(a_loaded_model_goes_first_but_not_for_ever),

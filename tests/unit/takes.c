@@ -17,6 +17,7 @@
 #include "library/db.h"
 #include "library/filter.h"
 #include "library/takes.h"
+#include "library/undo.h"
 
 /* 2026-11-26 12:00 UTC */
 static const int64_t NOW = 1795694400000;
@@ -94,7 +95,7 @@ static const char *found(const char *filter)
 
 static void edit(int64_t id, const char *field, const char *value)
 {
-	OK(takes_edit(db, &id, 1, field, value, "an edit", NOW, &e));
+	OK(takes_edit(db, &id, 1, field, value, "an edit", &e));
 }
 
 static void five(void)
@@ -148,7 +149,7 @@ static void lists_by_number(void **state)
 	int64_t id, kept, trashed;
 	uint64_t seen, bytes;
 	struct arena a = {0};
-	const char *label;
+	struct undone done;
 
 	finds_the_same("", &all);
 	five();
@@ -181,7 +182,7 @@ static void lists_by_number(void **state)
 	edit(2, "rating", "3");
 	assert_true(stamp() != seen);
 	seen = stamp();
-	OK(takes_undo(db, &a, &label, &e));
+	OK(undo_back(db, &a, &done, &e));
 	assert_true(stamp() != seen);
 	arena_done(&a);
 	seen = stamp();
@@ -323,10 +324,11 @@ static void wrong_filters(void **state)
 
 static const char *undo(bool redo)
 {
-	const char *label;
+	struct undone done;
 
-	OK((redo ? takes_redo : takes_undo)(db, &arena, &label, &e));
-	return label;
+	OK((redo ? undo_again : undo_back)(db, &arena, &done, &e));
+	assert_int_equal(done.n_late, 0); /* nobody else changed them */
+	return done.label;
 }
 
 static void edits_are_taken_back(void **state)
@@ -336,7 +338,7 @@ static void edits_are_taken_back(void **state)
 
 	five();
 	assert_null(undo(false));
-	OK(takes_edit(db, ids, 3, "trashed", "123", "trash 3 takes", NOW, &e));
+	OK(takes_edit(db, ids, 3, "trashed", "123", "trash 3 takes", &e));
 	edit(4, "rating", "2");
 	edit(4, "rating", "5");
 	edit(4, "tag", "x");
@@ -371,7 +373,7 @@ static void wrong_edits_change_nothing(void **state)
 	struct err e = {0};
 
 	five();
-	assert_int_equal(takes_edit(db, ids, 2, "rating", "3", "x", NOW, &e), ERR_ARG);
+	assert_int_equal(takes_edit(db, ids, 2, "rating", "3", "x", &e), ERR_ARG);
 	assert_error(e, ERR_ARG, "no take 99");
 	assert_string_equal(found("rated"), "");
 	for (int i = 0; i < 7; i++) {
@@ -380,11 +382,10 @@ static void wrong_edits_change_nothing(void **state)
 			{"tag", ""}, {"note", "\xff"}};
 
 		err_clear(&e);
-		assert_int_equal(
-			takes_edit(db, ids, 1, bad[i][0], bad[i][1], "x", NOW, &e), ERR_ARG);
+		assert_int_equal(takes_edit(db, ids, 1, bad[i][0], bad[i][1], "x", &e), ERR_ARG);
 	}
 	err_clear(&e);
-	assert_int_equal(takes_edit(db, ids, 1, "file", "x", "x", NOW, &e), ERR_BUG);
+	assert_int_equal(takes_edit(db, ids, 1, "file", "x", "x", &e), ERR_BUG);
 }
 
 static void prompts_have_lineage(void **state)
