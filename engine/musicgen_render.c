@@ -46,7 +46,6 @@ struct render {
 	struct err *e;
 	struct gpu_arena *arena, *step; /* of the render, of a step */
 	int64_t n_takes, n_rows;        /* rows: twice the takes with guidance */
-	float guidance;                 /* 0: none */
 	struct gpu_sampling sampling;
 	uint64_t *seeds;            /* [n_takes]; owned */
 	struct lm_run *run;         /* owned */
@@ -99,8 +98,9 @@ static int prepare(struct render *rd, const struct engine_info *info)
 	int rc;
 
 	rd->n_takes = r->n_takes;
-	rd->guidance = guidance > 1 && *r->prompt ? guidance : 0;
-	rd->n_rows = rd->guidance > 0 ? 2 * rd->n_takes : rd->n_takes;
+	if (guidance <= 1 || !*r->prompt)
+		guidance = 0;
+	rd->n_rows = guidance > 0 ? 2 * rd->n_takes : rd->n_takes;
 	rd->seeds = xcalloc((size_t)rd->n_takes, sizeof(*rd->seeds));
 	for (int64_t i = 0; i < rd->n_takes; i++)
 		rd->seeds[i] = r->seed + (uint64_t)i;
@@ -109,7 +109,8 @@ static int prepare(struct render *rd, const struct engine_info *info)
 		.top_k = r->top_k < 0 ? DEFAULT_TOP_K : r->top_k,
 		.top_p = r->top_p,
 		.seed = rd->seeds,
-		.n_streams = lm->n_codebooks};
+		.n_streams = lm->n_codebooks,
+		.guidance = guidance};
 	rd->arena = gpu_arena_new(rd->g, "render");
 	rd->step = gpu_arena_new(rd->g, "step");
 	rc = mem_try_alloc((void **)&rd->codes, (size_t)(rd->n_takes * lm->n_codebooks),
@@ -391,17 +392,8 @@ static int keep_columns(
 /* Draws the next column, and makes it the one to be fed. */
 static void sample(struct render *rd, struct columns *c, const struct gpu_tensor *logits)
 {
-	const int64_t rows = rd->n_takes * rd->m->lm.cfg.n_codebooks;
-	struct gpu *g = rd->g;
-
-	if (rd->guidance > 0) {
-		struct gpu_tensor *guided = gpu_new(
-			g, rd->step, GPU_F32, "guided logits", SHAPE(rows, rd->m->lm.cfg.vocab));
-		gpu_guidance(g, guided, logits, rd->guidance);
-		logits = guided;
-	}
-	gpu_sample(g, c->drawn, logits, &rd->sampling);
-	gpu_next_column(g, c->next, c->held, c->drawn, c->at);
+	gpu_sample(rd->g, c->drawn, logits, &rd->sampling);
+	gpu_next_column(rd->g, c->next, c->held, c->drawn, c->at);
 }
 
 /* What is known of a step that is done; the device is asked now and then. */

@@ -1,4 +1,4 @@
-/* asan.h: WITH_ASAN where AddressSanitizer checks this build.  Private to gpu/. */
+/* asan.h: WITH_ASAN where AddressSanitizer checks this build.  For gpu/ and the emulator. */
 #ifndef WOODSHED_GPU_ASAN_H
 #define WOODSHED_GPU_ASAN_H
 

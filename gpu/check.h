@@ -53,6 +53,10 @@ bool op_is_ready(struct gpu *g, const char *op, bool has_entry);
 /* All there, none the empty tensor of an earlier failure. */
 bool op_has_operands(const struct call *c);
 
+/* What is wrong with the operands of embed_sum, or NULL (gpu/ops.c). */
+const char *op_embed_fault(
+	const struct gpu_tensor *y, const struct gpu_tensor *table, const struct gpu_tensor *ids);
+
 /* ---- what shapes may be ------------------------------------------------- */
 
 /* Row-major and contiguous. */

@@ -230,6 +230,9 @@ void gpu_set_replay(struct gpu *g, bool on);
  * bounded as that of the f32 chain is.  Infinite factors give NaN. */
 void gpu_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias);
+/* What x of these two may be besides f32: BF16 where the device rounds it anyway, else F32.
+ * What writes such a tensor saves the pass that rounds; the bits are the same. */
+enum gpu_dtype gpu_input_dtype(const struct gpu *g, const struct gpu_tensor *w);
 /* y += x w^T + bias */
 void gpu_linear_add(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias);
@@ -289,7 +292,9 @@ void gpu_gru(
 
 /* Keys and values of one layer.  n_rows sequences, each of up to max_len. */
 struct gpu_kv {
-	enum gpu_dtype dtype; /* F32 or BF16 */
+	/* F32, BF16, or TILES: bf16, and gpu_attention_cross() rounds q and the probabilities
+	 * to it, too.  The processor, to which that is no gain, has F32 instead. */
+	enum gpu_dtype dtype;
 	int64_t n_rows, n_heads, head_dim, max_len;
 	struct gpu_tensor *k, *v; /* device layout */
 	int64_t *len;             /* [n_rows] filled so far; host; in the arena */
@@ -310,7 +315,8 @@ void gpu_attention_causal(struct gpu *g, struct gpu_tensor *y, const struct gpu_
 void gpu_kv_fill(struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu_tensor *kv_x);
 /* Attention to a filled cache: q [R, H], y [R, H]; kv->n_rows divides R and
  * row r reads sequence r / (R / n_rows).  q may have a multiple of the cache's
- * heads: each of those then serves as many neighbouring heads of q. */
+ * heads: each of those then serves as many neighbouring heads of q.  y of a cache of
+ * GPU_TILES may be of gpu_input_dtype(). */
 void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
 	const struct gpu_kv *kv, float scale);
 
@@ -320,7 +326,7 @@ void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 void gpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	const struct gpu_tensor *bias, int64_t n_heads, float scale);
 /* The same without bias, with products as GPU_TILES has them: q, k, v and the
- * probabilities are rounded to bf16. */
+ * probabilities are rounded to bf16.  y may be of gpu_input_dtype(). */
 void gpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	int64_t n_heads, float scale);
 
@@ -425,6 +431,11 @@ void gpu_norm_linear(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *y,
 	const struct gpu_tensor *x, const struct gpu_norm *norm, const struct gpu_tensor *w,
 	const struct gpu_tensor *bias);
 
+/* gpu_embed_sum(), and row at[0] of positions f32 [P, D] added to each row: at I32 [1]. */
+void gpu_embed_at(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *y,
+	const struct gpu_tensor *table, const struct gpu_tensor *ids,
+	const struct gpu_tensor *positions, const struct gpu_tensor *at);
+
 /* x [T, C] += out(act(in(norm(x)))), of gpu_norm_linear(), the function or, with is_gated,
  * gpu_gated_...(), and gpu_linear_add(). */
 struct gpu_feed_forward {
@@ -484,7 +495,8 @@ void gpu_combine(struct gpu *g, struct gpu_tensor *y, const struct gpu_term *ter
 void gpu_guidance(
 	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *logits, float guidance);
 
-/* One id per row of logits [N, V], ids I32 [N].
+/* One id per row of logits [N, V], ids I32 [N]; with guidance logits are [2N, V], and what
+ * is sampled is gpu_guidance() of them.
  * Order: temperature, top-k (ties with the k-th kept), top-p (the smallest
  * set whose probability reaches p, never empty), softmax, then the inverse of
  * the cumulative sum in index order at u = philox(seed, stream, offset).
@@ -498,6 +510,7 @@ struct gpu_sampling {
 	int64_t n_streams;
 	uint64_t offset;
 	const struct gpu_tensor *at; /* I32 [1], added to offset; or NULL */
+	float guidance;              /* 0: none */
 };
 void gpu_sample(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *logits,
 	const struct gpu_sampling *s);

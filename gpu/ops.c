@@ -3,6 +3,13 @@
 
 #include <math.h>
 
+/* f32, or what the device's products round to, [T, H]. */
+static bool is_output(const struct gpu *g, const struct gpu_tensor *y)
+{
+	return gpu_is_f32(y, 2) ||
+	       (g->ops->input_dtype && gpu_is_plain(y, GPU_BF16) && y->n_dims == 2);
+}
+
 static bool is_kv(const struct gpu_kv *kv)
 {
 	return kv->k && kv->v && kv->k->data && kv->v->data;
@@ -49,7 +56,8 @@ void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 {
 	CALL(g, "attention_cross", attention_cross, IN(y), IN(q));
 	NEED(is_kv(kv), "the cache is empty");
-	NEED(gpu_is_f32(y, 2) && gpu_is_f32(q, 2) && gpu_is_same_shape(y, q),
+	NEED((kv->dtype == GPU_TILES ? is_output(g, y) : gpu_is_f32(y, 2)) && gpu_is_f32(q, 2) &&
+			gpu_is_same_shape(y, q),
 		"y and q must be contiguous f32 of one shape [R, H]");
 	NEED(q->ne[1] > 0 && q->ne[1] % (kv->n_heads * kv->head_dim) == 0,
 		"widths differ from the cache's heads");
@@ -63,9 +71,9 @@ void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 
 /* Both attentions over all of a sequence: rank, heads, widths. */
 static const char *full_fault(
-	const struct gpu_tensor *y, const struct gpu_tensor *qkv, int64_t n_heads)
+	const struct gpu_tensor *y, const struct gpu_tensor *qkv, int64_t n_heads, bool can_write)
 {
-	if (!gpu_is_f32(y, 2) || !gpu_is_f32(qkv, 2))
+	if (!can_write || !gpu_is_f32(qkv, 2))
 		return "y and qkv must be contiguous f32 of rank 2";
 	if (n_heads <= 0 || y->ne[1] % n_heads != 0 || y->ne[1] <= 0)
 		return "heads do not divide the width";
@@ -78,7 +86,7 @@ void gpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_te
 	const struct gpu_tensor *bias, int64_t n_heads, float scale)
 {
 	CALL(g, "attention_full", attention_full, IN(y), IN(qkv), OPT(bias));
-	const char *fault = full_fault(y, qkv, n_heads);
+	const char *fault = full_fault(y, qkv, n_heads, gpu_is_f32(y, 2));
 	NEED(!fault, fault);
 	NEED(!bias || (gpu_is_f32(bias, 2) && bias->ne[0] == n_heads &&
 			      bias->ne[1] == 2 * y->ne[0] - 1),
@@ -93,7 +101,7 @@ void gpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 	int64_t n_heads, float scale)
 {
 	CALL(g, "attention_tiles", attention_tiles, IN(y), IN(qkv));
-	const char *fault = full_fault(y, qkv, n_heads);
+	const char *fault = full_fault(y, qkv, n_heads, is_output(g, y));
 	NEED(!fault, fault);
 	NEED(y->data != qkv->data, "y may not be qkv");
 	g->dispatches++;
@@ -332,17 +340,26 @@ void gpu_fill(struct gpu *g, struct gpu_tensor *y, float value)
 		g->ops->fill(g, y, value);
 }
 
+const char *op_embed_fault(
+	const struct gpu_tensor *y, const struct gpu_tensor *table, const struct gpu_tensor *ids)
+{
+	if (!gpu_is_plain(ids, GPU_I32) || ids->n_dims != 2)
+		return "ids must be contiguous i32 [T, K]";
+	if ((!gpu_is_plain(table, GPU_F32) && !gpu_is_plain(table, GPU_BF16)) || table->n_dims != 2)
+		return "table must be contiguous f32 or bf16 of rank 2";
+	if (!gpu_is_f32(y, 2) || y->ne[0] != ids->ne[0] || y->ne[1] != table->ne[1])
+		return "y must be f32 [T, columns of table]";
+	if (ids->ne[1] <= 0 || table->ne[0] <= 0 || table->ne[0] % ids->ne[1] != 0)
+		return "the rows of table are not a multiple of the ids per row";
+	return NULL;
+}
+
 void gpu_embed_sum(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *table,
 	const struct gpu_tensor *ids)
 {
 	CALL(g, "embed_sum", embed_sum, IN(y), IN(table), IN(ids));
-	NEED(gpu_is_plain(ids, GPU_I32) && ids->n_dims == 2, "ids must be contiguous i32 [T, K]");
-	NEED((gpu_is_plain(table, GPU_F32) || gpu_is_plain(table, GPU_BF16)) && table->n_dims == 2,
-		"table must be contiguous f32 or bf16 of rank 2");
-	NEED(gpu_is_f32(y, 2) && y->ne[0] == ids->ne[0] && y->ne[1] == table->ne[1],
-		"y must be f32 [T, columns of table]");
-	NEED(ids->ne[1] > 0 && table->ne[0] > 0 && table->ne[0] % ids->ne[1] == 0,
-		"the rows of table are not a multiple of the ids per row");
+	const char *fault = op_embed_fault(y, table, ids);
+	NEED(!fault, fault);
 	g->dispatches++;
 	if (gpu_count(y))
 		g->ops->embed_sum(g, y, table, ids);
@@ -416,8 +433,9 @@ void gpu_sample(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *
 	CALL(g, "sample", sample, IN(ids), IN(logits));
 	NEED(gpu_is_plain(ids, GPU_I32) && ids->n_dims == 1,
 		"ids must be contiguous i32 of rank 1");
-	NEED(gpu_is_f32(logits, 2) && logits->ne[0] == ids->ne[0],
-		"logits must be contiguous f32, one row per id");
+	NEED(isfinite(s->guidance), "guidance must be finite");
+	NEED(gpu_is_f32(logits, 2) && logits->ne[0] == (s->guidance != 0 ? 2 : 1) * ids->ne[0],
+		"logits must be contiguous f32, one row per id, with guidance two");
 	NEED(logits->ne[1] >= 1 && logits->ne[1] <= INT32_MAX, "rows are empty or too long");
 	NEED(s->greedy || (s->temperature > 0 && isfinite(s->temperature)),
 		"the temperature must be above 0");

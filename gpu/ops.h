@@ -21,6 +21,7 @@ struct gpu_ops {
 	const char *layout;
 	bool keeps_lens; /* a cache's lengths are on the device, too */
 	bool splits;     /* has matrices of GPU_SPLIT */
+	bool tiles_kv;   /* has caches of GPU_TILES */
 
 	void (*close)(struct gpu *g);
 	int (*sync)(struct gpu *g, struct err *e);
@@ -52,7 +53,9 @@ struct gpu_ops {
 	int (*put_rows_from)(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n,
 		const struct gpu_source *source, struct err *e);
 
-	/* beta 0: y = ..., 1: y += ... */
+	/* gpu_input_dtype(); NULL: F32. */
+	enum gpu_dtype (*input_dtype)(const struct gpu *g, const struct gpu_tensor *w);
+	/* beta 0: y = ..., 1: y += ...; x may be of input_dtype() */
 	void (*linear)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *w, const struct gpu_tensor *bias, int beta);
 	/* NULL where the parts run one by one.  normed [T, C], wide [T, outputs of in] and
@@ -62,6 +65,9 @@ struct gpu_ops {
 		const struct gpu_tensor *bias, struct gpu_tensor *normed);
 	void (*feed_forward)(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed_forward *ff,
 		struct gpu_tensor *normed, struct gpu_tensor *wide, struct gpu_tensor *gated);
+	void (*embed_at)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *table,
+		const struct gpu_tensor *ids, const struct gpu_tensor *positions,
+		const struct gpu_tensor *at);
 	void (*linear_grouped)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *w, const struct gpu_tensor *bias);
 	void (*conv1d)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
@@ -80,11 +86,13 @@ struct gpu_ops {
 	/* gpu/ops.c counts the new positions in kv->len, a table with keeps_lens in kv->lens. */
 	void (*kv_fill)(
 		struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu_tensor *kv_x);
+	/* y may be bf16 where there is input_dtype(): here with kv of GPU_TILES. */
 	void (*attention_cross)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
 		const struct gpu_kv *kv, float scale);
 	void (*attention_full)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 		const struct gpu_tensor *bias, int64_t n_heads, float scale);
 
+	/* The same of y. */
 	void (*attention_tiles)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 		int64_t n_heads, float scale);
 

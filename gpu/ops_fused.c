@@ -30,6 +30,31 @@ void gpu_norm_linear(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *y,
 	gpu_arena_release(a, mark);
 }
 
+void gpu_embed_at(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *y,
+	const struct gpu_tensor *table, const struct gpu_tensor *ids,
+	const struct gpu_tensor *positions, const struct gpu_tensor *at)
+{
+	CALL(g, "embed_at", embed_sum, IN(y), IN(table), IN(ids), IN(positions), IN(at));
+	const char *fault = op_embed_fault(y, table, ids);
+	NEED(!fault, fault);
+	NEED(gpu_is_f32(positions, 2) && positions->ne[0] > 0 && positions->ne[1] == y->ne[1],
+		"positions must be contiguous f32 of the columns of y");
+	NEED(gpu_is_plain(at, GPU_I32) && gpu_count(at) == 1, "at must be [1]");
+	if (!gpu_count(y))
+		return;
+	if (g->ops->embed_at) {
+		g->dispatches++;
+		g->ops->embed_at(g, y, table, ids, positions, at);
+		return;
+	}
+	struct gpu_mark mark = gpu_arena_mark(a);
+	struct gpu_tensor *one = gpu_new(g, a, GPU_F32, "position", SHAPE(1, y->ne[1]));
+	gpu_embed_sum(g, one, positions, gpu_reshape(g, a, at, SHAPE(1, 1)));
+	gpu_embed_sum(g, y, table, ids);
+	gpu_add(g, y, y, one);
+	gpu_arena_release(a, mark);
+}
+
 static void activate(struct gpu *g, struct gpu_tensor *y, struct gpu_tensor *x,
 	const struct gpu_feed_forward *ff)
 {

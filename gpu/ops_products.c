@@ -56,11 +56,17 @@ int gpu_put_rows_from(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_
 	return rc;
 }
 
+enum gpu_dtype gpu_input_dtype(const struct gpu *g, const struct gpu_tensor *w)
+{
+	return g->ops->input_dtype && gpu_is_matrix(w) ? g->ops->input_dtype(g, w) : GPU_F32;
+}
+
 static void linear(struct gpu *g, const char *op, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, int beta)
 {
 	CALL(g, op, linear, IN(y), IN(x), IN(w), OPT(bias));
-	NEED(gpu_is_plain(y, GPU_F32) && gpu_is_plain(x, GPU_F32),
+	NEED(gpu_is_plain(y, GPU_F32) &&
+			(gpu_is_plain(x, GPU_F32) || gpu_is_plain(x, gpu_input_dtype(g, w))),
 		"x and y must be contiguous f32");
 	NEED(gpu_is_matrix(w), "w must be a packed matrix");
 	const int last = x->n_dims - 1;

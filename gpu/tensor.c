@@ -709,7 +709,7 @@ void gpu_tap(struct gpu *g, const struct gpu_tensor *t, const char *fmt, ...)
 struct gpu_kv *gpu_kv_new(struct gpu *g, struct gpu_arena *a, enum gpu_dtype dtype, int64_t n_rows,
 	int64_t n_heads, int64_t head_dim, int64_t max_len)
 {
-	struct gpu_kv kv = {.dtype = dtype,
+	struct gpu_kv kv = {.dtype = dtype == GPU_TILES && !g->ops->tiles_kv ? GPU_F32 : dtype,
 		.n_rows = n_rows,
 		.n_heads = n_heads,
 		.head_dim = head_dim,
@@ -721,15 +721,17 @@ struct gpu_kv *gpu_kv_new(struct gpu *g, struct gpu_arena *a, enum gpu_dtype dty
 
 	if (gpu_failed(g))
 		return &no_kv;
-	if ((dtype != GPU_F32 && dtype != GPU_BF16) || n_rows < 1 || n_heads < 1 || head_dim < 1 ||
-		max_len < 1 || !shape_bytes(GPU_F32, shape, &bytes) || !g->ops->kv_size) {
+	if ((dtype != GPU_F32 && dtype != GPU_BF16 && dtype != GPU_TILES) || n_rows < 1 ||
+		n_heads < 1 || head_dim < 1 || max_len < 1 ||
+		!shape_bytes(GPU_F32, shape, &bytes) || !g->ops->kv_size) {
 		gpu_fail(g, ERR_BUG, "cache %s in %s: no such shape, dtype, or device support",
 			gpu_shape_text(shape.ne, 4, text), a->name);
 		return &no_kv;
 	}
 	g->ops->kv_size(&kv, &n_k, &n_v);
-	kv.k = gpu_new(g, a, dtype, "keys", SHAPE(n_k));
-	kv.v = gpu_new(g, a, dtype, "values", SHAPE(n_v));
+	const enum gpu_dtype held = kv.dtype == GPU_F32 ? GPU_F32 : GPU_BF16;
+	kv.k = gpu_new(g, a, held, "keys", SHAPE(n_k));
+	kv.v = gpu_new(g, a, held, "values", SHAPE(n_v));
 	if (g->ops->keeps_lens)
 		kv.lens = gpu_zeros(g, a, GPU_I32, "lengths", SHAPE(n_rows));
 	if (gpu_failed(g))

@@ -355,8 +355,10 @@ static void fill_caches(struct unet_run *run, struct gpu_arena *a, struct gpu_ar
 		if (contexts[r][which]->ne[0] > longest)
 			longest = contexts[r][which]->ne[0];
 	for (int64_t i = 0; i < s->n_blocks; i++) {
+		const enum gpu_dtype dtype =
+			s->blocks[i].kv->dtype == GPU_TILES ? GPU_TILES : GPU_F32;
 		struct gpu_kv *kv = gpu_kv_new(
-			g, a, GPU_F32, run->n_rows, s->n_heads, s->width / s->n_heads, longest);
+			g, a, dtype, run->n_rows, s->n_heads, s->width / s->n_heads, longest);
 		run->caches[s->blocks[i].cache] = kv;
 		for (int64_t r = 0; r < run->n_rows; r++) {
 			struct gpu_mark mark = gpu_arena_mark(step);
@@ -492,7 +494,7 @@ static void block_forward(const struct pass *p, const struct unet_stack *s,
 	const int64_t n = h->ne[0], c = s->width;
 	struct gpu *g = p->g;
 	struct gpu_mark mark = gpu_arena_mark(p->a);
-	struct gpu_tensor *y = gpu_new(g, p->a, GPU_F32, "heads", SHAPE(n, c));
+	struct gpu_tensor *y = gpu_new(g, p->a, gpu_input_dtype(g, t->out), "heads", SHAPE(n, c));
 	struct gpu_mark inner = gpu_arena_mark(p->a);
 	const struct gpu_norm norm1 = {t->norm_w[0], t->norm_b[0], BLOCK_EPS};
 	const struct gpu_norm norm2 = {t->norm_w[1], t->norm_b[1], BLOCK_EPS};

@@ -53,11 +53,21 @@ struct seen {
 	int64_t first, n_out;
 };
 
+/* Pieces of one length after another are a step that repeats: on a GPU a frame is a launch.
+ * So what the layers read and write stays where it is. */
+struct recurrent {
+	struct gpu_lstm layer[CODEC_MAX_LSTM];
+	struct gpu_tensor *frames[CODEC_MAX_LSTM + 1]; /* [B, piece, C]: in, out of each layer */
+	struct gpu_arena *state;                       /* which holds them */
+	struct gpu_step *step;                         /* of n_time frames; owned */
+	int64_t n_time;
+};
+
 struct stage {
 	const struct codec_layer *layer;
 	int64_t piece; /* frames taken at a time */
 	struct window window;
-	struct gpu_lstm lstm[CODEC_MAX_LSTM];
+	struct recurrent lstm;
 };
 
 struct codec_stream {
@@ -567,17 +577,28 @@ static struct gpu_tensor *run_residual(
 static struct gpu_tensor *run_lstm(
 	struct codec_stream *s, struct stage *st, const struct gpu_tensor *x)
 {
-	const struct gpu_tensor *in = x;
-	struct gpu_tensor *y = NULL;
+	struct recurrent *r = &st->lstm;
+	const int64_t n_layers = s->codec->cfg.n_lstm;
+	struct gpu_tensor *frames[CODEC_MAX_LSTM + 1];
+	struct gpu *g = s->chain.g;
 
 	if (!x)
 		return NULL;
-	for (int64_t i = 0; i < s->codec->cfg.n_lstm; i++, in = y) {
-		y = new_frames(s, "lstm", x->ne[1], st->layer->c_out);
-		gpu_lstm(s->chain.g, y, in, &st->lstm[i]);
+	for (int64_t i = 0; i <= n_layers; i++)
+		frames[i] = part(s, r->frames[i], 0, x->ne[1]);
+	if (x->ne[1] != r->n_time) {
+		gpu_step_free(g, r->step);
+		r->step = gpu_step_new();
+		r->n_time = x->ne[1];
 	}
-	gpu_add(s->chain.g, y, y, x);
-	return y;
+	gpu_copy(g, frames[0], x);
+	if (gpu_step_begin(g, r->step, r->state)) {
+		for (int64_t i = 0; i < n_layers; i++)
+			gpu_lstm(g, frames[i + 1], frames[i], &r->layer[i]);
+		gpu_add(g, frames[n_layers], frames[n_layers], frames[0]);
+		gpu_step_end(g, r->step);
+	}
+	return frames[n_layers];
 }
 
 static struct gpu_tensor *run(void *layers, int i, const struct gpu_tensor *x)
@@ -612,9 +633,13 @@ static void stage_init(struct codec_stream *s, struct gpu_arena *state, struct s
 		window_init(s, state, &st->window, l);
 		return;
 	}
+	st->lstm.state = state;
+	for (int64_t i = 0; i <= s->codec->cfg.n_lstm; i++)
+		st->lstm.frames[i] = gpu_new(s->chain.g, state, GPU_F32, "lstm frames",
+			SHAPE(s->batch, st->piece, l->c_out));
 	for (int64_t i = 0; i < s->codec->cfg.n_lstm; i++) {
 		struct gpu_shape shape = SHAPE(s->batch, l->c_out);
-		st->lstm[i] = (struct gpu_lstm){.w_ih = l->w_ih[i],
+		st->lstm.layer[i] = (struct gpu_lstm){.w_ih = l->w_ih[i],
 			.w_hh = l->w_hh[i],
 			.bias = l->b_ih[i],
 			.h = gpu_zeros(s->chain.g, state, GPU_F32, "lstm h", shape),
@@ -655,6 +680,10 @@ struct codec_stream *codec_stream_new(const struct codec *c, const struct codec_
 
 void codec_stream_free(struct codec_stream *s)
 {
+	if (!s)
+		return;
+	for (int i = 0; i < s->chain.n_layers; i++)
+		gpu_step_free(s->chain.g, s->stage[i].lstm.step);
 	free(s);
 }
 

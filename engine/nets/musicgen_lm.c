@@ -193,18 +193,18 @@ void lm_restart(struct lm_run *run)
 static struct gpu_tensor *logits(
 	struct lm_run *run, struct gpu_arena *step, const struct gpu_tensor *x, int64_t n);
 
-/* [n, H]: of the n columns behind those fed. */
-static const struct gpu_tensor *positions(
-	struct lm_run *run, struct gpu_arena *step, int64_t n, const struct gpu_tensor *at)
+/* x of the n columns behind those fed. */
+static void embed(struct lm_run *run, struct gpu_arena *step, struct gpu_tensor *x,
+	const struct gpu_tensor *ids, int64_t n, const struct gpu_tensor *at)
 {
 	struct gpu *g = run->g;
 
-	if (!at)
-		return gpu_view(g, step, run->positions, 0, 1 + run->self[0]->len[0], n);
-	struct gpu_tensor *one =
-		gpu_new(g, step, GPU_F32, "position", SHAPE(1, run->lm->cfg.hidden));
-	gpu_embed_sum(g, one, run->positions, at);
-	return one;
+	if (at) {
+		gpu_embed_at(g, step, x, run->lm->embed, ids, run->positions, at);
+		return;
+	}
+	gpu_embed_sum(g, x, run->lm->embed, ids);
+	gpu_add(g, x, x, gpu_view(g, step, run->positions, 0, 1 + run->self[0]->len[0], n));
 }
 
 /* at NULL: the position is what the host knows. */
@@ -224,8 +224,7 @@ static struct gpu_tensor *forward(struct lm_run *run, struct gpu_arena *step,
 	struct gpu_tensor *text_heads = gpu_view(g, step, heads, 0, 0, text_rows);
 	struct gpu_tensor *text_q = gpu_new(g, step, GPU_F32, "q", SHAPE(text_rows, h));
 
-	gpu_embed_sum(g, x, lm->embed, ids);
-	gpu_add(g, x, x, positions(run, step, n, at));
+	embed(run, step, x, ids, n, at);
 	for (int64_t i = 0; i < cfg->n_layers; i++) {
 		const struct lm_layer *l = &lm->layers[i];
 		const struct gpu_norm norm_self = {l->norm_self_w, l->norm_self_b, EPS};

@@ -226,7 +226,8 @@ static struct gpu_kv *layer_kv(const struct sa_dit *d, struct gpu *g, struct gpu
 {
 	const struct sa_dit_config *cfg = &d->cfg;
 	const int64_t n = text->ne[0];
-	struct gpu_kv *kv = gpu_kv_new(g, a, GPU_F32, 1, cfg->n_kv_heads, cfg->head_dim, n);
+	const enum gpu_dtype dtype = l->kv2->dtype == GPU_TILES ? GPU_TILES : GPU_F32;
+	struct gpu_kv *kv = gpu_kv_new(g, a, dtype, 1, cfg->n_kv_heads, cfg->head_dim, n);
 	struct gpu_mark mark = gpu_arena_mark(step);
 	struct gpu_tensor *x = gpu_new(g, step, GPU_F32, "text keys and values",
 		SHAPE(n, 2 * cfg->n_kv_heads * cfg->head_dim));
@@ -338,7 +339,7 @@ static void self_attention(const struct sa_dit *d, struct gpu *g, struct gpu_are
 	const struct sa_dit_config *cfg = &d->cfg;
 	const int64_t n = x->ne[0], w = cfg->width, heads = cfg->n_heads;
 	const struct gpu_norm norm = {l->norm1, l->beta1, EPS};
-	struct gpu_tensor *h = gpu_new(g, step, GPU_F32, "h", SHAPE(n, w));
+	struct gpu_tensor *h = gpu_new(g, step, gpu_input_dtype(g, l->out), "h", SHAPE(n, w));
 	struct gpu_tensor *qkv = gpu_new(g, step, GPU_F32, "qkv", SHAPE(n, 3 * w));
 
 	gpu_norm_linear(g, step, qkv, x, &norm, l->qkv, NULL);
@@ -360,7 +361,7 @@ static void cross_attention(const struct sa_dit *d, struct gpu *g, struct gpu_ar
 	const struct sa_dit_config *cfg = &d->cfg;
 	const int64_t n = x->ne[0], w = cfg->width;
 	const struct gpu_norm norm = {l->norm2, l->beta2, EPS};
-	struct gpu_tensor *h = gpu_new(g, step, GPU_F32, "h", SHAPE(n, w));
+	struct gpu_tensor *h = gpu_new(g, step, gpu_input_dtype(g, l->out2), "h", SHAPE(n, w));
 	struct gpu_tensor *q = gpu_new(g, step, GPU_F32, "q", SHAPE(n, w));
 
 	gpu_norm_linear(g, step, q, x, &norm, l->q2, NULL);

@@ -18,9 +18,10 @@ struct sample {
 	const struct vec_kernels *vec;
 	const struct gpu_sampling *s;
 	uint64_t offset;
-	int32_t *ids; /* -1: the logits are not finite */
-	const float *logits;
-	float *weights; /* [n_rows, n] */
+	int32_t *ids;               /* -1: the logits are not finite */
+	const float *logits, *null; /* null: without text, or NULL where nothing is guided */
+	float *guided;              /* [n_rows, n] */
+	float *weights;             /* [n_rows, n] */
 	int64_t n;
 };
 
@@ -126,6 +127,11 @@ static void sample_task(void *ud, const struct cpu_tile *t)
 	for (int64_t r = t->row; r < t->row + t->n_rows; r++) {
 		const float *logits = o->logits + r * o->n;
 		float *w = o->weights + r * o->n;
+		if (o->null) {
+			float *guided = o->guided + r * o->n;
+			o->vec->guidance(guided, logits, o->null + r * o->n, s->guidance, o->n);
+			logits = guided;
+		}
 		float max = o->vec->max(logits, o->n);
 		if (!isfinite(max)) {
 			o->ids[r] = -1;
@@ -155,9 +161,14 @@ void cpu_sample(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *
 		.n = logits->ne[1],
 	};
 
+	/* As many floats as there are logits: with guidance twice what the weights take. */
 	o.weights = cpu_scratch(g, (size_t)gpu_count(logits) * sizeof(*o.weights));
 	if (!o.weights)
 		return;
+	if (s->guidance != 0) {
+		o.null = o.logits + ids->ne[0] * o.n;
+		o.guided = o.weights + ids->ne[0] * o.n;
+	}
 	cpu_rows(g, ids->ne[0], o.n * 8, sample_task, &o);
 	for (int64_t r = 0; r < ids->ne[0]; r++) {
 		if (o.ids[r] >= 0)

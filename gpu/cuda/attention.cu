@@ -18,8 +18,9 @@
  * bit; then sets the new length.  Moves splits * (width + 2) * 4 bytes a head.
  *
  * attend_cached: many queries, tiles of attention.cuh: 4 n_q n_keys width FLOPs a head
- * on the FMA units.  Stable Audio, 1025 rows, 24 heads of 64, 130 keys: 0.82 GFLOP, 25 us
- * at half of 67 TFLOP/s.
+ * on the FMA units.  Stable Audio in f32, 1025 rows, 24 heads of 64, 130 keys: 0.82 GFLOP,
+ * 25 us at half of 67 TFLOP/s.  Caches of GPU_TILES (bf16, too) that are only read take
+ * tensor cores (attend_filled, attention_full.cu), or here q and the weights rounded.
  *
  * append: rows of keys and values into a cache, 16-byte stores.
  *
@@ -39,6 +40,7 @@ enum {
 	JOIN_THREADS = 64,
 };
 
+/* cuda_kv_width(), for kernels */
 static __host__ __device__ __forceinline__ int64_t padded(int64_t dim)
 {
 	return (dim + 7) / 8 * 8;
@@ -437,7 +439,7 @@ struct cached {
 	bool is_aligned;
 };
 
-template <typename E, int WIDE>
+template <typename E, int WIDE, bool ROUND>
 static __global__ void __launch_bounds__(TILE_THREADS, WIDE == 1 ? TILE_BLOCKS : 2)
 	attend_cached(const struct cached a)
 {
@@ -460,7 +462,7 @@ static __global__ void __launch_bounds__(TILE_THREADS, WIDE == 1 ? TILE_BLOCKS :
 		.column = (int)chunk * WIDE * TILE,
 	};
 
-	attend_tile<WIDE, false>(&t, reinterpret_cast<float *>(shared));
+	attend_tile<WIDE, ROUND>(&t, reinterpret_cast<float *>(shared));
 }
 
 static __global__ void advance(int32_t *lens, int n_rows, int n_time)
@@ -471,19 +473,25 @@ static __global__ void advance(int32_t *lens, int n_rows, int n_time)
 		lens[i] += n_time;
 }
 
-static void run_cached(struct gpu *g, const struct gpu_kv *kv, const struct cached *a)
+template <typename E, bool ROUND>
+static void launch_cached(struct gpu *g, const struct gpu_kv *kv, const struct cached *a)
 {
 	const unsigned n = (unsigned)kv->n_rows * a->n_heads * a->q_tiles * a->chunks;
-	const bool is_wide = tiles_wide(a->dim) > 1;
 
-	if (kv->dtype == GPU_F32 && is_wide)
-		LAUNCH(g, (attend_cached<float, 2>), n, TILE_THREADS, 0, *a);
-	else if (kv->dtype == GPU_F32)
-		LAUNCH(g, (attend_cached<float, 1>), n, TILE_THREADS, 0, *a);
-	else if (is_wide)
-		LAUNCH(g, (attend_cached<uint16_t, 2>), n, TILE_THREADS, 0, *a);
+	if (tiles_wide(a->dim) > 1)
+		LAUNCH(g, (attend_cached<E, 2, ROUND>), n, TILE_THREADS, 0, *a);
 	else
-		LAUNCH(g, (attend_cached<uint16_t, 1>), n, TILE_THREADS, 0, *a);
+		LAUNCH(g, (attend_cached<E, 1, ROUND>), n, TILE_THREADS, 0, *a);
+}
+
+static void run_cached(struct gpu *g, const struct gpu_kv *kv, const struct cached *a)
+{
+	if (kv->dtype == GPU_F32)
+		launch_cached<float, false>(g, kv, a);
+	else if (kv->dtype == GPU_TILES)
+		launch_cached<uint16_t, true>(g, kv, a);
+	else
+		launch_cached<uint16_t, false>(g, kv, a);
 }
 
 /* ---- ops ---------------------------------------------------------------- */
@@ -563,8 +571,17 @@ void cuda_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_
 	struct split one = split_of(kv, y, q, n_heads, scale);
 	struct cached many = cached_of(kv, y, q, n_heads, scale);
 
-	if (one.per_row <= FEW && can_split(kv))
+	if (kv->dtype == GPU_TILES && cuda_attends_filled(g, kv, scale)) {
+		cuda_attention_filled(g, y, q, kv, scale);
+		return;
+	}
+	if (kv->dtype != GPU_TILES && one.per_row <= FEW && can_split(kv)) {
 		run_split<false>(g, &one, kv->dtype);
-	else
-		run_cached(g, kv, &many);
+		return;
+	}
+	many.y = attention_f32(g, y);
+	if (!many.y)
+		return;
+	run_cached(g, kv, &many);
+	attention_narrow(g, y, many.y);
 }

@@ -284,6 +284,21 @@ static __device__ __forceinline__ void attend_tile(const struct tile_attention<E
 	}
 }
 
+/* Where kernels that write f32 put y, which may be bf16: y itself, or scratch 0, which
+ * attention_narrow() then rounds.  NULL after gpu_fail(). */
+static inline float *attention_f32(struct gpu *g, const struct gpu_tensor *y)
+{
+	if (y->dtype == GPU_F32)
+		return (float *)y->data;
+	return (float *)cuda_scratch(g, 0, (size_t)gpu_count(y) * sizeof(float));
+}
+
+static inline void attention_narrow(struct gpu *g, struct gpu_tensor *y, const float *from)
+{
+	if (y->dtype == GPU_BF16)
+		cuda_bf16(g, y->data, y->ne[1], from, y->ne[1], y->ne[0], y->ne[1]);
+}
+
 /* How many tiles of channels a block writes, and how many blocks write a head's. */
 static inline int tiles_wide(int64_t dim)
 {

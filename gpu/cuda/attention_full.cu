@@ -1,4 +1,5 @@
-/* Attention over whole sequences: qkv [T, 3H], columns q, k, v, heads contiguous.
+/* Attention over whole sequences: qkv [T, 3H], columns q, k, v, heads contiguous; and of
+ * many queries to a filled cache on tensor cores.
  *
  * attend_whole: f32, tiles of attention.cuh; attention_full, attention_windows (many short
  * sequences), and attention_tiles where tensor cores have no bf16 or heads are wider than
@@ -20,6 +21,13 @@
  *	s = q k^T by mma.sync m16n8k16, bf16 to f32;  c = scale log2(e) > 0,
  *	m' = max(m, max s),  p = 2^(c s - c m'),  l = l 2^(c m - c m') + sum p,
  *	o = o 2^(c m - c m') + bf16(p) v by mma.sync, and in the end y = o / l.
+ *
+ * attend_filled: the same, keys and values from a cache (attention.cu) of GPU_TILES, which
+ * heads of q may share, q rounded on its way from memory; what a tile has beyond the keys
+ * and channels that are there is filled with zeros.  One launch, 4 n_q n_keys heads D FLOPs:
+ * Stable Audio (1025 queries, 130 keys, 24 heads of 64) 0.8 GFLOP, 12 MB of q and y: bound
+ * by a launch of 408 blocks on 132 multiprocessors, some 5 us.
+ *
  * Rows in shared memory are D + 8 elements apart, so that ldmatrix has no bank conflicts.
  * 4 T^2 heads D FLOPs: Stable Audio 6.5 GFLOP a layer, 13 us at 500 TFLOP/s (about what
  * mma.sync reaches of an H100's 989); exponentials take as long: 16 a clock and
@@ -138,16 +146,45 @@ enum {
 	ROUND_THREADS = 256,
 	MAX_DIM = 128,
 };
+#define LOG2_E 1.44269504f
 
 struct flash {
 	const float *qkv;
-	uint16_t *rounded; /* [3][n_heads][n_padded][width] */
-	float *y;
+	uint16_t *rounded;                  /* [3][n_heads][n_padded][width] */
+	void *y;                            /* f32, or bf16 */
 	int64_t n_words;                    /* 16-byte words of rounded */
 	unsigned n_heads, q_tiles, per_row; /* per_row: words of a head's row */
 	int n, n_padded, dim, width;
 	float scale;
-	bool is_aligned, pairs_aligned; /* of qkv: float4; of y: float2 */
+	bool is_aligned, pairs_aligned; /* of qkv: float4; of y: two channels */
+	bool is_bf16;                   /* y */
+};
+
+/* Queries of sequences, and their caches. */
+struct filled {
+	const float *q;
+	void *y;               /* f32, or bf16 */
+	const uint16_t *k, *v; /* [row][n_kv_heads][max_len][width] */
+	const int32_t *lens;
+	unsigned per_row, n_heads, n_kv_heads, group, q_tiles, width;
+	int dim, max_len;
+	float scale;
+	bool pairs_aligned; /* of q and y: two channels */
+	bool is_bf16;       /* y */
+};
+
+/* Keys and values of a head: n rows, ld elements apart, `words` times 16 bytes of each. */
+struct flash_keys {
+	const uint16_t *k, *v;
+	unsigned ld, words;
+	int n;
+};
+
+/* A head's part of y, and where the thread begins in it. */
+struct flash_out {
+	int64_t ld;
+	int n, dim, query, channel;
+	bool pairs_aligned;
 };
 
 static __device__ __forceinline__ unsigned bf16_pair(float low, float high)
@@ -197,16 +234,21 @@ template <int D> struct flash_tile {
 	uint4 at[TILE][LD];
 };
 
-/* 64 rows, contiguous in memory, on their way to shared memory */
-template <int D>
-static __device__ __forceinline__ void fetch(struct flash_tile<D> *tile, const uint16_t *rows)
+/* 64 rows on their way to shared memory, of which `left` are there; zeros for the others.
+ * WHOLE: all are there, one after another. */
+template <int D, bool WHOLE>
+static __device__ __forceinline__ void fetch(
+	struct flash_tile<D> *tile, const uint16_t *rows, const struct flash_keys *keys, int left)
 {
 	const int per_row = flash_tile<D>::PER_ROW;
 
 #pragma unroll
 	for (unsigned i = 0; i < TILE * per_row / MMA_THREADS; i++) {
-		const unsigned at = threadIdx.x + i * MMA_THREADS;
-		copy_async_16(&tile->at[at / per_row][at % per_row], rows + at * 8, true);
+		const unsigned at = threadIdx.x + i * MMA_THREADS, row = at / per_row,
+			       word = at % per_row;
+		const bool is_there = WHOLE || ((int)row < left && word < keys->words);
+		const unsigned from = WHOLE ? at * 8 : row * keys->ld + word * 8;
+		copy_async_16(&tile->at[row][word], rows + (is_there ? from : 0), is_there);
 	}
 	copy_async_commit();
 }
@@ -295,68 +337,166 @@ static __device__ __forceinline__ void flash_softmax(
 	}
 }
 
-template <int D>
-static __device__ __forceinline__ void flash_write(
-	const struct flash *a, float *y, float (*o)[4], const float *l, int query, int channel)
+static __device__ __forceinline__ void store_pair(float *to, float2 v)
 {
+	*reinterpret_cast<float2 *>(to) = v;
+}
+
+static __device__ __forceinline__ void store_pair(uint16_t *to, float2 v)
+{
+	*reinterpret_cast<unsigned *>(to) = bf16_pair(v.x, v.y);
+}
+
+static __device__ __forceinline__ void store_one(float *to, float v)
+{
+	*to = v;
+}
+
+static __device__ __forceinline__ void store_one(uint16_t *to, float v)
+{
+	*to = f32_to_bf16(v);
+}
+
+/* A thread has channels of two queries, which four lanes share. */
+template <int D, typename T>
+static __device__ __forceinline__ void flash_write(
+	T *y, const struct flash_out *out, const float (*o)[4], const float *l)
+{
+	const int query = out->query, channel = out->channel;
+
 #pragma unroll
 	for (int r = 0; r < 2; r++) {
 		float sum = l[r];
 		sum += __shfl_xor_sync(ALL_LANES, sum, 1);
 		sum += __shfl_xor_sync(ALL_LANES, sum, 2);
-		float *to = y + (query + r * 8) * ((int64_t)a->n_heads * a->dim) + channel;
+		T *to = y + (query + r * 8) * out->ld + channel;
 #pragma unroll
 		for (int i = 0; i < D / 8; i++) {
 			const float2 v = make_float2(o[i][2 * r] / sum, o[i][2 * r + 1] / sum);
-			const int left = query + r * 8 < a->n ? a->dim - channel - i * 8 : 0;
-			if (a->pairs_aligned && left > 1) {
-				*reinterpret_cast<float2 *>(to + i * 8) = v;
+			const int left = query + r * 8 < out->n ? out->dim - channel - i * 8 : 0;
+			if (out->pairs_aligned && left > 1) {
+				store_pair(to + i * 8, v);
 				continue;
 			}
 			if (left > 0)
-				to[i * 8] = v.x;
+				store_one(to + i * 8, v.x);
 			if (left > 1)
-				to[i * 8 + 1] = v.y;
+				store_one(to + i * 8 + 1, v.y);
 		}
 	}
+}
+
+/* Of the block's 64 queries, whose first keys are on their way: q as mma takes it. */
+template <int D, bool WHOLE>
+static __device__ __forceinline__ void flash_attend(const struct flash_keys *keys,
+	const unsigned (*q)[4], struct flash_tile<D> *k_tile, struct flash_tile<D> *v_tile,
+	float scale, float (*o)[4], float *l)
+{
+	const unsigned lane = threadIdx.x % WARP, pair = lane % 4 * 2;
+	const uint16_t *k = keys->k, *v = keys->v;
+	float s[TILE / 8][4], m[2] = {-INFINITY, -INFINITY};
+
+	for (int key = 0; key < keys->n; key += TILE) {
+		const int left = keys->n - key;
+		copy_async_wait<0>();
+		__syncthreads(); /* keys are there, the last values used */
+		fetch<D, WHOLE>(v_tile, v, keys, left);
+		flash_scores<D>(s, q, k_tile, lane);
+		copy_async_wait<0>();
+		__syncthreads(); /* values are there, the keys used */
+		k += TILE * keys->ld;
+		v += TILE * keys->ld;
+		if (left > TILE)
+			fetch<D, WHOLE>(k_tile, k, keys, left - TILE);
+		flash_softmax<D>(s, o, m, l, scale, left - (int)pair);
+		flash_values<D>(o, s, v_tile, lane);
+	}
+}
+
+/* The thread's first query and channel. */
+static __device__ __forceinline__ int flash_query(unsigned tile)
+{
+	return (int)(tile * TILE + threadIdx.x / WARP * WARP_QUERIES + threadIdx.x % WARP / 4);
+}
+
+static __device__ __forceinline__ int flash_channel(void)
+{
+	return (int)(threadIdx.x % 4 * 2);
 }
 
 template <int D>
 static __device__ __forceinline__ void flash_block(
 	const struct flash *a, struct flash_tile<D> *k_tile, struct flash_tile<D> *v_tile)
 {
-	const unsigned tile = blockIdx.x % a->q_tiles, head = blockIdx.x / a->q_tiles,
-		       lane = threadIdx.x % WARP, pair = lane % 4 * 2;
-	const int query = (int)(tile * TILE + threadIdx.x / WARP * WARP_QUERIES + lane / 4);
+	const unsigned tile = blockIdx.x % a->q_tiles, head = blockIdx.x / a->q_tiles;
+	const int query = flash_query(tile), channel = flash_channel();
 	const int64_t part = (int64_t)a->n_heads * a->n_padded * D;
-	const uint16_t *const q_rows =
-		a->rounded + ((int64_t)head * a->n_padded + query) * D + pair;
-	const uint16_t *k = a->rounded + part + (int64_t)head * a->n_padded * D, *v = k + part;
+	const uint16_t *const rows = a->rounded + (int64_t)head * a->n_padded * D;
+	const uint16_t *const q_rows = rows + (int64_t)query * D + channel;
+	const struct flash_keys keys = {rows + part, rows + 2 * part, D, D / 8, a->n};
 	unsigned q[D / 16][4];
-	float s[TILE / 8][4], o[D / 8][4] = {}, m[2] = {-INFINITY, -INFINITY}, l[2] = {};
+	float o[D / 8][4] = {}, l[2] = {};
 
-	fetch(k_tile, k);
+	fetch<D, true>(k_tile, keys.k, &keys, keys.n);
 #pragma unroll
 	for (int i = 0; i < D / 16; i++)
 #pragma unroll
 		for (int j = 0; j < 4; j++)
 			q[i][j] = *reinterpret_cast<const unsigned *>(
 				q_rows + j % 2 * 8 * D + i * 16 + j / 2 * 8);
-	for (int key = 0; key < a->n; key += TILE) {
-		copy_async_wait<0>();
-		__syncthreads(); /* keys are there, the last values used */
-		fetch(v_tile, v);
-		flash_scores<D>(s, q, k_tile, lane);
-		copy_async_wait<0>();
-		__syncthreads(); /* values are there, the keys used */
-		k += TILE * D;
-		v += TILE * D;
-		if (key + TILE < a->n)
-			fetch(k_tile, k);
-		flash_softmax<D>(s, o, m, l, a->scale, a->n - key - (int)pair);
-		flash_values<D>(o, s, v_tile, lane);
+	flash_attend<D, true>(&keys, q, k_tile, v_tile, a->scale, o, l);
+	const struct flash_out out = {
+		(int64_t)a->n_heads * a->dim, a->n, a->dim, query, channel, a->pairs_aligned};
+	const int64_t at = (int64_t)head * a->dim;
+	if (a->is_bf16)
+		flash_write<D>((uint16_t *)a->y + at, &out, o, l);
+	else
+		flash_write<D>((float *)a->y + at, &out, o, l);
+}
+
+/* x[0] and x[1] in bf16, of which `left` are there */
+static __device__ __forceinline__ unsigned load_pair(const float *x, int left, bool is_aligned)
+{
+	if (left > 1 && is_aligned) {
+		const float2 v = *reinterpret_cast<const float2 *>(x);
+		return bf16_pair(v.x, v.y);
 	}
-	flash_write<D>(a, a->y + (int64_t)head * a->dim, o, l, query, (int)pair);
+	return bf16_pair(left > 0 ? x[0] : 0, left > 1 ? x[1] : 0);
+}
+
+template <int D>
+static __device__ __forceinline__ void filled_block(
+	const struct filled *a, struct flash_tile<D> *k_tile, struct flash_tile<D> *v_tile)
+{
+	const unsigned tile = blockIdx.x % a->q_tiles, item = blockIdx.x / a->q_tiles,
+		       head = item % a->n_heads, row = item / a->n_heads;
+	const int query = flash_query(tile), channel = flash_channel();
+	const int64_t ld = (int64_t)a->n_heads * a->dim,
+		      at = (int64_t)row * a->per_row * ld + (int64_t)head * a->dim;
+	const int64_t base =
+		((int64_t)row * a->n_kv_heads + head / a->group) * a->max_len * a->width;
+	const struct flash_keys keys = {
+		a->k + base, a->v + base, a->width, a->width / 8, a->lens[row]};
+	const struct flash_out out = {
+		ld, (int)a->per_row, a->dim, query, channel, a->pairs_aligned};
+	const float *const x = a->q + at + query * ld + channel;
+	unsigned q[D / 16][4];
+	float o[D / 8][4] = {}, l[2] = {};
+
+	fetch<D, false>(k_tile, keys.k, &keys, keys.n);
+#pragma unroll
+	for (int i = 0; i < D / 16; i++)
+#pragma unroll
+		for (int j = 0; j < 4; j++) {
+			const int r = j % 2 * 8, c = i * 16 + j / 2 * 8;
+			const int left = query + r < out.n ? a->dim - channel - c : 0;
+			q[i][j] = load_pair(x + r * ld + c, left, a->pairs_aligned);
+		}
+	flash_attend<D, false>(&keys, q, k_tile, v_tile, a->scale, o, l);
+	if (a->is_bf16)
+		flash_write<D>((uint16_t *)a->y + at, &out, o, l);
+	else
+		flash_write<D>((float *)a->y + at, &out, o, l);
 }
 
 #endif
@@ -374,6 +514,19 @@ static __global__ void __launch_bounds__(MMA_THREADS, D <= 64 ? FLASH_BLOCKS : 2
 #endif
 }
 
+/* a.scale: scale log2(e) */
+template <int D>
+static __global__ void __launch_bounds__(MMA_THREADS, D <= 64 ? 3 : 2)
+	attend_filled(const struct filled a)
+{
+#if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
+	SHARED(struct flash_tile<D>, k_tile, [1]);
+	SHARED(struct flash_tile<D>, v_tile, [1]);
+
+	filled_block<D>(&a, k_tile, v_tile);
+#endif
+}
+
 static int flash_width(int64_t dim)
 {
 	static const int widths[] = {16, 32, 48, 64, 80, 96, MAX_DIM};
@@ -384,33 +537,39 @@ static int flash_width(int64_t dim)
 	return widths[i];
 }
 
+/* RUN(width), one of flash_width() */
+#define FOR_WIDTH(width, RUN)                                                                      \
+	do {                                                                                       \
+		switch (width) {                                                                   \
+		case 16:                                                                           \
+			RUN(16);                                                                   \
+			break;                                                                     \
+		case 32:                                                                           \
+			RUN(32);                                                                   \
+			break;                                                                     \
+		case 48:                                                                           \
+			RUN(48);                                                                   \
+			break;                                                                     \
+		case 64:                                                                           \
+			RUN(64);                                                                   \
+			break;                                                                     \
+		case 80:                                                                           \
+			RUN(80);                                                                   \
+			break;                                                                     \
+		case 96:                                                                           \
+			RUN(96);                                                                   \
+			break;                                                                     \
+		default:                                                                           \
+			RUN(MAX_DIM);                                                              \
+		}                                                                                  \
+	} while (0)
+
 static void run_flash(struct gpu *g, const struct flash *a)
 {
-	const unsigned n = a->n_heads * a->q_tiles;
-
 	LAUNCH(g, round_heads, blocks_for(a->n_words, ROUND_THREADS), ROUND_THREADS, 0, *a);
-	switch (a->width) {
-	case 16:
-		LAUNCH(g, (attend_tiles<16>), n, MMA_THREADS, 0, *a);
-		break;
-	case 32:
-		LAUNCH(g, (attend_tiles<32>), n, MMA_THREADS, 0, *a);
-		break;
-	case 48:
-		LAUNCH(g, (attend_tiles<48>), n, MMA_THREADS, 0, *a);
-		break;
-	case 64:
-		LAUNCH(g, (attend_tiles<64>), n, MMA_THREADS, 0, *a);
-		break;
-	case 80:
-		LAUNCH(g, (attend_tiles<80>), n, MMA_THREADS, 0, *a);
-		break;
-	case 96:
-		LAUNCH(g, (attend_tiles<96>), n, MMA_THREADS, 0, *a);
-		break;
-	default:
-		LAUNCH(g, (attend_tiles<MAX_DIM>), n, MMA_THREADS, 0, *a);
-	}
+#define RUN(D) LAUNCH(g, (attend_tiles<D>), a->n_heads * a->q_tiles, MMA_THREADS, 0, *a)
+	FOR_WIDTH(a->width, RUN);
+#undef RUN
 }
 
 void cuda_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
@@ -420,15 +579,19 @@ void cuda_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_
 	const unsigned q_tiles = blocks_for(n, TILE);
 
 	if (dim > MAX_DIM || cuda_of(g)->arch < 80 || scale <= 0) {
-		const struct whole a = whole_of(y, qkv, n, n_heads, scale);
+		struct whole a = whole_of(y, qkv, n, n_heads, scale);
+		a.y = attention_f32(g, y);
+		if (!a.y)
+			return;
 		run_whole<true>(g, &a, 1);
+		attention_narrow(g, y, a.y);
 		return;
 	}
 	const int width = flash_width(dim);
 	const int64_t n_padded = (int64_t)q_tiles * TILE, elements = 3 * n_heads * n_padded * width;
 	const struct flash a = {.qkv = (const float *)qkv->data,
 		.rounded = (uint16_t *)cuda_scratch(g, 0, (size_t)elements * sizeof(uint16_t)),
-		.y = (float *)y->data,
+		.y = y->data,
 		.n_words = elements / 8,
 		.n_heads = (unsigned)n_heads,
 		.q_tiles = q_tiles,
@@ -437,9 +600,42 @@ void cuda_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_
 		.n_padded = (int)n_padded,
 		.dim = (int)dim,
 		.width = width,
-		.scale = scale * 1.44269504f,
+		.scale = scale * LOG2_E,
 		.is_aligned = (uintptr_t)qkv->data % 16 == 0 && dim % 4 == 0,
-		.pairs_aligned = (uintptr_t)y->data % 8 == 0 && dim % 2 == 0};
+		.pairs_aligned = (uintptr_t)y->data % 8 == 0 && dim % 2 == 0,
+		.is_bf16 = y->dtype == GPU_BF16};
 	if (a.rounded)
 		run_flash(g, &a);
+}
+
+bool cuda_attends_filled(const struct gpu *g, const struct gpu_kv *kv, float scale)
+{
+	return kv->head_dim <= MAX_DIM && cuda_of(g)->arch >= 80 && scale > 0;
+}
+
+void cuda_attention_filled(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
+	const struct gpu_kv *kv, float scale)
+{
+	const int64_t dim = kv->head_dim, n_heads = q->ne[1] / dim, per_row = q->ne[0] / kv->n_rows;
+	const struct filled a = {.q = (const float *)q->data,
+		.y = y->data,
+		.k = (const uint16_t *)kv->k->data,
+		.v = (const uint16_t *)kv->v->data,
+		.lens = (const int32_t *)kv->lens->data,
+		.per_row = (unsigned)per_row,
+		.n_heads = (unsigned)n_heads,
+		.n_kv_heads = (unsigned)kv->n_heads,
+		.group = (unsigned)(n_heads / kv->n_heads),
+		.q_tiles = blocks_for(per_row, TILE),
+		.width = (unsigned)cuda_kv_width(dim),
+		.dim = (int)dim,
+		.max_len = (int)kv->max_len,
+		.scale = scale * LOG2_E,
+		.pairs_aligned = ((uintptr_t)q->data | (uintptr_t)y->data) % 8 == 0 && dim % 2 == 0,
+		.is_bf16 = y->dtype == GPU_BF16};
+	const unsigned n = (unsigned)(kv->n_rows * n_heads) * a.q_tiles;
+
+#define RUN(D) LAUNCH(g, (attend_filled<D>), n, MMA_THREADS, 0, a)
+	FOR_WIDTH(flash_width(dim), RUN);
+#undef RUN
 }

@@ -114,6 +114,17 @@ void cuda_norm_rows(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor
 /* convert.cu: whether the module has code for the device of this thread. */
 cudaError_t cuda_find_kernels(void);
 
+/* attention_full.cu: cuda_attention_cross() of a cache of GPU_TILES on tensor cores, where that can
+ * be. */
+bool cuda_attends_filled(const struct gpu *g, const struct gpu_kv *kv, float scale);
+void cuda_attention_filled(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
+	const struct gpu_kv *kv, float scale);
+/* Channels that a position of a cache has room for. */
+static inline int64_t cuda_kv_width(int64_t dim)
+{
+	return (dim + 7) / 8 * 8;
+}
+
 /* convert.cu: rows of f32, ldx apart, to bf16 rows (to nearest even), ldy apart. */
 void cuda_bf16(struct gpu *g, void *y, int64_t ldy, const float *x, int64_t ldx, int64_t n_rows,
 	int64_t n);
@@ -126,6 +137,7 @@ size_t cuda_matrix_bytes(
 	enum gpu_dtype dtype, int64_t n_out, int64_t n_in, size_t *ret_scale, size_t *ret_sums);
 void cuda_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, int beta);
+enum gpu_dtype cuda_input_dtype(const struct gpu *g, const struct gpu_tensor *w);
 void cuda_linear_grouped(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias);
 
@@ -197,6 +209,9 @@ void cuda_combine(struct gpu *g, struct gpu_tensor *y, const struct gpu_term *te
 /* lookup.cu */
 void cuda_embed_sum(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *table,
 	const struct gpu_tensor *ids);
+void cuda_embed_at(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *table,
+	const struct gpu_tensor *ids, const struct gpu_tensor *positions,
+	const struct gpu_tensor *at);
 void cuda_rvq_encode(struct gpu *g, struct gpu_tensor *codes, const struct gpu_tensor *z,
 	const struct gpu_tensor *codebooks);
 

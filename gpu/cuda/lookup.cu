@@ -1,13 +1,11 @@
 /* Token embeddings and the residual vector quantiser.
  *
- * embed_sum    y[t] = sum_k table[k * rows + ids[t, k]], added up in the order of k in
- *              f32; a thread a column.  Reads K rows and writes one: 4 (K + 1) bytes an
- *              element (2 K + 4 with a bf16 table).
- * rvq_encode   a block a frame, all codebooks one after the other: what is left of z
- *              stays in shared memory, a warp compares it with every eighth entry by
- *                  |left|^2 - 2 left.entry + |entry|^2
- *              with the first entry on ties.  2 K V D fused multiply-adds a frame; the
- *              codebooks (K V D * 4 bytes) stay in the second-level cache. */
+ * embed_sum    y[t] = sum_k table[k * rows + ids[t, k]] (+ positions[at]), added up in the
+ *              order of k in f32, the position last; a thread a column.  Reads K rows and writes
+ * one: 4 (K + 1) bytes an element (2 K + 4 with a bf16 table). rvq_encode   a block a frame, all
+ * codebooks one after the other: what is left of z stays in shared memory, a warp compares it with
+ * every eighth entry by |left|^2 - 2 left.entry + |entry|^2 with the first entry on ties.  2 K V D
+ * fused multiply-adds a frame; the codebooks (K V D * 4 bytes) stay in the second-level cache. */
 #include "gpu/cuda/kernel.cuh"
 
 enum { THREADS = 256, N_WARPS = THREADS / WARP };
@@ -24,42 +22,82 @@ static __device__ __forceinline__ float value(const uint16_t *table, int64_t i)
 	return bf16_to_f32(table[i]);
 }
 
-template <typename T>
-static __global__ void embed_sum(float *y, const T *table, const int32_t *ids, int64_t n_rows,
-	int64_t n, int64_t n_ids, int64_t rows_per_table, unsigned long long *status)
+template <typename T> struct embedding {
+	float *y;
+	const T *table;
+	const int32_t *ids;
+	int64_t n_rows, n, n_ids, rows_per_table;
+	const float *positions; /* [n_positions, n], or NULL */
+	const int32_t *at;
+	int64_t n_positions;
+	unsigned long long *status;
+};
+
+template <typename T> static __global__ void embed_sum(const struct embedding<T> o)
 {
 	const int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
 
-	if (i >= n_rows * n)
+	if (i >= o.n_rows * o.n)
 		return;
-	const int64_t row = i / n, col = i % n;
+	const int64_t row = i / o.n, col = i % o.n;
 	float sum = 0;
-	for (int64_t k = 0; k < n_ids; k++) {
-		const int32_t id = ids[row * n_ids + k];
-		if (id < 0 || id >= rows_per_table) {
-			tell_fault(status, CUDA_FAULT_ID, id);
+	for (int64_t k = 0; k < o.n_ids; k++) {
+		const int32_t id = o.ids[row * o.n_ids + k];
+		if (id < 0 || id >= o.rows_per_table) {
+			tell_fault(o.status, CUDA_FAULT_ID, id);
 			return;
 		}
-		sum += value(table, (k * rows_per_table + id) * n + col);
+		sum += value(o.table, (k * o.rows_per_table + id) * o.n + col);
 	}
-	y[i] = sum;
+	if (o.positions) {
+		const int32_t at = *o.at;
+		if (at < 0 || at >= o.n_positions) {
+			tell_fault(o.status, CUDA_FAULT_ID, at);
+			return;
+		}
+		sum += o.positions[at * o.n + col];
+	}
+	o.y[i] = sum;
+}
+
+template <typename T>
+static void launch_embed(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *table,
+	const struct gpu_tensor *ids, const struct gpu_tensor *positions,
+	const struct gpu_tensor *at)
+{
+	struct embedding<T> o = {
+	};
+
+	o.y = (float *)y->data;
+	o.table = (const T *)table->data;
+	o.ids = (const int32_t *)ids->data;
+	o.n_rows = y->ne[0];
+	o.n = y->ne[1];
+	o.n_ids = ids->ne[1];
+	o.rows_per_table = table->ne[0] / o.n_ids;
+	if (positions) {
+		o.positions = (const float *)positions->data;
+		o.at = (const int32_t *)at->data;
+		o.n_positions = positions->ne[0];
+	}
+	o.status = cuda_of(g)->status;
+	LAUNCH(g, embed_sum<T>, blocks_for(o.n_rows * o.n, THREADS), THREADS, 0, o);
+}
+
+void cuda_embed_at(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *table,
+	const struct gpu_tensor *ids, const struct gpu_tensor *positions,
+	const struct gpu_tensor *at)
+{
+	if (table->dtype == GPU_BF16)
+		launch_embed<uint16_t>(g, y, table, ids, positions, at);
+	else
+		launch_embed<float>(g, y, table, ids, positions, at);
 }
 
 void cuda_embed_sum(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *table,
 	const struct gpu_tensor *ids)
 {
-	const int64_t n_rows = y->ne[0], n = y->ne[1], n_ids = ids->ne[1];
-	const unsigned blocks = blocks_for(n_rows * n, THREADS);
-	unsigned long long *status = cuda_of(g)->status;
-
-	if (table->dtype == GPU_BF16)
-		LAUNCH(g, embed_sum<uint16_t>, blocks, THREADS, 0, (float *)y->data,
-			(const uint16_t *)table->data, (const int32_t *)ids->data, n_rows, n, n_ids,
-			table->ne[0] / n_ids, status);
-	else
-		LAUNCH(g, embed_sum<float>, blocks, THREADS, 0, (float *)y->data,
-			(const float *)table->data, (const int32_t *)ids->data, n_rows, n, n_ids,
-			table->ne[0] / n_ids, status);
+	cuda_embed_at(g, y, table, ids, NULL, NULL);
 }
 
 /* ---- residual vector quantiser ------------------------------------------ */

@@ -215,6 +215,11 @@ static void launch_unpack(struct gpu *g, void *y, const void *x, int64_t n)
 		(const struct eight<FROM> *)x, n / 8);
 }
 
+enum gpu_dtype cuda_input_dtype(const struct gpu *g, const struct gpu_tensor *w)
+{
+	return w->dtype == GPU_TILES ? cuda_product_dtype(g, w, false) : GPU_F32;
+}
+
 /* Whether w is multiplied as it is. */
 static bool is_ready(const struct gpu_tensor *w, enum gpu_dtype dtype)
 {

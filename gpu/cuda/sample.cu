@@ -1,11 +1,11 @@
 /* Noise, guidance, and sampling of one id per row, without asking the host.
  *
- * A row of logits is a block's.  Weights exp((logit - greatest) / temperature) are taken
- * to integers (a share of 2^62 that leaves room for the sum of a row), so that their sums
- * are exact and do not depend on the order: thresholds of top-k and top-p and the inverse
- * of the cumulative sum are then what gpu.h says, in every run.  Thresholds are found
- * byte by byte of a key that orders floats, as in gpu/cpu/sample.c.  Rows have 2048
- * entries: all is latency, about 15 microseconds. */
+ * A row of logits is a block's, which with guidance first makes it of two.  Weights exp((logit -
+ * greatest) / temperature) are taken to integers (a share of 2^62 that leaves room for the sum of a
+ * row), so that their sums are exact and do not depend on the order: thresholds of top-k and top-p
+ * and the inverse of the cumulative sum are then what gpu.h says, in every run.  Thresholds are
+ * found byte by byte of a key that orders floats, as in gpu/cpu/sample.c.  Rows have 2048 entries:
+ * all is latency, about 15 microseconds. */
 #include "gpu/cuda/kernel.cuh"
 #include "gpu/philox.h"
 
@@ -45,13 +45,18 @@ void cuda_normal(struct gpu *g, struct gpu_tensor *y, uint64_t seed, uint32_t st
 
 /* ---- guidance ----------------------------------------------------------- */
 
+static __device__ __forceinline__ float guided_logit(float text, float null, float guidance)
+{
+	return __fadd_rn(null, __fmul_rn(text - null, guidance));
+}
+
 /* y = null + (text - null) * guidance: 12 bytes an element */
 static __global__ void guide(float *y, const float *logits, int64_t n, float guidance)
 {
 	const int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
 
 	if (i < n)
-		y[i] = __fadd_rn(logits[n + i], __fmul_rn(logits[i] - logits[n + i], guidance));
+		y[i] = guided_logit(logits[i], logits[n + i], guidance);
 }
 
 void cuda_guidance(
@@ -69,14 +74,15 @@ enum { MAX_SEEDS = 128 }; /* of one launch */
 
 struct sampling {
 	int32_t *ids;
-	const float *logits;
-	u64 *weights; /* [rows, n] */
+	const float *logits, *null; /* null: without text, or NULL where nothing is guided */
+	u64 *weights;               /* [rows, n] */
+	float *guided;              /* [rows, n] */
 	int64_t n, n_streams, first_row;
 	uint64_t seed[MAX_SEEDS];
 	uint64_t offset;
 	const int32_t *at; /* or NULL */
 	unsigned long long *status;
-	float temperature, top_p;
+	float guidance, temperature, top_p;
 	int top_k;
 	int shift; /* a weight of 1 is 2^shift */
 	bool greedy;
@@ -289,13 +295,28 @@ static __device__ void first_of(
 		*id = (int32_t)s->pick[0];
 }
 
+/* The row as it is sampled: with guidance, computed by the block that needs it. */
+static __device__ const float *row_logits(const struct sampling &o, int64_t row)
+{
+	const float *text = o.logits + row * o.n;
+
+	if (!o.null)
+		return text;
+	const float *null = o.null + row * o.n;
+	float *guided = o.guided + row * o.n;
+	for (int64_t i = threadIdx.x; i < o.n; i += THREADS)
+		guided[i] = guided_logit(text[i], null[i], o.guidance);
+	__syncthreads();
+	return guided;
+}
+
 static __global__ void sample(struct sampling o)
 {
 	SHARED(u64, sums, [THREADS]);
 	SHARED(u64, pick, [2]);
 	const struct shared s = {sums, pick};
 	const int64_t row = o.first_row + blockIdx.x;
-	const float *logits = o.logits + row * o.n;
+	const float *logits = row_logits(o, row);
 	u64 *weights = o.weights + row * o.n;
 	const float top = greatest(&s, logits, o.n);
 
@@ -335,6 +356,25 @@ static int bits_of(int64_t n)
 	return bits;
 }
 
+static bool take_scratch(
+	struct gpu *g, struct sampling *o, int64_t n_rows, const struct gpu_sampling *s)
+{
+	const size_t n = (size_t)(n_rows * o->n);
+
+	if (!s->greedy) {
+		o->weights = (u64 *)cuda_scratch(g, 0, n * sizeof(u64));
+		if (!o->weights)
+			return false;
+	}
+	if (s->guidance != 0) {
+		o->null = o->logits + n;
+		o->guided = (float *)cuda_scratch(g, 1, n * sizeof(float));
+		if (!o->guided)
+			return false;
+	}
+	return true;
+}
+
 void cuda_sample(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor *logits,
 	const struct gpu_sampling *s)
 {
@@ -344,10 +384,9 @@ void cuda_sample(struct gpu *g, struct gpu_tensor *ids, const struct gpu_tensor 
 	o.ids = (int32_t *)ids->data;
 	o.logits = (const float *)logits->data;
 	o.n = logits->ne[1];
-	o.weights =
-		s->greedy ? NULL : (u64 *)cuda_scratch(g, 0, (size_t)(n_rows * o.n) * sizeof(u64));
-	if (!s->greedy && !o.weights)
+	if (!take_scratch(g, &o, n_rows, s))
 		return;
+	o.guidance = s->guidance;
 	o.n_streams = n_streams;
 	o.offset = s->offset;
 	o.at = s->at ? (const int32_t *)s->at->data : NULL;

@@ -92,8 +92,9 @@ void emulator_describe_device(const void *p, char out[EMULATOR_TEXT]);
 enum { LANES = 32, MAX_THREADS = 1024, MAX_WARPS = MAX_THREADS / LANES, STACK = 64 << 10 };
 
 struct emulator_fibre {
-	void *sp;    /* while it does not run */
-	char *stack; /* lowest byte */
+	void *sp;     /* while it does not run */
+	void *frames; /* ASan's, while it does not run */
+	char *stack;  /* lowest byte */
 	unsigned index;
 	uint3 at; /* threadIdx */
 	bool is_at_barrier;

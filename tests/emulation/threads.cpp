@@ -5,11 +5,15 @@
  * nobody can run and somebody waits, some thread did not come, and that is reported.
  * Blocks run in an order drawn anew for each launch, so do the warps and lanes of each. */
 #include "tests/emulation/emulator.hpp"
+#include "gpu/asan.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#if defined(WITH_ASAN)
+#include <sanitizer/common_interface_defs.h>
+#endif
 
 struct emulator_run emulator_run;
 
@@ -201,6 +205,43 @@ static void make_fibres(void)
 	}
 }
 
+#if defined(WITH_ASAN)
+/* The scheduler's stack, and what ASan keeps of it. */
+static const void *scheduler_stack;
+static size_t scheduler_bytes;
+static void *scheduler_frames;
+static bool is_from_scheduler;
+
+/* On the stack that was switched to; frames: kept when it was left, or NULL. */
+static void arrive(void *frames)
+{
+	const void *stack;
+	size_t bytes;
+
+	__sanitizer_finish_switch_fiber(frames, &stack, &bytes);
+	if (is_from_scheduler) {
+		scheduler_stack = stack;
+		scheduler_bytes = bytes;
+	}
+}
+#endif
+
+/* From one fibre to another; NULL stands for the scheduler. */
+static void go(struct emulator_fibre *from, struct emulator_fibre *to)
+{
+#if defined(WITH_ASAN)
+	void **frames = from ? &from->frames : &scheduler_frames;
+
+	is_from_scheduler = !from;
+	__sanitizer_start_switch_fiber(
+		frames, to ? to->stack : scheduler_stack, to ? (size_t)STACK : scheduler_bytes);
+#endif
+	emulator_switch(from ? &from->sp : &scheduler, to ? to->sp : scheduler);
+#if defined(WITH_ASAN)
+	arrive(*frames);
+#endif
+}
+
 bool emulator_is_stack(const void *p)
 {
 	return (const char *)p >= stacks && (const char *)p < stacks + STACKS;
@@ -253,17 +294,17 @@ static void leave(struct emulator_fibre *me)
 	struct emulator_fibre *next = pick();
 
 	emulator_run.now = next;
-	if (next) {
+	if (next)
 		set_hot(next);
-		emulator_switch(&me->sp, next->sp);
-	} else {
-		emulator_switch(&me->sp, scheduler);
-	}
+	go(me, next);
 }
 
 /* A fibre serves one thread after another. */
 void emulator_start(void)
 {
+#if defined(WITH_ASAN)
+	arrive(NULL);
+#endif
 	for (;;) {
 		struct emulator_fibre *me = emulator_run.now;
 		emulator_run.kernel->call(emulator_run.args);
@@ -599,7 +640,7 @@ static void run_block(void)
 	begin_block();
 	run->now = pick();
 	set_hot(run->now);
-	emulator_switch(&scheduler, run->now->sp);
+	go(NULL, run->now);
 	if (n_done < run->n_threads)
 		report_stuck();
 }

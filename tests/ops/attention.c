@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const enum gpu_dtype dtypes[] = {GPU_F32, GPU_BF16};
-static const char *const dtype_names[] = {[GPU_F32] = "f32", [GPU_BF16] = "bf16"};
+static const enum gpu_dtype dtypes[] = {GPU_F32, GPU_BF16, GPU_TILES};
+enum { N_CAUSAL = 2 }; /* of these, for caches that grow */
+static const char *const dtype_names[] = {
+	[GPU_F32] = "f32", [GPU_BF16] = "bf16", [GPU_TILES] = "tiles"};
 
 /* Keys and values as the cache holds them: columns width .. 3 width of qkv. */
 static float *rounded(const float *qkv, int64_t n_rows, int64_t width, enum gpu_dtype dtype)
@@ -112,7 +114,7 @@ static void causal(void **state)
 		{2, 1, 300, {1, 2, 1}},
 	};
 
-	for (size_t t = 0; t < N_OF(dtypes); t++)
+	for (size_t t = 0; t < N_CAUSAL; t++)
 		for (size_t i = 0; i < N_OF(cases); i++) {
 			seed(i);
 			check_causal(&cases[i], dtypes[t]);
@@ -186,7 +188,7 @@ static void check_uneven(int64_t head_dim, int64_t n_time, enum gpu_dtype dtype)
 
 static void lengths_differ(void **state)
 {
-	for (size_t t = 0; t < N_OF(dtypes); t++)
+	for (size_t t = 0; t < N_CAUSAL; t++)
 		for (int64_t n_time = 1; n_time <= 3; n_time += 2) {
 			seed((uint64_t)n_time);
 			check_uneven(64, n_time, dtypes[t]);
@@ -274,30 +276,39 @@ struct cross_case {
 	int64_t len[3];                                    /* of the sequences */
 };
 
+/* A cache of GPU_TILES: on CUDA q is rounded as keys and values are, so is a probability
+ * (2^-8 of it, |v| < 1 and they add up to 1); the processor has f32. */
 static void check_cross(const struct cross_case *k, enum gpu_dtype dtype)
 {
+	const bool rounds = dtype == GPU_TILES && on_cuda();
 	const int64_t width = k->n_heads * k->head_dim, n_q = k->n_rows * k->per_row;
 	const int64_t n_heads = k->n_heads * k->group, q_width = width * k->group;
 	const float scale = 0.3f;
 	float *q = random_floats(n_q * q_width), *kv_x[3];
+	float *seen = keep((size_t)(n_q * q_width), sizeof(*seen));
 	struct want want = want_new(n_q * q_width);
 	int64_t longest = 0;
 
+	for (int64_t i = 0; i < n_q * q_width; i++)
+		seen[i] = rounds ? cpu_f32(cpu_bf16(q[i])) : q[i];
 	for (int64_t r = 0; r < k->n_rows; r++) {
 		longest = k->len[r] > longest ? k->len[r] : longest;
 		kv_x[r] = random_floats(k->len[r] * 2 * width);
 		float *held = keep((size_t)(k->len[r] * 2 * width), sizeof(*held));
 		for (int64_t i = 0; i < k->len[r] * 2 * width; i++)
-			held[i] = dtype == GPU_BF16 ? cpu_f32(cpu_bf16(kv_x[r][i])) : kv_x[r][i];
+			held[i] = dtype == GPU_BF16 || rounds ? cpu_f32(cpu_bf16(kv_x[r][i]))
+							      : kv_x[r][i];
 		for (int64_t i = 0; i < k->per_row * n_heads; i++) {
 			const int64_t head = i % n_heads, column = head / k->group * k->head_dim;
 			const int64_t at =
 				(r * k->per_row + i / n_heads) * q_width + head * k->head_dim;
-			naive_attend((struct want){want.y + at, want.tol + at}, q + at,
+			naive_attend((struct want){want.y + at, want.tol + at}, seen + at,
 				held + column, held + width + column, 2 * width, NULL, k->len[r],
 				k->head_dim, scale);
 		}
 	}
+	for (int64_t i = 0; i < n_q * q_width; i++)
+		want.tol[i] += rounds ? 0x1p-8 : 0;
 	FOR_EACH_ISA(d)
 	{
 		struct gpu_kv *kv =
@@ -333,6 +344,10 @@ static void cross(void **state)
 		{1, 3, 1, 128, 1, {257}},
 		{1, 70, 1, 200, 2, {66}},
 		{1, 2, 1, 300, 1, {9}},
+		{1, 65, 2, 64, 2, {130}},
+		{2, 33, 3, 20, 1, {64, 63}},
+		{3, 5, 1, 96, 4, {1, 65, 128}},
+		{1, 129, 1, 50, 1, {66}},
 	};
 
 	for (size_t t = 0; t < N_OF(dtypes); t++)

@@ -187,6 +187,104 @@ static void rows_alone(void **state)
 	}
 }
 
+/* Embeddings and a position, part by part. */
+static void check_embed_at(
+	const struct dev *d, enum gpu_dtype dtype, int64_t rows, int64_t k, int64_t n, int32_t at)
+{
+	enum { VOCAB = 11, PLACES = 5 };
+	struct gpu_tensor *table = gpu_new(d->g, d->a, dtype, "table", SHAPE(k * VOCAB, n));
+	struct gpu_tensor *places = put(d, "places", SHAPE(PLACES, n), random_floats(PLACES * n));
+	struct gpu_tensor *y = empty(d, "y", SHAPE(rows, n)), *z = empty(d, "z", SHAPE(rows, n));
+	struct gpu_tensor *one = empty(d, "one", SHAPE(1, n));
+	struct gpu_tensor *where = put_ids(d, "at", SHAPE(1), &at);
+	int32_t *ids = keep((size_t)(rows * k), sizeof(*ids));
+
+	gpu_put_rows(d->g, table, 0, k * VOCAB, random_floats(k * VOCAB * n));
+	for (int64_t i = 0; i < rows * k; i++)
+		ids[i] = (int32_t)below(VOCAB);
+	struct gpu_tensor *t = put_ids(d, "ids", SHAPE(rows, k), ids);
+	gpu_embed_at(d->g, d->a, y, table, t, places, where);
+	gpu_embed_sum(d->g, z, table, t);
+	gpu_embed_sum(d->g, one, places, gpu_reshape(d->g, d->a, where, SHAPE(1, 1)));
+	gpu_add(d->g, z, z, one);
+	assert_same_bits(
+		get(d, y), get(d, z), rows * n, "%lld rows of %lld", (long long)rows, (long long)n);
+}
+
+static void embed_at(void **state)
+{
+	FOR_EACH_ISA(d)
+	{
+		for (int32_t at = 0; at < 5; at++) {
+			check_embed_at(&d, GPU_F32, 2, 4, 64, at);
+			check_embed_at(&d, GPU_BF16, 1 + at, 3, 33, at);
+			check_embed_at(&d, GPU_F32, 1, 1, 1, at);
+		}
+		const int32_t five = 5;
+		struct gpu_tensor *x = put(&d, "x", SHAPE(5, 8), random_floats(40));
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(1, 8));
+		struct gpu_tensor *ids = put_ids(&d, "ids", SHAPE(1, 1), (const int32_t[]){2});
+		struct gpu_tensor *at = put_ids(&d, "at", SHAPE(1, 1), &five);
+		gpu_embed_at(d.g, d.a, y, x, ids, x, at);
+		assert_gpu_error(d.g, ERR_BUG, "embed_sum: id 5");
+		gpu_embed_at(d.g, d.a, y, x, ids, gpu_view(d.g, d.a, x, 0, 0, 0), at);
+		assert_gpu_error(d.g, ERR_BUG, "positions must be");
+		gpu_embed_at(d.g, d.a, y, x, at, x, put_ids(&d, "at", SHAPE(2), (int32_t[]){0, 0}));
+		assert_gpu_error(d.g, ERR_BUG, "at must be [1]");
+		gpu_embed_at(d.g, d.a, y, x, put_ids(&d, "at", SHAPE(1), &five), x, at);
+		assert_gpu_error(d.g, ERR_BUG, "ids must be contiguous i32 [T, K]");
+	}
+}
+
+/* What attention writes is rounded by it or by the product behind it: the same bits. */
+static void check_narrow(const struct dev *d, int64_t n, int64_t heads, int64_t dim)
+{
+	const int64_t h = heads * dim;
+	struct gpu_tensor *w = put_matrix(d, GPU_TILES, "w", h, h, random_floats(h * h));
+	const enum gpu_dtype dtype = gpu_input_dtype(d->g, w);
+	struct gpu_tensor *qkv = put(d, "qkv", SHAPE(n, 3 * h), random_floats(n * 3 * h));
+	struct gpu_tensor *q = put(d, "q", SHAPE(n, h), random_floats(n * h));
+	struct gpu_kv *kv = gpu_kv_new(d->g, d->a, GPU_TILES, 1, heads, dim, n + 1);
+	float *x = random_floats(n * h);
+
+	assert_int_equal(dtype, on_cuda() && rounds_tiles() ? GPU_BF16 : GPU_F32);
+	gpu_kv_fill(d->g, kv, 0, put(d, "kv", SHAPE(n, 2 * h), random_floats(n * 2 * h)));
+	for (int cross = 0; cross < 2; cross++) {
+		float *got[2];
+		for (int narrow = 0; narrow < 2; narrow++) {
+			struct gpu_tensor *y = put(d, "y", SHAPE(n, h), x);
+			struct gpu_tensor *a = gpu_new(
+				d->g, d->a, narrow ? dtype : GPU_F32, "attended", SHAPE(n, h));
+			if (cross)
+				gpu_attention_cross(d->g, a, q, kv, 0.3f);
+			else
+				gpu_attention_tiles(d->g, a, qkv, heads, 0.3f);
+			gpu_linear_add(d->g, y, a, w, NULL);
+			got[narrow] = get(d, y);
+		}
+		assert_same_bits(got[1], got[0], n * h, "%s, %lld x %lld heads of %lld",
+			cross ? "cross" : "full", (long long)n, (long long)heads, (long long)dim);
+	}
+}
+
+static void attention_rounds(void **state)
+{
+	FOR_EACH_ISA(d)
+	{
+		check_narrow(&d, 70, 2, 64);
+		check_narrow(&d, 9, 3, 33);
+		check_narrow(&d, 65, 2, 20);
+		check_narrow(&d, 40, 1, 200);
+		struct gpu_tensor *half = gpu_new(d.g, d.a, GPU_BF16, "half", SHAPE(4, 8));
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(4, 8));
+		gpu_linear(
+			d.g, y, half, put_matrix(&d, GPU_BF16, "w", 8, 8, random_floats(64)), NULL);
+		assert_gpu_error(d.g, ERR_BUG, "x and y must be contiguous f32");
+		gpu_attention_full(d.g, half, empty(&d, "qkv", SHAPE(4, 24)), NULL, 1, 1);
+		assert_gpu_error(d.g, ERR_BUG, "y and qkv must be contiguous f32");
+	}
+}
+
 /* Kernels and products, counted by the emulated device. */
 static uint64_t launched(const struct dev *d)
 {
@@ -228,6 +326,45 @@ static uint64_t launches_of(const struct dev *d, int64_t rows, bool gated, bool 
 	return launched(d) - before;
 }
 
+/* Of 40 queries to themselves, or to as many in a cache, and the product of it. */
+static uint64_t launches_of_attention(const struct dev *d, bool cross)
+{
+	struct gpu_tensor *w = put_matrix(d, GPU_TILES, "w", 32, 32, random_floats(32 * 32));
+	struct gpu_tensor *y = empty(d, "y", SHAPE(40, 32));
+	struct gpu_tensor *a = gpu_new(d->g, d->a, gpu_input_dtype(d->g, w), "a", SHAPE(40, 32));
+	struct gpu_tensor *qkv = put(d, "qkv", SHAPE(40, 96), random_floats(40 * 96));
+	struct gpu_kv *kv = gpu_kv_new(d->g, d->a, GPU_TILES, 1, 2, 16, 40);
+
+	gpu_kv_fill(d->g, kv, 0, put(d, "kv", SHAPE(40, 64), random_floats(40 * 64)));
+	struct gpu_tensor *q = put(d, "q", SHAPE(40, 32), random_floats(40 * 32));
+	const uint64_t before = launched(d);
+	if (cross)
+		gpu_attention_cross(d->g, a, q, kv, 1);
+	else
+		gpu_attention_tiles(d->g, a, qkv, 2, 1);
+	gpu_linear_add(d->g, y, a, w, NULL);
+	return launched(d) - before;
+}
+
+/* Between the layers of a step of a language model of two rows: embedding with position;
+ * guidance and sampling. */
+static uint64_t launches_around_layers(const struct dev *d)
+{
+	const int32_t ids[2] = {0};
+	const uint64_t seeds[1] = {0};
+	const struct gpu_sampling s = {
+		.temperature = 1, .seed = seeds, .n_streams = 1, .guidance = 3};
+	struct gpu_tensor *x = put(d, "x", SHAPE(2, 32), random_floats(64));
+	struct gpu_tensor *y = empty(d, "y", SHAPE(2, 32));
+	struct gpu_tensor *t = put_ids(d, "ids", SHAPE(2, 1), ids);
+	struct gpu_tensor *drawn = put_ids(d, "drawn", SHAPE(1), ids);
+	const uint64_t before = launched(d);
+
+	gpu_embed_at(d->g, d->a, y, x, t, x, drawn);
+	gpu_sample(d->g, drawn, y, &s);
+	return launched(d) - before;
+}
+
 /* What docs/PERF.md counts with. */
 static void launches(void **state)
 {
@@ -241,6 +378,9 @@ static void launches(void **state)
 		assert_int_equal(launches_of(&d, 8, false, true), 3);
 		assert_int_equal(launches_of(&d, 40, true, false), 2);
 		assert_int_equal(launches_of(&d, 40, true, true), 4);
+		assert_int_equal(launches_of_attention(&d, false), 3);
+		assert_int_equal(launches_of_attention(&d, true), 2);
+		assert_int_equal(launches_around_layers(&d), 2);
 	}
 }
 
@@ -282,6 +422,8 @@ int main(void)
 		TEST(norm_linear),
 		TEST(feed_forward),
 		TEST(rows_alone),
+		TEST(embed_at),
+		TEST(attention_rounds),
 		TEST(launches),
 		TEST(wrong_shapes),
 	};

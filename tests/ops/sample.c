@@ -253,6 +253,81 @@ static void logits_that_are_not_finite(void **state)
 	}
 }
 
+/* ---- guidance ----------------------------------------------------------- */
+
+/* One op gives what two give. */
+static void check_guided(int64_t n_rows, int64_t n, struct gpu_sampling s)
+{
+	const float *logits = random_logits(2 * n_rows * n, 3);
+	const uint64_t seeds[] = {5, 6, 7, 8};
+
+	s.seed = seeds;
+	s.offset = 3;
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *both = put(&d, "logits", SHAPE(2 * n_rows, n), logits);
+		struct gpu_tensor *guided = empty(&d, "guided", SHAPE(n_rows, n));
+		struct gpu_tensor *ids = gpu_new(d.g, d.a, GPU_I32, "ids", SHAPE(n_rows));
+		struct gpu_sampling plain = s;
+		plain.guidance = 0;
+		gpu_guidance(d.g, guided, both, s.guidance);
+		gpu_sample(d.g, ids, guided, &plain);
+		const int32_t *want = get_ids(&d, ids);
+		gpu_sample(d.g, ids, both, &s);
+		assert_memory_equal(get_ids(&d, ids), want, (size_t)n_rows * sizeof(*want));
+		/* Without it others come out. */
+		gpu_sample(d.g, ids, gpu_view(d.g, d.a, both, 0, 0, n_rows), &plain);
+		if (n > 1000)
+			assert_memory_not_equal(
+				get_ids(&d, ids), want, (size_t)n_rows * sizeof(*want));
+	}
+	test_done(NULL);
+}
+
+static void guided_as_in_two_ops(void **state)
+{
+	static const struct gpu_sampling ways[] = {
+		{.greedy = true, .guidance = 3},
+		{.temperature = 1, .n_streams = 4, .guidance = 3},
+		{.temperature = 0.7f, .top_k = 5, .n_streams = 4, .guidance = 1.5f},
+		{.temperature = 1, .top_p = 0.9f, .n_streams = 4, .guidance = -1},
+		{.temperature = 1.3f, .top_k = 250, .top_p = 0.8f, .n_streams = 4, .guidance = 7},
+	};
+	static const int64_t sizes[] = {1, 33, 2048};
+
+	for (size_t w = 0; w < N_OF(ways); w++)
+		for (size_t i = 0; i < N_OF(sizes); i++) {
+			seed(w * 10 + i);
+			check_guided(4, sizes[i], ways[w]);
+			check_guided(16, sizes[i], ways[w]);
+		}
+}
+
+static void guidance_that_cannot_be(void **state)
+{
+	enum { N = 40 };
+	const uint64_t seeds[1] = {0};
+
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_sampling s = {
+			.temperature = 1, .seed = seeds, .n_streams = 2, .guidance = 2};
+		float *logits = random_floats(4 * N);
+		struct gpu_tensor *ids = gpu_new(d.g, d.a, GPU_I32, "ids", SHAPE(2));
+		struct gpu_tensor *half = put(&d, "half", SHAPE(2, N), logits);
+		gpu_sample(d.g, ids, half, &s);
+		assert_gpu_error(d.g, ERR_BUG, "one row per id, with guidance two");
+		/* What comes out of two finite rows is not finite. */
+		logits[N + 3] = 3e38f;
+		logits[3 * N + 3] = -3e38f;
+		gpu_sample(d.g, ids, put(&d, "logits", SHAPE(4, N), logits), &s);
+		assert_gpu_error(d.g, ERR_GPU, "sample: logits of row 1 are not finite");
+		s.guidance = NAN;
+		gpu_sample(d.g, ids, put(&d, "logits", SHAPE(4, N), logits), &s);
+		assert_gpu_error(d.g, ERR_BUG, "guidance must be finite");
+	}
+}
+
 /* ---- statistics --------------------------------------------------------- */
 
 /* Pearson's chi-square of draws against probabilities. */
@@ -329,6 +404,8 @@ int main(void)
 		TEST(greedy_takes_the_first_maximum),
 		TEST(extreme_logits),
 		TEST(logits_that_are_not_finite),
+		TEST(guided_as_in_two_ops),
+		TEST(guidance_that_cannot_be),
 		TEST(frequencies_follow_the_softmax),
 	};
 

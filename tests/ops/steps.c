@@ -105,6 +105,54 @@ static void replays_are_as_runs(void **state)
 	}
 }
 
+/* Recurrent layers, some frames a step: their state goes on from replay to replay. */
+static float *run_lstm(const struct dev *d, bool replay)
+{
+	enum { B = 2, T = 5, D = 24, N = B * T * D };
+	const float *x = random_floats(STEPS * N);
+	float *got = keep(STEPS * N, sizeof(*got)), *zeros = keep(B * D, sizeof(*zeros));
+	struct gpu_tensor *in = put(d, "in", SHAPE(B, T, D), x);
+	struct gpu_tensor *mid = empty(d, "mid", SHAPE(B, T, D));
+	struct gpu_tensor *out = empty(d, "out", SHAPE(B, T, D));
+	struct gpu_lstm layers[2];
+	struct gpu_step *step = gpu_step_new();
+
+	for (int i = 0; i < 2; i++)
+		layers[i] = (struct gpu_lstm){
+			.w_ih = put_matrix(d, GPU_F32, "ih", 4 * D, D, random_floats(4 * D * D)),
+			.w_hh = put_matrix(d, GPU_F32, "hh", 4 * D, D, random_floats(4 * D * D)),
+			.bias = put(d, "bias", SHAPE(4 * D), random_floats(4 * D)),
+			.h = put(d, "h", SHAPE(B, D), zeros),
+			.c = put(d, "c", SHAPE(B, D), zeros)};
+	gpu_set_replay(d->g, replay);
+	for (int i = 0; i < STEPS; i++) {
+		gpu_write(d->g, in, x + i * N, N * sizeof(*x));
+		if (gpu_step_begin(d->g, step, d->a)) {
+			gpu_lstm(d->g, mid, in, &layers[0]);
+			gpu_lstm(d->g, out, mid, &layers[1]);
+			gpu_add(d->g, out, out, in);
+			gpu_step_end(d->g, step);
+		}
+		gpu_read(d->g, out, got + i * N, N * sizeof(*got));
+	}
+	gpu_step_free(d->g, step);
+	gpu_set_replay(d->g, true);
+	assert_fine(d->g);
+	return got;
+}
+
+static void recurrence_goes_on(void **state)
+{
+	FOR_EACH_ISA(d)
+	{
+		seed(4);
+		float *run_anew = run_lstm(&d, false);
+		seed(4);
+		float *replayed = run_lstm(&d, true);
+		assert_same_bits(replayed, run_anew, STEPS * 2 * 5 * 24, "isa %d", d.isa);
+	}
+}
+
 /* The offset on the device counts as one on the host. */
 static void offsets_add_up(void **state)
 {
@@ -232,6 +280,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(replays_are_as_runs),
+		TEST(recurrence_goes_on),
 		TEST(offsets_add_up),
 		TEST(columns_end),
 		TEST(an_arena_changes_between_steps),
