@@ -313,6 +313,40 @@ static void splits(void **state)
 	check_split_conv(40, 2);
 }
 
+static double error_of(const float *y, const double *exact, int64_t n)
+{
+	double sum = 0;
+
+	for (int64_t i = 0; i < n; i++)
+		sum += ((double)y[i] - exact[i]) * ((double)y[i] - exact[i]);
+	return sqrt(sum / (double)n);
+}
+
+/* Six sums are rounded for each 32 of k, by the chain 32: the root mean square error is
+ * sqrt(6 / 32) = 0.43 of the chain's, and some more for the sums within a block. */
+static void split_is_closer(void **state)
+{
+	enum { ROWS = 64, OUT = 96, IN = 1536 };
+	float *x = random_floats(ROWS * IN), *w = random_floats(OUT * IN);
+	double exact[ROWS * OUT] = {0}, error[2];
+	struct dev d;
+
+	for (int i = 0; i < ROWS * OUT; i++)
+		for (int k = 0; k < IN; k++)
+			exact[i] += (double)x[i / OUT * IN + k] * (double)w[i % OUT * IN + k];
+	assert_true(dev_open(&d, 2, CPU_GENERIC));
+	for (int i = 0; i < 2; i++) {
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(ROWS, OUT));
+		struct gpu_tensor *tw = put_matrix(&d, i ? GPU_SPLIT : GPU_F32, "w", OUT, IN, w);
+		gpu_linear(d.g, y, put(&d, "x", SHAPE(ROWS, IN), x), tw, NULL);
+		error[i] = error_of(get(&d, y), exact, ROWS * OUT);
+		if (i && tw->dtype != GPU_SPLIT)
+			error[i] = 0; /* a device without tiles has the chain itself */
+	}
+	assert_true(on_cuda() || error[1] < 0.5 * error[0]);
+	dev_close(&d);
+}
+
 /* Threads do not change a bit. */
 static void threads(void **state)
 {
@@ -342,6 +376,7 @@ int main(void)
 		TEST(transposed),
 		TEST(attention),
 		TEST(splits),
+		TEST(split_is_closer),
 		TEST(threads),
 	};
 
