@@ -155,7 +155,7 @@ static inline int cpu_tile_parts(enum gpu_dtype dtype)
 void cpu_tile_put_rows(const struct tile_kernels *tiles, struct gpu_tensor *t, int64_t first,
 	int64_t n, const float *src);
 void cpu_tile_product(struct gpu *g, const struct tile_product *p);
-/* long_rows.c: those of GPU_SPLIT whose rows are long and no convolution's. */
+/* long_rows.c: those whose rows are many and long, and no convolution's. */
 bool cpu_are_long_rows(const struct tile_product *p);
 void cpu_long_rows(struct gpu *g, const struct tile_product *p);
 /* Stride 1, and channels that fill whole blocks of k. */
@@ -167,7 +167,7 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 /* tile_attention.c */
 void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	int64_t n_heads, float scale);
-/* The same in three parts, as GPU_SPLIT has them, and with the softmax of f32. */
+/* The same in three parts, as GPU_SPLIT has them: the precision of f32. */
 void cpu_attention_split(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	int64_t n_heads, float scale);
 

@@ -1,26 +1,26 @@
-/* Products of long rows in three parts (GPU_SPLIT), as those of a transformer are.
+/* Products of many long rows, as those of a transformer are.
  *
  * Few whole rows of them fill the second-level cache, and all panels would come from memory for
  * each few.  So a task, which is a chunk of rows and some panels, takes k in pieces: of each it
- * splits its rows, lets the panels pass by them while the next one is brought, and keeps the
- * sums so far.  Blocks of k are added in the same order as everywhere (tile_kernels.h). */
+ * rounds or splits its rows, lets the panels pass by them while the next one is brought, and keeps
+ * the sums so far.  Blocks of k are added in the same order as everywhere (tile_kernels.h). */
 #include "gpu/cpu/cpu.h"
 #include "gpu/cpu/tile_kernels.h"
 
 #include <stdatomic.h>
 
 enum {
-	PARTS = 3,
-	PIECE = 16, /* blocks of k */
+	PIECE = 48, /* tiles of a row in a piece, of all parts */
 	ROWS = 384, /* most of a chunk: with a piece, what the second-level cache holds */
 	TASKS = 3,  /* for each thread, if there are several */
-	BLOCK = PARTS * 2 * TILE_ELEMENTS /* elements of a block of k in a panel */
+	FEW = 512   /* rows */
 };
 
 struct run {
 	const struct tile_product *p;
 	const struct cpu *cpu;
 	int64_t blocks, panels, chunk, chunks, groups;
+	int64_t piece, block;  /* blocks of k in a piece; elements of one in a panel */
 	int64_t offset[PIECE]; /* of a block in 16 rows */
 	uint16_t *x;           /* of each thread: [16 rows][block][part][row][32] */
 	float *sums;           /* of each thread: [panel][row][PANEL] */
@@ -33,7 +33,7 @@ struct task {
 	int64_t first, end, rows, steps;
 	const float *x; /* of the first row */
 	float *y;
-	uint16_t *split;
+	uint16_t *rounded;
 	float *sums;
 };
 
@@ -43,7 +43,7 @@ static int64_t ceil_div(int64_t a, int64_t b)
 }
 
 /* Blocks k0 .. k0 + n - 1 of a task's rows, with zeros where rows or k end. */
-static void split_piece(const struct run *o, const struct task *t, int64_t k0, int64_t n)
+static void round_piece(const struct run *o, const struct task *t, int64_t k0, int64_t n)
 {
 	const struct tile_product *p = o->p;
 
@@ -51,8 +51,8 @@ static void split_piece(const struct run *o, const struct task *t, int64_t k0, i
 		for (int64_t b = 0; b < n; b++) {
 			const int64_t k = (k0 + b) * TILE_K, left = p->k - k;
 			const float *x = t->x + r * p->ldx + k;
-			uint16_t *to = t->split +
-				       (r / TILE_ROWS * PIECE + b) * PARTS * TILE_ELEMENTS +
+			uint16_t *to = t->rounded +
+				       (r / TILE_ROWS * o->piece + b) * p->parts * TILE_ELEMENTS +
 				       r % TILE_ROWS * TILE_K;
 			float line[TILE_K] = {0};
 			if (r >= t->rows || left < TILE_K) {
@@ -60,7 +60,10 @@ static void split_piece(const struct run *o, const struct task *t, int64_t k0, i
 					memcpy(line, x, (size_t)left * sizeof(*x));
 				x = line;
 			}
-			o->cpu->tiles->split(to, TILE_ELEMENTS, x, TILE_K);
+			if (p->parts == 1)
+				o->cpu->tiles->round(to, x, TILE_K);
+			else
+				o->cpu->tiles->split(to, TILE_ELEMENTS, x, TILE_K);
 		}
 }
 
@@ -93,27 +96,27 @@ static void ask_ahead(const struct run *o, const struct task *t, struct tile_gem
 /* Adds blocks k0 .. k0 + n - 1; behind the last of k y is done. */
 static void multiply_piece(const struct run *o, const struct task *t, int64_t k0, int64_t n)
 {
-	const int64_t panel = o->blocks * BLOCK;
-	const uint16_t *w = (const uint16_t *)o->p->w->data + k0 * BLOCK;
+	const int64_t panel = o->blocks * o->block;
+	const uint16_t *w = (const uint16_t *)o->p->w->data + k0 * o->block;
 	const bool is_last = k0 + n == o->blocks;
 	struct tile_gemm a = {.a_row = TILE_K,
-		.a_group = PIECE * PARTS * TILE_ELEMENTS,
-		.a_part = TILE_ELEMENTS,
+		.a_group = o->piece * o->p->parts * TILE_ELEMENTS,
+		.a_part = o->p->parts > 1 ? TILE_ELEMENTS : 0,
 		.offset = o->offset,
 		.n_blocks = n,
 		.sum_row = PANEL,
 		.rows = TILE_STEP,
 		.resume = k0 > 0,
-		.ahead_lines = (int)ceil_div(BLOCK * sizeof(*w) / 64, t->steps)};
+		.ahead_lines = (int)ceil_div(o->block * (int64_t)sizeof(*w) / 64, t->steps)};
 
 	for (int64_t i = t->first; i < t->end; i++) {
 		/* the next panel, or the first one's next piece */
 		const uint16_t *next =
 			w + (i + 1 < t->end ? (i + 1) * panel
-					    : t->first * panel + (is_last ? 0 : n * BLOCK));
+					    : t->first * panel + (is_last ? 0 : n * o->block));
 		a.w = w + i * panel;
 		for (int64_t s = 0; s < t->steps; s++) {
-			a.a = t->split + s * TILE_STEP / TILE_ROWS * a.a_group;
+			a.a = t->rounded + s * TILE_STEP / TILE_ROWS * a.a_group;
 			a.ahead = (const char *)next + s * n * a.ahead_lines * 64;
 			a.sum = t->sums + ((i - t->first) * t->steps + s) * TILE_STEP * PANEL;
 			ask_ahead(o, t, &a, i, s, is_last);
@@ -134,13 +137,13 @@ static void run_task(const struct run *o, int64_t task, int thread)
 		.rows = left < o->chunk ? left : o->chunk,
 		.x = p->x + batch * p->x_batch + row0 * p->ldx,
 		.y = p->y + batch * p->y_batch + row0 * p->ldy,
-		.split = o->x + thread * o->own_x,
+		.rounded = o->x + thread * o->own_x,
 		.sums = o->sums + thread * o->own_sums};
 
 	t.steps = ceil_div(t.rows, TILE_STEP);
 	for (int64_t k0 = 0, n; k0 < o->blocks; k0 += n) {
-		n = o->blocks - k0 < PIECE ? o->blocks - k0 : PIECE;
-		split_piece(o, &t, k0, n);
+		n = o->blocks - k0 < o->piece ? o->blocks - k0 : o->piece;
+		round_piece(o, &t, k0, n);
 		multiply_piece(o, &t, k0, n);
 	}
 }
@@ -173,7 +176,7 @@ static void cut(struct run *o, int threads)
 
 bool cpu_are_long_rows(const struct tile_product *p)
 {
-	return p->parts == PARTS && p->k == p->channels && p->k > PIECE * TILE_K;
+	return p->k == p->channels && tile_blocks(p->k) > PIECE / p->parts && p->rows > FEW;
 }
 
 void cpu_long_rows(struct gpu *g, const struct tile_product *p)
@@ -182,12 +185,14 @@ void cpu_long_rows(struct gpu *g, const struct tile_product *p)
 	struct run o = {.p = p,
 		.cpu = g->device,
 		.blocks = tile_blocks(p->k),
-		.panels = ceil_div(p->n, PANEL)};
+		.panels = ceil_div(p->n, PANEL),
+		.piece = PIECE / p->parts,
+		.block = p->parts * 2 * TILE_ELEMENTS};
 
 	cut(&o, threads);
-	for (int64_t b = 0; b < PIECE; b++)
-		o.offset[b] = b * PARTS * TILE_ELEMENTS;
-	o.own_x = o.chunk * PIECE * PARTS * TILE_K;
+	for (int64_t b = 0; b < o.piece; b++)
+		o.offset[b] = b * p->parts * TILE_ELEMENTS;
+	o.own_x = o.chunk * o.piece * p->parts * TILE_K;
 	o.own_sums = ceil_div(o.panels, o.groups) * o.chunk * PANEL;
 	o.x = cpu_scratch(g, (size_t)threads * ((size_t)o.own_x * sizeof(*o.x) +
 						       (size_t)o.own_sums * sizeof(*o.sums)));

@@ -3,8 +3,8 @@
  *
  * First all heads' queries, keys and values are packed, row by row as they lie, then a task is some
  * queries of a head, QUERIES at a time: their scores, the greatest of each row as a panel of scores
- * comes in, exp and rounding in one pass, and the product with the values, which is divided by the
- * sum of the row at last.  In three parts softmax is that of f32, then its rows are split. */
+ * comes in, exp and rounding, or splitting, in one pass, and the product with the values, which is
+ * divided by the sum of the row at last. */
 #include "gpu/cpu/cpu.h"
 #include "gpu/cpu/tile_kernels.h"
 #include "gpu/cpu/vec_kernels.h"
@@ -197,8 +197,6 @@ static void score(const struct attention *a, const struct work *h, const uint16_
 		gemm.w = k + p * a->parts * tile_panel(a->dim);
 		gemm.sum = h->scores + p * PANEL;
 		a->cpu->tiles->gemm(&gemm);
-		if (a->parts > 1)
-			continue; /* softmax looks for the greatest itself */
 		for (int64_t r = 0; r < QUERIES && n < PANEL; r++)
 			for (int64_t i = n; i < PANEL; i++)
 				gemm.sum[r * a->keys + i] = -INFINITY;
@@ -222,32 +220,19 @@ static void weigh(const struct attention *a, const struct work *h, const uint16_
 	}
 }
 
-/* Scores to rounded probabilities, but for the factor 1 / sum. */
+/* Scores to probabilities, but for the factor 1 / sum. */
 static void weigh_by_exp(const struct attention *a, const struct work *h, float top[QUERIES][PANEL])
 {
-	const int64_t blocks = tile_blocks(a->keys);
-
-	for (int64_t r = 0; r < QUERIES; r++)
-		h->inverse[r] =
-			1 / a->cpu->vec->exp_bf16(h->p + r / TILE_ROWS * blocks * TILE_ELEMENTS +
-							  r % TILE_ROWS * TILE_K,
-				    TILE_ELEMENTS, h->scores + r * a->keys, a->keys, top[r],
-				    a->scale);
-}
-
-/* Scores to probabilities in three parts. */
-static void weigh_by_softmax(const struct attention *a, const struct work *h)
-{
-	const int64_t blocks = tile_blocks(a->keys);
+	const int64_t stride = a->parts * TILE_ELEMENTS, group = tile_blocks(a->keys) * stride;
 
 	for (int64_t r = 0; r < QUERIES; r++) {
-		float *s = h->scores + r * a->keys;
-		uint16_t *p = h->p + r / TILE_ROWS * blocks * a->parts * TILE_ELEMENTS +
-			      r % TILE_ROWS * TILE_K;
-		a->cpu->kernels->softmax(s, a->n, a->keys, a->scale, NULL);
-		for (int64_t b = 0; b < blocks; b++, p += a->parts * TILE_ELEMENTS)
-			a->cpu->tiles->split(p, TILE_ELEMENTS, s + b * TILE_K, TILE_K);
-		h->inverse[r] = 1;
+		uint16_t *p = h->p + r / TILE_ROWS * group + r % TILE_ROWS * TILE_K;
+		const float *s = h->scores + r * a->keys;
+		const float sum = a->parts == 1 ? a->cpu->vec->exp_bf16(
+							  p, stride, s, a->keys, top[r], a->scale)
+						: a->cpu->vec->exp_split(p, stride, TILE_ELEMENTS,
+							  s, a->keys, top[r], a->scale);
+		h->inverse[r] = 1 / sum;
 	}
 }
 
@@ -263,10 +248,7 @@ static void attend(const struct attention *a, const struct work *h, int64_t head
 			top[r][i] = -INFINITY;
 	score(a, h, a->q + head * a->q_head + first * a->parts * padded(a->dim),
 		a->k + head * a->k_head, top);
-	if (a->parts == 1)
-		weigh_by_exp(a, h, top);
-	else
-		weigh_by_softmax(a, h);
+	weigh_by_exp(a, h, top);
 	weigh(a, h, a->v + head * a->v_head);
 	for (int64_t r = 0; r < n; r++) {
 		float *y = a->y + (first + r) * width + head * a->dim;

@@ -1,10 +1,10 @@
 /* One diffusion model: seconds a step, decoding, load, memory; one JSON object.
  *
- *	bench_diffusion DIR f32|bf16|int8 [--threads N] [--steps N] [--seconds N] [--ops]
- *		[--device D] [--module woodshed-cuda.so] [--cold] [--eager]
+ *	bench_diffusion DIR f32|bf16|int8 [--threads N] [--steps N] [--seconds N]
+ *		[--ops [--clock cpu]] [--device D] [--module woodshed-cuda.so] [--cold] [--eager]
  *
  * Wall time, and the processor's divided by the threads: on a machine that others use
- * the latter is what an idle one would take.  --ops: as in bench_audioldm2.
+ * the latter is what an idle one would take.  --ops: as in bench_audioldm2, by either.
  *
  * --device: another than the processor.  It renders twice and the second counts (the
  * first, first_s, sets libraries up), and it is waited for after the second step and the
@@ -36,7 +36,7 @@ struct bench {
 	int n_steps;
 	double decoded; /* seconds */
 	double loaded;  /* when the weights were on the device */
-	bool ops;
+	bool ops, by_cpu;
 	struct gpu *g;
 	struct bench_device device;
 	struct gpu *ahead; /* to wait for, or NULL */
@@ -53,6 +53,11 @@ static struct moment now(void)
 static double wall_now(void)
 {
 	return now().wall;
+}
+
+static double cpu_now(void)
+{
+	return now().cpu;
 }
 
 static void print_ops(const struct bench *b, const char *stage)
@@ -142,7 +147,7 @@ static int run(struct bench *b, const char *dir, const struct engine_options *op
 		rc = engine_frames(engine_info(en), seconds, &r.n_frames, e);
 	if (!rc && b->ops) {
 		b->g = engine_gpu(en);
-		op_times_start(b->g, wall_now);
+		op_times_start(b->g, b->by_cpu ? cpu_now : wall_now);
 	}
 	struct moment begin = opened, first = opened;
 	if (!rc && bench_device_is_ahead(&b->device)) {
@@ -196,6 +201,8 @@ int main(int argc, char **argv)
 			ok = ok && parse_u64(argv[++i], &steps);
 		else if (!strcmp(argv[i], "--ops"))
 			b.ops = true;
+		else if (!strcmp(argv[i], "--clock") && i + 1 < argc)
+			b.by_cpu = !strcmp(argv[++i], "cpu");
 		else if (!strcmp(argv[i], "--seconds") && i + 1 < argc)
 			seconds = argv[++i];
 		else
@@ -203,7 +210,7 @@ int main(int argc, char **argv)
 	}
 	if (!ok || n_threads < 1 || n_threads > 256 || steps < 1 || steps > MAX_STEPS) {
 		fprintf(stderr, "usage: bench_diffusion DIR f32|bf16|int8 [--threads N] [--steps "
-				"N] [--seconds N] [--ops] " BENCH_DEVICE_USAGE "\n");
+				"N] [--seconds N] [--ops [--clock cpu]] " BENCH_DEVICE_USAGE "\n");
 		return 2;
 	}
 	b.n_threads = options.n_threads = (int)n_threads;

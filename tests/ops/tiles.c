@@ -76,7 +76,8 @@ static void sums_are_as_stated(void **state)
 	}
 	check_bits(33, 65, 1600, 0);
 	check_bits(600, 40, 96, 20);
-	check_bits(40, 40, 64, 75); /* products down to 2^-150 */
+	check_bits(800, 70, 1700, 0); /* in pieces */
+	check_bits(40, 40, 64, 75);   /* products down to 2^-150 */
 }
 
 /* ---- products ----------------------------------------------------------- */
@@ -114,6 +115,7 @@ static void linears(void **state)
 			test_done(NULL);
 		}
 	check_linear(700, 300, 100);
+	check_linear(550, 40, 3200);
 }
 
 struct conv_case {
@@ -307,6 +309,7 @@ static void splits(void **state)
 	}
 	check_split(700, 70, 100);
 	check_split(33, 65, 1600);
+	check_split(550, 70, 1100);
 	check_split_conv(5, 1);
 	check_split_conv(32, 1);
 	check_split_conv(64, 3);
