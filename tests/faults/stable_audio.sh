@@ -20,7 +20,7 @@ for part in transformer vae text_encoder projection_model; do
 done
 fresh
 rm -r "$copy/scheduler"
-refused 1 'no scheduler' 'scheduler_config.json'
+refused 1 'no scheduler' "lacks the folder 'scheduler'"
 fresh
 rm -r "$copy/tokenizer"
 refused 1 'no tokenizer' 'tokenizer'
