@@ -225,8 +225,8 @@ void gpu_set_replay(struct gpu *g, bool on);
  * are zero.  That is what a tile unit (AMX) does, and what all others here do, too.
  *
  * Split: each factor is the sum of three bf16, high, middle and low, each the rounded rest
- * of those before, and a product is six of tiles' as above, in the order lh, mh, mm, hm,
- * hl, hh (x first): what is left out is below 3 * 2^-24 of |x w|, so that the error is
+ * of those before, and a product is six of tiles' as above, in the order hl, hm, hh, mh,
+ * mm, lh (x first): what is left out is below 3 * 2^-24 of |x w|, so that the error is
  * bounded as that of the f32 chain is; its deviation is less, as fewer sums are rounded.
  * Infinite factors give NaN. */
 void gpu_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,

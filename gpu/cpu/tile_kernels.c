@@ -51,23 +51,24 @@ static void end(void)
 		_tile_dpbf16ps(3, 5, 7);                                                           \
 	} while (0)
 
-/* lh, mh, mm, hm, hl, hh: one factor changes at a time. */
+/* hl, hm, hh, mh, mm, lh */
 static void split_block(const uint16_t *x, const struct tile_gemm *a, const uint16_t *w)
 {
 	const ptrdiff_t row_bytes = a->a_row * 2;
 	const uint16_t *middle = w + 2 * TILE_ELEMENTS, *low = middle + 2 * TILE_ELEMENTS;
 
-	ROWS_TO_TILES(x + 2 * a->a_part);
+	ROWS_TO_TILES(x);
+	PANEL_TO_TILES(low);
+	MULTIPLY_TILES();
+	PANEL_TO_TILES(middle);
+	MULTIPLY_TILES();
 	PANEL_TO_TILES(w);
 	MULTIPLY_TILES();
 	ROWS_TO_TILES(x + a->a_part);
 	MULTIPLY_TILES();
 	PANEL_TO_TILES(middle);
 	MULTIPLY_TILES();
-	ROWS_TO_TILES(x);
-	MULTIPLY_TILES();
-	PANEL_TO_TILES(low);
-	MULTIPLY_TILES();
+	ROWS_TO_TILES(x + 2 * a->a_part);
 	PANEL_TO_TILES(w);
 	MULTIPLY_TILES();
 }
@@ -220,9 +221,9 @@ static void rows(const struct tile_gemm *a, const uint16_t *x, float *sum)
 	for (int64_t k = 0; k < a->n_blocks; k++) {
 		const uint16_t *xk = x + a->offset[k];
 		for (int i = 0; i < (a->a_part ? 6 : 1); i++) {
-			/* parts of x and w: lh, mh, mm, hm, hl, hh */
+			/* parts of x and w: hl, hm, hh, mh, mm, lh */
 			static const int parts[6][2] = {
-				{2, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 2}, {0, 0}};
+				{0, 2}, {0, 1}, {0, 0}, {1, 0}, {1, 1}, {2, 0}};
 			const uint16_t *wi = w + (a->a_part ? parts[i][1] : 0) * 2 * TILE_ELEMENTS;
 			widen(&f, a, xk + parts[i][0] * a->a_part);
 			tile(&f, wi, sum, a->sum_row);

@@ -7,7 +7,7 @@
  * The sum of a block is that of its 16 even products and that of its 16 odd ones, two
  * chains, added; it is then added to the sum so far.  Subnormals are zero.  Products
  * of two bf16 are exact in f32, so all instruction sets give the same bits.  A block of
- * GPU_SPLIT (gpu.h) is six such sums, one after the other, the greatest last. */
+ * GPU_SPLIT (gpu.h) is six such sums, one after the other. */
 #ifndef WOODSHED_GPU_CPU_TILE_KERNELS_H
 #define WOODSHED_GPU_CPU_TILE_KERNELS_H
 

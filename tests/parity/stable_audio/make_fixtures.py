@@ -2,7 +2,7 @@
 """Makes the tiny Stable Audio checkpoints and what diffusers renders from them.
 
     make_fixtures.py [CASE...]    makes all, or these, anew (some minutes)
-    make_fixtures.py --spread     prints how far float32 is off, order by order (below)
+    make_fixtures.py --spread     prints how far float32 is off, order by order
 
 Versions are pinned in requirements.txt (k-diffusion and stable-audio-tools without
 their dependencies; only the cases `flow` and `tools` need them).  Each case is a folder,
@@ -11,18 +11,7 @@ expected/CASE.{json,safetensors} beside this file: the runs, and the tensors tha
 reference computes on the way, in float64, with the noise that is injected into both.
 
 The manifest holds for each tensor its "noise", from which the tests derive their
-tolerances: how far the reference in float32 is off, max |float32 - float64| over its
-elements, as the root mean square over ORDERS runs that differ in nothing but the order
-in which sums of products are added (inputs of each layer and columns of its weights change
-places together, which exact arithmetic would not notice).
-
-Why more than one.  Steps with guidance stretch an error along one direction, so at the
-end of many it is g times a fixed tensor, with g near normal and its size, |g|, a matter
-of luck: 0.0003 to 0.0027 in the 20 steps of `many` (--spread).  Taken from one run,
-with a margin of 4, the test is |g2| <= 4 |g1|, which a faultless implementation fails in
-(2/pi) atan(1/4), 16 %, of all cases.  Against the root mean square of n runs g follows Student's
-t with n degrees of freedom: |t16| > 4 has a probability of 0.1 %.  And as what is compared
-with is float64, only the error of what is tested counts.
+tolerances: tests/parity/orders.py says what it is, and why.
 
 Weights are scaled so that activations keep a deviation near 1: what a network does wrong then
 shows.  The tokenizer is that of a MusicGen fixture.
@@ -48,6 +37,9 @@ from diffusers.pipelines.stable_audio import StableAudioProjectionModel
 from diffusers.schedulers import scheduling_cosine_dpmsolver_multistep as scheduling
 from safetensors.torch import save_file
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import orders  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 FIXTURES = HERE.parent.parent / "fixtures" / "stable_audio"
@@ -284,40 +276,6 @@ def tools_config(case):
 # ---- reference ---------------------------------------------------------------
 
 NOISE = {}
-ORDERS = 16
-
-
-@contextlib.contextmanager
-def other_order(parts, seed):
-    """Within it the sums of all products of these modules run over their inputs in another
-    order; seed 0: in their own."""
-    rand, undo = torch.Generator().manual_seed(seed), []
-
-    def change(module, names, dim, inputs):
-        n = getattr(module, names[0]).shape[dim]
-        order = torch.randperm(n, generator=rand)
-        for name in names:
-            p = getattr(module, name)
-            undo.append((p, p.data))
-            p.data = p.data.index_select(dim, order).contiguous()
-        hook = module.register_forward_pre_hook(
-            lambda m, args: (args[0].index_select(inputs, order), *args[1:]))
-        undo.append((hook, None))
-
-    for module in (m for part in parts if seed for m in part.modules()):
-        v = "weight_v" if hasattr(module, "weight_v") else "weight"
-        if isinstance(module, torch.nn.ConvTranspose1d):
-            change(module, [v, "weight_g"] if v != "weight" else [v], 0, 1)
-        elif isinstance(module, torch.nn.Conv1d):
-            change(module, [v], 1, 1)
-        elif isinstance(module, torch.nn.Linear):
-            change(module, ["weight"], 1, -1)
-    yield
-    for what, data in undo:
-        if data is None:
-            what.remove()
-        else:
-            what.data = data
 
 
 class Recorded:
@@ -540,20 +498,11 @@ def make_flow(case, folder):
 def spread(refer, parts, r, clip):
     """The run in float64, and those in float32, each in another order."""
     exact = refer(r, torch.float64, clip)
-    runs = []
-    for seed in range(ORDERS):
-        with other_order(parts, seed):
-            runs.append(refer(r, torch.float32, clip))
-    return exact, runs
-
-
-def distances(name, exact, runs):
-    return [(exact[name] - one[name]).abs().max().item() for one in runs]
+    return exact, orders.in_orders(lambda: refer(r, torch.float32, clip), parts)
 
 
 def compare(name, exact, runs, tensors, entry, run_name):
-    squares = [d * d for d in distances(name, exact, runs)]
-    entry[f"{name}_noise"] = math.sqrt(sum(squares) / len(squares))
+    entry[f"{name}_noise"] = orders.noise_of(name, exact, runs)
     tensors[f"{run_name}.{name}"] = exact[name].float().contiguous()
 
 
@@ -630,7 +579,7 @@ def print_spread():
         pipe, parts, refer = make_model("whole", pathlib.Path(folder))
     clip = make_inputs(CASES["whole"], pipe)
     for r in CASES["whole"]["runs"]:
-        each = sorted(distances("wave", *spread(refer, parts, r, clip)))
+        each = sorted(orders.distances("wave", *spread(refer, parts, r, clip)))
         print(r["name"], *(f"{d:.2g}" for d in each), flush=True)
 
 
