@@ -125,7 +125,9 @@ static void ask(struct run *r, const struct sampler_step *s)
 		r->clean = oldest;
 	d->denoise(d->ud, r->clean, r->x, s);
 	gpu_tap(d->g, r->clean, "estimate%d", s->number);
-	if (d->plan->has_slopes)
+	if (d->slope)
+		gpu_copy(d->g, oldest, d->slope);
+	else if (d->plan->has_slopes)
 		gpu_combine(d->g, oldest,
 			(struct gpu_term[]){
 				{r->x, (float)(1 / s->sigma)}, {r->clean, (float)(-1 / s->sigma)}},
@@ -143,6 +145,8 @@ static void advance(struct run *r, const struct sampler_step *s)
 	for (int i = 0; i < SAMPLER_ESTIMATES; i++)
 		if (s->d[i] != 0)
 			terms[n++] = (struct gpu_term){r->estimate[i], (float)s->d[i]};
+	if (s->unguided != 0)
+		terms[n++] = (struct gpu_term){r->d->unguided, (float)s->unguided};
 	if (s->z != 0) {
 		draw(r, r->z, s->number);
 		terms[n++] = (struct gpu_term){r->z, (float)s->z};

@@ -21,6 +21,10 @@ struct diffusion {
 	void (*denoise)(void *ud, struct gpu_tensor *estimate, const struct gpu_tensor *x,
 		const struct sampler_step *at);
 	void *ud;
+	/* What denoise() leaves beside, in x's shape; NULL where the plan does not take it: the
+	 * slope (x - estimate) / sigma, which a model of rectified flow has at sigma 0, too (others
+	 * leave it to the loop), and the estimate without guidance. */
+	struct gpu_tensor *slope, *unguided;
 	uint64_t seed;
 	const struct engine_noise *noise; /* or NULL */
 

@@ -138,21 +138,35 @@ int pipeline_config(
 	return 0;
 }
 
-/* The folders of a pipeline. */
-static int check_parts(const char *dir, const struct engine_ops *ops, struct err *e)
+static int check_part(
+	const char *dir, const char *part, const struct engine_ops *ops, struct err *e)
 {
 	char path[PATH_BYTES];
 	struct stat st;
+	int rc = path_in(path, dir, part, e);
 
-	for (const char *const *parts = ops->parts; *parts; parts++) {
-		int rc = path_in(path, dir, *parts, e);
-		if (rc)
-			return rc;
-		if (stat(path, &st) || !S_ISDIR(st.st_mode))
-			return err_set(e, ERR_FORMAT, "'%s' lacks the folder '%s' of its model: %s",
-				dir, *parts, ops->lacking ? ops->lacking : "download it again");
-	}
+	if (rc)
+		return rc;
+	if (stat(path, &st) || !S_ISDIR(st.st_mode))
+		return err_set(e, ERR_FORMAT, "'%s' lacks the folder '%s' of its model: %s", dir,
+			part, ops->lacking ? ops->lacking : "download it again");
 	return 0;
+}
+
+/* The folders of a pipeline: of weights, and of nothing but a description. */
+static int check_parts(const char *dir, const struct engine_ops *ops, struct err *e)
+{
+	int rc = 0;
+
+	for (const char *const *parts = ops->parts; *parts && !rc; parts++)
+		rc = check_part(dir, *parts, ops, e);
+	for (const char *const *file = ops->configs; *file && !rc; file++) {
+		char part[PATH_BYTES];
+		const char *slash = strchr(*file, '/');
+		snprintf(part, sizeof(part), "%.*s", slash ? (int)(slash - *file) : 0, *file);
+		rc = check_part(dir, part, ops, e);
+	}
+	return rc;
 }
 
 /* ---- hashes ------------------------------------------------------------- */

@@ -25,7 +25,7 @@ enum { TRAINED_TOKENS = 128, MOST_TOKENS = 4096 };
 /* Of the transformer, which sees a thousand rows at a time. */
 static enum gpu_dtype matrix_dtype(enum engine_precision p)
 {
-	return p == ENGINE_F32 ? GPU_F32 : p == ENGINE_INT8 ? GPU_I8 : GPU_TILES;
+	return p == ENGINE_F32 ? GPU_SPLIT : p == ENGINE_INT8 ? GPU_I8 : GPU_TILES;
 }
 
 enum gpu_dtype stable_audio_sound_dtype(enum engine_precision p)

@@ -111,12 +111,19 @@ static int make_plan(struct render *rd)
 			name, steps, partly ? strength : 1, &rd->host, &rd->plan, rd->e);
 	s.min = r->sigma_min > 0 ? r->sigma_min : s.min;
 	s.max = r->sigma_max > 0 ? r->sigma_max : s.max;
+	if (sampler_is_angular(name) && r->sigma_min > 0)
+		return err_set(rd->e, ERR_ARG,
+			"the sampler %s goes down to no noise: leave out --sigma-min", name);
+	if (sampler_is_angular(name) && !(r->sigma_max > 0))
+		s.max = INFINITY;
 	if (partly)
-		s.max = exp(log(s.min) + strength * (log(s.max) - log(s.min)));
+		s.max = sampler_is_angular(name)
+				? tan(strength * atan(s.max))
+				: exp(log(s.min) + strength * (log(s.max) - log(s.min)));
 	if (sampler_ends_at_min(name) && !(r->sigma_min > 0))
 		s.min = fmin(s.min, CLEAN_SIGMA);
 	rc = sampler_sigma_plan(name, steps, s, &rd->host, &rd->plan, rd->e);
-	if (!rc && m->layout == DIFFUSERS && !partly)
+	if (!rc && m->layout == DIFFUSERS && !partly && !sampler_is_angular(name))
 		rd->plan.start = sqrt(s.max * s.max + 1);
 	return rc;
 }
@@ -333,6 +340,8 @@ static void velocity(struct render *rd, struct gpu_tensor *v, const struct gpu_t
 		&rd->m->dit, g, rd->step, gpu_view(g, rd->step, both, 0, 0, n), x, time, rd->with);
 	sa_dit_forward(&rd->m->dit, g, rd->step, gpu_view(g, rd->step, both, 0, n, n), x, time,
 		rd->without);
+	if (rd->loop.unguided)
+		gpu_copy(g, rd->loop.unguided, gpu_view(g, rd->step, both, 0, n, n));
 	gpu_guidance(g, v, both, rd->guidance);
 }
 
@@ -352,23 +361,28 @@ static void denoise(void *ud, struct gpu_tensor *estimate, const struct gpu_tens
 	const struct sampler_step *at)
 {
 	struct render *rd = ud;
-	const double sigma = at->sigma, data = rd->m->sigma_data;
+	const double sigma = at->sigma, alpha = at->alpha, data = rd->m->sigma_data;
 	const struct gpu_shape shape = SHAPE(x->ne[0], x->ne[1]);
 	struct gpu_tensor *v = gpu_new(rd->g, rd->step, GPU_F32, "velocity", shape);
 
 	if (rd->m->objective == OBJECTIVE_FLOW) {
 		velocity_at(rd, v, x, at->time);
 		gpu_combine(rd->g, estimate, (struct gpu_term[]){{x, 1}, {v, -(float)at->time}}, 2);
+		if (rd->loop.slope)
+			gpu_copy(rd->g, rd->loop.slope, v);
 		return;
 	}
-	const double variance = sigma * sigma + data * data;
+	const double variance = sigma * sigma + alpha * alpha * data * data;
+	const struct gpu_term kept = {x, (float)(alpha * data * data / variance)};
+	const float weight = (float)(-sigma * data / sqrt(variance));
 	struct gpu_tensor *in = gpu_new(rd->g, rd->step, GPU_F32, "scaled latents", shape);
 	gpu_combine(rd->g, in, (struct gpu_term[]){{x, (float)(1 / sqrt(variance))}}, 1);
-	velocity_at(rd, v, in, atan(sigma) / M_PI * 2);
-	gpu_combine(rd->g, estimate,
-		(struct gpu_term[]){{x, (float)(data * data / variance)},
-			{v, (float)(-sigma * data / sqrt(variance))}},
-		2);
+	velocity_at(rd, v, in, atan2(sigma, alpha) / M_PI * 2);
+	gpu_combine(rd->g, estimate, (struct gpu_term[]){kept, {v, weight}}, 2);
+	if (rd->loop.unguided)
+		gpu_combine(rd->g, rd->loop.unguided,
+			(struct gpu_term[]){kept, {rd->without ? rd->loop.unguided : v, weight}},
+			2);
 }
 
 /* The frames outside of what is made anew. */
@@ -397,6 +411,12 @@ static int run_loop(struct render *rd)
 	return diffusion_run(&rd->loop, rd->latents);
 }
 
+static struct gpu_tensor *like_latents(struct render *rd, const char *name)
+{
+	return gpu_new(
+		rd->g, rd->arena, GPU_F32, name, SHAPE(rd->latents->ne[0], rd->latents->ne[1]));
+}
+
 static void prepare_loop(struct render *rd)
 {
 	rd->loop = (struct diffusion){.g = rd->g,
@@ -411,6 +431,10 @@ static void prepare_loop(struct render *rd)
 		.preview = rd->r->preview > 0 && rd->sink->preview ? on_estimate : NULL,
 		.preview_every = rd->r->preview,
 		.e = rd->e};
+	if (rd->plan.has_slopes && rd->m->objective == OBJECTIVE_FLOW)
+		rd->loop.slope = like_latents(rd, "slope");
+	if (rd->plan.has_unguided)
+		rd->loop.unguided = like_latents(rd, "estimate without guidance");
 	set_kept(rd);
 }
 
@@ -590,7 +614,8 @@ int stable_audio_render(struct engine *en, const struct engine_request *r,
 		rc = make_conditions(&rd);
 	if (!rc && !r->latents)
 		rc = encode_init(&rd);
-	prepare_loop(&rd);
+	if (!rc)
+		prepare_loop(&rd);
 	rd.repeated = gpu_step_new();
 	for (; rd.take < r->n_takes && !rc; rd.take++)
 		rc = render_take(&rd);

@@ -227,7 +227,8 @@ void gpu_set_replay(struct gpu *g, bool on);
  * Split: each factor is the sum of three bf16, high, middle and low, each the rounded rest
  * of those before, and a product is six of tiles' as above, in the order hl, hm, hh, mh,
  * mm, lh (x first): what is left out is below 3 * 2^-24 of |x w|, so that the error is
- * bounded as that of the f32 chain is.  Infinite factors give NaN. */
+ * bounded as that of the f32 chain is; its deviation is less, as fewer sums are rounded.
+ * Infinite factors give NaN. */
 void gpu_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias);
 /* What x of these two may be besides f32: BF16 where the device rounds it anyway, else F32.
@@ -322,7 +323,8 @@ void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 
 /* Bidirectional self-attention: qkv [T, 3H] with H = heads * d, y [T, H].
  * bias [heads, 2T-1] f32 or NULL: added to the score of query q and key k at
- * column k - q + T - 1 (T5's relative position bias). */
+ * column k - q + T - 1 (T5's relative position bias).  A device that multiplies tiles may
+ * take its products as GPU_SPLIT does. */
 void gpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	const struct gpu_tensor *bias, int64_t n_heads, float scale);
 /* The same without bias, with products as GPU_TILES has them: q, k, v and the

@@ -29,6 +29,7 @@ struct sampler_step {
 	double time, alpha, sigma;
 	/* Then x = x * x + d[0] * estimate + d[1] * the one before it + ... + z * noise. */
 	double x, d[SAMPLER_ESTIMATES], z;
+	double unguided;               /* and that of this row's estimate without guidance */
 	double next_alpha, next_sigma; /* of that */
 	/* The step asks the model again: x of the next row is what x of this row is. */
 	bool is_inner;
@@ -43,6 +44,7 @@ struct sampler_plan {
 	/* d weighs slopes (x - estimate) / sigma, this one and earlier ones, in place of
 	 * the estimates. */
 	bool has_slopes;
+	bool has_unguided; /* some rows weigh the estimate without guidance */
 	/* The steps are made as it goes (sampler_adaptive); n and n_steps are 0, steps[0]
 	 * tells where it begins. */
 	bool is_adaptive;
@@ -57,8 +59,9 @@ struct sampler_sigmas {
 };
 
 /* Sampler `name` with n_steps steps on the grid (k-dpm-fast: so many estimates;
- * k-dpm-adaptive: as many as it takes); time is sigma.  ERR_ARG, with the names there are, for
- * one that is not known, and for less than 2 steps. */
+ * k-dpm-adaptive: as many as it takes); time is sigma / alpha.  v-ddim and v-ddim-cfgpp have
+ * a grid of their own, from max, which may be INFINITY, to 0.  ERR_ARG, with the names there are,
+ * for one that is not known, and for less than 2 steps. */
 int sampler_sigma_plan(const char *name, int n_steps, struct sampler_sigmas sigmas, struct arena *a,
 	struct sampler_plan *ret, struct err *e);
 
@@ -70,6 +73,9 @@ const char *sampler_schedule_name(size_t i);
 /* k-diffusion leaves the noise of the grid's end in what this sampler makes: the end should
  * be lower than that of the others. */
 bool sampler_ends_at_min(const char *name);
+
+/* This one has alpha^2 + sigma^2 = 1 and begins with pure noise, unless it is told otherwise. */
+bool sampler_is_angular(const char *name);
 
 /* The steps of an adaptive plan: a trial is three rows and an estimate of lower order, and
  * how far the two are apart decides whether it counts and how long the next one is. */
@@ -94,7 +100,8 @@ double sampler_adaptive_error(const float *x, const float *low, const float *bef
 bool sampler_adaptive_judge(struct sampler_adaptive *a, double error);
 
 /* Rectified flow from t = start (1: pure noise) to 0, evenly in the logarithm of the
- * signal-to-noise ratio; time is t. */
+ * signal-to-noise ratio (rk4: in t, with four estimates a step, of which the last is at 0);
+ * time is t. */
 int sampler_flow_plan(const char *name, int n_steps, double start, struct arena *a,
 	struct sampler_plan *ret, struct err *e);
 

@@ -9,12 +9,14 @@
  *	k-dpmpp-2s-ancestral	algorithm 1, with ancestral noise
  *	k-lms			Adams and Bashforth's, fourth order, over uneven steps
  *	k-dpm-fast, k-dpm-adaptive	dpm.c
+ *	v-ddim, v-ddim-cfgpp	angle.c
  *
  * Formulas as in crowsonkb/k-diffusion, k_diffusion/sampling.py.  With
  * h = log(sigma / sigma'), sigma'/sigma is exp(-h). */
 #include <math.h>
 #include <string.h>
 
+#include "engine/samplers/angle.h"
 #include "engine/samplers/dpm.h"
 #include "engine/samplers/sampler.h"
 #include "library/base/arena.h"
@@ -185,7 +187,7 @@ static int lms(const struct grid *g, struct sampler_step *s)
 	return 1;
 }
 
-/* Without a step of its own: in dpm.c. */
+/* Without a step of its own: in dpm.c and angle.c. */
 static const struct sampler {
 	const char *name;
 	step_fn *step;
@@ -200,6 +202,8 @@ static const struct sampler {
 	{"k-euler", euler},
 	{DPM_FAST, NULL},
 	{DPM_ADAPTIVE, NULL},
+	{ANGLE_DDIM, NULL},
+	{ANGLE_DDIM_CFGPP, NULL},
 };
 enum { N_SAMPLERS = sizeof(samplers) / sizeof(*samplers) };
 
@@ -241,6 +245,11 @@ bool sampler_ends_at_min(const char *name)
 	return !strcmp(name, DPM_FAST) || !strcmp(name, DPM_ADAPTIVE);
 }
 
+bool sampler_is_angular(const char *name)
+{
+	return !strcmp(name, ANGLE_DDIM) || !strcmp(name, ANGLE_DDIM_CFGPP);
+}
+
 static void fill(struct sampler_plan *p, step_fn *step, struct grid *g)
 {
 	for (; g->i < p->n_steps; g->i++) {
@@ -273,6 +282,10 @@ int sampler_sigma_plan(const char *name, int n_steps, struct sampler_sigmas sigm
 	if (!(sigmas.min > 0 && sigmas.max > sigmas.min))
 		return err_set(
 			e, ERR_ARG, "sigma cannot fall from %g to %g", sigmas.max, sigmas.min);
+	if (sampler_is_angular(name)) {
+		angle_plan(name, n_steps, sigmas.max, a, ret);
+		return 0;
+	}
 	if (!sampler->step) {
 		dpm_plan(name, n_steps, sigmas, a, ret);
 		return 0;

@@ -12,6 +12,8 @@
 
 #include <math.h>
 
+enum { SPLIT_FROM = 128 }; /* positions whose products are left to a tile unit */
+
 static int64_t round_up(int64_t n, int64_t to)
 {
 	return (n + to - 1) / to * to;
@@ -277,6 +279,10 @@ static void full_task(void *ud, size_t task)
 void cpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	const struct gpu_tensor *bias, int64_t n_heads, float scale)
 {
+	if (!bias && qkv->ne[0] >= SPLIT_FROM && cpu_of(g)->isa >= CPU_AMX) {
+		cpu_attention_split(g, y, qkv, n_heads, scale);
+		return;
+	}
 	const int64_t t = qkv->ne[0], dim = qkv->ne[1] / 3 / n_heads;
 	struct work w = {.cpu = g->device,
 		.x = qkv->data,

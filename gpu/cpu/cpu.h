@@ -3,9 +3,9 @@
  * cpu.c	opens, allocates, holds the table and the tiling of work
  * linear.c, lstm.c, gru.c, attention.c, windows.c, conv2d.c	products; inner loops in
  *	kernels.c
- * tiles.c, tile_attention.c	products of bf16 by bf16; inner loops in tile_kernels.c
- * group_norm.c	inner loops in image_kernels.c
- * norm.c, elementwise.c, diffusion.c, sample.c	the rest; inner loops in vec_kernels.c
+ * tiles.c, long_rows.c, tile_attention.c	products of bf16 by bf16; inner loops in
+ *tile_kernels.c group_norm.c	inner loops in image_kernels.c norm.c, elementwise.c, diffusion.c,
+ *sample.c	the rest; inner loops in vec_kernels.c
  *
  * The three files of inner loops are compiled once per instruction set and
  * reached through structs of function pointers that are chosen at open. */
@@ -155,6 +155,9 @@ static inline int cpu_tile_parts(enum gpu_dtype dtype)
 void cpu_tile_put_rows(const struct tile_kernels *tiles, struct gpu_tensor *t, int64_t first,
 	int64_t n, const float *src);
 void cpu_tile_product(struct gpu *g, const struct tile_product *p);
+/* long_rows.c: those whose rows are many and long, and no convolution's. */
+bool cpu_are_long_rows(const struct tile_product *p);
+void cpu_long_rows(struct gpu *g, const struct tile_product *p);
 /* Stride 1, and channels that fill whole blocks of k. */
 bool cpu_can_tile_conv2d(
 	const struct gpu_tensor *x, const struct gpu_tensor *w, struct gpu_conv2d conv);
@@ -163,6 +166,9 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 
 /* tile_attention.c */
 void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	int64_t n_heads, float scale);
+/* The same in three parts, as GPU_SPLIT has them: the precision of f32. */
+void cpu_attention_split(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	int64_t n_heads, float scale);
 
 /* windows.c */

@@ -1,9 +1,10 @@
-/* Attention in products of bf16 by bf16 (gpu_attention_tiles).
+/* Attention in products of bf16 by bf16 (gpu_attention_tiles), and in those of three bf16 each
+ * (gpu_attention_full, where there are tile units).
  *
  * First all heads' queries, keys and values are packed, row by row as they lie, then a task is some
  * queries of a head, QUERIES at a time: their scores, the greatest of each row as a panel of scores
- * comes in, exp and rounding in one pass, and the product with the values, which is divided by the
- * sum of the row at last. */
+ * comes in, exp and rounding, or splitting, in one pass, and the product with the values, which is
+ * divided by the sum of the row at last. */
 #include "gpu/cpu/cpu.h"
 #include "gpu/cpu/tile_kernels.h"
 #include "gpu/cpu/vec_kernels.h"
@@ -24,8 +25,9 @@ struct attention {
 	float *y;
 	int64_t n, heads, dim; /* positions, heads, channels of a head */
 	int64_t keys;          /* n padded to whole panels */
+	int parts;             /* 1, or 3 */
 	float scale;
-	uint16_t *q;                    /* of all heads, [16 rows][block][row][32] */
+	uint16_t *q;                    /* of all heads, [16 rows][block][part][row][32] */
 	uint16_t *k, *v;                /* the same, as matrices [keys, dim], [dim, keys] */
 	int64_t q_head, k_head, v_head; /* elements of one */
 	char *scratch;                  /* of the threads */
@@ -35,11 +37,11 @@ struct attention {
 
 /* One thread's. */
 struct work {
-	uint16_t *p;    /* QUERIES rows of keys: [16 rows][block][row][32] */
+	uint16_t *p;    /* QUERIES rows of keys: [16 rows][block][part][row][32] */
 	float *scores;  /* [QUERIES][keys]; then the sums of values in its place */
 	float *inverse; /* [QUERIES], 1 / sum */
 	uint16_t *line; /* two rows of a head, in whole blocks */
-	uint16_t *rows; /* PACK rows of qkv */
+	uint16_t *rows; /* [parts], PACK rows of qkv */
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -67,11 +69,11 @@ static struct places places_of(const struct attention *a)
 	const int64_t wide = a->keys > a->dim ? a->keys : padded(a->dim);
 	struct places o;
 
-	o.scores = aligned(QUERIES * a->keys, sizeof(uint16_t));
+	o.scores = aligned(QUERIES * a->keys * a->parts, sizeof(uint16_t));
 	o.inverse = o.scores + aligned(QUERIES * wide, sizeof(float));
 	o.line = o.inverse + aligned(QUERIES, sizeof(float));
 	o.rows = o.line + aligned(2 * padded(a->dim), sizeof(uint16_t));
-	o.end = o.rows + aligned(PACK * 3 * a->heads * a->dim, sizeof(uint16_t));
+	o.end = o.rows + aligned(a->parts * PACK * 3 * a->heads * a->dim, sizeof(uint16_t));
 	return o;
 }
 
@@ -89,60 +91,86 @@ static struct work work_of(const struct attention *a, int thread)
 
 /* ---- packing ------------------------------------------------------------ */
 
-/* Keys are the outputs of the scores: a key is a column of its tiles. */
-static void pack_key(const struct attention *a, const struct work *h, uint16_t *k, int64_t t)
+/* Where output o and column k are in a matrix of `columns`; the parts of a block of k follow
+ * each other. */
+static int64_t place(const struct attention *a, int64_t columns, int64_t o, int64_t k, int part)
 {
-	uint16_t *panel = k + t / PANEL * tile_panel(a->dim);
+	return o / PANEL * a->parts * tile_panel(columns) +
+	       (k / TILE_K * a->parts + part) * 2 * TILE_ELEMENTS +
+	       tile_place(o % PANEL, k % TILE_K);
+}
 
+/* Keys are the outputs of the scores: a key is a column of its tiles. */
+static void pack_key(
+	const struct attention *a, const struct work *h, uint16_t *k, int64_t t, int part)
+{
 	for (int64_t i = 0; i < padded(a->dim); i += 2)
-		memcpy(panel + tile_place(t % PANEL, i), h->line + i, 2 * sizeof(*panel));
+		memcpy(k + place(a, a->dim, t, i, part), h->line + i, 2 * sizeof(*k));
 }
 
 /* Values are summed over keys, so two neighbours make a row of pairs. */
-static void pack_values(const struct attention *a, const struct work *h, uint16_t *v, int64_t t)
+static void pack_values(
+	const struct attention *a, const struct work *h, uint16_t *v, int64_t t, int part)
 {
 	const int64_t width = padded(a->dim);
 
 	for (int64_t i = 0; i < width; i += TILE_OUTS)
 		a->cpu->tiles->pack_pairs(
-			v + i / PANEL * tile_panel(a->keys) + tile_place(i % PANEL, t), h->line + i,
-			h->line + width + i);
+			v + place(a, a->keys, i, t, part), h->line + i, h->line + width + i);
 }
 
-static void pack_query(const struct attention *a, const struct work *h, uint16_t *q, int64_t t)
+static void pack_query(
+	const struct attention *a, const struct work *h, uint16_t *q, int64_t t, int part)
 {
 	const int64_t blocks = tile_blocks(a->dim);
 
 	for (int64_t b = 0; b < blocks; b++)
-		memcpy(q + (t / TILE_ROWS * blocks + b) * TILE_ELEMENTS + t % TILE_ROWS * TILE_K,
+		memcpy(q + ((t / TILE_ROWS * blocks + b) * a->parts + part) * TILE_ELEMENTS +
+				t % TILE_ROWS * TILE_K,
 			h->line + b * TILE_K, TILE_K * sizeof(*q));
+}
+
+/* Position t of one part of a head, whose row is at `row`; values two by two. */
+static void pack_row(const struct attention *a, const struct work *h, int64_t head, int64_t t,
+	int part, const uint16_t *row)
+{
+	const int64_t width = a->heads * a->dim;
+	const size_t bytes = (size_t)a->dim * sizeof(*row);
+
+	memcpy(h->line, row, bytes);
+	pack_query(a, h, a->q + head * a->q_head, t, part);
+	memcpy(h->line, row + width, bytes);
+	pack_key(a, h, a->k + head * a->k_head, t, part);
+	if (t % 2)
+		return;
+	memcpy(h->line, row + 2 * width, bytes);
+	memcpy(h->line + padded(a->dim), row + 5 * width, bytes);
+	pack_values(a, h, a->v + head * a->v_head, t, part);
 }
 
 /* Positions first .. first + PACK - 1, of which n are there, are rounded as they lie;
  * then each head takes its columns. */
 static void pack(const struct attention *a, const struct work *h, int64_t first)
 {
-	const int64_t width = a->heads * a->dim, ld = 3 * width, left = a->n - first;
+	const int64_t ld = 3 * a->heads * a->dim, left = a->n - first, plane = PACK * ld;
 	const int64_t n = left < PACK ? left : PACK;
-	const size_t bytes = (size_t)a->dim * sizeof(*h->rows);
 
-	for (int64_t t = 0; t < n; t++)
-		a->cpu->tiles->round(h->rows + t * ld, a->qkv + (first + t) * ld, ld);
-	memset(h->rows + n * ld, 0, (size_t)((PACK - n) * ld) * sizeof(*h->rows));
+	for (int64_t t = 0; t < n; t++) {
+		const float *x = a->qkv + (first + t) * ld;
+		if (a->parts == 1)
+			a->cpu->tiles->round(h->rows + t * ld, x, ld);
+		else
+			a->cpu->tiles->split(h->rows + t * ld, plane, x, ld);
+	}
+	for (int p = 0; p < a->parts; p++)
+		memset(h->rows + p * plane + n * ld, 0,
+			(size_t)((PACK - n) * ld) * sizeof(*h->rows));
 	memset(h->line, 0, (size_t)(2 * padded(a->dim)) * sizeof(*h->line));
 	for (int64_t i = 0; i < a->heads; i++)
-		for (int64_t t = 0; t < PACK; t++) {
-			const uint16_t *row = h->rows + t * ld + i * a->dim;
-			memcpy(h->line, row, bytes);
-			pack_query(a, h, a->q + i * a->q_head, first + t);
-			memcpy(h->line, row + width, bytes);
-			pack_key(a, h, a->k + i * a->k_head, first + t);
-			if (t % 2)
-				continue;
-			memcpy(h->line, row + 2 * width, bytes);
-			memcpy(h->line + padded(a->dim), row + ld + 2 * width, bytes);
-			pack_values(a, h, a->v + i * a->v_head, first + t);
-		}
+		for (int p = 0; p < a->parts; p++)
+			for (int64_t t = 0; t < PACK; t++)
+				pack_row(a, h, i, first + t, p,
+					h->rows + p * plane + t * ld + i * a->dim);
 }
 
 /* ---- queries ------------------------------------------------------------ */
@@ -151,7 +179,8 @@ static struct tile_gemm product_of(const struct attention *a, const uint16_t *ro
 {
 	return (struct tile_gemm){.a = rows,
 		.a_row = TILE_K,
-		.a_group = tile_blocks(k) * TILE_ELEMENTS,
+		.a_group = tile_blocks(k) * a->parts * TILE_ELEMENTS,
+		.a_part = a->parts > 1 ? TILE_ELEMENTS : 0,
 		.offset = a->offset,
 		.n_blocks = tile_blocks(k),
 		.rows = QUERIES};
@@ -165,7 +194,7 @@ static void score(const struct attention *a, const struct work *h, const uint16_
 	gemm.sum_row = a->keys;
 	for (int64_t p = 0; p * PANEL < a->keys; p++) {
 		const int64_t n = a->n - p * PANEL;
-		gemm.w = k + p * tile_panel(a->dim);
+		gemm.w = k + p * a->parts * tile_panel(a->dim);
 		gemm.sum = h->scores + p * PANEL;
 		a->cpu->tiles->gemm(&gemm);
 		for (int64_t r = 0; r < QUERIES && n < PANEL; r++)
@@ -185,9 +214,25 @@ static void weigh(const struct attention *a, const struct work *h, const uint16_
 
 	gemm.sum_row = padded(a->dim);
 	for (int64_t p = 0; p * PANEL < a->dim; p++) {
-		gemm.w = v + p * tile_panel(a->keys);
+		gemm.w = v + p * a->parts * tile_panel(a->keys);
 		gemm.sum = h->scores + p * PANEL;
 		a->cpu->tiles->gemm(&gemm);
+	}
+}
+
+/* Scores to probabilities, but for the factor 1 / sum. */
+static void weigh_by_exp(const struct attention *a, const struct work *h, float top[QUERIES][PANEL])
+{
+	const int64_t stride = a->parts * TILE_ELEMENTS, group = tile_blocks(a->keys) * stride;
+
+	for (int64_t r = 0; r < QUERIES; r++) {
+		uint16_t *p = h->p + r / TILE_ROWS * group + r % TILE_ROWS * TILE_K;
+		const float *s = h->scores + r * a->keys;
+		const float sum = a->parts == 1 ? a->cpu->vec->exp_bf16(
+							  p, stride, s, a->keys, top[r], a->scale)
+						: a->cpu->vec->exp_split(p, stride, TILE_ELEMENTS,
+							  s, a->keys, top[r], a->scale);
+		h->inverse[r] = 1 / sum;
 	}
 }
 
@@ -195,19 +240,15 @@ static void weigh(const struct attention *a, const struct work *h, const uint16_
 static void attend(const struct attention *a, const struct work *h, int64_t head, int64_t first)
 {
 	const int64_t width = a->heads * a->dim, left = a->n - first;
-	const int64_t n = left < QUERIES ? left : QUERIES, blocks = tile_blocks(a->keys);
+	const int64_t n = left < QUERIES ? left : QUERIES;
 	float top[QUERIES][PANEL];
 
 	for (int64_t r = 0; r < QUERIES; r++)
 		for (int64_t i = 0; i < PANEL; i++)
 			top[r][i] = -INFINITY;
-	score(a, h, a->q + head * a->q_head + first * padded(a->dim), a->k + head * a->k_head, top);
-	for (int64_t r = 0; r < QUERIES; r++)
-		h->inverse[r] =
-			1 / a->cpu->vec->exp_bf16(h->p + r / TILE_ROWS * blocks * TILE_ELEMENTS +
-							  r % TILE_ROWS * TILE_K,
-				    TILE_ELEMENTS, h->scores + r * a->keys, a->keys, top[r],
-				    a->scale);
+	score(a, h, a->q + head * a->q_head + first * a->parts * padded(a->dim),
+		a->k + head * a->k_head, top);
+	weigh_by_exp(a, h, top);
 	weigh(a, h, a->v + head * a->v_head);
 	for (int64_t r = 0; r < n; r++) {
 		float *y = a->y + (first + r) * width + head * a->dim;
@@ -237,8 +278,8 @@ static void attention_thread(void *ud, int thread, int n_threads)
 	a->cpu->tiles->end();
 }
 
-void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
-	int64_t n_heads, float scale)
+static void run(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv, int64_t n_heads,
+	float scale, int parts)
 {
 	struct attention a = {.cpu = g->device,
 		.qkv = qkv->data,
@@ -247,13 +288,14 @@ void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 		.heads = n_heads,
 		.dim = y->ne[1] / n_heads,
 		.keys = ceil_div(qkv->ne[0], PANEL) * PANEL,
+		.parts = parts,
 		.scale = scale};
 	const int64_t most = tile_blocks(a.dim > a.keys ? a.dim : a.keys);
 	const size_t offsets = aligned(most, sizeof(*a.offset));
 
-	a.q_head = a.keys * padded(a.dim);
-	a.k_head = a.keys / PANEL * tile_panel(a.dim);
-	a.v_head = ceil_div(a.dim, PANEL) * tile_panel(a.keys);
+	a.q_head = parts * a.keys * padded(a.dim);
+	a.k_head = parts * a.keys / PANEL * tile_panel(a.dim);
+	a.v_head = parts * ceil_div(a.dim, PANEL) * tile_panel(a.keys);
 	const size_t packed = (size_t)(n_heads * (a.q_head + a.k_head + a.v_head)) * sizeof(*a.q);
 	char *scratch = cpu_scratch(
 		g, offsets + packed + (size_t)pool_threads(a.cpu->pool) * places_of(&a).end);
@@ -265,6 +307,18 @@ void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 	a.v = a.k + n_heads * a.k_head;
 	a.scratch = scratch + offsets + packed;
 	for (int64_t b = 0; b < most; b++)
-		a.offset[b] = b * TILE_ELEMENTS;
+		a.offset[b] = b * parts * TILE_ELEMENTS;
 	pool_team(a.cpu->pool, attention_thread, &a);
+}
+
+void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	int64_t n_heads, float scale)
+{
+	run(g, y, qkv, n_heads, scale, 1);
+}
+
+void cpu_attention_split(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	int64_t n_heads, float scale)
+{
+	run(g, y, qkv, n_heads, scale, 3);
 }

@@ -338,6 +338,10 @@ static int64_t lay_out(struct run *o)
 
 void cpu_tile_product(struct gpu *g, const struct tile_product *p)
 {
+	if (cpu_are_long_rows(p)) {
+		cpu_long_rows(g, p);
+		return;
+	}
 	struct rounded r = {.tiles = cpu_of(g)->tiles, .p = p, .blocks = tile_blocks(p->k)};
 	struct run o = {.p = p,
 		.cpu = g->device,

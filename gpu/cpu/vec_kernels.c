@@ -392,16 +392,35 @@ INLINE vf vexp2_bf16(vf x)
 	return p * (vf)((vu)((vi)z - (vi)magic + 127) << 23);
 }
 
+/* LANES values to bf16. */
+INLINE void put_bf16(uint16_t *p, const vf x[NV])
+{
+#if defined(__AVX512BF16__)
+	_mm512_storeu_si512(p, (__m512i)_mm512_cvtne2ps_pbh((__m512)x[1], (__m512)x[0]));
+#else
+	UNROLL
+	for (int v = 0; v < NV; v++)
+		*(vh *)(p + v * VW) = vround_bf16(x[v]);
+#endif
+}
+
+/* The greatest of LANES. */
+INLINE float greatest(const float *top)
+{
+	float most = top[0];
+
+	for (int i = 1; i < LANES; i++)
+		most = top[i] > most ? top[i] : most;
+	return most;
+}
+
 static float exp_bf16(
 	uint16_t *p, int64_t stride, const float *s, int64_t padded, const float *top, float scale)
 {
 	const float c = scale * 1.44269504088896341f;
-	float most = top[0];
+	const float most = greatest(top) * c;
 	vf sum[NV];
 
-	for (int i = 1; i < LANES; i++)
-		most = top[i] > most ? top[i] : most;
-	most *= c;
 	clear(sum);
 	for (int64_t i = 0; i < padded; i += LANES, p += stride) {
 		vf x[NV];
@@ -410,13 +429,34 @@ static float exp_bf16(
 			x[v] = vexp2_bf16(load(s + i + v * VW) * c - most);
 			sum[v] += x[v];
 		}
-#if defined(__AVX512BF16__)
-		_mm512_storeu_si512(p, (__m512i)_mm512_cvtne2ps_pbh((__m512)x[1], (__m512)x[0]));
-#else
+		put_bf16(p, x);
+	}
+	return fold(sum);
+}
+
+static float exp_split(uint16_t *p, int64_t stride, int64_t part, const float *s, int64_t padded,
+	const float *top, float scale)
+{
+	const float most = greatest(top) * scale;
+	vf sum[NV];
+
+	clear(sum);
+	for (int64_t i = 0; i < padded; i += LANES, p += stride) {
+		vf x[NV];
 		UNROLL
-		for (int v = 0; v < NV; v++)
-			*(vh *)(p + v * VW) = vround_bf16(x[v]);
-#endif
+		for (int v = 0; v < NV; v++) {
+			x[v] = vexp_below(load(s + i + v * VW) * scale - most);
+			sum[v] += x[v];
+		}
+		UNROLL
+		for (int k = 0; k < 3; k++) {
+			put_bf16(p + k * part, x);
+			UNROLL
+			for (int v = 0; v < NV; v++)
+				x[v] -= (vf)(__builtin_convertvector(
+						     *(const vh *)(p + k * part + v * VW), vu)
+					     << 16);
+		}
 	}
 	return fold(sum);
 }
@@ -442,4 +482,5 @@ const struct vec_kernels NAME(ISA) = {
 	.exp = exp_scaled,
 	.greater = greater,
 	.exp_bf16 = exp_bf16,
+	.exp_split = exp_split,
 };

@@ -47,6 +47,10 @@ struct vec_kernels {
 	 * sum before rounding. */
 	float (*exp_bf16)(uint16_t *p, int64_t stride, const float *s, int64_t padded,
 		const float *top, float scale);
+	/* exp(scale s[i] - scale t), the same way, in three parts as tile_kernels.h's split has
+	 * them, `part` elements apart. */
+	float (*exp_split)(uint16_t *p, int64_t stride, int64_t part, const float *s,
+		int64_t padded, const float *top, float scale);
 };
 
 extern const struct vec_kernels vec_kernels_generic, vec_kernels_avx2, vec_kernels_avx512,

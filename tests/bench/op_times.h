@@ -12,8 +12,12 @@ void op_times_start(struct gpu *g, double (*now)(void));
 void op_times_clear(void);
 /* A line for each kind of op: its share of the time, calls, ms, and of products GFLOP/s. */
 void op_times_print(FILE *f);
-/* Arithmetic of the products and attentions counted / their time (all ops) / the roof: the
- * rate of the largest product that was counted, by itself, best of some passes. */
+/* Arithmetic of the products and attentions counted. */
+double op_times_flops(void);
+/* Its roof: the rate of the largest product that was counted, by itself on random values, best
+ * of some passes. */
+double op_times_roof(struct gpu *g);
+/* That arithmetic / the time of all ops / the roof. */
 double op_times_share_of_roof(struct gpu *g);
 
 #endif

@@ -20,7 +20,7 @@ rm "$copy/vae/config.json"
 refused 1 'no description of vae' 'config.json'
 fresh
 rm -r "$copy/scheduler"
-refused 1 'no scheduler' 'scheduler_config.json'
+refused 1 'no scheduler' "lacks the folder 'scheduler'"
 fresh
 rm "$copy/tokenizer/tokenizer.json"
 refused 1 'no tokenizer' 'tokenizer.json, nor vocab.json'

@@ -20,7 +20,7 @@ for part in transformer vae text_encoder projection_model; do
 done
 fresh
 rm -r "$copy/scheduler"
-refused 1 'no scheduler' 'scheduler_config.json'
+refused 1 'no scheduler' "lacks the folder 'scheduler'"
 fresh
 rm -r "$copy/tokenizer"
 refused 1 'no tokenizer' 'tokenizer'
@@ -148,13 +148,14 @@ check 'its recipe finds the audio' succeeds
 
 render -m "$copy" --steps 3 --cfg 1 --negative n -o "$scratch/5.wav" p
 check 'a negative prompt without guidance' says 'negative prompt has no effect'
-for sampler in k-lms k-dpm-fast k-dpm-adaptive; do
+for sampler in k-lms k-dpm-fast k-dpm-adaptive v-ddim v-ddim-cfgpp; do
 	render -m "$copy" --steps 6 --sampler $sampler --init "$scratch/3.wav" --redo 0.01-0.02 \
 		--preview 2 -o "$scratch/6.wav" p
 	check "$sampler" succeeds
 	run "$woodshed" recipe --verify -m "$copy" "$scratch/6.wav"
 	check "$sampler again" succeeds
 done
+refused 2 'no least noise' 'leave out --sigma-min' --sampler v-ddim --sigma-min 0.1
 fresh flow
 refused 2 'a range of sigma for a flow' 'no range of sigma' --sigma-min 0.1
 

@@ -76,7 +76,8 @@ static void sums_are_as_stated(void **state)
 	}
 	check_bits(33, 65, 1600, 0);
 	check_bits(600, 40, 96, 20);
-	check_bits(40, 40, 64, 75); /* products down to 2^-150 */
+	check_bits(800, 70, 1700, 0); /* in pieces */
+	check_bits(40, 40, 64, 75);   /* products down to 2^-150 */
 }
 
 /* ---- products ----------------------------------------------------------- */
@@ -114,6 +115,7 @@ static void linears(void **state)
 			test_done(NULL);
 		}
 	check_linear(700, 300, 100);
+	check_linear(550, 40, 3200);
 }
 
 struct conv_case {
@@ -307,10 +309,45 @@ static void splits(void **state)
 	}
 	check_split(700, 70, 100);
 	check_split(33, 65, 1600);
+	check_split(550, 70, 1100);
 	check_split_conv(5, 1);
 	check_split_conv(32, 1);
 	check_split_conv(64, 3);
 	check_split_conv(40, 2);
+}
+
+static double error_of(const float *y, const double *exact, int64_t n)
+{
+	double sum = 0;
+
+	for (int64_t i = 0; i < n; i++)
+		sum += ((double)y[i] - exact[i]) * ((double)y[i] - exact[i]);
+	return sqrt(sum / (double)n);
+}
+
+/* Six sums are rounded for each 32 of k, by the chain 32: the root mean square error is
+ * sqrt(6 / 32) = 0.43 of the chain's, and some more for the sums within a block. */
+static void split_is_closer(void **state)
+{
+	enum { ROWS = 64, OUT = 96, IN = 1536 };
+	float *x = random_floats(ROWS * IN), *w = random_floats(OUT * IN);
+	double exact[ROWS * OUT] = {0}, error[2];
+	struct dev d;
+
+	for (int i = 0; i < ROWS * OUT; i++)
+		for (int k = 0; k < IN; k++)
+			exact[i] += (double)x[i / OUT * IN + k] * (double)w[i % OUT * IN + k];
+	assert_true(dev_open(&d, 2, CPU_GENERIC));
+	for (int i = 0; i < 2; i++) {
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(ROWS, OUT));
+		struct gpu_tensor *tw = put_matrix(&d, i ? GPU_SPLIT : GPU_F32, "w", OUT, IN, w);
+		gpu_linear(d.g, y, put(&d, "x", SHAPE(ROWS, IN), x), tw, NULL);
+		error[i] = error_of(get(&d, y), exact, ROWS * OUT);
+		if (i && tw->dtype != GPU_SPLIT)
+			error[i] = 0; /* a device without tiles has the chain itself */
+	}
+	assert_true(on_cuda() || error[1] < 0.5 * error[0]);
+	dev_close(&d);
 }
 
 /* Threads do not change a bit. */
@@ -342,6 +379,7 @@ int main(void)
 		TEST(transposed),
 		TEST(attention),
 		TEST(splits),
+		TEST(split_is_closer),
 		TEST(threads),
 	};
 

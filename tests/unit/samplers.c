@@ -17,8 +17,9 @@
 static const struct sampler_sigmas sigmas = {.min = 0.3, .max = 500, .rho = 1};
 
 static const char *const by_sigma[] = {"dpmpp-2m-sde", "dpmpp-3m-sde", "dpmpp-2m", "k-heun",
-	"k-dpm-2", "k-dpmpp-2s-ancestral", "k-euler", "k-lms", "k-dpm-fast", NULL};
-static const char *const by_flow[] = {"euler", "dpmpp", "pingpong", NULL};
+	"k-dpm-2", "k-dpmpp-2s-ancestral", "k-euler", "k-lms", "k-dpm-fast", "v-ddim",
+	"v-ddim-cfgpp", NULL};
+static const char *const by_flow[] = {"euler", "dpmpp", "pingpong", "rk4", NULL};
 
 /* ---- scalar runs -------------------------------------------------------- */
 
@@ -267,17 +268,22 @@ static void test_grids(void **state)
 
 /* A model that is always right sees c in x = alpha c + sigma n.  Then every row must
  * leave alpha' c + sigma' n', with n' of the same variance as n.  Estimates weigh
- * equally here, for all are c; slopes are all n. */
-static void check_rows(const struct sampler_plan *plan)
+ * equally here, for all are c; slopes are all n, those of a flow n - c. */
+static void check_rows(const struct sampler_plan *plan, bool is_flow)
 {
 	double alpha = plan->steps[0].alpha, sigma = plan->steps[0].sigma;
 
 	for (int64_t i = 0; i < plan->n; i++) {
 		const struct sampler_step *s = &plan->steps[i];
-		double clean = s->x * alpha, noise = s->x * sigma;
+		double clean = s->x * alpha + s->unguided, noise = s->x * sigma;
 
 		for (int k = 0; k < SAMPLER_ESTIMATES; k++)
-			*(plan->has_slopes ? &noise : &clean) += s->d[k];
+			if (plan->has_slopes) {
+				noise += s->d[k];
+				clean -= is_flow ? s->d[k] : 0;
+			} else {
+				clean += s->d[k];
+			}
 		assert_true(fabs(clean - s->next_alpha) < 1e-9);
 		assert_true(fabs(hypot(noise, s->z) - s->next_sigma) < 1e-9 * sigma);
 		assert_true(isfinite(s->x) && isfinite(s->d[1]) && isfinite(s->d[2]));
@@ -300,13 +306,13 @@ static void test_right_model(void **state)
 	for (int n = 2; n < 12; n++) {
 		for (const char *const *name = by_sigma; *name; name++) {
 			assert_int_equal(sampler_sigma_plan(*name, n, sigmas, &a, &plan, NULL), 0);
-			check_rows(&plan);
+			check_rows(&plan, false);
 		}
 		for (const char *const *name = by_flow; *name; name++) {
 			assert_int_equal(sampler_flow_plan(*name, n, 1, &a, &plan, NULL), 0);
-			check_rows(&plan);
+			check_rows(&plan, true);
 			assert_int_equal(sampler_flow_plan(*name, n, 0.6, &a, &plan, NULL), 0);
-			check_rows(&plan);
+			check_rows(&plan, true);
 		}
 	}
 	arena_done(&a);
@@ -349,6 +355,59 @@ static void test_orders(void **state)
 	}
 }
 
+/* The same latents of deviation 1 in a flow: dx/dt = x (2t - 1) / ((1 - t)^2 + t^2), so x keeps its
+ * quotient by the root of that denominator, which is 1 at t = 0.  (From t = 1 errors cancel, as the
+ * way is its own mirror.) */
+static double end_of_flow(int n)
+{
+	struct arena a = {0};
+	struct sampler_plan plan;
+	double x = hypot(0.4, 0.6), base = x, v[SAMPLER_ESTIMATES] = {0};
+
+	assert_int_equal(sampler_flow_plan("rk4", n, 0.6, &a, &plan, NULL), 0);
+	for (int64_t i = 0; i < plan.n; i++) {
+		const struct sampler_step *s = &plan.steps[i];
+		const double t = s->time;
+
+		memmove(v + 1, v, sizeof(v) - sizeof(*v));
+		v[0] = x * (2 * t - 1) / ((1 - t) * (1 - t) + t * t);
+		x = s->x * base;
+		for (int k = 0; k < SAMPLER_ESTIMATES; k++)
+			x += s->d[k] * v[k];
+		base = s->is_inner ? base : x;
+	}
+	arena_done(&a);
+	return fabs(x - 1);
+}
+
+static void test_fourth_order(void **state)
+{
+	const double fourth = end_of_flow(20) / end_of_flow(40);
+
+	assert_true(fourth > 15 && fourth < 17);
+}
+
+/* Of them v-ddim sees d = alpha x, and each step turns by the same angle: x shrinks by its cosine.
+ * With a range of noise it begins there. */
+static void test_angles(void **state)
+{
+	enum { STEPS = 7 };
+	struct arena a = {0};
+	struct sampler_plan plan;
+	struct sampler_sigmas s = {.min = 0.3, .max = INFINITY, .rho = 1};
+	double x = 1;
+
+	assert_int_equal(sampler_sigma_plan("v-ddim", STEPS, s, &a, &plan, NULL), 0);
+	assert_true(fabs(plan.start - 1) < 1e-15);
+	for (int i = 0; i < STEPS; i++)
+		x *= plan.steps[i].x + plan.steps[i].d[0] * plan.steps[i].alpha;
+	assert_true(fabs(x - pow(cos(M_PI / 2 / STEPS), STEPS)) < 1e-12);
+	s.max = 1;
+	assert_int_equal(sampler_sigma_plan("v-ddim", STEPS, s, &a, &plan, NULL), 0);
+	assert_true(fabs(plan.steps[0].sigma - sqrt(0.5)) < 1e-12);
+	arena_done(&a);
+}
+
 static void test_wrong(void **state)
 {
 	struct arena a = {0};
@@ -380,6 +439,8 @@ int main(void)
 		cmocka_unit_test(test_grids),
 		cmocka_unit_test(test_right_model),
 		cmocka_unit_test(test_orders),
+		cmocka_unit_test(test_fourth_order),
+		cmocka_unit_test(test_angles),
 		cmocka_unit_test(test_wrong),
 	};
 

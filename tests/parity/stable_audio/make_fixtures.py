@@ -1,25 +1,29 @@
 #!/usr/bin/env python3
 """Makes the tiny Stable Audio checkpoints and what diffusers renders from them.
 
-    make_fixtures.py [CASE...]    makes all, or these, anew (about a minute)
+    make_fixtures.py [CASE...]    makes all, or these, anew (some minutes)
+    make_fixtures.py --spread     prints how far float32 is off, order by order
 
 Versions are pinned in requirements.txt (k-diffusion and stable-audio-tools without
-their dependencies; only the case `flow` needs them).  Each case is a folder,
+their dependencies; only the cases `flow` and `tools` need them).  Each case is a folder,
 tests/fixtures/stable_audio/CASE, with random weights, and a pair
 expected/CASE.{json,safetensors} beside this file: the runs, and the tensors that the
-reference computes on the way with the noise that is injected into both.
+reference computes on the way, in float64, with the noise that is injected into both.
 
-The manifest holds for each tensor its "noise": the largest difference between the
-reference in float32 and the same in float64, from which the tests derive their
-tolerances.  Weights are scaled so that activations keep a deviation near 1: what a
-network does wrong then shows.  The tokenizer is that of a MusicGen fixture.
+The manifest holds for each tensor its "noise", from which the tests derive their
+tolerances: tests/parity/orders.py says what it is, and why.
+
+Weights are scaled so that activations keep a deviation near 1: what a network does wrong then
+shows.  The tokenizer is that of a MusicGen fixture.
 """
 
+import contextlib
 import json
 import math
 import pathlib
 import shutil
 import sys
+import tempfile
 import types
 
 import torch
@@ -33,6 +37,9 @@ from diffusers.pipelines.stable_audio import StableAudioProjectionModel
 from diffusers.schedulers import scheduling_cosine_dpmsolver_multistep as scheduling
 from safetensors.torch import save_file
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import orders  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 FIXTURES = HERE.parent.parent / "fixtures" / "stable_audio"
@@ -95,12 +102,17 @@ CASES = {
         run("main", cfg=1.0, sampler="pingpong", taps=True),
         run("guided", cfg=4.0, sampler="euler", taps=True),
         run("dpmpp", OTHER, steps=6, cfg=1.0, sampler="dpmpp"),
+        run("rk4", steps=3, cfg=4.0, sampler="rk4", taps=True),
         run("trimmed", cfg=1.0, sampler="pingpong", seconds="0.03"),
         run("init", cfg=1.0, sampler="euler", init=0.6)]),
     # The same as one file, as stable-audio-tools keeps it.
     "tools": dict(seed=1, tools=True, dit=dict(DIT, attention_head_dim=64, num_attention_heads=1,
         num_key_value_attention_heads=1, cross_attention_dim=64, num_layers=1,
-        time_proj_dim=256), runs=[dict(r, sampler="dpmpp-2m-sde") for r in RUNS[:4]]),
+        time_proj_dim=256), runs=[dict(r, sampler="dpmpp-2m-sde") for r in RUNS[:4]] + [
+        run("angle", sampler="v-ddim", taps=True),
+        run("angle-negative", negative=OTHER, cfg=3.0, sampler="v-ddim"),
+        run("angle-init", sampler="v-ddim", init=0.4),
+        run("angle-plus", sampler="v-ddim-cfgpp", taps=True)]),
 }
 
 # ---- weights -----------------------------------------------------------------
@@ -283,6 +295,25 @@ class Recorded:
 scheduling.BrownianTreeNoiseSampler = Recorded
 
 
+class Exact(CosineDPMSolverMultistepScheduler):
+    """The grid in double precision; the scheduler's own steps from float32 to float32 and is off by
+    1e-6 of a step."""
+
+    def set_timesteps(self, n, device=None):
+        super().set_timesteps(n, device)
+        low, high = math.log(self.config.sigma_min), math.log(self.config.sigma_max)
+        sigmas = torch.linspace(low, high, n, dtype=torch.float64).exp().flip(0)
+        self.timesteps = self.precondition_noise(sigmas)
+        self.sigmas = torch.cat([sigmas, torch.zeros(1, dtype=torch.float64)])
+
+
+@contextlib.contextmanager
+def default_dtype(dtype):
+    torch.set_default_dtype(dtype)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 def sigma_max(strength):
     return 0.3 * (500 / 0.3) ** strength
 
@@ -297,7 +328,8 @@ def reference(pipe, r, dtype, clip):
             seen.setdefault(name, pick(args, kwargs, out).double())
         return hook
 
-    pipe.scheduler = CosineDPMSolverMultistepScheduler(
+    scheduler = Exact if dtype == torch.float64 else CosineDPMSolverMultistepScheduler
+    pipe.scheduler = scheduler(
         sigma_max=sigma_max(r["init"]) if "init" in r else 500)
     n = pipe.transformer.config.sample_size * math.prod(pipe.vae.config.downsampling_ratios)
     seconds = float(r["seconds"]) if "seconds" in r else n / pipe.vae.config.sampling_rate
@@ -330,6 +362,48 @@ def reference(pipe, r, dtype, clip):
     for h in hooks:
         h.remove()
     seen["wave"] = audio[0].double()
+    pipe.to(torch.float32)
+    return seen
+
+
+# ---- v-diffusion's sampler, by stable-audio-tools ----------------------------
+
+
+def angle_reference(pipe, sampling, r, dtype, clip):
+    """Tensors by name: the pipeline's conditions and transformer, the package's sampler."""
+    pipe.to(dtype)
+    seen, kept = {}, {}
+
+    def keep(module, args, kwargs):
+        kept.update(kwargs)
+
+    pipe.scheduler = CosineDPMSolverMultistepScheduler()
+    hook = pipe.transformer.register_forward_pre_hook(keep, with_kwargs=True)
+    n = pipe.transformer.config.sample_size * math.prod(pipe.vae.config.downsampling_ratios)
+    eps = NOISE["latents"][None].to(dtype)
+    with torch.no_grad():
+        pipe(r["prompt"], negative_prompt=r.get("negative"),
+            audio_end_in_s=n / pipe.vae.config.sampling_rate, num_inference_steps=2,
+            guidance_scale=r["cfg"], latents=eps, output_type="latent")
+    hook.remove()
+    kept["return_dict"] = False
+
+    def model(x, t, return_info=False):
+        without, text = pipe.transformer(torch.cat([x, x]), t, **kept)[0].chunk(2)
+        v = without + r["cfg"] * (text - without)
+        return (v, dict(uncond_output=without)) if return_info else v
+
+    init = None
+    with torch.no_grad(), default_dtype(dtype):
+        if "init" in r:
+            audio = torch.zeros(1, pipe.vae.config.audio_channels, int(n), dtype=dtype)
+            audio[0, :, : clip.shape[1]] = clip.to(dtype)
+            init = pipe.vae.encode(audio).latent_dist.mean
+            seen["init"] = init[0].double()
+        x = sampling.sample_k(model, eps, init_data=init, steps=r["steps"],
+            sampler_type=r["sampler"], sigma_max=r.get("init", 1), device="cpu")
+        seen[f"latents{r['steps']}"] = x[0].double()
+        seen["wave"] = pipe.vae.decode(x).sample[0].double()
     pipe.to(torch.float32)
     return seen
 
@@ -370,7 +444,7 @@ def flow_reference(pipe, dit, sampling, r, dtype, clip):
             seen.setdefault("velocity", out[0].double())
         return out
 
-    with torch.no_grad():
+    with torch.no_grad(), default_dtype(dtype):
         text = pipe.text_encoder(words.input_ids, attention_mask=words.attention_mask)[0]
         seen["t5"] = text[0].double()
         text = text * words.attention_mask[..., None].to(dtype)
@@ -415,15 +489,60 @@ def make_flow(case, folder):
     config["model"]["diffusion"] = dict(type="dit", diffusion_objective="rf_denoiser", config=FLOW)
     (folder / "model_config.json").write_text(json.dumps(config, indent=1) + "\n")
     dit.eval()
-    return pipe, lambda r, dtype, clip: flow_reference(pipe, dit, sampling, r, dtype, clip)
+    return pipe, dit, lambda r, dtype, clip: flow_reference(pipe, dit, sampling, r, dtype, clip)
 
 
 # ---- a case ------------------------------------------------------------------
 
 
-def compare(name, one, two, tensors, entry, run_name):
-    entry[f"{name}_noise"] = (one[name] - two[name]).abs().max().item()
-    tensors[f"{run_name}.{name}"] = one[name].float().contiguous()
+def spread(refer, parts, r, clip):
+    """The run in float64, and those in float32, each in another order."""
+    exact = refer(r, torch.float64, clip)
+    return exact, orders.in_orders(lambda: refer(r, torch.float32, clip), parts)
+
+
+def compare(name, exact, runs, tensors, entry, run_name):
+    entry[f"{name}_noise"] = orders.noise_of(name, exact, runs)
+    tensors[f"{run_name}.{name}"] = exact[name].float().contiguous()
+
+
+def make_model(name, folder):
+    """The pipeline, the modules whose products may run in another order, and what makes a run."""
+    case = CASES[name]
+    if case.get("flow"):
+        pipe, dit, refer = make_flow(case, folder)
+    else:
+        pipe = make_pipe(case, folder)
+        dit = pipe.transformer
+        pipe.set_progress_bar_config(disable=True)
+        save_pipe(pipe, case, folder)
+        if case.get("dtype"):  # what is compared are the weights as the files hold them
+            pipe.to(case["dtype"]).to(torch.float32)
+        if case.get("tools"):
+            to_tools(pipe, case, folder)
+
+        def refer(r, dtype, clip):
+            if r.get("sampler", "").startswith("v-ddim"):
+                return angle_reference(pipe, tools()[1], r, dtype, clip)
+            return reference(pipe, r, dtype, clip)
+    if case.get("tools") or case.get("flow"):
+        for part in ("transformer", "vae", "projection_model", "scheduler"):
+            shutil.rmtree(folder / part)
+        (folder / "model_index.json").unlink()
+    return pipe, (pipe.text_encoder, pipe.projection_model, dit, pipe.vae), refer
+
+
+def make_inputs(case, pipe):
+    """Draws NOISE, and returns a clip to begin with."""
+    rand = torch.Generator().manual_seed(77)
+    dit = pipe.transformer.config
+    shape = (dit.in_channels, int(dit.sample_size))
+    most = max(r["steps"] for r in case["runs"])
+    NOISE["latents"] = torch.randn(shape, generator=rand)
+    NOISE["steps"] = torch.randn((most, *shape), generator=rand)
+    t = torch.arange(150) / pipe.vae.config.sampling_rate
+    return torch.stack([0.4 * torch.sin(2 * math.pi * 330 * (c + 1) * t)
+        for c in range(pipe.vae.config.audio_channels)])
 
 
 def make_case(name):
@@ -431,56 +550,44 @@ def make_case(name):
     folder = FIXTURES / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    if case.get("flow"):
-        pipe, refer = make_flow(case, folder)
-    else:
-        pipe = make_pipe(case, folder)
-        pipe.set_progress_bar_config(disable=True)
-        save_pipe(pipe, case, folder)
-        if case.get("dtype"):  # what is compared are the weights as the files hold them
-            pipe.to(case["dtype"]).to(torch.float32)
-        if case.get("tools"):
-            to_tools(pipe, case, folder)
-        def refer(r, dtype, clip):
-            return reference(pipe, r, dtype, clip)
-    if case.get("tools") or case.get("flow"):
-        for part in ("transformer", "vae", "projection_model", "scheduler"):
-            shutil.rmtree(folder / part)
-        (folder / "model_index.json").unlink()
-
-    rand = torch.Generator().manual_seed(77)
-    dit = pipe.transformer.config
-    shape = (dit.in_channels, int(dit.sample_size))
-    most = max(r["steps"] for r in case["runs"])
-    NOISE["latents"] = torch.randn(shape, generator=rand)
-    NOISE["steps"] = torch.randn((most, *shape), generator=rand)
-    rate, channels = pipe.vae.config.sampling_rate, pipe.vae.config.audio_channels
-    t = torch.arange(150) / rate
-    clip = torch.stack([0.4 * torch.sin(2 * math.pi * 330 * (c + 1) * t) for c in range(channels)])
+    pipe, parts, refer = make_model(name, folder)
+    clip = make_inputs(case, pipe)
     tensors = dict(noise_latents=NOISE["latents"], noise_steps=NOISE["steps"], clip=clip)
-    manifest = dict(case=name, rate=rate, channels=channels, runs=[])
+    manifest = dict(case=name, rate=pipe.vae.config.sampling_rate,
+        channels=pipe.vae.config.audio_channels, runs=[])
     for r in case["runs"]:
-        one = refer(r, torch.float32, clip)
-        two = refer(r, torch.float64, clip)
+        exact, runs = spread(refer, parts, r, clip)
         entry = dict(r)
-        compare("wave", one, two, tensors, entry, r["name"])
+        taps = ["wave"] + ["init"] * ("init" in r)
         if r.get("taps"):
-            for tap in ("t5", "condition", "velocity", "latents1", f"latents{r['steps']}"):
-                if tap in one:
-                    compare(tap, one, two, tensors, entry, r["name"])
-        if "init" in r:
-            compare("init", one, two, tensors, entry, r["name"])
-        peak = one["wave"].abs().max().item()
-        print(f"{name} {r['name']}: {list(one['wave'].shape)} peak {peak:.3g} "
-              f"noise {entry['wave_noise']:.2g}")
+            taps += ["t5", "condition", "velocity", "latents1", f"latents{r['steps']}"]
+        for tap in taps:
+            if tap in exact:
+                compare(tap, exact, runs, tensors, entry, r["name"])
+        peak = exact["wave"].abs().max().item()
+        print(f"{name} {r['name']}: {list(exact['wave'].shape)} peak {peak:.3g} "
+              f"noise {entry['wave_noise']:.2g}", flush=True)
         manifest["runs"].append(entry)
     EXPECTED.mkdir(exist_ok=True)
     save_file(tensors, EXPECTED / f"{name}.safetensors")
     (EXPECTED / f"{name}.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
 
+def print_spread():
+    """How far off the wave of each run of `whole` is in float32, in each order."""
+    with tempfile.TemporaryDirectory() as folder:
+        pipe, parts, refer = make_model("whole", pathlib.Path(folder))
+    clip = make_inputs(CASES["whole"], pipe)
+    for r in CASES["whole"]["runs"]:
+        each = sorted(orders.distances("wave", *spread(refer, parts, r, clip)))
+        print(r["name"], *(f"{d:.2g}" for d in each), flush=True)
+
+
 def main():
     torch.set_num_threads(1)
+    if sys.argv[1:] == ["--spread"]:
+        print_spread()
+        return
     for name in sys.argv[1:] or CASES:
         make_case(name)
 
