@@ -210,13 +210,10 @@ static double independent_channels(const struct noise *n)
 	return count > 0 ? sum / count : 1;
 }
 
-/* Quantile i of the mean of n exponential variables of mean 1, in dB: E. Wilson and
- * M. Hilferty, "The distribution of chi-square", PNAS 17 (1931). */
+/* Quantile i of the mean of n independent powers, in dB. */
 static double gamma_db(double n, int i)
 {
-	double x = 1 - 1 / (9 * n) + NORMAL[i] / (3 * sqrt(n));
-
-	return 30 * log10(x);
+	return 10 * log10(levels_expected(n, NORMAL[i]));
 }
 
 struct guess {
@@ -484,11 +481,12 @@ static int set_hum(
 
 /* ---- marked -------------------------------------------------------------- */
 
-/* Smooth but for lines that stand out of their surroundings by 6 dB. */
+/* Smooth but for lines that stand out of their surroundings by 6 dB.  Over no more than a
+ * third of the frequency to either side: noise like pink's rises steeply towards 0. */
 static void smooth(const double *power, float *lambda, size_t width)
 {
 	for (size_t k = 0; k < width; k++) {
-		size_t h = 4 + k / 32, lo = k > h ? k - h : 0,
+		size_t most = 4 + k / 32, h = k / 3 < most ? k / 3 : most, lo = k - h,
 		       hi = k + h < width ? k + h : width - 1;
 		double mean = 0, kept, count;
 
