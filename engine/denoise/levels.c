@@ -1,6 +1,7 @@
 /* Histograms of levels. */
 #include "engine/denoise/levels.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,4 +105,11 @@ bool levels_quantiles(const struct levels *l, size_t k, const double *q, double 
 		below += count[i];
 	}
 	return true;
+}
+
+double levels_expected(double n, double z)
+{
+	double x = 1 - 1 / (9 * n) + z / (3 * sqrt(n));
+
+	return x * x * x;
 }

@@ -31,4 +31,9 @@ void levels_settle(struct levels *l);
  * not count.  false: too few rows were heard. */
 bool levels_quantiles(const struct levels *l, size_t k, const double *q, double *ret_db, int n);
 
+/* What the mean of n independent powers of noise, of mean 1 each, falls below as often as a
+ * normal variable falls below z: E. Wilson and M. Hilferty, "The distribution of
+ * chi-square", PNAS 17 (1931). */
+double levels_expected(double n, double z);
+
 #endif

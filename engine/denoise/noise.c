@@ -210,13 +210,10 @@ static double independent_channels(const struct noise *n)
 	return count > 0 ? sum / count : 1;
 }
 
-/* Quantile i of the mean of n exponential variables of mean 1, in dB: E. Wilson and
- * M. Hilferty, "The distribution of chi-square", PNAS 17 (1931). */
+/* Quantile i of the mean of n independent powers, in dB. */
 static double gamma_db(double n, int i)
 {
-	double x = 1 - 1 / (9 * n) + NORMAL[i] / (3 * sqrt(n));
-
-	return 30 * log10(x);
+	return 10 * log10(levels_expected(n, NORMAL[i]));
 }
 
 struct guess {
@@ -397,6 +394,15 @@ struct hum {
 	double *low, *steady; /* width, in dB */
 };
 
+/* Whether cell k is the top of a line: a held note near a harmonic has its own elsewhere. */
+static bool is_top(const double *low, size_t k)
+{
+	const double EVEN_DB = 3; /* a line between two cells */
+
+	return low[k] > fmax(low[k - 1], low[k + 1]) - EVEN_DB &&
+	       low[k] > fmax(low[k - 2], low[k + 2]);
+}
+
 /* Whether harmonic h of `base` (in cells) is steady and stands out on both sides; by
  * how much, in dB, or 0. */
 static double stands_out(const struct hum *x, double base, int h)
@@ -404,7 +410,7 @@ static double stands_out(const struct hum *x, double base, int h)
 	size_t k = (size_t)(base * h + 0.5), half = (size_t)(base / 2);
 	double beside, out;
 
-	if (k < half || k + half >= x->width)
+	if (k < half || k + half >= x->width || half < 2 || !is_top(x->low, k))
 		return 0;
 	beside = fmax(x->low[k - half], x->low[k + half]);
 	if (half > 3)
@@ -440,6 +446,22 @@ static double find_hum(const struct hum *x, double cell_hz)
 	return found;
 }
 
+/* The most that harmonic h can be, in dB: the middle one of those near it, and a margin,
+ * as even and odd ones differ.  What is louder is a held note that has the same pitch. */
+static double most_hum(const struct hum *x, double base, int h)
+{
+	enum { NEAR = 3 };
+	const double MARGIN_DB = 12;
+	double level[2 * NEAR + 1];
+	size_t n = 0;
+
+	for (int i = h > NEAR ? h - NEAR : 1; i <= h + NEAR; i++)
+		if (stands_out(x, base, i) > 0)
+			level[n++] = x->low[(size_t)(base * i + 0.5)];
+	qsort(level, n, sizeof *level, compare_doubles);
+	return level[n / 2] + MARGIN_DB;
+}
+
 /* Adds the lines to both: as they are to the long window, which tells them apart,
  * and as the mean over its wider cells to the short one. */
 static void add_hum(
@@ -449,11 +471,13 @@ static void add_hum(
 
 	for (int h = 1; base * h < (double)x->width; h++) {
 		size_t centre = (size_t)(base * h + 0.5);
+		double most;
 
 		if (!(stands_out(x, base, h) > 0))
 			continue;
+		most = most_hum(x, base, h);
 		for (size_t k = centre - 2; k <= centre + 2 && k < x->width; k++) {
-			float more = (float)pow(10, x->low[k] / 10);
+			float more = (float)pow(10, fmin(x->low[k], most) / 10);
 
 			large->lambda[k] += more;
 			for (size_t j = 0; j < 2; j++) /* half of it on either side */
@@ -484,11 +508,12 @@ static int set_hum(
 
 /* ---- marked -------------------------------------------------------------- */
 
-/* Smooth but for lines that stand out of their surroundings by 6 dB. */
+/* Smooth but for lines that stand out of their surroundings by 6 dB.  Over no more than a
+ * third of the frequency to either side: noise like pink's rises steeply towards 0. */
 static void smooth(const double *power, float *lambda, size_t width)
 {
 	for (size_t k = 0; k < width; k++) {
-		size_t h = 4 + k / 32, lo = k > h ? k - h : 0,
+		size_t most = 4 + k / 32, h = k / 3 < most ? k / 3 : most, lo = k - h,
 		       hi = k + h < width ? k + h : width - 1;
 		double mean = 0, kept, count;
 

@@ -6,12 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/denoise/levels.h"
 #include "library/base/arena.h"
 #include "library/base/fft.h"
 
-/* How far beyond the noise a mean must lie, in its standard deviations, to be
- * kept; and the temperature at which boxes are weighed, in units of noise. */
-static const float CAUTION = 4, TEMPERATURE = 0.5f;
+/* How far out a mean must lie to be kept, as a value of the normal distribution (one box
+ * of noise in 20000); and the temperature at which boxes are weighed, in units of noise. */
+static const float CAUTION = 3.9f, TEMPERATURE = 0.1f;
 
 static const float POWER_MAX = 1e30f; /* of a cell, and of a cell in units of the noise */
 
@@ -238,18 +239,16 @@ VECTORS static void in_units_of_noise(
 VECTORS static void box_shares(float *restrict u, float *restrict risk, const float *restrict sum,
 	const float *restrict g, const struct box *b, size_t width)
 {
-	float c = 1 + CAUTION / sqrtf(b->n), factor = 1 / (float)(b->rows * b->cells);
-	float by_nc = 2 / (b->n * c);
+	float c = (float)levels_expected(b->n, CAUTION), over = (c - 1) * c;
+	float factor = 1 / (float)(b->rows * b->cells), by_n = 2 / b->n;
 
 	for (size_t k = 0; k < width; k++) {
-		float v = c / (sum[k] * factor + 1e-20f);
+		float v = 1 / (sum[k] * factor + 1e-6f), w = v + over * v * v;
+		float slope = (float)(w < 1) * by_n * v * (2 * w - v);
 
-		u[k] = v < 1 ? v : 1;
-	}
-	for (size_t k = 0; k < width; k++) {
-		float w = u[k], slope = (float)(w < 1) * w * by_nc;
-
-		risk[k] = w * g[k] * (w + slope) + 2 * (1 - w) - 1;
+		w = w < 1 ? w : 1;
+		u[k] = w;
+		risk[k] = g[k] * (w * w + slope) + 2 * (1 - w) - 1;
 	}
 }
 

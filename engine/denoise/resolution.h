@@ -12,11 +12,15 @@
  * power in units of the noise, g, averaged over boxes of neighbours.  For a box of
  * n independent cells with mean m:
  *
- *	u = min(c / m, 1),  c = 1 + k / sqrt(n)
+ *	u = min((1 + (c - 1) c / m) / m, 1)
  *
- * and Stein's estimate of the risk, the error's power in units of the noise, is
+ * c is what m exceeds in noise alone equally seldom for boxes of every size; below it
+ * all is taken.  A c of 1 + k / sqrt(n) let single cells through a hundred times as often
+ * as wide boxes, and those are what musical noise is made of.  Far above c, u is 1 / m,
+ * that of the Wiener filter, so that caution costs loud music nothing.  Stein's estimate
+ * of the risk, the error's power in units of the noise, is
  *
- *	r = u^2 g + 2 (1 - u) + 2 [u < 1] g u / (n m) - 1
+ *	r = u^2 g + 2 (1 - u) + 2 [u < 1] g (2 u - 1 / m) / (n m) - 1
  *
  * (C. Stein, "Estimation of the mean of a multivariate normal distribution", Ann.
  * Statist. 9 (1981); the third term is the derivative of u).  Smoothed over cells,

@@ -116,6 +116,8 @@ int spectral_open(
 	s->past_stride = s->past_n + SLIDE * s->cell;
 	s->ahead_stride = s->large.n + SLIDE * s->cell;
 	s->least = powf(10, -(rule->limit_db + (d->marked ? MARKED_DB : 0)) / 20);
+	if (d->strength > 1) /* who asks for more gets less of a floor */
+		s->least /= (float)d->strength;
 	if (!rc)
 		rc = mem_try_alloc(&mem,
 			channels * (s->past_stride + s->ahead_stride) + s->large.width,

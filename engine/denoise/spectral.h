@@ -5,7 +5,7 @@
  * of the short window).  In each cell and each of some 24 bands the window whose
  * estimated risk is less does the work; what is taken out is the sum of both
  * windows' parts.  Method: ss stops at the shares of resolution.h, which are those
- * of power spectral subtraction with over-subtraction c; wiener takes what they
+ * of power spectral subtraction with over-subtraction; wiener takes what they
  * leave as the estimate of the music that the Wiener filter needs. */
 #ifndef WOODSHED_ENGINE_DENOISE_SPECTRAL_H
 #define WOODSHED_ENGINE_DENOISE_SPECTRAL_H

@@ -1,12 +1,13 @@
-/* Spectral subtraction: G = max(1 - c / m, floor) on the complex spectrum, m being
- * the power over the noise, averaged where that does no harm (resolution.h).  With
- * c > 1 that is over-subtraction (M. Berouti, R. Schwartz, J. Makhoul, "Enhancement
- * of speech corrupted by acoustic noise", ICASSP 1979).
+/* Spectral subtraction: G = max(1 - a / m, floor) on the complex spectrum, m being
+ * the power over the noise, averaged where that does no harm (resolution.h).  a falls
+ * from c > 1 at m = c towards 1: over-subtraction that ends where the music is loud, as
+ * that of M. Berouti, R. Schwartz, J. Makhoul, "Enhancement of speech corrupted by
+ * acoustic noise", ICASSP 1979.
  *
  * Fixed, as none of it asks for an ear: the power domain, since c then follows from
- * the distribution of a mean of n powers, c = 1 + k / sqrt(n), near 1 for wide ones;
- * the floor, -40 dB, or -50 where noise was marked.  --strength multiplies the
- * noise, and so is over-subtraction by the user's hand. */
+ * the distribution of a mean of n powers, near 1 for wide ones; the floor, -40 dB, or -50 where
+ * noise was marked.  --strength multiplies the noise, and so is over-subtraction by the user's
+ * hand. */
 #include "engine/denoise/method.h"
 #include "engine/denoise/spectral.h"
 
