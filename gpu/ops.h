@@ -62,6 +62,9 @@ struct gpu_ops {
 		const struct gpu_tensor *bias, struct gpu_tensor *normed);
 	void (*feed_forward)(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed_forward *ff,
 		struct gpu_tensor *normed, struct gpu_tensor *wide, struct gpu_tensor *gated);
+	/* NULL, or false, where the parts run one by one. */
+	bool (*leaky_conv1d)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		const struct gpu_leaky_conv *conv);
 	void (*linear_grouped)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *w, const struct gpu_tensor *bias);
 	void (*conv1d)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,

@@ -112,7 +112,8 @@ static void do_saved_filter(struct ws *ws, const char *args)
 /* The same order again is the other way round; without a name, the next one. */
 static void do_sort(struct ws *ws, const char *args)
 {
-	static const char *const names[] = {"newest", "oldest", "rating", "length", "loudest"};
+	static const char *const names[] = {
+		"newest", "oldest", "rating", "length", "loudest", "score"};
 	struct library_view *v = library_shown(ws);
 	int n = sizeof(names) / sizeof(*names), to = -1;
 
@@ -120,7 +121,8 @@ static void do_sort(struct ws *ws, const char *args)
 		if (!strcmp(args, names[i]))
 			to = i;
 	if (to < 0 && *args) {
-		ws_complain(ws, "lists are sorted by newest, oldest, rating, length or loudest");
+		ws_complain(
+			ws, "lists are sorted by newest, oldest, rating, length, loudest or score");
 		return;
 	}
 	if (to < 0)
@@ -237,7 +239,7 @@ static const struct command commands[] = {
 	{"saved-filter", "[NAME]", "a filter that was saved", do_saved_filter, false},
 	{"save-filter", "NAME", "save the filter that is set", do_save_filter, true},
 	{"forget-filter", "NAME", "forget a filter that was saved", do_forget_filter, true},
-	{"sort", "[ORDER]", "newest, oldest, rating, length, loudest; again: the other way",
+	{"sort", "[ORDER]", "newest, oldest, rating, length, loudest, score; again: the other way",
 		do_sort, false},
 	{"flat", "", "takes one by one, or under their prompts", do_flat, false},
 	{"open", "", "unfold or fold the prompt, play the take", do_open, false},
@@ -259,6 +261,7 @@ static const struct binding bindings[] = {
 	{LISTS, "Sr", "sort rating"},
 	{LISTS, "Sl", "sort length"},
 	{LISTS, "Su", "sort loudest"},
+	{LISTS, "Sc", "sort score"},
 	{LISTS, "SS", "sort"},
 	{LISTS, "l", "unfold"},
 	{LISTS, "<Right>", "unfold"},

@@ -86,6 +86,17 @@ static void conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor 
 	TIMED(CONV1D, product_flops(y, w), conv1d(g, y, x, w, bias, conv));
 }
 
+static bool leaky_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_leaky_conv *conv)
+{
+	const double start = times.now();
+	const bool is_done = times.real->leaky_conv1d(g, y, x, conv);
+
+	if (is_done)
+		count(CONV1D, start, product_flops(y, conv->w));
+	return is_done;
+}
+
 static void conv_transpose1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv)
 {
@@ -199,6 +210,7 @@ void op_times_start(struct gpu *g, double (*now)(void))
 	times.ops = *g->ops;
 	times.ops.linear = linear;
 	times.ops.conv1d = conv1d;
+	times.ops.leaky_conv1d = times.real->leaky_conv1d ? leaky_conv1d : NULL;
 	times.ops.conv_transpose1d = conv_transpose1d;
 	times.ops.conv2d = conv2d;
 	times.ops.attention_full = attention_full;
