@@ -479,7 +479,7 @@ static void tell_layer(struct render *rd, int64_t first, int64_t end, int64_t do
 {
 	const int64_t tick = first + 1 + (end - first - 2) * done / total;
 
-	if (tell_decoding(rd, (uint64_t)tick))
+	if (!gpu_failed(rd->g) && tell_decoding(rd, (uint64_t)tick))
 		gpu_fail(rd->g, ERR_CANCELLED, "cancelled");
 }
 
@@ -498,7 +498,8 @@ static void preview_layer(void *ud, int64_t done, int64_t total)
 {
 	const struct render *rd = ud;
 
-	if (watch_progress(rd->watch, ENGINE_STAGE_RENDER, rd->loop.done, rd->loop.total, NULL))
+	if (!gpu_failed(rd->g) &&
+		watch_progress(rd->watch, ENGINE_STAGE_RENDER, rd->loop.done, rd->loop.total, NULL))
 		gpu_fail(rd->g, ERR_CANCELLED, "cancelled");
 }
 
