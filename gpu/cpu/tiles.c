@@ -528,8 +528,8 @@ bool cpu_leaky_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tens
 /* ---- images ------------------------------------------------------------- */
 
 /* A convolution over images: they are rounded once, each with a border of zeros, and row r of
- * tap (i, j) is the place r + i * line + j.  The places at the right border are
- * computed and dropped. */
+ * tap (i, j) is the place r + i * line + j.  The right border of a line is the left one of
+ * the next, so a line is the width and one border, whose places are computed and dropped. */
 struct border {
 	const struct tile_kernels *tiles;
 	const struct gpu_tensor *x;
@@ -549,7 +549,7 @@ static void place_places(const struct border *o, uint16_t *dst, const float *x, 
 static void border_task(void *ud, size_t task)
 {
 	const struct border *o = ud;
-	const int64_t c = o->x->ne[3], lines = o->height + 2 * o->pad, line = o->width + 2 * o->pad;
+	const int64_t c = o->x->ne[3], lines = o->height + 2 * o->pad, line = o->width + o->pad;
 	const int64_t batch = (int64_t)task / lines, i = (int64_t)task % lines - o->pad;
 	uint16_t *dst = o->dst + (int64_t)task * line * TILE_K;
 
@@ -566,7 +566,6 @@ static void border_task(void *ud, size_t task)
 			place_places(o, dst + j * TILE_K, x + j / 2 * c, 1);
 	else
 		place_places(o, dst, x, o->width);
-	place_places(o, dst + o->width * TILE_K, NULL, o->pad);
 }
 
 bool cpu_can_tile_conv2d(
@@ -586,7 +585,7 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 		.pad = conv.pad,
 		.up = conv.up,
 		.parts = cpu_tile_parts(w->dtype)};
-	const int64_t line = image.width + 2 * conv.pad, lines = image.height + 2 * conv.pad;
+	const int64_t line = image.width + conv.pad, lines = image.height + 2 * conv.pad;
 	const struct tile_product p = {.w = w,
 		.n = w->ne[0],
 		.k = w->ne[1],
@@ -603,14 +602,14 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 		.parts = image.parts,
 		.line = line,
 		.keep = y->ne[2]};
-	const int64_t places = batches * lines * line;
+	const int64_t places = batches * lines * line, behind = TILE_STEP + conv.pad;
 	struct run o = {.p = &p,
 		.cpu = g->device,
 		.by_frames = true,
 		.x_batch = lines * line * TILE_K,
 		.a_row = TILE_K,
 		.a_group = TILE_ROWS * TILE_K,
-		.plane = places + TILE_STEP,
+		.plane = places + behind,
 		.blocks = tile_blocks(p.k)};
 
 	image.plane = o.plane;
@@ -619,7 +618,7 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 	image.dst = take_scratch(g, &o, image.parts * o.plane * c);
 	if (!image.dst)
 		return;
-	place_places(&image, image.dst + places * TILE_K, NULL, TILE_STEP);
+	place_places(&image, image.dst + places * TILE_K, NULL, behind);
 	pool_run(o.cpu->pool, (size_t)(batches * lines), border_task, &image);
 	pool_team(o.cpu->pool, product_thread, &o);
 }
