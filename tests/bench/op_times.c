@@ -46,13 +46,18 @@ static struct {
 	double seconds[N_KINDS], flops[N_KINDS];
 	uint64_t calls[N_KINDS];
 	struct product largest;
+	double best_rate; /* of one call with enough to do */
 } times;
 
 static void count(int kind, double start, double flops)
 {
-	times.seconds[kind] += times.now() - start;
+	const double seconds = times.now() - start;
+
+	times.seconds[kind] += seconds;
 	times.flops[kind] += flops;
 	times.calls[kind]++;
+	if (flops > 1e9)
+		times.best_rate = fmax(times.best_rate, flops / seconds);
 }
 
 #define TIMED(kind, flops, call)                                                                   \
@@ -238,6 +243,7 @@ void op_times_clear(void)
 	memset(times.flops, 0, sizeof(times.flops));
 	memset(times.calls, 0, sizeof(times.calls));
 	times.largest = (struct product){0};
+	times.best_rate = 0;
 }
 
 static double total(const double *each)
@@ -259,6 +265,8 @@ void op_times_print(FILE *f)
 				names[i], 100 * times.seconds[i] / all,
 				(unsigned long long)times.calls[i], 1e3 * times.seconds[i],
 				times.flops[i] / times.seconds[i] / 1e9);
+	fprintf(f, "all: %.0f GFLOP/s; the best call of more than one GFLOP: %.0f GFLOP/s\n",
+		total(times.flops) / all / 1e9, times.best_rate / 1e9);
 }
 
 double op_times_share_of_roof(struct gpu *g)
