@@ -466,16 +466,49 @@ static void denoise(void *ud, struct gpu_tensor *estimate, const struct gpu_tens
 
 /* ---- decode ------------------------------------------------------------- */
 
+enum { VAE_TICKS = AUDIOLDM2_VAE_TICKS, TICKS = AUDIOLDM2_DECODE_TICKS };
+
 static int tell_decoding(struct render *rd, uint64_t done)
 {
-	return watch_progress(rd->watch, ENGINE_STAGE_DECODE, (uint64_t)rd->take * 2 + done,
-		(uint64_t)rd->r->n_takes * 2, rd->e);
+	return watch_progress(rd->watch, ENGINE_STAGE_DECODE, (uint64_t)rd->take * TICKS + done,
+		(uint64_t)rd->r->n_takes * TICKS, rd->e);
+}
+
+/* Tells of the ticks between those of two stages, or stops the pass. */
+static void tell_layer(struct render *rd, int64_t first, int64_t end, int64_t done, int64_t total)
+{
+	const int64_t tick = first + 1 + (end - first - 2) * done / total;
+
+	if (!gpu_failed(rd->g) && tell_decoding(rd, (uint64_t)tick))
+		gpu_fail(rd->g, ERR_CANCELLED, "cancelled");
+}
+
+static void vae_layer(void *ud, int64_t done, int64_t total)
+{
+	tell_layer(ud, 0, VAE_TICKS, done, total);
+}
+
+static void vocoder_layer(void *ud, int64_t done, int64_t total)
+{
+	tell_layer(ud, VAE_TICKS, TICKS, done, total);
+}
+
+/* A preview counts for nothing, but may be cancelled. */
+static void preview_layer(void *ud, int64_t done, int64_t total)
+{
+	const struct render *rd = ud;
+
+	if (!gpu_failed(rd->g) &&
+		watch_progress(rd->watch, ENGINE_STAGE_RENDER, rd->loop.done, rd->loop.total, NULL))
+		gpu_fail(rd->g, ERR_CANCELLED, "cancelled");
 }
 
 /* Latents to rd->samples.  is_whole: tells how far it is. */
 static int decode(struct render *rd, const struct gpu_tensor *z, bool is_whole)
 {
 	const struct audioldm2 *m = rd->m;
+	const struct layer_watch vae = {is_whole ? vae_layer : preview_layer, rd},
+				 vocoder = {is_whole ? vocoder_layer : preview_layer, rd};
 	struct gpu_mark mark = gpu_arena_mark(rd->arena);
 	const int64_t height = rd->height * m->vae.scale, width = m->vocoder.n_mels;
 	int rc = is_whole ? tell_decoding(rd, 0) : 0;
@@ -483,13 +516,13 @@ static int decode(struct render *rd, const struct gpu_tensor *z, bool is_whole)
 	if (rc)
 		return rc;
 	struct gpu_tensor *mel = kl_vae_decode(&m->vae, rd->g, rd->arena, rd->step,
-		gpu_reshape(rd->g, rd->arena, z, SHAPE(1, z->ne[0], z->ne[1], z->ne[2])));
+		gpu_reshape(rd->g, rd->arena, z, SHAPE(1, z->ne[0], z->ne[1], z->ne[2])), &vae);
 	rc = gpu_sync(rd->g, rd->e);
 	if (!rc && is_whole)
-		rc = tell_decoding(rd, 1);
+		rc = tell_decoding(rd, VAE_TICKS);
 	if (!rc) {
 		struct gpu_tensor *y = hifigan_render(&m->vocoder, rd->g, rd->arena, rd->step,
-			gpu_reshape(rd->g, rd->arena, mel, SHAPE(height, width)));
+			gpu_reshape(rd->g, rd->arena, mel, SHAPE(height, width)), &vocoder);
 		gpu_read(rd->g, y, rd->samples, (size_t)y->ne[0] * sizeof(*rd->samples));
 		rc = gpu_sync(rd->g, rd->e);
 	}
@@ -518,7 +551,7 @@ static int sink_samples(struct render *rd)
 		const struct engine_audio chunk = audio_at(rd, at, left < CHUNK ? left : CHUNK);
 		rc = rd->sink->audio(rd->sink->ud, rd->take, &chunk, rd->e);
 	}
-	return rc ? rc : tell_decoding(rd, 2);
+	return rc ? rc : tell_decoding(rd, TICKS);
 }
 
 static int rank(struct render *rd)

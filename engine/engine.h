@@ -29,7 +29,7 @@ enum engine_stage {
 	ENGINE_STAGE_LOAD,   /* bytes */
 	ENGINE_STAGE_TEXT,   /* tokens */
 	ENGINE_STAGE_RENDER, /* steps, over all windows */
-	ENGINE_STAGE_DECODE, /* frames */
+	ENGINE_STAGE_DECODE, /* frames, or shares of the work */
 };
 const char *engine_stage_name(enum engine_stage s); /* "load", "text", "render", "decode" */
 

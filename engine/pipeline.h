@@ -63,6 +63,8 @@ struct engine {
 extern const struct engine_ops musicgen_ops, stable_audio_ops, stable_audio_tools_ops,
 	audioldm2_ops;
 
+/* What an AudioLDM 2 model tells of a take's decoding: the VAE's share and all. */
+enum { AUDIOLDM2_VAE_TICKS = 12, AUDIOLDM2_DECODE_TICKS = 48 };
 /* For tests: how well samples at the model's rate fit a text. */
 int audioldm2_score(struct engine *en, const char *prompt, const float *samples, int64_t n,
 	double *ret, struct err *e);

@@ -223,6 +223,8 @@ void gpu_set_replay(struct gpu *g, bool on);
  * of bf16).  For each 32 of k in ascending order, one chain over the even and one over
  * the odd k are added up and then added to the sum so far; values below the normal range
  * are zero.  That is what a tile unit (AMX) does, and what all others here do, too.
+ * Convolutions over a multiple of 32 channels (of images, those of stride 1) take k in the
+ * order (32 channels, tap, channel of those).
  *
  * Split: each factor is the sum of three bf16, high, middle and low, each the rounded rest
  * of those before, and a product is six of tiles' as above, in the order hl, hm, hh, mh,
@@ -449,6 +451,17 @@ struct gpu_feed_forward {
 };
 void gpu_feed_forward(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *x,
 	const struct gpu_feed_forward *ff);
+
+/* y [T, Cout] = gpu_conv1d() of gpu_leaky_relu() of x [T, Cin] between zeros,
+ * (kernel - 1) * dilation / 2 frames of them on both sides; or, with add, y += that. */
+struct gpu_leaky_conv {
+	const struct gpu_tensor *w, *bias; /* as gpu_conv1d() has them */
+	int64_t kernel, dilation;          /* kernel is odd; dilation 0 means 1 */
+	float slope;
+	bool add;
+};
+void gpu_leaky_conv1d(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *y,
+	const struct gpu_tensor *x, const struct gpu_leaky_conv *conv);
 
 /* y = a + b; b may have fewer rows (first dimension) than a, a multiple:
  * it then repeats.  y may be a. */

@@ -68,6 +68,9 @@ struct gpu_ops {
 	void (*embed_at)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *table,
 		const struct gpu_tensor *ids, const struct gpu_tensor *positions,
 		const struct gpu_tensor *at);
+	/* NULL, or false, where the parts run one by one. */
+	bool (*leaky_conv1d)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		const struct gpu_leaky_conv *conv);
 	void (*linear_grouped)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *w, const struct gpu_tensor *bias);
 	void (*conv1d)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,

@@ -108,3 +108,48 @@ void gpu_feed_forward(
 	}
 	gpu_arena_release(a, mark);
 }
+
+static void convolve_parts(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *y,
+	const struct gpu_tensor *x, const struct gpu_leaky_conv *c, int64_t pad)
+{
+	const int64_t n = x->ne[0];
+	struct gpu_tensor *padded = gpu_new(g, a, GPU_F32, "padded", SHAPE(n + 2 * pad, x->ne[1]));
+	struct gpu_tensor *out = c->add ? gpu_new(g, a, GPU_F32, "conv", SHAPE(n, y->ne[1])) : y;
+
+	if (pad) {
+		gpu_fill(g, gpu_view(g, a, padded, 0, 0, pad), 0);
+		gpu_fill(g, gpu_view(g, a, padded, 0, pad + n, pad), 0);
+	}
+	gpu_leaky_relu(g, gpu_view(g, a, padded, 0, pad, n), x, c->slope);
+	gpu_conv1d(g, out, padded, c->w, c->bias,
+		(struct gpu_conv){.kernel = c->kernel, .dilation = c->dilation});
+	if (c->add)
+		gpu_add(g, y, y, out);
+}
+
+void gpu_leaky_conv1d(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *y,
+	const struct gpu_tensor *x, const struct gpu_leaky_conv *conv)
+{
+	struct gpu_leaky_conv c = *conv;
+	const struct gpu_tensor *w = c.w;
+	CALL(g, "leaky_conv1d", conv1d, IN(y), IN(x), IN(w), OPT(c.bias));
+	NEED(gpu_is_f32(y, 2) && gpu_is_f32(x, 2), "x and y must be contiguous f32 of rank 2");
+	NEED(c.kernel >= 1 && c.kernel % 2 == 1 && c.kernel < INT32_MAX && c.dilation >= 0 &&
+			c.dilation < INT32_MAX,
+		"no such kernel or dilation");
+	NEED(gpu_is_matrix(w) && w->ne[1] == c.kernel * x->ne[1],
+		"w must be a packed matrix of kernel * channels columns");
+	NEED(y->ne[0] == x->ne[0] && y->ne[1] == w->ne[0], "y has another shape than x gives");
+	NEED(gpu_is_vector(c.bias, w->ne[0]), "bias must be f32, one per output");
+	NEED(y->data != x->data, "y may not be x");
+	if (!gpu_count(y) || !x->ne[1])
+		return;
+	c.dilation = c.dilation ? c.dilation : 1;
+	g->dispatches++;
+	if (g->ops->leaky_conv1d && g->ops->leaky_conv1d(g, y, x, &c))
+		return;
+	g->dispatches--; /* its parts count */
+	struct gpu_mark mark = gpu_arena_mark(a);
+	convolve_parts(g, a, y, x, &c, (c.kernel - 1) * c.dilation / 2);
+	gpu_arena_release(a, mark);
+}

@@ -99,7 +99,8 @@ void gpu_linear_grouped(struct gpu *g, struct gpu_tensor *y, const struct gpu_te
 	CALL(g, "linear_grouped", linear_grouped, IN(y), IN(x), IN(w), OPT(bias));
 	NEED(gpu_is_plain(y, GPU_F32) && gpu_is_plain(x, GPU_F32),
 		"x and y must be contiguous f32");
-	NEED(gpu_is_matrix(w) && w->dtype != GPU_I8, "w must be a packed matrix of f32 or bf16");
+	NEED(gpu_is_matrix(w) && (w->dtype == GPU_F32 || w->dtype == GPU_BF16),
+		"w must be a packed matrix of f32 or bf16");
 	const int last = x->n_dims - 1;
 	NEED(w->ne[1] > 0 && x->ne[last] > 0 && x->ne[last] % w->ne[1] == 0,
 		"the inputs of a group do not divide the columns of x");

@@ -109,7 +109,7 @@ static void do_saved_filter(struct ws *ws, const char *args)
 
 /* ---- what the list is of ------------------------------------------------ */
 
-static const char *const orders[] = {"newest", "oldest", "rating", "length", "loudest"};
+static const char *const orders[] = {"newest", "oldest", "rating", "length", "loudest", "score"};
 
 enum { N_ORDERS = sizeof(orders) / sizeof(*orders) };
 
@@ -129,7 +129,8 @@ static void do_sort(struct ws *ws, const char *args)
 		if (!strcmp(args, orders[i]))
 			to = i;
 	if (to < 0 && *args) {
-		ws_complain(ws, "lists are sorted by newest, oldest, rating, length or loudest");
+		ws_complain(
+			ws, "lists are sorted by newest, oldest, rating, length, loudest or score");
 		return;
 	}
 	if (to < 0)
@@ -272,6 +273,7 @@ static const struct binding bindings[] = {
 	{LISTS, "Sr", "sort rating"},
 	{LISTS, "Sl", "sort length"},
 	{LISTS, "Su", "sort loudest"},
+	{LISTS, "Sc", "sort score"},
 	{LISTS, "SS", "sort"},
 	{LISTS, "l", "unfold"},
 	{LISTS, "<Right>", "unfold"},

@@ -33,7 +33,7 @@ int frame_panes(const struct ws *ws, int shown[LAYOUT_PANES_MAX])
 static void lay_out(struct ws *ws)
 {
 	struct frame *f = &ws->frame;
-	int shown[LAYOUT_PANES_MAX];
+	int shown[LAYOUT_PANES_MAX] = {0};
 	const struct layout *l = &f->layout;
 
 	f->layout = layout_of(LINES, COLS, ws->one_column ? 0 : frame_panes(ws, shown) - 1);

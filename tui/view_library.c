@@ -197,7 +197,8 @@ static void draw_row(
 const char *library_order(const struct library_view *v)
 {
 	static const char *const names[][2] = {{"newest", "oldest"}, {"oldest", "newest"},
-		{"best", "worst"}, {"longest", "shortest"}, {"loudest", "softest"}};
+		{"best", "worst"}, {"longest", "shortest"}, {"loudest", "softest"},
+		{"best fit", "worst fit"}};
 
 	return names[v->order][v->is_reversed];
 }

@@ -168,7 +168,7 @@ int64_t hifigan_samples(const struct hifigan *v, int64_t n_frames)
 	return n_frames;
 }
 
-/* x behind a leaky relu (slope 1: as it is), with `pad` frames of zeros on both sides. */
+/* x behind a leaky relu, with `pad` frames of zeros on both sides. */
 static struct gpu_tensor *padded(
 	struct gpu *g, struct gpu_arena *a, const struct gpu_tensor *x, float slope, int64_t pad)
 {
@@ -183,16 +183,17 @@ static struct gpu_tensor *padded(
 	return y;
 }
 
-/* y = conv(lrelu(x)), of x's length. */
+/* y = conv(lrelu(x)), or y += that. */
 static void convolve(const struct hifigan_conv *l, struct gpu *g, struct gpu_arena *step,
-	struct gpu_tensor *y, const struct gpu_tensor *x, float slope)
+	struct gpu_tensor *y, const struct gpu_tensor *x, float slope, bool add)
 {
-	const int64_t pad = (l->kernel - 1) * l->dilation / 2;
-	struct gpu_mark mark = gpu_arena_mark(step);
-
-	gpu_conv1d(g, y, padded(g, step, x, slope, pad), l->w, l->b,
-		(struct gpu_conv){.kernel = l->kernel, .dilation = l->dilation});
-	gpu_arena_release(step, mark);
+	gpu_leaky_conv1d(g, step, y, x,
+		&(struct gpu_leaky_conv){.w = l->w,
+			.bias = l->b,
+			.kernel = l->kernel,
+			.dilation = l->dilation,
+			.slope = slope,
+			.add = add});
 }
 
 /* The transposed convolution without what its padding cuts off both ends. */
@@ -208,22 +209,36 @@ static struct gpu_tensor *raise_rate(const struct hifigan *v, const struct hifig
 	return gpu_view(g, step, full, 0, (u->kernel - u->rate) / 2, up_length(u, n));
 }
 
-/* y = the mean of the residual blocks of x. */
-static void residual_blocks(const struct hifigan *v, const struct hifigan_up *u, struct gpu *g,
-	struct gpu_arena *step, struct gpu_tensor *y, const struct gpu_tensor *x)
+/* What a render goes through, and how far it is. */
+struct passage {
+	const struct hifigan *v;
+	struct gpu *g;
+	const struct layer_watch *watch;
+	int64_t done;
+};
+
+static void pass(struct passage *p)
 {
+	layer_done(p->watch, ++p->done, p->v->n_ups * p->v->n_kernels * p->v->n_dilations);
+}
+
+/* y = the mean of the residual blocks of x. */
+static void residual_blocks(struct passage *p, const struct hifigan_up *u, struct gpu_arena *step,
+	struct gpu_tensor *y, const struct gpu_tensor *x)
+{
+	const struct hifigan *v = p->v;
 	const struct gpu_shape shape = SHAPE(x->ne[0], x->ne[1]);
+	struct gpu *g = p->g;
 	struct gpu_mark mark = gpu_arena_mark(step);
 	struct gpu_tensor *sum = gpu_new(g, step, GPU_F32, "block", shape);
 	struct gpu_tensor *h = gpu_new(g, step, GPU_F32, "h", shape);
-	struct gpu_tensor *d = gpu_new(g, step, GPU_F32, "d", shape);
 
 	for (int k = 0; k < v->n_kernels; k++) {
 		gpu_copy(g, sum, x);
 		for (int i = 0; i < v->n_dilations; i++) {
-			convolve(&u->first[k][i], g, step, h, sum, v->slope);
-			convolve(&u->second[k][i], g, step, d, h, v->slope);
-			gpu_add(g, sum, sum, d);
+			convolve(&u->first[k][i], g, step, h, sum, v->slope, false);
+			convolve(&u->second[k][i], g, step, sum, h, v->slope, true);
+			pass(p);
 		}
 		if (k)
 			gpu_add(g, y, y, sum);
@@ -239,30 +254,31 @@ static struct gpu_tensor *enter(const struct hifigan *v, struct gpu *g, struct g
 {
 	struct gpu_tensor *x = gpu_new(g, step, GPU_F32, "x", SHAPE(mel->ne[0], v->width));
 
-	convolve(&v->pre, g, step, x, mel, 1);
+	convolve(&v->pre, g, step, x, mel, 1, false);
 	return x;
 }
 
 struct gpu_tensor *hifigan_render(const struct hifigan *v, struct gpu *g, struct gpu_arena *a,
-	struct gpu_arena *step, const struct gpu_tensor *mel)
+	struct gpu_arena *step, const struct gpu_tensor *mel, const struct layer_watch *watch)
 {
 	struct gpu_tensor *out =
 		gpu_new(g, a, GPU_F32, "samples", SHAPE(hifigan_samples(v, mel->ne[0]), 1));
 	struct gpu_arena *both[2] = {step, gpu_arena_new(g, "vocoder")};
 	struct gpu_mark marks[2] = {gpu_arena_mark(both[0]), gpu_arena_mark(both[1])};
+	struct passage p = {.v = v, .g = g, .watch = watch};
 	struct gpu_tensor *x = enter(v, g, step, mel);
 
-	for (int i = 0; i < v->n_ups; i++) {
+	for (int i = 0; i < v->n_ups && !gpu_failed(g); i++) {
 		const struct hifigan_up *u = &v->ups[i];
 		struct gpu_arena *mine = both[!(i % 2)];
 		gpu_arena_release(mine, marks[!(i % 2)]);
 		struct gpu_tensor *y =
 			gpu_new(g, mine, GPU_F32, "x", SHAPE(up_length(u, x->ne[0]), u->width));
-		residual_blocks(v, u, g, mine, y, raise_rate(v, u, g, mine, x));
+		residual_blocks(&p, u, mine, y, raise_rate(v, u, g, mine, x));
 		x = y;
 		gpu_tap(g, x, "vocoder.up%d", i);
 	}
-	convolve(&v->post, g, step, out, x, LAST_SLOPE);
+	convolve(&v->post, g, step, out, x, LAST_SLOPE, false);
 	gpu_tanh(g, out, out);
 	gpu_arena_release(both[0], marks[0]);
 	gpu_arena_free(both[1]);

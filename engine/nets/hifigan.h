@@ -5,6 +5,7 @@
 #ifndef WOODSHED_ENGINE_NETS_HIFIGAN_H
 #define WOODSHED_ENGINE_NETS_HIFIGAN_H
 
+#include "engine/nets/layers.h"
 #include "gpu/gpu.h"
 
 struct bind;
@@ -41,8 +42,8 @@ void hifigan_bind(struct hifigan *v, struct bind *b, enum gpu_dtype dtype, const
 /* Samples that n frames give. */
 int64_t hifigan_samples(const struct hifigan *v, int64_t n_frames);
 /* mel [T, n_mels] -> [hifigan_samples(T), 1] in a; temporaries go to `step`, which is
- * released. */
+ * released.  watch: NULL, or told behind every two convolutions. */
 struct gpu_tensor *hifigan_render(const struct hifigan *v, struct gpu *g, struct gpu_arena *a,
-	struct gpu_arena *step, const struct gpu_tensor *mel);
+	struct gpu_arena *step, const struct gpu_tensor *mel, const struct layer_watch *watch);
 
 #endif

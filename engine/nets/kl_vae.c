@@ -175,12 +175,14 @@ static struct gpu_tensor *enter(
 
 /* The stages hand over between two arenas, so that each frees the one before. */
 struct gpu_tensor *kl_vae_decode(const struct kl_vae *v, struct gpu *g, struct gpu_arena *a,
-	struct gpu_arena *step, const struct gpu_tensor *z)
+	struct gpu_arena *step, const struct gpu_tensor *z, const struct layer_watch *watch)
 {
+	const int64_t n_layers = 2 + v->n_levels * (v->n_resnets + 1) - 1;
 	struct gpu_tensor *out = gpu_new(g, a, GPU_F32, "spectrogram",
 		SHAPE(1, z->ne[1] * v->scale, z->ne[2] * v->scale, v->n_channels));
 	struct gpu_arena *both[2] = {step, gpu_arena_new(g, "vae")};
 	struct gpu_mark marks[2] = {gpu_arena_mark(both[0]), gpu_arena_mark(both[1])};
+	int64_t done = 0;
 	int at = 0;
 	struct gpu_tensor *x = enter(v, g, both[at], z);
 
@@ -189,6 +191,7 @@ struct gpu_tensor *kl_vae_decode(const struct kl_vae *v, struct gpu *g, struct g
 		at = !at;                                                                          \
 		gpu_arena_release(both[at], marks[at]);                                            \
 		x = call;                                                                          \
+		layer_done(watch, ++done, n_layers);                                               \
 	} while (0)
 	NEXT(resnet2d_forward(&v->mid[0], g, both[at], x, NULL));
 	attend(v, g, both[at], x);

@@ -5,6 +5,7 @@
 #ifndef WOODSHED_ENGINE_NETS_KL_VAE_H
 #define WOODSHED_ENGINE_NETS_KL_VAE_H
 
+#include "engine/nets/layers.h"
 #include "engine/nets/resnet2d.h"
 #include "gpu/gpu.h"
 
@@ -37,8 +38,9 @@ void kl_vae_configure(struct kl_vae *v, struct config *c);
 /* prefix: of the tensor names, "vae/". */
 void kl_vae_bind(struct kl_vae *v, struct bind *b, enum gpu_dtype dtype, const char *prefix);
 /* z [1, H, W, n_latents], as they were diffused -> [1, H * scale, W * scale, n_channels] in a;
- * temporaries go to `step`, which is released. */
+ * temporaries go to `step`, which is released.  watch: NULL, or told behind every resnet and
+ * enlargement. */
 struct gpu_tensor *kl_vae_decode(const struct kl_vae *v, struct gpu *g, struct gpu_arena *a,
-	struct gpu_arena *step, const struct gpu_tensor *z);
+	struct gpu_arena *step, const struct gpu_tensor *z, const struct layer_watch *watch);
 
 #endif

@@ -316,6 +316,7 @@ static const struct gpu_ops cpu_ops = {
 	.linear = cpu_linear,
 	.linear_grouped = cpu_linear_grouped,
 	.conv1d = cpu_conv1d,
+	.leaky_conv1d = cpu_leaky_conv1d,
 	.conv_transpose1d = cpu_conv_transpose1d,
 	.lstm = cpu_lstm,
 	.gru = cpu_gru,

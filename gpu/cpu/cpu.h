@@ -3,9 +3,9 @@
  * cpu.c	opens, allocates, holds the table and the tiling of work
  * linear.c, lstm.c, gru.c, attention.c, windows.c, conv2d.c	products; inner loops in
  *	kernels.c
- * tiles.c, long_rows.c, tile_attention.c	products of bf16 by bf16; inner loops in
- *tile_kernels.c group_norm.c	inner loops in image_kernels.c norm.c, elementwise.c, diffusion.c,
- *sample.c	the rest; inner loops in vec_kernels.c
+ * tiles.c, tile_attention.c	products of bf16 by bf16; inner loops in tile_kernels.c
+ * group_norm.c	inner loops in image_kernels.c
+ * norm.c, elementwise.c, diffusion.c, sample.c	the rest; inner loops in vec_kernels.c
  *
  * The three files of inner loops are compiled once per instruction set and
  * reached through structs of function pointers that are chosen at open. */
@@ -129,9 +129,13 @@ void cpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_te
 /* tiles.c: the same for GPU_TILES and GPU_SPLIT; a product as linear.c has it */
 struct tile_product {
 	const struct gpu_tensor *w;
-	int64_t n, k;               /* of w */
-	int64_t batches, rows;      /* of x and y */
-	int64_t channels, dilation; /* rows hold k / channels pieces, so many channels apart */
+	int64_t n, k;          /* of w */
+	int64_t batches, rows; /* of x and y */
+	/* Rows hold k / channels taps of frames of `channels`: tap t is t / across * dilation +
+	 * t % across frames behind the row's first.  ldx is a multiple of the channels. */
+	int64_t channels, dilation, across;
+	int64_t frames, pad; /* of x; of zeros that the first rows see before it */
+	float slope;         /* x is seen behind a leaky relu; 1: as it is */
 	const float *x;
 	int64_t x_batch, ldx;
 	float *y;
@@ -155,9 +159,9 @@ static inline int cpu_tile_parts(enum gpu_dtype dtype)
 void cpu_tile_put_rows(const struct tile_kernels *tiles, struct gpu_tensor *t, int64_t first,
 	int64_t n, const float *src);
 void cpu_tile_product(struct gpu *g, const struct tile_product *p);
-/* long_rows.c: those whose rows are many and long, and no convolution's. */
-bool cpu_are_long_rows(const struct tile_product *p);
-void cpu_long_rows(struct gpu *g, const struct tile_product *p);
+/* Matrices of tiles, and channels that fill whole blocks of k; else false. */
+bool cpu_leaky_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_leaky_conv *conv);
 /* Stride 1, and channels that fill whole blocks of k. */
 bool cpu_can_tile_conv2d(
 	const struct gpu_tensor *x, const struct gpu_tensor *w, struct gpu_conv2d conv);

@@ -73,13 +73,19 @@ static void split_block(const uint16_t *x, const struct tile_gemm *a, const uint
 	MULTIPLY_TILES();
 }
 
+static inline void ask(const char *lines, int n)
+{
+	for (int i = 0; i < n; i++)
+		_mm_prefetch(lines + 64 * i, _MM_HINT_T1);
+}
+
 /* Two by two tiles: rows 0 and 1 in tiles 0 .. 3, factors in 4 .. 7.  What comes from the
  * second-level cache needs no asking for: that costs more than it gains. */
-static void step(const struct tile_gemm *a, const uint16_t *x, float *sum, const char *ahead)
+static void step(const struct tile_gemm *a, const uint16_t *x, float *sum)
 {
 	const ptrdiff_t row_bytes = a->a_row * 2, sum_bytes = a->sum_row * 4;
 	float *below = sum + TILE_ROWS * a->sum_row;
-	const uint16_t *w = a->w;
+	const ptrdiff_t block = (a->a_part ? 3 : 1) * 2 * TILE_ELEMENTS;
 	const int asks = a->out ? (int)((2 * TILE_STEP + a->n_blocks - 1) / a->n_blocks) : 0;
 	int asked = 0;
 
@@ -96,20 +102,21 @@ static void step(const struct tile_gemm *a, const uint16_t *x, float *sum, const
 	}
 	for (int64_t k = 0; k < a->n_blocks; k++) {
 		const uint16_t *xk = x + a->offset[k];
-		for (int i = 0; i < a->ahead_lines; i++, ahead += 64)
-			_mm_prefetch(ahead, _MM_HINT_T1);
+		const uint16_t *w = a->w + (a->w_offset ? a->w_offset[k] : k * block);
+		if (k < a->ahead_blocks)
+			ask(a->ahead + (a->ahead_offset ? a->ahead_offset[k] * 2
+							: k * a->ahead_lines * 64),
+				a->ahead_lines);
 		for (int i = 0; i < asks && asked < 2 * TILE_STEP; i++, asked++)
 			__builtin_prefetch(
 				a->out + asked / 2 * a->out_row + asked % 2 * TILE_OUTS, 1);
 		if (a->a_part) {
 			split_block(xk, a, w);
-			w += 3 * 2 * TILE_ELEMENTS;
 			continue;
 		}
 		ROWS_TO_TILES(xk);
 		PANEL_TO_TILES(w);
 		MULTIPLY_TILES();
-		w += 2 * TILE_ELEMENTS;
 	}
 	_tile_stored(0, sum, sum_bytes);
 	_tile_stored(1, sum + TILE_OUTS, sum_bytes);
@@ -120,8 +127,7 @@ static void step(const struct tile_gemm *a, const uint16_t *x, float *sum, const
 static void gemm(const struct tile_gemm *a)
 {
 	for (int64_t r = 0; r < a->rows; r += TILE_STEP)
-		step(a, a->a + r / TILE_ROWS * a->a_group, a->sum + r * a->sum_row,
-			a->ahead + r / TILE_STEP * a->n_blocks * a->ahead_lines * 64);
+		step(a, a->a + r / TILE_ROWS * a->a_group, a->sum + r * a->sum_row);
 }
 
 #else
@@ -213,13 +219,14 @@ INLINE void tile(const struct factors *f, const uint16_t *w, float *sum, ptrdiff
 
 static void rows(const struct tile_gemm *a, const uint16_t *x, float *sum)
 {
-	const uint16_t *w = a->w;
+	const ptrdiff_t block = (a->a_part ? 3 : 1) * 2 * TILE_ELEMENTS;
 	struct factors f;
 
 	for (int r = 0; r < ROWS && !a->resume; r++)
 		memset(sum + r * a->sum_row, 0, 2 * TILE_OUTS * sizeof(*sum));
 	for (int64_t k = 0; k < a->n_blocks; k++) {
 		const uint16_t *xk = x + a->offset[k];
+		const uint16_t *w = a->w + (a->w_offset ? a->w_offset[k] : k * block);
 		for (int i = 0; i < (a->a_part ? 6 : 1); i++) {
 			/* parts of x and w: hl, hm, hh, mh, mm, lh */
 			static const int parts[6][2] = {
@@ -229,7 +236,6 @@ static void rows(const struct tile_gemm *a, const uint16_t *x, float *sum)
 			tile(&f, wi, sum, a->sum_row);
 			tile(&f, wi + TILE_ELEMENTS, sum + TILE_OUTS, a->sum_row);
 		}
-		w += (a->a_part ? 3 : 1) * 2 * TILE_ELEMENTS;
 	}
 }
 
@@ -303,19 +309,84 @@ static void split(uint16_t *y, ptrdiff_t part, const float *x, int64_t n)
 		memcpy(y + p * part + i, &parts[p], (size_t)(n - i) * sizeof(*y));
 }
 
-static void finish(float *y, const float *sum, const float *bias, int64_t n, int add)
+INLINE void place_block(
+	uint16_t *y, ptrdiff_t part, int n_parts, const float *x, float slope, int is_leaky)
 {
-	if (n < 2 * TILE_OUTS) {
-		for (int64_t i = 0; i < n; i++)
-			y[i] = sum[i] + bias[i] + (add ? y[i] : 0);
+	vf v[TILE_K / VW];
+	vh parts[3];
+
+	UNROLL
+	for (int i = 0; i < TILE_K / VW; i++) {
+		v[i] = *(const vf *)(x + i * VW);
+		if (is_leaky)
+			v[i] = vselect(v[i] < 0.0f, v[i] * slope, v[i]);
+	}
+#if defined(__AVX512BF16__)
+	if (n_parts == 1) {
+		_mm512_storeu_si512(y, (__m512i)_mm512_cvtne2ps_pbh((__m512)v[1], (__m512)v[0]));
 		return;
 	}
+#endif
 	UNROLL
-	for (int i = 0; i < 2 * TILE_OUTS; i += VW) {
-		vf v = *(const vf *)(sum + i) + *(const vf *)(bias + i);
+	for (int i = 0; i < TILE_K / VW; i++) {
+		if (n_parts == 1)
+			parts[0] = to_bf16(v[i]);
+		else
+			split_vector(parts, v[i]);
+		UNROLL
+		for (int p = 0; p < n_parts; p++)
+			*(vh *)(y + p * part + i * VW) = parts[p];
+	}
+}
+
+INLINE void place_frames(uint16_t *y, ptrdiff_t block, ptrdiff_t part, int n_parts, const float *x,
+	int64_t n, int64_t channels, float slope, int is_leaky)
+{
+	for (int64_t f = 0; f < n; f++, y += TILE_K)
+		for (int64_t b = 0; b < channels / TILE_K; b++, x += TILE_K)
+			place_block(y + b * block, part, n_parts, x, slope, is_leaky);
+}
+
+static void place(uint16_t *y, ptrdiff_t block, ptrdiff_t part, int n_parts, const float *x,
+	int64_t n, int64_t channels, float slope)
+{
+	const int is_leaky = slope != 1;
+
+	if (n_parts == 1 && is_leaky)
+		place_frames(y, block, part, 1, x, n, channels, slope, 1);
+	else if (n_parts == 1)
+		place_frames(y, block, part, 1, x, n, channels, slope, 0);
+	else if (is_leaky)
+		place_frames(y, block, part, 3, x, n, channels, slope, 1);
+	else
+		place_frames(y, block, part, 3, x, n, channels, slope, 0);
+}
+
+/* One row; the bias is in registers where all of a panel's outputs are there. */
+INLINE void finish_row(float *y, const float *sum, const vf *bias, int add)
+{
+	UNROLL
+	for (int i = 0; i < 2 * TILE_OUTS / VW; i++) {
+		vf v = *(const vf *)(sum + i * VW) + bias[i];
 		if (add)
-			v += *(const vf *)(y + i);
-		*(vf *)(y + i) = v;
+			v += *(const vf *)(y + i * VW);
+		*(vf *)(y + i * VW) = v;
+	}
+}
+
+static void finish(float *y, ptrdiff_t ldy, const float *sum, const float *bias, int64_t rows,
+	int64_t n, int add)
+{
+	vf b[2 * TILE_OUTS / VW];
+
+	memcpy(b, bias, sizeof(b));
+	for (int64_t r = 0; r < rows; r++, y += ldy, sum += 2 * TILE_OUTS) {
+		if (n == 2 * TILE_OUTS && add)
+			finish_row(y, sum, b, 1);
+		else if (n == 2 * TILE_OUTS)
+			finish_row(y, sum, b, 0);
+		for (int64_t i = 0; i < n && n < 2 * TILE_OUTS; i++)
+			y[i] = sum[i] + bias[i] + (add ? y[i] : 0);
 	}
 }
 
@@ -336,6 +407,7 @@ const struct tile_kernels NAME(ISA) = {
 	.gemm = gemm,
 	.round = round_row,
 	.split = split,
+	.place = place,
 	.finish = finish,
 	.pack_pairs = pack_pairs,
 };

@@ -51,13 +51,19 @@ struct tile_gemm {
 	 * follow each other; 0: one part */
 	ptrdiff_t a_part;
 	int64_t n_blocks;
-	const uint16_t *w; /* the panel from the first of the blocks on */
-	float *sum;        /* rows of 32, */
-	ptrdiff_t sum_row; /* so many floats apart */
+	const uint16_t *w;       /* the panel from the first of the blocks on */
+	const int64_t *w_offset; /* [n_blocks]: of a block of k in it; NULL: in their order */
+	float *sum;              /* rows of 32, */
+	ptrdiff_t sum_row;       /* so many floats apart */
 	int64_t rows;
 	int resume;
-	const char *ahead; /* memory to bring into the second-level cache meanwhile: */
-	int ahead_lines;   /* so many lines of 64 bytes for each block and step of rows */
+	/* To bring into the second-level cache meanwhile: with each of the first ahead_blocks
+	 * blocks so many lines of 64 bytes, from there on one behind the other, or from where
+	 * ahead_offset, as w_offset, has the block. */
+	const char *ahead;
+	const int64_t *ahead_offset;
+	int64_t ahead_blocks;
+	int ahead_lines;
 	/* 32 rows of 32 floats that will be written next, so many floats apart; or NULL */
 	const float *out;
 	ptrdiff_t out_row;
@@ -72,8 +78,15 @@ struct tile_kernels {
 	void (*round)(uint16_t *y, const float *x, int64_t n);
 	/* The same, and the rest of it, and the rest of that: `part` elements apart. */
 	void (*split)(uint16_t *y, ptrdiff_t part, const float *x, int64_t n);
-	/* y[0..n) = sum + bias (+ y when add), n <= 32 */
-	void (*finish)(float *y, const float *sum, const float *bias, int64_t n, int add);
+	/* n frames of `channels` values, whole blocks of 32, behind a leaky relu (slope 1: as
+	 * they are), as round and, with 3 parts, split have them: block by block, `block`
+	 * elements apart, their parts `part` apart, in each the frames one behind the other. */
+	void (*place)(uint16_t *y, ptrdiff_t block, ptrdiff_t part, int parts, const float *x,
+		int64_t n, int64_t channels, float slope);
+	/* y[r][0..n) = sum[r] + bias (+ y[r] when add) for `rows` rows, those of sum 32, those of
+	 * y ldy apart; n <= 32 */
+	void (*finish)(float *y, ptrdiff_t ldy, const float *sum, const float *bias, int64_t rows,
+		int64_t n, int add);
 	/* One pair of k of a tile: 16 outputs of the even and the odd k. */
 	void (*pack_pairs)(uint16_t *w, const uint16_t *even, const uint16_t *odd);
 };

@@ -17,16 +17,24 @@
 #include <stdlib.h>
 
 enum {
-	CHUNK = 512,              /* most rows of a task, .. */
+	LEAST_CHUNK = 128,        /* rows of a task, .. */
+	CHUNK = 512,              /* .. at most, .. */
 	CHUNK_VALUES = 400 << 10, /* .. and their values: what the second-level cache holds */
+	FEW_ROWS = 256,           /* of which too few go by a panel that comes from memory */
 	TASKS = 4,                /* for each thread, at least, if there are several */
 	AHEAD_BYTES = 512 << 10,  /* weights of fewer bytes are in the cache anyway */
+	SLICE_BYTES = 256 << 10,  /* of a panel that rows pass by at a time, about */
 	CONVERT = 16 << 10        /* values rounded by one task */
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
 {
 	return (a + b - 1) / b;
+}
+
+static int64_t clamp(int64_t x, int64_t least, int64_t most)
+{
+	return x < least ? least : x > most ? most : x;
 }
 
 /* ---- matrices ----------------------------------------------------------- */
@@ -80,48 +88,56 @@ struct rounded {
 	const struct tile_product *p;
 	uint16_t *dst;
 	int64_t blocks; /* of k in a row */
-	int64_t n;      /* values of x, when they stay where they are .. */
-	int64_t plane;  /* .. and their parts are so many elements apart */
+	int64_t plane;  /* frames of a block of channels, where x is rounded by frames */
 };
 
-/* n values and, if there are three, their parts, `part` elements apart; NULL: zeros. */
+/* n values and, if there are three, their parts, `part` elements apart. */
 static void put(const struct tile_kernels *tiles, int parts, uint16_t *dst, int64_t part,
 	const float *x, int64_t n)
 {
-	for (int p = 0; p < parts && !x; p++)
-		memset(dst + p * part, 0, (size_t)n * sizeof(*dst));
-	if (x && parts == 1)
+	if (parts == 1)
 		tiles->round(dst, x, n);
-	else if (x)
+	else
 		tiles->split(dst, part, x, n);
+}
+
+/* A row of a group, from x. */
+static void pack_row(const struct rounded *o, uint16_t *dst, const float *x)
+{
+	const struct tile_product *p = o->p;
+	float line[TILE_K];
+
+	for (int64_t b = 0; b < o->blocks; b++, dst += p->parts * TILE_ELEMENTS) {
+		const int64_t left = p->k - b * TILE_K;
+		if (p->dilation == 1 && left >= TILE_K) {
+			put(o->tiles, p->parts, dst, TILE_ELEMENTS, x + b * TILE_K, TILE_K);
+			continue;
+		}
+		for (int64_t i = 0; i < TILE_K; i++) {
+			const int64_t k = b * TILE_K + i, tap = k / p->channels;
+			line[i] =
+				i < left ? x[tap * p->dilation * p->channels + k % p->channels] : 0;
+		}
+		put(o->tiles, p->parts, dst, TILE_ELEMENTS, line, TILE_K);
+	}
 }
 
 /* Rows row0 .. row0 + 15 of a batch: [block][part][row][32] */
 static void pack_group(const struct rounded *o, uint16_t *dst, int64_t batch, int64_t row0)
 {
 	const struct tile_product *p = o->p;
-	float line[TILE_K];
+	const float *x = p->x + batch * p->x_batch + row0 * p->ldx;
+	const int64_t block = p->parts * TILE_ELEMENTS, left = p->rows - row0;
+	const int64_t n = left < 0 ? 0 : left < TILE_ROWS ? left : TILE_ROWS;
 
-	for (int64_t r = 0; r < TILE_ROWS; r++) {
-		const float *x = p->x + batch * p->x_batch + (row0 + r) * p->ldx;
-		for (int64_t b = 0; b < o->blocks; b++) {
-			uint16_t *to = dst + b * p->parts * TILE_ELEMENTS + r * TILE_K;
-			const int64_t left = p->k - b * TILE_K;
-			if (row0 + r >= p->rows) {
-				put(o->tiles, p->parts, to, TILE_ELEMENTS, NULL, TILE_K);
-			} else if (p->dilation == 1 && left >= TILE_K) {
-				put(o->tiles, p->parts, to, TILE_ELEMENTS, x + b * TILE_K, TILE_K);
-			} else {
-				for (int64_t i = 0; i < TILE_K; i++) {
-					const int64_t k = b * TILE_K + i, tap = k / p->channels;
-					line[i] = i < left ? x[tap * p->dilation * p->channels +
-								     k % p->channels]
-							   : 0;
-				}
-				put(o->tiles, p->parts, to, TILE_ELEMENTS, line, TILE_K);
-			}
-		}
-	}
+	if (p->ldx == p->k && p->k % TILE_K == 0)
+		o->tiles->place(dst, block, TILE_ELEMENTS, p->parts, x, n, p->k, 1);
+	else
+		for (int64_t r = 0; r < n; r++)
+			pack_row(o, dst + r * TILE_K, x + r * p->ldx);
+	for (int64_t i = 0; i < o->blocks * p->parts && n < TILE_ROWS; i++)
+		memset(dst + i * TILE_ELEMENTS + n * TILE_K, 0,
+			(size_t)((TILE_ROWS - n) * TILE_K) * sizeof(*dst));
 }
 
 static void pack_task(void *ud, size_t task)
@@ -133,13 +149,40 @@ static void pack_task(void *ud, size_t task)
 		(int64_t)task / per_batch, (int64_t)task % per_batch * TILE_ROWS);
 }
 
-static void convert_task(void *ud, size_t task)
+/* n frames whose blocks of channels are `plane` frames apart and their parts, too; NULL:
+ * zeros. */
+static void place(const struct tile_kernels *tiles, int parts, uint16_t *dst, int64_t plane,
+	const float *x, int64_t n, int64_t channels, float slope)
+{
+	const int64_t part = plane * TILE_K, block = parts * part;
+
+	if (n > 0 && x)
+		tiles->place(dst, block, part, parts, x, n, channels, slope);
+	for (int64_t i = 0; i < channels / TILE_K * parts && n > 0 && !x; i++)
+		memset(dst + i * part, 0, (size_t)(n * TILE_K) * sizeof(*dst));
+}
+
+/* Frames first .. end - 1 of those that rows see, into planes that begin with `origin`. */
+static void place_frames(const struct tile_kernels *tiles, const struct tile_product *p,
+	uint16_t *dst, int64_t plane, int64_t origin, int64_t first, int64_t end)
+{
+	const int64_t c = p->channels, begin = clamp(p->pad, first, end),
+		      behind = clamp(p->pad + p->frames, begin, end);
+
+	dst -= origin * TILE_K;
+	place(tiles, p->parts, dst + first * TILE_K, plane, NULL, begin - first, c, 1);
+	place(tiles, p->parts, dst + begin * TILE_K, plane, p->x + (begin - p->pad) * c,
+		behind - begin, c, p->slope);
+	place(tiles, p->parts, dst + behind * TILE_K, plane, NULL, end - behind, c, 1);
+}
+
+static void frames_task(void *ud, size_t task)
 {
 	const struct rounded *o = ud;
-	const int64_t at = (int64_t)task * CONVERT, left = o->n - at;
+	const int64_t each = ceil_div(CONVERT, o->p->channels), first = (int64_t)task * each,
+		      end = first + each;
 
-	put(o->tiles, o->p->parts, o->dst + at, o->plane, o->p->x + at,
-		left < CONVERT ? left : CONVERT);
+	place_frames(o->tiles, o->p, o->dst, o->plane, 0, first, end < o->plane ? end : o->plane);
 }
 
 /* ---- the product -------------------------------------------------------- */
@@ -150,9 +193,15 @@ struct run {
 	const struct rounded *rounded; /* each task rounds its own rows; or NULL .. */
 	uint16_t *x;                   /* .. and they are here; else a chunk of each thread */
 	int64_t x_batch, a_row, a_group, a_part;
-	int64_t *offset; /* [n_blocks] */
+	int64_t *offset, *w_offset; /* [n_blocks] */
 	int64_t blocks, chunk, chunks, groups;
-	bool in_place;
+	bool by_frames;
+	int64_t plane;  /* frames of a block of channels, then */
+	int64_t slice;  /* blocks of k that rows pass by at a time, of a panel .. */
+	bool by_slices; /* .. or of all panels, whose sums are kept meanwhile */
+	float *sums;    /* [threads][own_sums], then */
+	int64_t own_sums;
+	bool asks;            /* for the next slice */
 	int64_t own;          /* elements of a thread's chunk */
 	_Atomic int64_t next; /* task */
 };
@@ -165,75 +214,128 @@ static int64_t row_of(const struct tile_product *p, int64_t r)
 	return p->line ? r / p->line * p->keep + (column < p->keep ? column : p->keep) : r;
 }
 
+static void bias_of(const struct tile_product *p, int64_t panel, float bias[PANEL])
+{
+	const int64_t out0 = panel * PANEL;
+
+	memset(bias, 0, PANEL * sizeof(*bias));
+	for (int64_t i = 0; i < PANEL && out0 + i < p->n && p->bias; i++)
+		bias[i] = p->bias[(out0 + i) % p->bias_n];
+}
+
 /* y = sum + bias (+ y) of one panel, for rows row0 .. row0 + rows - 1 of a batch's y */
-static void finish(
-	const struct run *o, const float *sum, float *y, int64_t panel, int64_t row0, int64_t rows)
+static void finish(const struct run *o, const float *sum, const float *bias, float *y,
+	int64_t panel, int64_t row0, int64_t rows)
 {
 	const struct tile_product *p = o->p;
-	const int64_t out0 = panel * PANEL, left = p->n - out0;
+	const int64_t out0 = panel * PANEL, left = p->n - out0, end = row0 + rows;
 	const int64_t n = left < PANEL ? left : PANEL;
-	float bias[PANEL] = {0};
 
-	for (int64_t i = 0; i < n && p->bias; i++)
-		bias[i] = p->bias[(out0 + i) % p->bias_n];
-	for (int64_t r = row0; r < row0 + rows; r++, sum += PANEL) {
-		if (p->line && r % p->line >= p->keep)
-			continue;
-		o->cpu->tiles->finish(y + row_of(p, r) * p->ldy + out0, sum, bias, n, p->add);
+	for (int64_t r = row0, each; r < end; r += each, sum += each * PANEL) {
+		const int64_t column = p->line ? r % p->line : 0;
+		const int64_t in_line = p->line ? p->line - column : rows,
+			      kept = p->line ? p->keep - column : rows;
+		each = end - r < in_line ? end - r : in_line;
+		if (kept > 0)
+			o->cpu->tiles->finish(y + row_of(p, r) * p->ldy + out0, p->ldy, sum, bias,
+				each < kept ? each : kept, n, p->add);
+	}
+}
+
+/* What multiply_chunk() is at: a slice of a panel. */
+struct slice {
+	int64_t panel, block, n_blocks;
+};
+
+static int64_t blocks_at(const struct run *o, int64_t block)
+{
+	return o->blocks - block < o->slice ? o->blocks - block : o->slice;
+}
+
+/* The one behind it, and behind the last the first: the next slice of its panel, or, where
+ * slices go by all panels, that of the next panel. */
+static struct slice next_slice(const struct run *o, struct slice s, int64_t first, int64_t end)
+{
+	const bool panel_is_done = o->by_slices || s.block + s.n_blocks == o->blocks;
+	const bool turns = panel_is_done && s.panel + 1 == end;
+
+	if (!o->by_slices || turns)
+		s.block = s.block + s.n_blocks == o->blocks ? 0 : s.block + s.n_blocks;
+	if (panel_is_done)
+		s.panel = turns ? first : s.panel + 1;
+	s.n_blocks = blocks_at(o, s.block);
+	return s;
+}
+
+/* All rows of a chunk pass by a slice, whose values are at x, while the next is brought. */
+static void multiply_slice(const struct run *o, const uint16_t *x, float *y, float *sum,
+	struct slice at, struct slice next, int64_t row0, int64_t rows)
+{
+	const struct tile_product *p = o->p;
+	const int64_t panel = p->parts * tile_panel(p->k), n_steps = ceil_div(rows, TILE_STEP);
+	const int64_t lines = p->parts * 2 * TILE_ELEMENTS * 2 / 64;
+	const bool is_last = at.block + at.n_blocks == o->blocks;
+	const uint16_t *w = p->w->data;
+	const char *ahead = (const char *)(w + next.panel * panel) +
+			    (o->by_frames ? 0 : next.block * lines * 64);
+	float bias[PANEL];
+	struct tile_gemm a = {.a_row = o->a_row,
+		.a_group = o->a_group,
+		.a_part = p->parts > 1 ? o->a_part : 0,
+		.offset = o->offset + at.block,
+		.n_blocks = at.n_blocks,
+		.w = w + at.panel * panel,
+		.w_offset = o->w_offset + at.block,
+		.sum_row = PANEL,
+		.rows = TILE_STEP,
+		.resume = at.block > 0,
+		.out_row = p->ldy};
+
+	if (o->asks) {
+		a.ahead_lines = (int)ceil_div(lines, n_steps);
+		a.ahead_blocks = at.n_blocks < next.n_blocks ? at.n_blocks : next.n_blocks;
+		a.ahead_offset = o->by_frames ? o->w_offset + next.block : NULL;
+	}
+	bias_of(p, at.panel, bias);
+	for (int64_t s = 0; s < n_steps; s++) {
+		const int64_t r = s * TILE_STEP, left = rows - r,
+			      n = left < TILE_STEP ? left : TILE_STEP;
+		a.a = x + r / TILE_ROWS * o->a_group;
+		a.sum = sum + (o->slice < o->blocks ? r * PANEL : 0);
+		a.ahead = ahead + s * a.ahead_lines * 64 * (o->by_frames ? 1 : at.n_blocks);
+		a.out = y + (s + 1 < n_steps ? row_of(p, row0 + r + TILE_STEP) * p->ldy +
+						       at.panel * PANEL
+					     : row_of(p, row0) * p->ldy + (at.panel + 1) * PANEL);
+		a.out = is_last ? a.out : NULL;
+		o->cpu->tiles->gemm(&a);
+		if (is_last)
+			finish(o, a.sum, bias, y, at.panel, row0 + r, n);
 	}
 }
 
 /* Panels first .. end - 1 of rows row0 .. row0 + rows - 1, whose values are at x. */
-static void multiply_chunk(const struct run *o, const uint16_t *x, float *y, int64_t first,
-	int64_t end, int64_t row0, int64_t rows)
+static void multiply_chunk(const struct run *o, const uint16_t *x, float *y, int thread,
+	int64_t first, int64_t end, int64_t row0, int64_t rows)
 {
-	const struct tile_product *p = o->p;
-	const int64_t panel = p->parts * tile_panel(p->k), n_steps = ceil_div(rows, TILE_STEP);
-	const uint16_t *w = p->w->data;
-	float sum[TILE_STEP * PANEL] __attribute__((aligned(64)));
-	struct tile_gemm a = {.a_row = o->a_row,
-		.a_group = o->a_group,
-		.a_part = p->parts > 1 ? o->a_part : 0,
-		.offset = o->offset,
-		.n_blocks = o->blocks,
-		.sum = sum,
-		.sum_row = PANEL,
-		.rows = TILE_STEP,
-		.out_row = p->ldy};
+	float one_panel[CHUNK * PANEL] __attribute__((aligned(64)));
+	float *sums = o->by_slices ? o->sums + thread * o->own_sums : one_panel;
+	struct slice at = {.panel = first, .n_blocks = o->slice};
 
-	if ((end - first) * panel * 2 > AHEAD_BYTES)
-		a.ahead_lines = (int)ceil_div(p->parts * 2 * TILE_ELEMENTS * 2 / 64, n_steps);
-	for (int64_t i = first; i < end; i++) {
-		const char *next = (const char *)(w + (i + 1 < end ? i + 1 : first) * panel);
-		a.w = w + i * panel;
-		for (int64_t s = 0; s < n_steps; s++) {
-			const int64_t r = s * TILE_STEP, left = rows - r,
-				      n = left < TILE_STEP ? left : TILE_STEP;
-			a.a = x + r / TILE_ROWS * o->a_group;
-			a.ahead = next + s * o->blocks * a.ahead_lines * 64;
-			a.out = y + (s + 1 < n_steps ? row_of(p, row0 + r + TILE_STEP) * p->ldy +
-							       i * PANEL
-						     : row_of(p, row0) * p->ldy + (i + 1) * PANEL);
-			o->cpu->tiles->gemm(&a);
-			finish(o, sum, y, i, row0 + r, n);
-		}
+	for (int64_t left = (end - first) * ceil_div(o->blocks, o->slice); left > 0; left--) {
+		const struct slice next = next_slice(o, at, first, end);
+		multiply_slice(o, x, y,
+			sums + (o->by_slices ? (at.panel - first) * o->chunk * PANEL : 0), at, next,
+			row0, rows);
+		at = next;
 	}
 }
 
-/* The frames of a convolution that rows read, and zeros behind them. */
-static int64_t values_of_rows(const struct tile_product *p, int64_t rows)
+/* The frames that so many rows see, those behind the last of a step among them. */
+static int64_t frames_of_rows(const struct tile_product *p, int64_t rows)
 {
-	return (rows - 1) * p->ldx + (p->k / p->channels - 1) * p->dilation * p->channels +
-	       p->channels;
-}
+	const int64_t last = ceil_div(rows, TILE_STEP) * TILE_STEP - 1, taps = p->k / p->channels;
 
-static void round_frames(const struct run *o, uint16_t *dst, int64_t row0, int64_t rows)
-{
-	const struct tile_product *p = o->p;
-	const int64_t n = values_of_rows(p, rows);
-
-	put(o->cpu->tiles, p->parts, dst, o->a_part, p->x + row0 * p->ldx, n);
-	put(o->cpu->tiles, p->parts, dst + n, o->a_part, NULL, TILE_STEP * p->ldx);
+	return last * p->ldx / p->channels + (taps - 1) * p->dilation + 1;
 }
 
 static void product_task(const struct run *o, int64_t task, int thread)
@@ -248,16 +350,18 @@ static void product_task(const struct run *o, int64_t task, int thread)
 
 	if (o->rounded) {
 		uint16_t *mine = o->x + thread * o->own;
-		if (o->in_place)
-			round_frames(o, mine, row0, rows);
-		else
+		if (o->by_frames) {
+			const int64_t origin = row0 * p->ldx / p->channels;
+			place_frames(o->cpu->tiles, p, mine, o->plane, origin, origin,
+				origin + frames_of_rows(p, rows));
+		} else
 			for (int64_t r = 0; r < ceil_div(rows, TILE_STEP) * TILE_STEP;
 				r += TILE_ROWS)
 				pack_group(o->rounded, mine + r / TILE_ROWS * o->a_group, batch,
 					row0 + r);
 		x = mine;
 	}
-	multiply_chunk(o, x, p->y + batch * p->y_batch, panels * group / o->groups,
+	multiply_chunk(o, x, p->y + batch * p->y_batch, thread, panels * group / o->groups,
 		panels * (group + 1) / o->groups, row0, rows);
 }
 
@@ -273,49 +377,50 @@ static void product_thread(void *ud, int thread, int n_threads)
 	o->cpu->tiles->end();
 }
 
-/* `values` of x in a row of a chunk */
+/* Blocks of equal slices, of which each has at most `most`. */
+static int64_t slice_of(const struct run *o, int64_t most)
+{
+	return ceil_div(o->blocks, ceil_div(o->blocks, most > 0 ? most : 1));
+}
+
+/* `values` of x in a row of a chunk.  Where few of the rows that a panel should go by fill the
+ * second-level cache, it takes slices of many. */
 static void cut(struct run *o, int64_t values)
 {
-	const int threads = pool_threads(o->cpu->pool);
+	const int threads = pool_threads(o->cpu->pool), parts = o->p->parts;
 	const int64_t tasks = threads > 1 ? TASKS * threads : 1;
 	const int64_t panels = ceil_div(o->p->n, PANEL), rows = o->p->rows * o->p->batches;
-	int64_t most = CHUNK_VALUES / (values * o->p->parts), each = ceil_div(rows, tasks);
+	const int64_t whole = CHUNK_VALUES / (values * parts),
+		      block = parts * 2 * TILE_ELEMENTS * 2;
+	int64_t each = ceil_div(rows, tasks);
 
-	most = most < CHUNK ? most : CHUNK;
-	each = each > 128 ? each : 128;
-	o->chunk = ceil_div(most < each ? most : each, TILE_STEP) * TILE_STEP;
+	each = clamp(each, LEAST_CHUNK, CHUNK);
+	o->by_slices = !o->by_frames && whole < each && whole < FEW_ROWS;
+	o->chunk = ceil_div(whole < each && !o->by_slices ? whole : each, TILE_STEP) * TILE_STEP;
 	o->chunks = ceil_div(o->p->rows, o->chunk);
 	o->groups = ceil_div(tasks, o->chunks * o->p->batches);
 	if (o->groups > panels)
 		o->groups = panels;
+	o->slice = slice_of(
+		o, o->by_slices ? CHUNK_VALUES / (parts * TILE_K * o->chunk) : SLICE_BYTES / block);
+	o->own_sums = o->by_slices ? o->chunk * PANEL * ceil_div(panels, o->groups) : 0;
+	o->asks = ceil_div(panels, o->groups) * o->blocks * block > AHEAD_BYTES;
 }
 
-/* x where it is, rounded: frames of `channels`, and some behind the last that the last
- * group of rows may read. */
-static void place_frames(struct run *o, struct rounded *r)
+/* Where the blocks of k are: 32 channels at a time, of which all taps see nearly the same
+ * frames, so that those stay in the first-level cache. */
+static void place_blocks(struct run *o)
 {
 	const struct tile_product *p = o->p;
+	const int64_t taps = p->channels % TILE_K ? 1 : p->k / p->channels, each = o->blocks / taps;
 
-	for (int64_t b = 0; b < o->blocks; b++)
-		o->offset[b] = b * TILE_K / p->channels * p->dilation * p->channels +
-			       b * TILE_K % p->channels;
-	if (o->rounded)
-		return;
-	r->n = values_of_rows(p, p->rows);
-	r->plane = o->a_part;
-	put(o->cpu->tiles, p->parts, r->dst + r->n, r->plane, NULL, TILE_STEP * p->ldx);
-	pool_run(o->cpu->pool, (size_t)ceil_div(r->n, CONVERT), convert_task, r);
-}
-
-static void place_rows(struct run *o, struct rounded *r)
-{
-	const struct tile_product *p = o->p;
-	const int64_t groups = ceil_div(p->rows, TILE_STEP) * 2;
-
-	for (int64_t b = 0; b < o->blocks; b++)
-		o->offset[b] = b * p->parts * TILE_ELEMENTS;
-	if (!o->rounded)
-		pool_run(o->cpu->pool, (size_t)(groups * p->batches), pack_task, r);
+	for (int64_t b = 0; b < o->blocks; b++) {
+		const int64_t tap = b % taps, block = b / taps, at = tap * each + block;
+		const int64_t frame = tap / p->across * p->dilation + tap % p->across;
+		o->w_offset[b] = at * p->parts * 2 * TILE_ELEMENTS;
+		o->offset[b] = o->by_frames ? (block * p->parts * o->plane + frame) * TILE_K
+					    : at * p->parts * TILE_ELEMENTS;
+	}
 }
 
 /* Where rows and their parts will be.  Returns the elements of all. */
@@ -324,53 +429,107 @@ static int64_t lay_out(struct run *o)
 	const struct tile_product *p = o->p;
 	const int64_t rows = ceil_div(p->rows, TILE_STEP) * TILE_STEP;
 
-	o->a_row = o->in_place ? p->ldx : TILE_K;
-	o->a_group = o->in_place ? TILE_ROWS * p->ldx : o->blocks * p->parts * TILE_ELEMENTS;
-	o->x_batch = o->in_place ? 0 : rows / TILE_ROWS * o->a_group;
+	if (o->by_frames) {
+		o->plane = frames_of_rows(p, o->rounded ? o->chunk : p->rows);
+		o->a_row = p->ldx / p->channels * TILE_K;
+		o->a_group = TILE_ROWS * o->a_row;
+		o->a_part = o->plane * TILE_K;
+		o->own = p->channels * p->parts * o->plane;
+		return (o->rounded ? pool_threads(o->cpu->pool) : 1) * o->own;
+	}
+	o->a_row = TILE_K;
+	o->a_group = o->blocks * p->parts * TILE_ELEMENTS;
 	o->a_part = TILE_ELEMENTS;
-	if (o->in_place)
-		o->a_part = values_of_rows(p, o->rounded ? o->chunk : p->rows) + TILE_STEP * p->ldx;
-	o->own = o->in_place ? p->parts * o->a_part : o->chunk / TILE_ROWS * o->a_group;
+	o->x_batch = rows / TILE_ROWS * o->a_group;
+	o->own = o->chunk / TILE_ROWS * o->a_group;
+	return o->rounded ? pool_threads(o->cpu->pool) * o->own : p->batches * o->x_batch;
+}
+
+/* Offsets, sums and x, for which there is room; offsets are set.  NULL after gpu_fail(). */
+static uint16_t *take_scratch(struct gpu *g, struct run *o, int64_t elements)
+{
+	const size_t offsets = (size_t)ceil_div(o->blocks, 8) * 64;
+	const size_t sums = (size_t)(pool_threads(o->cpu->pool) * o->own_sums) * sizeof(*o->sums);
+	char *scratch = cpu_scratch(g, 2 * offsets + sums + (size_t)elements * sizeof(uint16_t));
+
+	if (!scratch)
+		return NULL;
+	o->sums = (float *)(void *)(scratch + 2 * offsets);
+	o->offset = (int64_t *)(void *)scratch;
+	o->w_offset = (int64_t *)(void *)(scratch + offsets);
+	place_blocks(o);
+	return o->x = (uint16_t *)(void *)(scratch + 2 * offsets + sums);
+}
+
+/* Rounds all rows, unless each task rounds its own. */
+static void round_rows(const struct run *o, struct rounded *r)
+{
+	const struct tile_product *p = o->p;
+	const int64_t groups = ceil_div(p->rows, TILE_STEP) * 2;
+
 	if (o->rounded)
-		return pool_threads(o->cpu->pool) * o->own;
-	return o->in_place ? p->parts * o->a_part : p->batches * o->x_batch;
+		return;
+	if (o->by_frames)
+		pool_run(o->cpu->pool, (size_t)ceil_div(o->plane, ceil_div(CONVERT, p->channels)),
+			frames_task, r);
+	else
+		pool_run(o->cpu->pool, (size_t)(groups * p->batches), pack_task, r);
 }
 
 void cpu_tile_product(struct gpu *g, const struct tile_product *p)
 {
-	if (cpu_are_long_rows(p)) {
-		cpu_long_rows(g, p);
-		return;
-	}
 	struct rounded r = {.tiles = cpu_of(g)->tiles, .p = p, .blocks = tile_blocks(p->k)};
 	struct run o = {.p = p,
 		.cpu = g->device,
 		.blocks = r.blocks,
-		.in_place = p->k > p->channels && p->batches == 1 && p->channels % TILE_K == 0 &&
-			    p->ldx % p->channels == 0};
+		.by_frames = p->k > p->channels && p->batches == 1 && p->channels % TILE_K == 0};
 
-	cut(&o, o.in_place ? p->ldx : o.blocks * TILE_K);
+	cut(&o, o.by_frames ? p->ldx : o.blocks * TILE_K);
 	o.rounded = o.groups == 1 ? &r : NULL;
-	const size_t elements = (size_t)lay_out(&o);
-	const size_t offsets = (size_t)ceil_div(o.blocks, 8) * 64;
-	char *scratch = cpu_scratch(g, offsets + elements * sizeof(uint16_t));
-
-	if (!scratch)
+	r.dst = take_scratch(g, &o, lay_out(&o));
+	r.plane = o.plane;
+	if (!r.dst)
 		return;
-	o.offset = (int64_t *)(void *)scratch;
-	o.x = r.dst = (uint16_t *)(void *)(scratch + offsets);
-	if (o.in_place)
-		place_frames(&o, &r);
-	else
-		place_rows(&o, &r);
+	round_rows(&o, &r);
 	pool_team(o.cpu->pool, product_thread, &o);
+}
+
+bool cpu_leaky_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_leaky_conv *conv)
+{
+	const struct gpu_tensor *w = conv->w;
+	const int64_t channels = x->ne[1];
+	const struct tile_product p = {.w = w,
+		.n = w->ne[0],
+		.k = w->ne[1],
+		.batches = 1,
+		.rows = y->ne[0],
+		.channels = channels,
+		.dilation = conv->dilation,
+		.across = 1,
+		.frames = x->ne[0],
+		.pad = (conv->kernel - 1) * conv->dilation / 2,
+		.slope = conv->slope,
+		.x = x->data,
+		.ldx = channels,
+		.y = y->data,
+		.ldy = w->ne[0],
+		.bias = conv->bias ? conv->bias->data : NULL,
+		.bias_n = w->ne[0],
+		.add = conv->add,
+		.parts = cpu_tile_parts(w->dtype)};
+
+	if (!cpu_is_tiled(w->dtype) || channels % TILE_K || conv->kernel < 2)
+		return false;
+	cpu_tile_product(g, &p);
+	return true;
 }
 
 /* ---- images ------------------------------------------------------------- */
 
 /* A convolution over images: they are rounded once, each with a border of zeros, and row r of
- * tap (i, j) is the place r + i * line + j.  The places at the right border are
- * computed and dropped. */
+ * tap (i, j) is the place r + i * line + j.  The right border of a line is the left one of
+ * the next, so a line is the width and one border, whose places are computed and dropped. */
 struct border {
 	const struct tile_kernels *tiles;
 	const struct gpu_tensor *x;
@@ -378,31 +537,35 @@ struct border {
 	int64_t height, width, pad; /* without border; of the enlarged image */
 	bool up;
 	int parts;
-	int64_t plane; /* elements from part to part */
+	int64_t plane; /* places of all images and behind them */
 };
+
+static void place_places(const struct border *o, uint16_t *dst, const float *x, int64_t n)
+{
+	place(o->tiles, o->parts, dst, o->plane, x, n, o->x->ne[3], 1);
+}
 
 /* One line of one image. */
 static void border_task(void *ud, size_t task)
 {
 	const struct border *o = ud;
-	const int64_t c = o->x->ne[3], lines = o->height + 2 * o->pad, line = o->width + 2 * o->pad;
+	const int64_t c = o->x->ne[3], lines = o->height + 2 * o->pad, line = o->width + o->pad;
 	const int64_t batch = (int64_t)task / lines, i = (int64_t)task % lines - o->pad;
-	uint16_t *dst = o->dst + (int64_t)task * line * c;
+	uint16_t *dst = o->dst + (int64_t)task * line * TILE_K;
 
 	if (i < 0 || i >= o->height) {
-		put(o->tiles, o->parts, dst, o->plane, NULL, line * c);
+		place_places(o, dst, NULL, line);
 		return;
 	}
 	const float *x = (const float *)o->x->data +
 			 (batch * o->x->ne[1] + (o->up ? i / 2 : i)) * o->x->ne[2] * c;
-	put(o->tiles, o->parts, dst, o->plane, NULL, o->pad * c);
-	dst += o->pad * c;
+	place_places(o, dst, NULL, o->pad);
+	dst += o->pad * TILE_K;
 	if (o->up)
 		for (int64_t j = 0; j < o->width; j++)
-			put(o->tiles, o->parts, dst + j * c, o->plane, x + j / 2 * c, c);
+			place_places(o, dst + j * TILE_K, x + j / 2 * c, 1);
 	else
-		put(o->tiles, o->parts, dst, o->plane, x, o->width * c);
-	put(o->tiles, o->parts, dst + o->width * c, o->plane, NULL, o->pad * c);
+		place_places(o, dst, x, o->width);
 }
 
 bool cpu_can_tile_conv2d(
@@ -422,12 +585,15 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 		.pad = conv.pad,
 		.up = conv.up,
 		.parts = cpu_tile_parts(w->dtype)};
-	const int64_t line = image.width + 2 * conv.pad, lines = image.height + 2 * conv.pad;
+	const int64_t line = image.width + conv.pad, lines = image.height + 2 * conv.pad;
 	const struct tile_product p = {.w = w,
 		.n = w->ne[0],
 		.k = w->ne[1],
 		.batches = batches,
 		.rows = (y->ne[1] - 1) * line + y->ne[2],
+		.channels = c,
+		.dilation = line,
+		.across = conv.kernel,
 		.y = y->data,
 		.y_batch = y->ne[1] * y->ne[2] * w->ne[0],
 		.ldy = w->ne[0],
@@ -436,29 +602,23 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 		.parts = image.parts,
 		.line = line,
 		.keep = y->ne[2]};
+	const int64_t places = batches * lines * line, behind = TILE_STEP + conv.pad;
 	struct run o = {.p = &p,
 		.cpu = g->device,
-		.x_batch = lines * line * c,
-		.a_row = c,
-		.a_group = TILE_ROWS * c,
+		.by_frames = true,
+		.x_batch = lines * line * TILE_K,
+		.a_row = TILE_K,
+		.a_group = TILE_ROWS * TILE_K,
+		.plane = places + behind,
 		.blocks = tile_blocks(p.k)};
-	const size_t offsets = (size_t)ceil_div(o.blocks, 8) * 64;
-	const int64_t elements = batches * o.x_batch, behind = TILE_STEP * c;
-	image.plane = o.a_part = elements + behind;
-	char *scratch =
-		cpu_scratch(g, offsets + (size_t)(image.parts * image.plane) * sizeof(uint16_t));
 
-	if (!scratch)
-		return;
-	o.offset = (int64_t *)(void *)scratch;
-	image.dst = (uint16_t *)(void *)(scratch + offsets);
-	o.x = image.dst;
-	for (int64_t b = 0; b < o.blocks; b++) {
-		const int64_t tap = b * TILE_K / c;
-		o.offset[b] = (tap / conv.kernel * line + tap % conv.kernel) * c + b * TILE_K % c;
-	}
-	put(image.tiles, image.parts, image.dst + elements, image.plane, NULL, behind);
-	pool_run(o.cpu->pool, (size_t)(batches * lines), border_task, &image);
+	image.plane = o.plane;
+	o.a_part = o.plane * TILE_K;
 	cut(&o, c);
+	image.dst = take_scratch(g, &o, image.parts * o.plane * c);
+	if (!image.dst)
+		return;
+	place_places(&image, image.dst + places * TILE_K, NULL, behind);
+	pool_run(o.cpu->pool, (size_t)(batches * lines), border_task, &image);
 	pool_team(o.cpu->pool, product_thread, &o);
 }

@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "engine/engine.h"
+#include "engine/pipeline.h"
 #include "gpu/gpu.h"
 #include "library/base/clock.h"
 #include "library/base/err.h"
@@ -73,11 +74,14 @@ static int progress(void *ud, enum engine_stage stage, uint64_t done, uint64_t t
 		t->step[done] = now;
 		t->n_steps = (int)done;
 	}
-	if (stage == ENGINE_STAGE_DECODE && done < 3) {
+	for (int i = 0; i < 3 && stage == ENGINE_STAGE_DECODE; i++) {
 		static const char *const before[] = {"steps", "VAE", "vocoder"};
-		t->decode_end[done] = now;
-		print_ops(t, before[done]);
-		t->decode[done] = t->now();
+		static const uint64_t at[] = {0, AUDIOLDM2_VAE_TICKS, AUDIOLDM2_DECODE_TICKS};
+		if (done != at[i])
+			continue;
+		t->decode_end[i] = now;
+		print_ops(t, before[i]);
+		t->decode[i] = t->now();
 	}
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* The CPU's products of many rows, at the shapes of Stable Audio's transformer and of
  * AudioLDM 2's UNet, VAE and vocoder.
  *
- *	bench_rows [--threads N] [f32|split|tiles]
+ *	bench_rows [--threads N] [--passes N] [--only PART-OF-A-LINE] [f32|split|tiles]
  *
  * GFLOP/s of the processor's time of all threads (of one thread, then), the best of some
  * passes. */
@@ -15,12 +15,12 @@
 #include "library/base/err.h"
 #include "library/base/str.h"
 
-enum { PASSES = 5 };
-
 struct bench {
 	struct gpu *g;
 	struct gpu_arena *a;
 	enum gpu_dtype dtype;
+	uint64_t passes;
+	const char *only; /* or NULL */
 };
 
 static double cpu_now(void)
@@ -52,13 +52,18 @@ static struct gpu_tensor *matrix(const struct bench *b, int64_t n_out, int64_t n
 	return w;
 }
 
+static bool is_wanted(const struct bench *b, const char *what)
+{
+	return !b->only || strstr(what, b->only);
+}
+
 static void report(const char *what, double flops, double seconds)
 {
 	printf("%-44s %8.2f ms  %6.0f GFLOP/s\n", what, 1e3 * seconds, flops / seconds / 1e9);
 }
 
 #define BEST(best, call)                                                                           \
-	for (int pass = 0; pass < PASSES; pass++) {                                                \
+	for (uint64_t pass = 0; pass < b->passes; pass++) {                                        \
 		const double start = cpu_now();                                                    \
 		call;                                                                              \
 		best = fmin(best, cpu_now() - start);                                              \
@@ -66,14 +71,16 @@ static void report(const char *what, double flops, double seconds)
 
 static void linear(const struct bench *b, int64_t rows, int64_t k, int64_t n)
 {
-	struct gpu_tensor *x = filled(b, SHAPE(rows, k)), *y = filled(b, SHAPE(rows, n));
-	struct gpu_tensor *w = matrix(b, n, k);
 	double best = INFINITY;
 	char what[80];
 
-	BEST(best, gpu_linear(b->g, y, x, w, NULL));
 	snprintf(what, sizeof(what), "linear %lld x %lld -> %lld", (long long)rows, (long long)k,
 		(long long)n);
+	if (!is_wanted(b, what))
+		return;
+	struct gpu_tensor *x = filled(b, SHAPE(rows, k)), *y = filled(b, SHAPE(rows, n));
+	struct gpu_tensor *w = matrix(b, n, k);
+	BEST(best, gpu_linear(b->g, y, x, w, NULL));
 	report(what, 2.0 * (double)rows * (double)k * (double)n, best);
 }
 
@@ -81,17 +88,19 @@ static void image(const struct bench *b, int64_t height, int64_t width, int64_t 
 	int64_t stride)
 {
 	const int64_t batch = height > 512 ? 1 : 2;
-	struct gpu_tensor *x = filled(b, SHAPE(batch, height, width, c_in)),
-			  *y = filled(b, SHAPE(batch, height / stride, width / stride, c_out));
-	struct gpu_tensor *w = matrix(b, c_out, 9 * c_in);
 	double best = INFINITY;
 	char what[80];
 
-	BEST(best, gpu_conv2d(b->g, y, x, w, NULL,
-			   (struct gpu_conv2d){.kernel = 3, .stride = stride, .pad = 1}));
 	snprintf(what, sizeof(what), "conv2d %lld x %lld x %lld, %lld -> %lld, /%lld",
 		(long long)batch, (long long)height, (long long)width, (long long)c_in,
 		(long long)c_out, (long long)stride);
+	if (!is_wanted(b, what))
+		return;
+	struct gpu_tensor *x = filled(b, SHAPE(batch, height, width, c_in)),
+			  *y = filled(b, SHAPE(batch, height / stride, width / stride, c_out));
+	struct gpu_tensor *w = matrix(b, c_out, 9 * c_in);
+	BEST(best, gpu_conv2d(b->g, y, x, w, NULL,
+			   (struct gpu_conv2d){.kernel = 3, .stride = stride, .pad = 1}));
 	report(what,
 		18.0 * (double)(batch * height / stride * (width / stride) * c_in) * (double)c_out,
 		best);
@@ -100,33 +109,37 @@ static void image(const struct bench *b, int64_t height, int64_t width, int64_t 
 static void conv1d(
 	const struct bench *b, int64_t frames, int64_t c, int64_t kernel, int64_t dilation)
 {
-	struct gpu_tensor *x = filled(b, SHAPE(frames + (kernel - 1) * dilation, c)),
-			  *y = filled(b, SHAPE(frames, c));
-	struct gpu_tensor *w = matrix(b, c, kernel * c);
 	double best = INFINITY;
 	char what[80];
 
-	BEST(best, gpu_conv1d(b->g, y, x, w, NULL,
-			   (struct gpu_conv){.kernel = kernel, .dilation = dilation}));
 	snprintf(what, sizeof(what), "conv1d %lld x %lld, kernel %lld, dilation %lld",
 		(long long)frames, (long long)c, (long long)kernel, (long long)dilation);
+	if (!is_wanted(b, what))
+		return;
+	struct gpu_tensor *x = filled(b, SHAPE(frames + (kernel - 1) * dilation, c)),
+			  *y = filled(b, SHAPE(frames, c));
+	struct gpu_tensor *w = matrix(b, c, kernel * c);
+	BEST(best, gpu_conv1d(b->g, y, x, w, NULL,
+			   (struct gpu_conv){.kernel = kernel, .dilation = dilation}));
 	report(what, 2.0 * (double)(frames * c * kernel) * (double)c, best);
 }
 
 static void attention(const struct bench *b, int64_t n, int64_t heads, int64_t dim)
 {
-	struct gpu_tensor *x = filled(b, SHAPE(n, 3 * heads * dim)),
-			  *y = filled(b, SHAPE(n, heads * dim));
 	const float scale = 1 / sqrtf((float)dim);
 	double best = INFINITY;
 	char what[80];
 
+	snprintf(what, sizeof(what), "attention %lld, %lld heads of %lld", (long long)n,
+		(long long)heads, (long long)dim);
+	if (!is_wanted(b, what))
+		return;
+	struct gpu_tensor *x = filled(b, SHAPE(n, 3 * heads * dim)),
+			  *y = filled(b, SHAPE(n, heads * dim));
 	if (b->dtype == GPU_TILES)
 		BEST(best, gpu_attention_tiles(b->g, y, x, heads, scale))
 	else
 		BEST(best, gpu_attention_full(b->g, y, x, NULL, heads, scale))
-	snprintf(what, sizeof(what), "attention %lld, %lld heads of %lld", (long long)n,
-		(long long)heads, (long long)dim);
 	report(what, 4.0 * (double)(n * n) * (double)(heads * dim), best);
 }
 
@@ -173,12 +186,16 @@ int main(int argc, char **argv)
 {
 	uint64_t n_threads = 1;
 	const char *only = NULL;
-	struct bench b = {0};
+	struct bench b = {.passes = 5};
 	struct err e = {0};
 
 	for (int i = 1; i < argc; i++)
 		if (!strcmp(argv[i], "--threads") && i + 1 < argc)
 			parse_u64(argv[++i], &n_threads);
+		else if (!strcmp(argv[i], "--passes") && i + 1 < argc)
+			parse_u64(argv[++i], &b.passes);
+		else if (!strcmp(argv[i], "--only") && i + 1 < argc)
+			b.only = argv[++i];
 		else
 			only = argv[i];
 	if (gpu_open("cpu", (int)n_threads, &b.g, &e)) {

@@ -46,13 +46,18 @@ static struct {
 	double seconds[N_KINDS], flops[N_KINDS];
 	uint64_t calls[N_KINDS];
 	struct product largest;
+	double best_rate; /* of one call with enough to do */
 } times;
 
 static void count(int kind, double start, double flops)
 {
-	times.seconds[kind] += times.now() - start;
+	const double seconds = times.now() - start;
+
+	times.seconds[kind] += seconds;
 	times.flops[kind] += flops;
 	times.calls[kind]++;
+	if (flops > 1e9)
+		times.best_rate = fmax(times.best_rate, flops / seconds);
 }
 
 #define TIMED(kind, flops, call)                                                                   \
@@ -84,6 +89,17 @@ static void conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor 
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv)
 {
 	TIMED(CONV1D, product_flops(y, w), conv1d(g, y, x, w, bias, conv));
+}
+
+static bool leaky_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_leaky_conv *conv)
+{
+	const double start = times.now();
+	const bool is_done = times.real->leaky_conv1d(g, y, x, conv);
+
+	if (is_done)
+		count(CONV1D, start, product_flops(y, conv->w));
+	return is_done;
 }
 
 static void conv_transpose1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
@@ -199,6 +215,7 @@ void op_times_start(struct gpu *g, double (*now)(void))
 	times.ops = *g->ops;
 	times.ops.linear = linear;
 	times.ops.conv1d = conv1d;
+	times.ops.leaky_conv1d = times.real->leaky_conv1d ? leaky_conv1d : NULL;
 	times.ops.conv_transpose1d = conv_transpose1d;
 	times.ops.conv2d = conv2d;
 	times.ops.attention_full = attention_full;
@@ -226,6 +243,7 @@ void op_times_clear(void)
 	memset(times.flops, 0, sizeof(times.flops));
 	memset(times.calls, 0, sizeof(times.calls));
 	times.largest = (struct product){0};
+	times.best_rate = 0;
 }
 
 static double total(const double *each)
@@ -247,6 +265,8 @@ void op_times_print(FILE *f)
 				names[i], 100 * times.seconds[i] / all,
 				(unsigned long long)times.calls[i], 1e3 * times.seconds[i],
 				times.flops[i] / times.seconds[i] / 1e9);
+	fprintf(f, "all: %.0f GFLOP/s; the best call of more than one GFLOP: %.0f GFLOP/s\n",
+		total(times.flops) / all / 1e9, times.best_rate / 1e9);
 }
 
 /* Rows of w like those of x: a product of zeros takes less power, and so less time. */

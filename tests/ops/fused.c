@@ -164,6 +164,95 @@ static void feed_forward(void **state)
 	}
 }
 
+/* ---- convolutions ------------------------------------------------------- */
+
+struct leaky_case {
+	int64_t n, n_in, n_out, kernel, dilation;
+};
+
+/* Part by part; y is what there was before. */
+static struct gpu_tensor *convolve_parts(const struct dev *d, const struct leaky_case *k,
+	const struct gpu_leaky_conv *c, const float *x, const float *y)
+{
+	const int64_t dilation = k->dilation ? k->dilation : 1,
+		      pad = (k->kernel - 1) * dilation / 2;
+	float *padded = keep((size_t)((k->n + 2 * pad) * k->n_in), sizeof(*padded));
+	struct gpu_tensor *out = empty(d, "out", SHAPE(k->n, k->n_out));
+
+	for (int64_t i = 0; i < k->n * k->n_in; i++)
+		padded[pad * k->n_in + i] = x[i] < 0 ? x[i] * c->slope : x[i];
+	gpu_conv1d(d->g, out, put(d, "padded", SHAPE(k->n + 2 * pad, k->n_in), padded), c->w,
+		c->bias, (struct gpu_conv){.kernel = k->kernel, .dilation = k->dilation});
+	if (c->add)
+		gpu_add(d->g, out, put(d, "y", SHAPE(k->n, k->n_out), y), out);
+	return out;
+}
+
+static void check_leaky_conv(const struct dev *d, enum gpu_dtype dtype, const struct leaky_case *k)
+{
+	const int64_t columns = k->kernel * k->n_in, n = k->n * k->n_out;
+	const float *x = random_floats(k->n * k->n_in), *before = random_floats(n);
+	struct gpu_leaky_conv c = {.w = put_matrix(d, dtype, "w", k->n_out, columns,
+					   random_floats(k->n_out * columns)),
+		.bias = vector(d, k->n_out),
+		.kernel = k->kernel,
+		.dilation = k->dilation,
+		.slope = 0.25f};
+
+	for (int add = 0; add < 2; add++) {
+		struct gpu_tensor *y = put(d, "y", SHAPE(k->n, k->n_out), before);
+		char what[100];
+		c.add = add;
+		gpu_leaky_conv1d(d->g, d->a, y, put(d, "x", SHAPE(k->n, k->n_in), x), &c);
+		snprintf(what, sizeof(what), "dtype %d, [%d, %d] -> %d, kernel %d, dilation %d%s",
+			(int)dtype, (int)k->n, (int)k->n_in, (int)k->n_out, (int)k->kernel,
+			(int)k->dilation, add ? ", added" : "");
+		assert_alike(get(d, y), get(d, convolve_parts(d, k, &c, x, before)), n, false, 0, 0,
+			what);
+		c.bias = NULL;
+	}
+}
+
+/* Frames fewer than a step of rows and many, padding longer than x, kernels of 1, channels
+ * that are whole blocks of tiles and not. */
+static void leaky_conv(void **state)
+{
+	static const enum gpu_dtype kinds[] = {GPU_F32, GPU_BF16, GPU_TILES, GPU_SPLIT};
+	static const struct leaky_case cases[] = {{1, 32, 32, 3, 1}, {5, 64, 33, 11, 5},
+		{70, 32, 40, 7, 3}, {70, 12, 5, 3, 0}, {40, 64, 64, 1, 1}, {700, 64, 32, 3, 5},
+		{3000, 32, 32, 11, 1}};
+
+	FOR_EACH_ISA(d)
+	{
+		for (size_t t = 0; t < N_OF(kinds); t++)
+			for (size_t i = 0; i < N_OF(cases); i++)
+				check_leaky_conv(&d, kinds[t], &cases[i]);
+	}
+}
+
+static void wrong_leaky_conv(void **state)
+{
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *x = put(&d, "x", SHAPE(9, 4), random_floats(36));
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(9, 8)),
+				  *z = empty(&d, "z", SHAPE(8, 8));
+		struct gpu_leaky_conv c = {
+			.w = put_matrix(&d, GPU_F32, "w", 8, 12, random_floats(96)), .kernel = 2};
+		gpu_leaky_conv1d(d.g, d.a, y, x, &c);
+		assert_gpu_error(d.g, ERR_BUG, "no such kernel");
+		c.kernel = 5;
+		gpu_leaky_conv1d(d.g, d.a, y, x, &c);
+		assert_gpu_error(d.g, ERR_BUG, "kernel * channels columns");
+		c.kernel = 3;
+		gpu_leaky_conv1d(d.g, d.a, z, x, &c);
+		assert_gpu_error(d.g, ERR_BUG, "another shape");
+		c.bias = vector(&d, 7);
+		gpu_leaky_conv1d(d.g, d.a, y, x, &c);
+		assert_gpu_error(d.g, ERR_BUG, "one per output");
+	}
+}
+
 /* A row has the same bits whatever rows come with it, where few rows do not round x. */
 static void rows_alone(void **state)
 {
@@ -421,6 +510,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(norm_linear),
 		TEST(feed_forward),
+		TEST(leaky_conv),
+		TEST(wrong_leaky_conv),
 		TEST(rows_alone),
 		TEST(embed_at),
 		TEST(attention_rounds),

@@ -72,9 +72,14 @@ static void groups_must_fit(void **state)
 		assert_gpu_error(d.g, ERR_BUG, "multiples of 32");
 		gpu_linear_grouped(d.g, y, put(&d, "x", SHAPE(3, 6), data), w, NULL);
 		assert_gpu_error(d.g, ERR_BUG, "another shape");
-		w = put_matrix(&d, GPU_I8, "w", 64, 3, data);
-		gpu_linear_grouped(d.g, y, put(&d, "x", SHAPE(2, 6), data), w, NULL);
-		assert_gpu_error(d.g, ERR_BUG, "f32 or bf16");
+		static const enum gpu_dtype others[] = {GPU_I8, GPU_TILES, GPU_SPLIT};
+		for (size_t i = 0; i < N_OF(others); i++) {
+			w = put_matrix(&d, others[i], "w", 64, 3, data);
+			if (w->dtype == GPU_F32)
+				continue; /* a device that splits nothing */
+			gpu_linear_grouped(d.g, y, put(&d, "x", SHAPE(2, 6), data), w, NULL);
+			assert_gpu_error(d.g, ERR_BUG, "f32 or bf16");
+		}
 	}
 }
 

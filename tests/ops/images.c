@@ -95,9 +95,9 @@ static void check_conv2d(struct image m, enum gpu_dtype dtype)
 	}
 }
 
-/* In tiles: what the product of the gathered rows gives, bit for bit (tests/ops/tiles.c
- * holds that to its order).  CUDA has an order of its own: there both are close to the
- * exact sum. */
+/* In tiles: what the product of the gathered rows gives, in the order that gpu.h states, bit
+ * for bit (tests/ops/tiles.c holds that to its order).  CUDA has an order of its own: there both
+ * are close to the exact sum. */
 static void check_conv2d_tiles(struct image m)
 {
 	const int64_t k = m.conv.kernel, columns = k * k * m.n_in, stride = m.conv.stride;
@@ -126,7 +126,13 @@ static void check_conv2d_tiles(struct image m)
 		struct gpu_tensor *z = empty(&d, "z", SHAPE(n, m.n_out));
 		gpu_conv2d(d.g, y, put(&d, "x", SHAPE(m.batch, m.height, m.width, m.n_in), x), tw,
 			NULL, m.conv);
-		gpu_linear(d.g, z, put(&d, "rows", SHAPE(n, columns), rows), tw, NULL);
+		gpu_linear(d.g, z,
+			put(&d, "rows", SHAPE(n, columns),
+				stride > 1 ? rows : by_blocks(rows, n, k * k, m.n_in)),
+			stride > 1 ? tw
+				   : put_matrix(&d, GPU_TILES, "w", m.n_out, columns,
+					     by_blocks(w, m.n_out, k * k, m.n_in)),
+			NULL);
 		if (!on_cuda())
 			assert_same_bits(
 				get(&d, y), get(&d, z), n * m.n_out, "isa %d tiles", d.isa);

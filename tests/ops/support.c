@@ -191,6 +191,19 @@ const float *multiplied(enum gpu_dtype dtype, int64_t n_rows, const float *x, in
 	return rounded;
 }
 
+float *by_blocks(const float *x, int64_t n, int64_t taps, int64_t channels)
+{
+	const int64_t each = channels % 32 ? channels : 32;
+	float *y = keep((size_t)(n * taps * channels), sizeof(*y)), *to = y;
+
+	for (int64_t r = 0; r < n; r++)
+		for (int64_t c = 0; c < channels; c += each)
+			for (int64_t t = 0; t < taps; t++, to += each)
+				memcpy(to, x + (r * taps + t) * channels + c,
+					(size_t)each * sizeof(*x));
+	return y;
+}
+
 /* ---- tensors ------------------------------------------------------------ */
 
 static size_t elements(struct gpu_shape s)

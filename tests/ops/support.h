@@ -76,6 +76,9 @@ float *quantised(enum gpu_dtype dtype, int64_t n_out, int64_t n_in, float *w);
  * than 8 rows, unless the weights are f32 or the device multiplies no bf16. */
 const float *multiplied(enum gpu_dtype dtype, int64_t n_rows, const float *x, int64_t n);
 enum { MANY_ROWS = 9 };
+/* n rows of (tap, channel) as (32 channels, tap, channel of those), the order in which tiles
+ * sum convolutions; as they are where the channels are no multiple of 32. */
+float *by_blocks(const float *x, int64_t n, int64_t taps, int64_t channels);
 
 /* A reference: value and greatest allowed difference, per element. */
 struct want {

@@ -271,8 +271,8 @@ static void check_split(int64_t n_rows, int64_t n_out, int64_t n_in)
 	}
 }
 
-/* A convolution's rows give the bits of the product over gathered rows; on CUDA, where
- * cuBLAS may sum otherwise, they are close to its exact sum. */
+/* A convolution's rows give the bits of the product over gathered rows, summed as gpu.h says;
+ * on CUDA, where cuBLAS may sum otherwise, they are close to its exact sum. */
 static void check_split_conv(int64_t n_in, int64_t dilation)
 {
 	enum { FRAMES = 70, KERNEL = 3, OUT = 40 };
@@ -291,7 +291,11 @@ static void check_split_conv(int64_t n_in, int64_t dilation)
 		struct gpu_tensor *tw = put_matrix(&d, GPU_SPLIT, "w", OUT, columns, w);
 		gpu_conv1d(d.g, y, put(&d, "x", SHAPE(FRAMES, n_in), x), tw, NULL,
 			(struct gpu_conv){.kernel = KERNEL, .dilation = dilation});
-		gpu_linear(d.g, z, put(&d, "wide", SHAPE(rows, columns), wide), tw, NULL);
+		gpu_linear(d.g, z,
+			put(&d, "wide", SHAPE(rows, columns), by_blocks(wide, rows, KERNEL, n_in)),
+			put_matrix(
+				&d, GPU_SPLIT, "w", OUT, columns, by_blocks(w, OUT, KERNEL, n_in)),
+			NULL);
 		if (on_cuda())
 			assert_close(get(&d, y), want, rows * OUT, "%d channels", (int)n_in);
 		else

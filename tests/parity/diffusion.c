@@ -40,7 +40,10 @@ static int on_progress(void *ud, enum engine_stage stage, uint64_t done, uint64_
 
 	if (stage == ENGINE_STAGE_RENDER && done)
 		s->n_steps++;
-	return s->cancel_at && s->n_steps >= s->cancel_at;
+	if (stage == ENGINE_STAGE_DECODE)
+		s->n_decoding++;
+	return (s->cancel_at && s->n_steps >= s->cancel_at) ||
+	       (s->cancel_decoding && s->n_decoding >= s->cancel_decoding);
 }
 
 int seen_render(struct seen *s, const struct render *r, struct err *e)
@@ -166,5 +169,21 @@ bool check_cancel(struct render r)
 	bool ok = seen_render(&s, &r, &e) == ERR_CANCELLED && s.n_steps == 2;
 
 	seen_done(&s);
+	return ok;
+}
+
+bool check_cancel_decoding(struct render r, int least)
+{
+	struct seen all = {0};
+	struct err e = {0};
+	bool ok = !seen_render(&all, &r, &e) && all.n_decoding >= least;
+
+	tap_remark("decoding tells %d times; %s", all.n_decoding, e.text);
+	for (int at = 1; at <= all.n_decoding && ok; at++) {
+		struct seen s = {.cancel_decoding = at};
+		ok = seen_render(&s, &r, &e) == ERR_CANCELLED && s.n_decoding == at;
+		seen_done(&s);
+	}
+	seen_done(&all);
 	return ok;
 }

@@ -23,9 +23,10 @@ struct seen {
 	} taps[SEEN_TAPS];
 	int n_taps;
 	struct values audio;
-	struct engine_latents kept; /* owned */
-	int n_previews, n_steps;
-	int cancel_at; /* steps after which to cancel; 0: never */
+	struct engine_latents kept;          /* owned */
+	int n_previews, n_steps, n_decoding; /* the last two: times it was told */
+	int cancel_at;                       /* steps after which to cancel; 0: never */
+	int cancel_decoding;                 /* the same of what decoding tells */
 };
 
 /* One way to render: an engine, a run of EXPECTED, what it asks for, and the tap, whose ud
@@ -54,5 +55,8 @@ bool check_seeds(struct render r);
 bool check_previews(struct render r);
 /* A cancelled render ends within a step. */
 bool check_cancel(struct render r);
+/* Wherever decoding tells how far it is, of which there are at least `least` places, it goes no
+ * further than to the next when it is cancelled. */
+bool check_cancel_decoding(struct render r, int least);
 
 #endif

@@ -133,6 +133,8 @@ keys g g
 check 'is under the cursor' sees '─ fast drums'
 keys S r
 check 'again: the worst' sees 'worst first'
+keys S c
+check 'what fits its prompt best' sees 'best fit first'
 keys S n
 check 'newest first' sees ' newest'
 

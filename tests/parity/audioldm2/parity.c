@@ -264,6 +264,7 @@ int main(int argc, char **argv)
 	tap_ok(check_seeds(r), "seeds, takes and threads");
 	tap_ok(check_previews(r), "previews");
 	tap_ok(check_cancel(r), "cancelled within a step");
+	tap_ok(check_cancel_decoding(r, 9), "cancelled while it decodes");
 	tap_ok(check_bf16(r, p.expected), "bf16");
 	noise_free(&noise);
 	if (json_object_get(p.manifest, "rank"))
