@@ -73,17 +73,13 @@ static void do_back(struct ws *ws, const char *args)
 		triage_go(ws, -1);
 }
 
-/* What was queued is not unmade: that is said. */
+/* A verdict is one action of the undo log, a job that waits for `again` included. */
 static void do_take_back(struct ws *ws, const char *args)
 {
-	const enum triage_verdict was = triage_take_back(ws);
-
-	if (was == TRIAGE_OPEN)
-		ws_say(ws, "no verdict was given yet that could be taken back");
-	else if (was == TRIAGE_AGAIN)
-		ws_say(ws, "it is still made again; 3 and x leave that");
-	else
+	if (triage_take_back(ws))
 		commands_run(ws, "undo");
+	else
+		ws_say(ws, "no verdict was given yet that could be taken back");
 }
 
 static void do_whole(struct ws *ws, const char *args)

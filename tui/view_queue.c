@@ -341,10 +341,19 @@ static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
 	return j && j->take;
 }
 
+static const char *hints_now(const struct ws *ws)
+{
+	return ws->is_paused
+		       ? "x cancel  u undo  R retry  J K reorder  p go on  Enter log or play  "
+			 "H hold  ? keys"
+		       : view_queue.hints;
+}
+
 const struct view view_queue = {.name = "queue",
 	.tab = "3 Queue",
 	.hints = "x cancel  u undo  R retry  J K reorder  p pause  Enter log or play  H hold  "
 		 "? keys",
+	.hints_now = hints_now,
 	.load = load,
 	.draw = draw,
 	.list = list_of,

@@ -213,20 +213,19 @@ void triage_judge(struct ws *ws, enum triage_verdict verdict)
 	t->judged[ *is = verdict]++;
 }
 
-enum triage_verdict triage_take_back(struct ws *ws)
+bool triage_take_back(struct ws *ws)
 {
 	struct triage *t = &ws->triage;
-	enum triage_verdict was = TRIAGE_OPEN;
 	size_t i = t->at;
 
-	while (i && !was)
-		was = t->verdicts[--i];
-	if (!was)
-		return TRIAGE_OPEN;
-	t->at = i;
+	while (i && !t->verdicts[i - 1])
+		i--;
+	if (!i)
+		return false;
+	t->at = i - 1;
 	triage_judge(ws, TRIAGE_OPEN);
 	begin(ws);
-	return was;
+	return true;
 }
 
 /* ---- which there are ---------------------------------------------------- */

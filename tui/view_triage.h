@@ -45,8 +45,7 @@ void triage_go(struct ws *ws, int by);
 int64_t triage_take(const struct ws *ws); /* 0: none */
 /* The take was judged so. */
 void triage_judge(struct ws *ws, enum triage_verdict verdict);
-/* The one that was judged last has its turn again; how it was judged, TRIAGE_OPEN: none
- * was. */
-enum triage_verdict triage_take_back(struct ws *ws);
+/* The one that was judged last has its turn again; false: none was. */
+bool triage_take_back(struct ws *ws);
 
 #endif

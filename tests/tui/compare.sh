@@ -31,6 +31,11 @@ has()
 	soon finds "$@"
 }
 
+jobs_waiting()
+{
+	[ "$("$woodshed" jobs --json | grep -c '"state": "queued"')" -eq "$1" ]
+}
+
 install_mono
 cp -r "$fixtures/stereo" "$WOODSHED_LIBRARY/models/stereo"
 "$woodshed" render -m stereo -s 20 --seed 4 'night train' >/dev/null 2>&1
@@ -135,6 +140,15 @@ check 'dropped, and on' sees '2 of 2'
 keys z
 check 'taken back, and back to it' sees '1 of 2'
 check 'it is not in the trash' has 1 trash
+command_line pause
+check 'nothing is begun' sees 'paused'
+keys r
+check 'made again, and on' sees '2 of 2'
+check 'by a job' soon jobs_waiting 1
+keys z
+check 'taken back, and back to it' sees '1 of 2'
+check 'its job, too' soon jobs_waiting 0
+command_line pause
 keys f
 check 'kept, and on' sees '2 of 2'
 keys d
