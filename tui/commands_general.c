@@ -87,7 +87,7 @@ static void do_close(struct ws *ws, const char *args)
 	} else if (ws->screen != SCREEN_LIBRARY) {
 		ws_show(ws, SCREEN_LIBRARY);
 	} else if (ws->settings.confirm_quit && ws->n_waiting && !ws->is_paused) {
-		ws_ask(ws, "quit", "%lld job%s without this; leave?", (long long)ws->n_waiting,
+		ws_ask(ws, "quit", "%lld job%s in the background; leave?", (long long)ws->n_waiting,
 			ws->n_waiting == 1 ? " goes on" : "s go on");
 	} else {
 		ws->has_ended = true;

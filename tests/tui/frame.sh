@@ -242,7 +242,7 @@ keys p
 sleep 0.5
 keys 1
 is_back && keys q
-check 'q asks while jobs are left' sees 'without this; leave? (y or n)'
+check 'q asks while jobs are left' sees 'in the background; leave? (y or n)'
 keys n
 check 'no' is_back
 t resize-window -t t -x 160 -y 48
