@@ -57,7 +57,7 @@ start()
 		[ $i -lt 5 ] || return 1
 		sleep 0.2
 	done
-	sees '$' && typed "$woodshed 2>$scratch/err" && keys Enter
+	sees '$' && typed "'$woodshed' 2>$scratch/err" && keys Enter
 }
 
 # The shell is back, and tells the status when it is asked.
