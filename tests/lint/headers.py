@@ -13,10 +13,14 @@ import tree
 FLAGS = ["-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE"]
 
 
+# What gpu/cuda includes of the toolkit, where there is none.
+TOOLKIT = ["-idirafter", "tests/emulation"]
+
+
 def compiles(root, compiler, language, path):
     """None, or what the compiler says about a file that only includes path."""
     run = subprocess.run(
-        compiler + FLAGS + language + ["-I", ".", "-"],
+        compiler + FLAGS + language + ["-I", ".", *TOOLKIT, "-"],
         cwd=root,
         input=f'#include "{path}"\n',
         capture_output=True,

@@ -177,9 +177,11 @@ bool check_cancel_decoding(struct render r, int least)
 	struct seen all = {0};
 	struct err e = {0};
 	bool ok = !seen_render(&all, &r, &e) && all.n_decoding >= least;
+	/* The places are the host's: on a device, emulated ones take their time, three of them. */
+	const int step = !strcmp(tap_device(), "cpu") || !ok ? 1 : (all.n_decoding - 1) / 2;
 
 	tap_remark("decoding tells %d times; %s", all.n_decoding, e.text);
-	for (int at = 1; at <= all.n_decoding && ok; at++) {
+	for (int at = 1; at <= all.n_decoding && ok; at += step) {
 		struct seen s = {.cancel_decoding = at};
 		ok = seen_render(&s, &r, &e) == ERR_CANCELLED && s.n_decoding == at;
 		seen_done(&s);
