@@ -177,8 +177,9 @@ bool check_cancel_decoding(struct render r, int least)
 	struct seen all = {0};
 	struct err e = {0};
 	bool ok = !seen_render(&all, &r, &e) && all.n_decoding >= least;
-	/* The places are the host's: on a device, emulated ones take their time, three of them. */
-	const int step = !strcmp(tap_device(), "cpu") || !ok ? 1 : (all.n_decoding - 1) / 2;
+	/* Each try is a render.  The places are the host's, so few will do on a device. */
+	const int places = strcmp(tap_device(), "cpu") ? 2 : 9,
+		  step = all.n_decoding > places ? all.n_decoding / places : 1;
 
 	tap_remark("decoding tells %d times; %s", all.n_decoding, e.text);
 	for (int at = 1; at <= all.n_decoding && ok; at += step) {

@@ -55,8 +55,8 @@ bool check_seeds(struct render r);
 bool check_previews(struct render r);
 /* A cancelled render ends within a step. */
 bool check_cancel(struct render r);
-/* Wherever decoding tells how far it is, of which there are at least `least` places, it goes no
- * further than to the next when it is cancelled. */
+/* Decoding tells at `least` places or more how far it is, and goes no further than to the next
+ * when it is cancelled at one; some of them are tried. */
 bool check_cancel_decoding(struct render r, int least);
 
 #endif
