@@ -206,7 +206,7 @@ void comparing_follow(struct ws *ws)
 		return;
 	listen_read(ws->listen, &v);
 	if (!is_played(ws, &v)) {
-		c->has_wish = false;
+		c->has_wish = v.is_loading; /* perhaps by play_again() */
 	} else if (go_to(ws, c->wish)) {
 		c->has_wish = false;
 		ws_say(ws, "%s", "");
