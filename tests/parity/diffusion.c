@@ -177,12 +177,14 @@ bool check_cancel_decoding(struct render r, int least)
 	struct seen all = {0};
 	struct err e = {0};
 	bool ok = !seen_render(&all, &r, &e) && all.n_decoding >= least;
-	/* Each try is a render.  The places are the host's, so few will do on a device. */
-	const int places = strcmp(tap_device(), "cpu") ? 2 : 9,
-		  step = all.n_decoding > places ? all.n_decoding / places : 1;
+	/* Each try is a render: the first, the last, and evenly between them.  The places are the
+	 * host's, so few will do on a device. */
+	const int most = strcmp(tap_device(), "cpu") ? 3 : 9,
+		  tries = all.n_decoding < most ? all.n_decoding : most;
 
 	tap_remark("decoding tells %d times; %s", all.n_decoding, e.text);
-	for (int at = 1; at <= all.n_decoding && ok; at += step) {
+	for (int i = 0; i < tries && ok; i++) {
+		const int at = tries > 1 ? 1 + i * (all.n_decoding - 1) / (tries - 1) : 1;
 		struct seen s = {.cancel_decoding = at};
 		ok = seen_render(&s, &r, &e) == ERR_CANCELLED && s.n_decoding == at;
 		seen_done(&s);
