@@ -155,13 +155,9 @@ static void pack(const struct attention *a, const struct work *h, int64_t first)
 	const int64_t ld = 3 * a->heads * a->dim, left = a->n - first, plane = PACK * ld;
 	const int64_t n = left < PACK ? left : PACK;
 
-	for (int64_t t = 0; t < n; t++) {
-		const float *x = a->qkv + (first + t) * ld;
-		if (a->parts == 1)
-			a->cpu->tiles->round(h->rows + t * ld, x, ld);
-		else
-			a->cpu->tiles->split(h->rows + t * ld, plane, x, ld);
-	}
+	for (int64_t t = 0; t < n; t++)
+		tile_put(a->cpu->tiles, a->parts, h->rows + t * ld, plane,
+			a->qkv + (first + t) * ld, ld);
 	for (int p = 0; p < a->parts; p++)
 		memset(h->rows + p * plane + n * ld, 0,
 			(size_t)((PACK - n) * ld) * sizeof(*h->rows));
@@ -182,8 +178,7 @@ static struct tile_gemm product_of(const struct attention *a, const uint16_t *ro
 		.a_group = tile_blocks(k) * a->parts * TILE_ELEMENTS,
 		.a_part = a->parts > 1 ? TILE_ELEMENTS : 0,
 		.offset = a->offset,
-		.n_blocks = tile_blocks(k),
-		.rows = QUERIES};
+		.n_blocks = tile_blocks(k)};
 }
 
 static void score(const struct attention *a, const struct work *h, const uint16_t *q,

@@ -81,10 +81,10 @@ static inline void ask(const char *lines, int n)
 
 /* Two by two tiles: rows 0 and 1 in tiles 0 .. 3, factors in 4 .. 7.  What comes from the
  * second-level cache needs no asking for: that costs more than it gains. */
-static void step(const struct tile_gemm *a, const uint16_t *x, float *sum)
+static void gemm(const struct tile_gemm *a)
 {
 	const ptrdiff_t row_bytes = a->a_row * 2, sum_bytes = a->sum_row * 4;
-	float *below = sum + TILE_ROWS * a->sum_row;
+	float *sum = a->sum, *below = sum + TILE_ROWS * a->sum_row;
 	const ptrdiff_t block = (a->a_part ? 3 : 1) * 2 * TILE_ELEMENTS;
 	const int asks = a->out ? (int)((2 * TILE_STEP + a->n_blocks - 1) / a->n_blocks) : 0;
 	int asked = 0;
@@ -101,7 +101,7 @@ static void step(const struct tile_gemm *a, const uint16_t *x, float *sum)
 		_tile_zero(3);
 	}
 	for (int64_t k = 0; k < a->n_blocks; k++) {
-		const uint16_t *xk = x + a->offset[k];
+		const uint16_t *x = a->a + a->offset[k];
 		const uint16_t *w = a->w + (a->w_offset ? a->w_offset[k] : k * block);
 		if (k < a->ahead_blocks)
 			ask(a->ahead + (a->ahead_offset ? a->ahead_offset[k] * 2
@@ -111,10 +111,10 @@ static void step(const struct tile_gemm *a, const uint16_t *x, float *sum)
 			__builtin_prefetch(
 				a->out + asked / 2 * a->out_row + asked % 2 * TILE_OUTS, 1);
 		if (a->a_part) {
-			split_block(xk, a, w);
+			split_block(x, a, w);
 			continue;
 		}
-		ROWS_TO_TILES(xk);
+		ROWS_TO_TILES(x);
 		PANEL_TO_TILES(w);
 		MULTIPLY_TILES();
 	}
@@ -122,12 +122,6 @@ static void step(const struct tile_gemm *a, const uint16_t *x, float *sum)
 	_tile_stored(1, sum + TILE_OUTS, sum_bytes);
 	_tile_stored(2, below, sum_bytes);
 	_tile_stored(3, below + TILE_OUTS, sum_bytes);
-}
-
-static void gemm(const struct tile_gemm *a)
-{
-	for (int64_t r = 0; r < a->rows; r += TILE_STEP)
-		step(a, a->a + r / TILE_ROWS * a->a_group, a->sum + r * a->sum_row);
 }
 
 #else
@@ -243,7 +237,7 @@ static void gemm(const struct tile_gemm *a)
 {
 	const unsigned was = flush_subnormals();
 
-	for (int64_t r = 0; r < a->rows; r += ROWS)
+	for (int64_t r = 0; r < TILE_STEP; r += ROWS)
 		rows(a, a->a + r / TILE_ROWS * a->a_group + r % TILE_ROWS * a->a_row,
 			a->sum + r * a->sum_row);
 	restore(was);

@@ -40,8 +40,7 @@ static inline int64_t tile_place(int64_t o, int64_t k)
 	       k % TILE_K / 2 * 2 * TILE_OUTS + o % TILE_OUTS * 2 + k % 2;
 }
 
-/* sum[r][0..31] = (resume ? sum[r] : 0) + rows of a times a panel, for `rows` rows, a
- * multiple of TILE_STEP. */
+/* sum[r][0..31] = (resume ? sum[r] : 0) + rows of a times a panel, for TILE_STEP rows. */
 struct tile_gemm {
 	const uint16_t *a;     /* bf16 */
 	ptrdiff_t a_row;       /* elements from row to row of 16 .. */
@@ -55,7 +54,6 @@ struct tile_gemm {
 	const int64_t *w_offset; /* [n_blocks]: of a block of k in it; NULL: in their order */
 	float *sum;              /* rows of 32, */
 	ptrdiff_t sum_row;       /* so many floats apart */
-	int64_t rows;
 	int resume;
 	/* To bring into the second-level cache meanwhile: with each of the first ahead_blocks
 	 * blocks so many lines of 64 bytes, from there on one behind the other, or from where
@@ -90,6 +88,16 @@ struct tile_kernels {
 	/* One pair of k of a tile: 16 outputs of the even and the odd k. */
 	void (*pack_pairs)(uint16_t *w, const uint16_t *even, const uint16_t *odd);
 };
+
+/* round() or, with 3 parts, split(). */
+static inline void tile_put(const struct tile_kernels *tiles, int parts, uint16_t *y,
+	ptrdiff_t part, const float *x, int64_t n)
+{
+	if (parts == 1)
+		tiles->round(y, x, n);
+	else
+		tiles->split(y, part, x, n);
+}
 
 extern const struct tile_kernels tile_kernels_generic, tile_kernels_avx2, tile_kernels_avx512,
 	tile_kernels_amx;

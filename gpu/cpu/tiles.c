@@ -53,10 +53,7 @@ static void put_block(const struct tile_kernels *tiles, int parts, uint16_t *blo
 	float values[TILE_K] = {0};
 
 	memcpy(values, x, (size_t)n * sizeof(*x));
-	if (parts == 1)
-		tiles->round(line[0], values, TILE_K);
-	else
-		tiles->split(line[0], TILE_K, values, TILE_K);
+	tile_put(tiles, parts, line[0], TILE_K, values, TILE_K);
 	for (int p = 0; p < parts; p++, block += 2 * TILE_ELEMENTS)
 		for (int i = 0; i < TILE_K; i += 2)
 			memcpy(block + tile_place(o, i), line[p] + i, 2 * sizeof(*block));
@@ -91,16 +88,6 @@ struct rounded {
 	int64_t plane;  /* frames of a block of channels, where x is rounded by frames */
 };
 
-/* n values and, if there are three, their parts, `part` elements apart. */
-static void put(const struct tile_kernels *tiles, int parts, uint16_t *dst, int64_t part,
-	const float *x, int64_t n)
-{
-	if (parts == 1)
-		tiles->round(dst, x, n);
-	else
-		tiles->split(dst, part, x, n);
-}
-
 /* A row of a group, from x. */
 static void pack_row(const struct rounded *o, uint16_t *dst, const float *x)
 {
@@ -110,7 +97,7 @@ static void pack_row(const struct rounded *o, uint16_t *dst, const float *x)
 	for (int64_t b = 0; b < o->blocks; b++, dst += p->parts * TILE_ELEMENTS) {
 		const int64_t left = p->k - b * TILE_K;
 		if (p->dilation == 1 && left >= TILE_K) {
-			put(o->tiles, p->parts, dst, TILE_ELEMENTS, x + b * TILE_K, TILE_K);
+			tile_put(o->tiles, p->parts, dst, TILE_ELEMENTS, x + b * TILE_K, TILE_K);
 			continue;
 		}
 		for (int64_t i = 0; i < TILE_K; i++) {
@@ -118,7 +105,7 @@ static void pack_row(const struct rounded *o, uint16_t *dst, const float *x)
 			line[i] =
 				i < left ? x[tap * p->dilation * p->channels + k % p->channels] : 0;
 		}
-		put(o->tiles, p->parts, dst, TILE_ELEMENTS, line, TILE_K);
+		tile_put(o->tiles, p->parts, dst, TILE_ELEMENTS, line, TILE_K);
 	}
 }
 
@@ -287,7 +274,6 @@ static void multiply_slice(const struct run *o, const uint16_t *x, float *y, flo
 		.w = w + at.panel * panel,
 		.w_offset = o->w_offset + at.block,
 		.sum_row = PANEL,
-		.rows = TILE_STEP,
 		.resume = at.block > 0,
 		.out_row = p->ldy};
 
