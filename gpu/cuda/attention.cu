@@ -40,15 +40,9 @@ enum {
 	JOIN_THREADS = 64,
 };
 
-/* cuda_kv_width(), for kernels */
-static __host__ __device__ __forceinline__ int64_t padded(int64_t dim)
-{
-	return (dim + 7) / 8 * 8;
-}
-
 void cuda_kv_size(const struct gpu_kv *kv, int64_t *ret_k, int64_t *ret_v)
 {
-	*ret_k = kv->n_rows * kv->n_heads * kv->max_len * padded(kv->head_dim);
+	*ret_k = kv->n_rows * kv->n_heads * kv->max_len * kv_width(kv->head_dim);
 	*ret_v = *ret_k;
 }
 
@@ -132,7 +126,7 @@ struct append {
 template <typename E>
 static __global__ void __launch_bounds__(APPEND_THREADS) append(const struct append a)
 {
-	const int64_t width = padded(a.dim), per_head = width / words<E>::N;
+	const int64_t width = kv_width(a.dim), per_head = width / words<E>::N;
 	const int64_t i = blockIdx.x * (int64_t)APPEND_THREADS + threadIdx.x;
 
 	if (i == 0 && a.is_fill)
@@ -165,7 +159,7 @@ static void run_append(struct gpu *g, const struct gpu_kv *kv, int64_t first_row
 		.dim = kv->head_dim,
 		.max_len = kv->max_len,
 		.n_time = n_time,
-		.n_words = n_rows * n_time * kv->n_heads * padded(kv->head_dim) /
+		.n_words = n_rows * n_time * kv->n_heads * kv_width(kv->head_dim) /
 			   (kv->dtype == GPU_F32 ? 4 : 8),
 		.is_fill = keys == 0,
 		.is_aligned = (uintptr_t)x % 16 == 0 && kv->head_dim % 4 == 0};
@@ -253,7 +247,7 @@ template <typename E, int KEY_LANES>
 static __device__ __forceinline__ void finish_split(
 	const struct split *a, struct lane_sums<E> *l, unsigned item, unsigned split, int n)
 {
-	const int N = words<E>::N, width = (int)padded(a->dim);
+	const int N = words<E>::N, width = (int)kv_width(a->dim);
 	SHARED(float, tops, [SPLIT_WARPS]);
 	SHARED(float, sums, [SPLIT_WARPS]);
 	SHARED(float, parts, [SPLIT_WARPS][KEY_LANES * words<E>::N]);
@@ -311,7 +305,7 @@ static __global__ void __launch_bounds__(SPLIT_THREADS, 4) attend_split(const st
 	const unsigned split = blockIdx.x % a.n_splits, item = blockIdx.x / a.n_splits,
 		       head = item % a.n_heads, query = item / a.n_heads, row = query / a.per_row;
 	const int at = (int)(threadIdx.x % KEY_LANES) * N, here = a.dim - at;
-	const int64_t width = padded(a.dim);
+	const int64_t width = kv_width(a.dim);
 	const float *x = a.q + query * a.ldq + (int64_t)head * a.dim + at;
 	const int len = a.lens[row], n = len + APPEND;
 	struct lane_sums<E> l = {
@@ -366,7 +360,7 @@ static __global__ void __launch_bounds__(JOIN_THREADS) join_splits(const struct 
 {
 	const int64_t item = blockIdx.x, at = item * a.n_splits;
 	const int n = a.n_keys[item], n_splits = (n + SPLIT - 1) / SPLIT,
-		  width = (int)padded(a.dim);
+		  width = (int)kv_width(a.dim);
 	float top = a.tops[at], sum = 0;
 
 	for (int s = 1; s < n_splits; s++)
@@ -387,7 +381,7 @@ static __global__ void __launch_bounds__(JOIN_THREADS) join_splits(const struct 
 template <typename E, bool APPEND> static void launch_split(struct gpu *g, const struct split *a)
 {
 	const unsigned n = a->n_queries * a->n_heads * a->n_splits;
-	const int64_t lanes = padded(a->dim) / words<E>::N;
+	const int64_t lanes = kv_width(a->dim) / words<E>::N;
 
 	if (lanes <= 8)
 		LAUNCH(g, (attend_split<E, 8, APPEND>), n, SPLIT_THREADS, 0, *a);
@@ -400,7 +394,7 @@ template <typename E, bool APPEND> static void launch_split(struct gpu *g, const
 /* A warp has a whole position. */
 static bool can_split(const struct gpu_kv *kv)
 {
-	return padded(kv->head_dim) <= WARP * (kv->dtype == GPU_F32 ? 4 : 8);
+	return kv_width(kv->head_dim) <= WARP * (kv->dtype == GPU_F32 ? 4 : 8);
 }
 
 template <bool APPEND> static void run_split(struct gpu *g, struct split *a, enum gpu_dtype dtype)
@@ -409,7 +403,7 @@ template <bool APPEND> static void run_split(struct gpu *g, struct split *a, enu
 
 	if (APPEND || a->n_splits > 1) {
 		a->n_keys = (int *)cuda_scratch(
-			g, 0, (items + n * (size_t)(2 + padded(a->dim))) * sizeof(float));
+			g, 0, (items + n * (size_t)(2 + kv_width(a->dim))) * sizeof(float));
 		if (!a->n_keys)
 			return;
 		a->tops = (float *)a->n_keys + items;
@@ -446,7 +440,7 @@ static __global__ void __launch_bounds__(TILE_THREADS, WIDE == 1 ? TILE_BLOCKS :
 	SHARED(float4, shared, [TILE_FLOATS]);
 	const unsigned chunk = blockIdx.x % a.chunks, tile = blockIdx.x / a.chunks % a.q_tiles,
 		       item = blockIdx.x / a.chunks / a.q_tiles, head = item % a.n_heads;
-	const int64_t row = item / a.n_heads, width = padded(a.dim);
+	const int64_t row = item / a.n_heads, width = kv_width(a.dim);
 	const int64_t base = (row * a.n_kv_heads + head / a.group) * a.max_len * width;
 	const int len = a.lens[row], n_time = (int)a.per_row;
 	const int n_keys = a.is_causal ? len + n_time : len;

@@ -46,6 +46,12 @@ static __device__ __forceinline__ unsigned tile_at(unsigned k, unsigned column)
 	return k * TILE + (column / 4 ^ (k / 4 & 7)) * 4 + column % 4;
 }
 
+/* Channels that a position of a cache has room for. */
+static __host__ __device__ __forceinline__ int64_t kv_width(int64_t dim)
+{
+	return (dim + 7) / 8 * 8;
+}
+
 static __device__ __forceinline__ float round_bf16(float x)
 {
 	return bf16_to_f32(f32_to_bf16(x));

@@ -347,16 +347,6 @@ static __device__ __forceinline__ void store_pair(uint16_t *to, float2 v)
 	*reinterpret_cast<unsigned *>(to) = bf16_pair(v.x, v.y);
 }
 
-static __device__ __forceinline__ void store_one(float *to, float v)
-{
-	*to = v;
-}
-
-static __device__ __forceinline__ void store_one(uint16_t *to, float v)
-{
-	*to = f32_to_bf16(v);
-}
-
 /* A thread has channels of two queries, which four lanes share. */
 template <int D, typename T>
 static __device__ __forceinline__ void flash_write(
@@ -379,9 +369,9 @@ static __device__ __forceinline__ void flash_write(
 				continue;
 			}
 			if (left > 0)
-				store_one(to + i * 8, v.x);
+				store(to + i * 8, v.x);
 			if (left > 1)
-				store_one(to + i * 8 + 1, v.y);
+				store(to + i * 8 + 1, v.y);
 		}
 	}
 }
@@ -627,7 +617,7 @@ void cuda_attention_filled(struct gpu *g, struct gpu_tensor *y, const struct gpu
 		.n_kv_heads = (unsigned)kv->n_heads,
 		.group = (unsigned)(n_heads / kv->n_heads),
 		.q_tiles = blocks_for(per_row, TILE),
-		.width = (unsigned)cuda_kv_width(dim),
+		.width = (unsigned)kv_width(dim),
 		.dim = (int)dim,
 		.max_len = (int)kv->max_len,
 		.scale = scale * LOG2_E,

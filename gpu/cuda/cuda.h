@@ -118,11 +118,6 @@ cudaError_t cuda_find_kernels(void);
 bool cuda_attends_filled(const struct gpu *g, const struct gpu_kv *kv, float scale);
 void cuda_attention_filled(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
 	const struct gpu_kv *kv, float scale);
-/* Channels that a position of a cache has room for. */
-static inline int64_t cuda_kv_width(int64_t dim)
-{
-	return (dim + 7) / 8 * 8;
-}
 
 /* convert.cu: rows of f32, ldx apart, to bf16 rows (to nearest even), ldy apart. */
 void cuda_bf16(struct gpu *g, void *y, int64_t ldy, const float *x, int64_t ldx, int64_t n_rows,

@@ -109,6 +109,17 @@ static __device__ __forceinline__ uint16_t f32_to_bf16(float f)
 	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
+/* *y = f, rounded to what y is. */
+static __device__ __forceinline__ void store(float *y, float f)
+{
+	*y = f;
+}
+
+static __device__ __forceinline__ void store(uint16_t *y, float f)
+{
+	*y = f32_to_bf16(f);
+}
+
 /* ---- tensor cores, compute capability 8.0 or newer ---------------------- */
 
 /* mma_bf16_16x8x16	d[16,8] += a[16,16] b[16,8] of a warp, fragments as PTX has them

@@ -178,16 +178,6 @@ static __device__ __forceinline__ float as_f32(int8_t step)
 	return step;
 }
 
-static __device__ __forceinline__ void store(float *y, float f)
-{
-	*y = f;
-}
-
-static __device__ __forceinline__ void store(uint16_t *y, float f)
-{
-	*y = f32_to_bf16(f);
-}
-
 template <typename T> struct alignas(sizeof(T) == 1 ? 8 : 16) eight {
 	T at[8];
 };

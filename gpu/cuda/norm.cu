@@ -24,16 +24,6 @@ struct norm {
 	bool rms;
 };
 
-static __device__ __forceinline__ void store(float *y, float f)
-{
-	*y = f;
-}
-
-static __device__ __forceinline__ void store(uint16_t *y, float f)
-{
-	*y = f32_to_bf16(f);
-}
-
 template <typename TO> static __global__ void norm(struct norm o)
 {
 	SHARED(float, sums, [2 * NORM_WARPS]);

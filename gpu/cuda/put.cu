@@ -45,16 +45,6 @@ static __device__ __forceinline__ float value(struct f16 h)
 	return __uint_as_float(sign | bits);
 }
 
-static __device__ __forceinline__ void store(float *y, float f)
-{
-	*y = f;
-}
-
-static __device__ __forceinline__ void store(uint16_t *y, float f)
-{
-	*y = f32_to_bf16(f);
-}
-
 struct rows {
 	void *to;
 	const void *from;
