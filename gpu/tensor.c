@@ -262,8 +262,7 @@ static struct chunk *chunk_new(struct gpu_arena *a, struct bump *b, size_t bytes
 	if (!base) {
 		gpu_fail(a->g, ERR_NOMEM,
 			"%s in %s: needs %s of memory, %s is free; ask for a shorter take, fewer "
-			"at "
-			"once or a smaller precision",
+			"at once or a smaller precision",
 			what, a->name, format_bytes(size, needed),
 			format_bytes(ops->bytes_free(a->g), left));
 		return NULL;

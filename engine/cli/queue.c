@@ -327,8 +327,7 @@ static int choose_model(struct queueing *q, struct err *e)
 	if (!q->s.model.engine)
 		return err_set(e, ERR_FORMAT,
 			"'%s' holds no model that woodshed knows; woodshed models lists those that "
-			"it "
-			"does",
+			"it does",
 			q->s.model.dir);
 	if (!r->model || !(strchr(r->model, '/') || q->s.is_folder)) {
 		r->model = q->s.model.name;

@@ -119,8 +119,7 @@ int render_options_check_prompt(const char *prompt, struct err *e)
 	if (n > PROMPT_MAX)
 		return err_set(e, ERR_ARG,
 			"the prompt takes %zu bytes of at most %d, %zu too many; shorten it: a "
-			"model "
-			"reads the first few hundred words",
+			"model reads the first few hundred words",
 			n, PROMPT_MAX, n - PROMPT_MAX);
 	return 0;
 }

@@ -45,8 +45,7 @@ static int fail_no_model(struct arena *a, const struct models *m, const char *na
 	if (!m->n)
 		return err_set(e, ERR_IO,
 			"no model is installed; woodshed pull musicgen-small fetches one, or name "
-			"a "
-			"model's folder with --model DIR");
+			"a model's folder with --model DIR");
 	if (name)
 		return err_set(e, ERR_IO, "no model '%.200s' is installed; choose one of these: %s",
 			name, join_names(a, m));

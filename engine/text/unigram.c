@@ -419,8 +419,7 @@ static int check_bytes(const struct unigram *u, struct err *e)
 		if (u->byte_ids[b] < 0)
 			return err_set(e, ERR_FORMAT,
 				"the vocabulary spells unknown text in bytes but lacks <0x%02X>: "
-				"copy "
-				"it again",
+				"copy it again",
 				(unsigned)b);
 	}
 	return 0;

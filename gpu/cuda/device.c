@@ -77,14 +77,12 @@ bool cuda_ok(struct gpu *g, cudaError_t error, const char *what)
 	if (error == cudaErrorMemoryAllocation)
 		gpu_fail(g, ERR_NOMEM,
 			"%s: the GPU is out of memory, %s is free; ask for a shorter take, fewer "
-			"at "
-			"once, a smaller precision or --device cpu",
+			"at once, a smaller precision or --device cpu",
 			what, format_bytes(cuda_bytes_free(g), left));
 	else if (is_lost(cuda_of(g), error))
 		gpu_fail(g, ERR_GPU_LOST,
 			"the GPU is lost: %s in %s; start woodshed again, and if that does not "
-			"help, "
-			"see what nvidia-smi and dmesg tell, or use --device cpu",
+			"help, see what nvidia-smi and dmesg tell, or use --device cpu",
 			cudaGetErrorString(error), what);
 	else
 		gpu_fail(g, ERR_GPU, "%s: %s", what, cudaGetErrorString(error));
@@ -407,8 +405,7 @@ static int no_room(struct err *e)
 {
 	return err_set(e, ERR_NOMEM,
 		"the GPU has no memory left to start on; end what uses it (nvidia-smi lists it), "
-		"or "
-		"use --device cpu");
+		"or use --device cpu");
 }
 
 static int cannot_open(cudaError_t error, struct err *e)
