@@ -91,12 +91,13 @@ void assert_close(const float *got, struct want want, int64_t n, const char *fmt
 void assert_same_bits(const float *a, const float *b, int64_t n, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-#define RUN_TAP(tests) RUN_TAP_WITH(tests, 0)
-/* The first n_own tests are about the processor: on CUDA they are not there. */
-#define RUN_TAP_WITH(tests, n_own)                                                                 \
+#define RUN_TAP(tests) RUN_TAP_WITH(tests, 0, 0)
+/* The first n_cpu tests are about the processor, the last n_cuda about CUDA: elsewhere they are
+ * not there. */
+#define RUN_TAP_WITH(tests, n_cpu, n_cuda)                                                         \
 	(cmocka_set_message_output(CM_OUTPUT_TAP),                                                 \
-		_cmocka_run_group_tests(#tests, (tests) + (on_cuda() ? (n_own) : 0),               \
-			N_OF(tests) - (on_cuda() ? (n_own) : 0), NULL, NULL))
+		_cmocka_run_group_tests(#tests, (tests) + (on_cuda() ? (n_cpu) : 0),               \
+			N_OF(tests) - (on_cuda() ? (n_cpu) : (n_cuda)), NULL, NULL))
 #define TEST(name) cmocka_unit_test_teardown(name, test_done)
 
 #endif
