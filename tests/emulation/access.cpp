@@ -24,7 +24,6 @@ enum {
 	SHARED_BYTES = 512 << 10, /* with gaps */
 	WORD = EMULATOR_WORD,
 	GAP = 128,
-	STATIC_MAX = 48 << 10, /* of a kernel's own arrays */
 	MAX_ARRAYS = 64,
 };
 
@@ -97,16 +96,16 @@ void *emulation_shared(const void *key, const char *name, size_t bytes, size_t a
 		if (arrays[i].key == key)
 			return shared + arrays[i].at;
 	static_used = (static_used + align - 1) / align * align + bytes;
-	if (static_used > STATIC_MAX)
+	if (static_used > SHARED_PLAIN)
 		emulator_report(emulator_run.now,
-			"%zu bytes of shared arrays with %s: a kernel's own may have %d",
-			static_used, name, STATIC_MAX);
+			"%zu bytes of shared arrays with %s: a kernel's own may have %zu",
+			static_used, name, SHARED_PLAIN);
 	const size_t limit = emulator_shared_limit(emulator_run.kernel->function);
 	if (static_used + arrays[0].bytes > limit)
 		emulator_report(emulator_run.now,
 			"%zu bytes of shared arrays and %zu asked for: a block may have %zu%s",
 			static_used, arrays[0].bytes, limit,
-			limit == STATIC_MAX ? " without cudaFuncSetAttribute()" : "");
+			limit == SHARED_PLAIN ? " without cudaFuncSetAttribute()" : "");
 	return add_array(key, name, bytes, align);
 }
 

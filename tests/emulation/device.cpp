@@ -148,7 +148,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *ret, int n)
 	*ret = {};
 	snprintf(ret->name, sizeof(ret->name), "emulated GPU");
 	ret->totalGlobalMem = d->memory;
-	ret->sharedMemPerBlock = 48 << 10;
+	ret->sharedMemPerBlock = SHARED_PLAIN;
 	ret->sharedMemPerBlockOptin = d->max_shared;
 	ret->sharedMemPerMultiprocessor = d->max_shared + 1024;
 	ret->regsPerBlock = 65536;

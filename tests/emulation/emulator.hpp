@@ -134,8 +134,9 @@ struct emulator_run {
 };
 extern struct emulator_run emulator_run;
 
-/* Bytes of shared memory that a block of the kernel may have, its own arrays and what is
- * asked for together. */
+/* Bytes of shared memory that a block may have without cudaFuncSetAttribute(). */
+constexpr size_t SHARED_PLAIN = 48 << 10;
+/* Those that a block of the kernel may have, its own arrays and what is asked for together. */
 size_t emulator_shared_limit(const void *kernel);
 void emulator_run_kernel(const struct emulation_kernel *kernel, void *args);
 bool emulator_is_stack(const void *p);

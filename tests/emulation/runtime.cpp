@@ -740,7 +740,7 @@ cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute what
 
 size_t emulator_shared_limit(const void *kernel)
 {
-	return find_allowed(kernel) ? emulator_device()->max_shared : 48 << 10;
+	return find_allowed(kernel) ? emulator_device()->max_shared : SHARED_PLAIN;
 }
 
 cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *ret, const void *kernel)
@@ -760,7 +760,7 @@ cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *ret, const void *ke
 static void check_launch(const struct emulation_kernel *k)
 {
 	const struct allowed *a = find_allowed(k->function);
-	const size_t shared = a ? a->shared : 48 << 10;
+	const size_t shared = a ? a->shared : SHARED_PLAIN;
 	const dim3 g = k->grid, b = k->block;
 
 	if (!g.x || !g.y || !g.z || g.x > INT32_MAX || g.y > 65535 || g.z > 65535)
