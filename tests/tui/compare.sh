@@ -25,7 +25,7 @@ finds()
 		[ "$(wc -l <"$scratch/takes")" -eq "$1" ]
 }
 
-# has N FILTER: so many takes are found, within ten seconds.
+# has N FILTER: so many takes are found, within half a minute.
 has()
 {
 	soon finds "$@"

@@ -307,15 +307,7 @@ escape
 
 # ---- somebody else writes -----------------------------------------------------------
 
-python3 -c '
-import sqlite3, sys, time
-c = sqlite3.connect(sys.argv[1], isolation_level=None)
-c.execute("BEGIN IMMEDIATE")
-print("locked", flush=True)
-time.sleep(3)
-c.execute("ROLLBACK")' "$WOODSHED_LIBRARY/library.db" >"$scratch/lock" &
-child=$!
-until grep -q locked "$scratch/lock"; do sleep 0.05; done
+lock
 keys 2
 clear
 typed 'while it is locked'
@@ -326,9 +318,8 @@ keys i
 typed 'the next one'
 check 'one goes on typing' sees 'the next one'
 check 'in a form of its own' sees_no 'while it is locked'
+unlock
 check 'and it is queued in the end' sees 'queued as job 10'
-wait "$child"
-child=''
 keys C-p
 check 'both are kept' sees 'while it is locked'
 escape

@@ -26,7 +26,7 @@ cp "\$in" "\$out"
 END
 chmod +x "$woodshed-engine"
 
-# One of these characters, within ten seconds.
+# One of these characters, within half a minute.
 shows_any()
 {
 	t capture-pane -p -t t >"$scratch/out" && grep -q "[$1]" "$scratch/out"

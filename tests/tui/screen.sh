@@ -53,13 +53,13 @@ escape()
 	sleep 0.2
 }
 
-# soon COMMAND...: true within ten seconds.
+# soon COMMAND...: true within half a minute.
 soon()
 {
 	i=0
 	until "$@"; do
 		i=$((i + 1))
-		[ $i -lt 200 ] || return 1
+		[ $i -lt 600 ] || return 1
 		sleep 0.05
 	done
 }
@@ -69,8 +69,31 @@ shows_no()
 	t capture-pane -p -t t >"$scratch/out" && ! grep -qF -- "$1" "$scratch/out"
 }
 
-# The screen without a text, within ten seconds.
+# The screen without a text, within half a minute.
 sees_no()
 {
 	soon shows_no "$1"
+}
+
+# lock: another program writes to the library, until unlock.
+lock()
+{
+	mkfifo "$scratch/held"
+	python3 -c '
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+open(sys.argv[2]).read()
+c.execute("ROLLBACK")' "$WOODSHED_LIBRARY/library.db" "$scratch/held" >"$scratch/lock" &
+	child=$!
+	until grep -q locked "$scratch/lock"; do sleep 0.05; done
+}
+
+unlock()
+{
+	: >"$scratch/held"
+	wait "$child"
+	child=''
+	rm "$scratch/held"
 }

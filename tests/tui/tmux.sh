@@ -18,14 +18,14 @@ end_tmux()
 	done
 }
 
-# Ten seconds for a text to be seen, less when the program has told its status;
+# Half a minute for a text to be seen, less when the program has told its status;
 # $scratch/out: the screen then.
 sees()
 {
 	i=0
 	until t capture-pane -p -t t >"$scratch/out" 2>/dev/null && grep -qF -- "$1" "$scratch/out"; do
 		i=$((i + 1))
-		[ $i -lt 200 ] && [ ! -e "$scratch/status" ] || return 1
+		[ $i -lt 600 ] && [ ! -e "$scratch/status" ] || return 1
 		sleep 0.05
 	done
 }
@@ -66,7 +66,7 @@ has_left()
 	i=0
 	until [ "$(t display -p -t t '#{pane_current_command}')" = bash ]; do
 		i=$((i + 1))
-		[ $i -lt 200 ] || return 1
+		[ $i -lt 600 ] || return 1
 		sleep 0.05
 	done
 	# shellcheck disable=SC2016 # for the other shell
