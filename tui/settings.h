@@ -16,7 +16,7 @@ enum { SETTING_TEXT_MAX = 64 };
 struct settings {
 	char theme[SETTING_TEXT_MAX];
 	bool columns, mouse, confirm_quit;
-	int64_t volume, chord_menu_ms;
+	int64_t volume, chord_menu_ms, notice_s;
 };
 
 enum setting_kind {

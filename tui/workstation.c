@@ -49,7 +49,6 @@ enum {
 };
 
 static const double LOOK_S = 1;   /* a commit takes no longer to reach the disk */
-static const double NOTICE_S = 5; /* a notice is read by then */
 
 /* ---- what the parts call ------------------------------------------------ */
 
@@ -103,12 +102,15 @@ void ws_fail(struct ws *ws, struct err *e)
 }
 
 /* A notice that was there for a while goes when something else is drawn, or a key comes:
- * nobody wakes up for it.  What went wrong stays until a key. */
+ * nobody wakes up for it.  What went wrong stays until a key, and so do all where the user
+ * wants that. */
 static void forget_notice(struct ws *ws, bool is_key)
 {
-	const bool is_old = clock_now() > ws->said_at + NOTICE_S;
+	const int64_t seconds = ws->settings.notice_s;
+	const bool is_old = seconds && clock_now() > ws->said_at + (double)seconds;
+	const bool waits_for_key = ws->is_error || !seconds;
 
-	if (ws->message.n && !ws->input && (ws->is_error ? is_key : is_old))
+	if (ws->message.n && !ws->input && (waits_for_key ? is_key : is_old))
 		ws_say(ws, "%s", "");
 }
 

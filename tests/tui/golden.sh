@@ -22,6 +22,9 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
+# For a screen to be as it must, a tenth of a second each.
+tries=${update:+10}
+tries=${tries:-100}
 export LC_ALL=C.UTF-8 TZ=UTC HOME="$scratch/home" XDG_RUNTIME_DIR="$scratch/run"
 export XDG_CONFIG_HOME="$scratch/config" XDG_STATE_HOME="$scratch/state"
 unset COLORTERM TERMINFO TERMINFO_DIRS TMUX SHELL
@@ -109,7 +112,7 @@ screens()
 		cat <<-END
 			library-$size: full $size 256 move 2
 			library-wide-$size: wide $size 256
-			compose-$size: made $size 256 move 3; edit; wait slow
+			compose-$size: made $size 256 move 3; edit
 			queue-$size: full $size 256 screen queue
 			setup-$size: full $size 256 screen setup
 			help-$size: full $size 256 screen help
@@ -172,7 +175,7 @@ open_workstation()
 	i=0
 	until "$woodshed" remote status >"$scratch/out" 2>&1; do
 		i=$((i + 1))
-		[ $i -lt 200 ] || return 1
+		[ $i -lt 600 ] || return 1
 		sleep 0.05
 	done
 }
@@ -183,11 +186,11 @@ remote()
 	"$woodshed" remote $1 >"$scratch/out" 2>&1 || :
 }
 
-# wait_for TEXT: until the screen has it, five seconds at most
+# wait_for TEXT: until the screen has it, half a minute at most
 wait_for()
 {
 	i=0
-	while [ $i -lt 100 ]; do
+	while [ $i -lt 600 ]; do
 		rm -f "$scratch/dump"
 		remote "screendump $scratch/dump"
 		! grep -qaF -- "$1" "$scratch/dump" || return 0
@@ -222,6 +225,9 @@ compare()
 show()
 {
 	rm -rf "$scratch/dump" "$scratch/config" "$scratch/state" library
+	# However long a busy machine takes.
+	mkdir -p "$XDG_CONFIG_HOME/woodshed"
+	echo 'set notice 0' >"$XDG_CONFIG_HOME/woodshed/woodshedrc"
 	cp -r "$1" library
 	if [ "$1" = busy ]; then
 		"$make_library" library worker &
@@ -241,7 +247,9 @@ show()
 		esac
 	done
 	# What a thread counts, such as tokens, may come a moment later.
-	for _ in 1 2 3 4 5 6 7 8 9 10; do
+	i=0
+	while [ $i -lt "$tries" ]; do
+		i=$((i + 1))
 		rm -f "$scratch/dump"
 		remote "screendump $scratch/dump"
 		settle "$scratch/dump" | cmp -s - "$golden/$5.txt" && break
