@@ -16,8 +16,8 @@ static const struct setting table[] = {
 	{"volume", SETTING_NUMBER, "100", "when woodshed begins", FIELD(volume), 0, 100},
 	{"chord-menu", SETTING_NUMBER, "400", "ms before the menu of a chord; 0: never",
 		FIELD(chord_menu_ms), 0, 10000},
-	{"notice", SETTING_NUMBER, "5", "seconds a notice stays; 0: until a key", FIELD(notice_s), 0,
-		600},
+	{"notice", SETTING_NUMBER, "5", "seconds a notice stays; 0: until a key", FIELD(notice_s),
+		0, 600},
 	{"confirm-quit", SETTING_BOOL, "on", "q asks while jobs are left", FIELD(confirm_quit)},
 };
 

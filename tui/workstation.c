@@ -48,7 +48,7 @@ enum {
 	RETRY_MS = 1000, /* how often somebody is looked for who does the work */
 };
 
-static const double LOOK_S = 1;   /* a commit takes no longer to reach the disk */
+static const double LOOK_S = 1; /* a commit takes no longer to reach the disk */
 
 /* ---- what the parts call ------------------------------------------------ */
 
