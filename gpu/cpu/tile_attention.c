@@ -3,8 +3,8 @@
  *
  * First all heads' queries, keys and values are packed, row by row as they lie, then a task is some
  * queries of a head, QUERIES at a time: their scores, the greatest of each row as a panel of scores
- * comes in, exp and rounding, or splitting, in one pass, and the product with the values, which is
- * divided by the sum of the row at last. */
+ * comes in; then, KEYS at a time, exp and rounding, or splitting, in one pass, and the product with
+ * the values.  It is divided by the sum of the row at last. */
 #include "gpu/cpu/cpu.h"
 #include "gpu/cpu/tile_kernels.h"
 #include "gpu/cpu/vec_kernels.h"
@@ -14,6 +14,7 @@
 
 enum {
 	QUERIES = TILE_STEP, /* whose scores stay in the second-level cache */
+	KEYS = 128,          /* whose probabilities are in the first-level cache */
 	PACK = PANEL,        /* positions packed by one task */
 	TOPS = 4,            /* panels of scores that are in the first-level cache */
 	SPAN = 4             /* times QUERIES: a task */
@@ -25,6 +26,7 @@ struct attention {
 	float *y;
 	int64_t n, heads, dim; /* positions, heads, channels of a head */
 	int64_t keys;          /* n padded to whole panels */
+	int64_t score_row;     /* floats from a row of scores to the next */
 	int parts;             /* 1, or 3 */
 	float scale;
 	uint16_t *q;                    /* of all heads, [16 rows][block][part][row][32] */
@@ -37,9 +39,9 @@ struct attention {
 
 /* One thread's. */
 struct work {
-	uint16_t *p;    /* QUERIES rows of keys: [16 rows][block][part][row][32] */
-	float *scores;  /* [QUERIES][keys]; then the sums of values in its place */
-	float *inverse; /* [QUERIES], 1 / sum */
+	uint16_t *p;    /* QUERIES rows of KEYS: [16 rows][block][part][row][32] */
+	float *scores;  /* [QUERIES][score_row] */
+	float *values;  /* [QUERIES][dim in whole blocks]: their weighted sum */
 	uint16_t *line; /* two rows of a head, in whole blocks */
 	uint16_t *rows; /* [parts], PACK rows of qkv */
 };
@@ -61,17 +63,16 @@ static int64_t padded(int64_t k)
 
 /* Places in a thread's scratch; the last is the end. */
 struct places {
-	size_t scores, inverse, line, rows, end;
+	size_t scores, values, line, rows, end;
 };
 
 static struct places places_of(const struct attention *a)
 {
-	const int64_t wide = a->keys > a->dim ? a->keys : padded(a->dim);
 	struct places o;
 
-	o.scores = aligned(QUERIES * a->keys * a->parts, sizeof(uint16_t));
-	o.inverse = o.scores + aligned(QUERIES * wide, sizeof(float));
-	o.line = o.inverse + aligned(QUERIES, sizeof(float));
+	o.scores = aligned(QUERIES * KEYS * a->parts, sizeof(uint16_t));
+	o.values = o.scores + aligned(QUERIES * a->score_row, sizeof(float));
+	o.line = o.values + aligned(QUERIES * padded(a->dim), sizeof(float));
 	o.rows = o.line + aligned(2 * padded(a->dim), sizeof(uint16_t));
 	o.end = o.rows + aligned(a->parts * PACK * 3 * a->heads * a->dim, sizeof(uint16_t));
 	return o;
@@ -84,7 +85,7 @@ static struct work work_of(const struct attention *a, int thread)
 
 	return (struct work){.p = (uint16_t *)(void *)at,
 		.scores = (float *)(void *)(at + o.scores),
-		.inverse = (float *)(void *)(at + o.inverse),
+		.values = (float *)(void *)(at + o.values),
 		.line = (uint16_t *)(void *)(at + o.line),
 		.rows = (uint16_t *)(void *)(at + o.rows)};
 }
@@ -108,15 +109,23 @@ static void pack_key(
 		memcpy(k + place(a, a->dim, t, i, part), h->line + i, 2 * sizeof(*k));
 }
 
+/* Which key is behind t, an even place in a row of probabilities: the next, or, where
+ * exp_split() has them, the one 16 behind it. */
+static int64_t neighbour(const struct attention *a)
+{
+	return a->parts > 1 ? TILE_K / 2 : 1;
+}
+
 /* Values are summed over keys, so two neighbours make a row of pairs. */
 static void pack_values(
 	const struct attention *a, const struct work *h, uint16_t *v, int64_t t, int part)
 {
-	const int64_t width = padded(a->dim);
+	const int64_t width = padded(a->dim),
+		      at = a->parts > 1 ? t / TILE_K * TILE_K + t % TILE_K * 2 : t;
 
 	for (int64_t i = 0; i < width; i += TILE_OUTS)
 		a->cpu->tiles->pack_pairs(
-			v + place(a, a->keys, i, t, part), h->line + i, h->line + width + i);
+			v + place(a, a->keys, i, at, part), h->line + i, h->line + width + i);
 }
 
 static void pack_query(
@@ -130,7 +139,7 @@ static void pack_query(
 			h->line + b * TILE_K, TILE_K * sizeof(*q));
 }
 
-/* Position t of one part of a head, whose row is at `row`; values two by two. */
+/* Position t of one part of a head, whose row is at `row`; values two by two, with the first. */
 static void pack_row(const struct attention *a, const struct work *h, int64_t head, int64_t t,
 	int part, const uint16_t *row)
 {
@@ -141,10 +150,10 @@ static void pack_row(const struct attention *a, const struct work *h, int64_t he
 	pack_query(a, h, a->q + head * a->q_head, t, part);
 	memcpy(h->line, row + width, bytes);
 	pack_key(a, h, a->k + head * a->k_head, t, part);
-	if (t % 2)
+	if (t / neighbour(a) % 2)
 		return;
 	memcpy(h->line, row + 2 * width, bytes);
-	memcpy(h->line + padded(a->dim), row + 5 * width, bytes);
+	memcpy(h->line + padded(a->dim), row + (3 * neighbour(a) + 2) * width, bytes);
 	pack_values(a, h, a->v + head * a->v_head, t, part);
 }
 
@@ -186,7 +195,7 @@ static void score(const struct attention *a, const struct work *h, const uint16_
 {
 	struct tile_gemm gemm = product_of(a, q, a->dim);
 
-	gemm.sum_row = a->keys;
+	gemm.sum_row = a->score_row;
 	for (int64_t p = 0; p * PANEL < a->keys; p++) {
 		const int64_t n = a->n - p * PANEL;
 		gemm.w = k + p * a->parts * tile_panel(a->dim);
@@ -194,40 +203,61 @@ static void score(const struct attention *a, const struct work *h, const uint16_
 		a->cpu->tiles->gemm(&gemm);
 		for (int64_t r = 0; r < QUERIES && n < PANEL; r++)
 			for (int64_t i = n; i < PANEL; i++)
-				gemm.sum[r * a->keys + i] = -INFINITY;
+				gemm.sum[r * a->score_row + i] = -INFINITY;
 		if ((p + 1) % TOPS == 0 || n <= PANEL) {
 			const int64_t from = p / TOPS * TOPS;
-			a->cpu->vec->greater(top[0], h->scores + from * PANEL, a->keys, QUERIES,
-				(p + 1 - from) * PANEL);
+			a->cpu->vec->greater(top[0], h->scores + from * PANEL, a->score_row,
+				QUERIES, (p + 1 - from) * PANEL);
 		}
 	}
 }
 
-static void weigh(const struct attention *a, const struct work *h, const uint16_t *v)
+/* The greatest of a row's scores. */
+static float greatest(float top[PANEL])
 {
-	struct tile_gemm gemm = product_of(a, h->p, a->keys);
-
-	gemm.sum_row = padded(a->dim);
-	for (int64_t p = 0; p * PANEL < a->dim; p++) {
-		gemm.w = v + p * a->parts * tile_panel(a->keys);
-		gemm.sum = h->scores + p * PANEL;
-		a->cpu->tiles->gemm(&gemm);
-	}
+	for (int64_t n = PANEL / 2; n; n /= 2)
+		for (int64_t i = 0; i < n; i++)
+			top[i] = top[i + n] > top[i] ? top[i + n] : top[i];
+	return top[0];
 }
 
-/* Scores to probabilities, but for the factor 1 / sum. */
-static void weigh_by_exp(const struct attention *a, const struct work *h, float top[QUERIES][PANEL])
+static float total(float sum[PANEL])
 {
-	const int64_t stride = a->parts * TILE_ELEMENTS, group = tile_blocks(a->keys) * stride;
+	for (int64_t n = PANEL / 2; n; n /= 2)
+		for (int64_t i = 0; i < n; i++)
+			sum[i] += sum[i + n];
+	return sum[0];
+}
+
+/* Scores of n keys from first on to probabilities, but for the factor 1 / sum. */
+static void weigh_by_exp(const struct attention *a, const struct work *h, int64_t first, int64_t n,
+	const float most[QUERIES], float sum[QUERIES][PANEL])
+{
+	const int64_t stride = a->parts * TILE_ELEMENTS, group = tile_blocks(n) * stride;
+	const struct vec_kernels *vec = a->cpu->vec;
 
 	for (int64_t r = 0; r < QUERIES; r++) {
 		uint16_t *p = h->p + r / TILE_ROWS * group + r % TILE_ROWS * TILE_K;
-		const float *s = h->scores + r * a->keys;
-		const float sum = a->parts == 1 ? a->cpu->vec->exp_bf16(
-							  p, stride, s, a->keys, top[r], a->scale)
-						: a->cpu->vec->exp_split(p, stride, TILE_ELEMENTS,
-							  s, a->keys, top[r], a->scale);
-		h->inverse[r] = 1 / sum;
+		const float *s = h->scores + r * a->score_row + first;
+		if (a->parts == 1)
+			vec->exp_bf16(p, stride, s, n, most[r], a->scale, sum[r]);
+		else
+			vec->exp_split(p, stride, TILE_ELEMENTS, s, n, most[r], a->scale, sum[r]);
+	}
+}
+
+/* Adds the values of n keys from first on, by their probabilities. */
+static void weigh(const struct attention *a, const struct work *h, const uint16_t *v, int64_t first,
+	int64_t n)
+{
+	struct tile_gemm gemm = product_of(a, h->p, n);
+
+	gemm.sum_row = padded(a->dim);
+	gemm.resume = first > 0;
+	for (int64_t p = 0; p * PANEL < a->dim; p++) {
+		gemm.w = v + p * a->parts * tile_panel(a->keys) + a->parts * tile_panel(first);
+		gemm.sum = h->values + p * PANEL;
+		a->cpu->tiles->gemm(&gemm);
 	}
 }
 
@@ -236,20 +266,26 @@ static void attend(const struct attention *a, const struct work *h, int64_t head
 {
 	const int64_t width = a->heads * a->dim, left = a->n - first;
 	const int64_t n = left < QUERIES ? left : QUERIES;
-	float top[QUERIES][PANEL];
+	float top[QUERIES][PANEL], sum[QUERIES][PANEL] = {0}, most[QUERIES];
 
 	for (int64_t r = 0; r < QUERIES; r++)
 		for (int64_t i = 0; i < PANEL; i++)
 			top[r][i] = -INFINITY;
 	score(a, h, a->q + head * a->q_head + first * a->parts * padded(a->dim),
 		a->k + head * a->k_head, top);
-	weigh_by_exp(a, h, top);
-	weigh(a, h, a->v + head * a->v_head);
+	for (int64_t r = 0; r < QUERIES; r++)
+		most[r] = greatest(top[r]) * (a->scale * (float)M_LOG2E);
+	for (int64_t k = 0; k < a->keys; k += KEYS) {
+		const int64_t keys = a->keys - k < KEYS ? a->keys - k : KEYS;
+		weigh_by_exp(a, h, k, keys, most, sum);
+		weigh(a, h, a->v + head * a->v_head, k, keys);
+	}
 	for (int64_t r = 0; r < n; r++) {
 		float *y = a->y + (first + r) * width + head * a->dim;
-		const float *sum = h->scores + r * padded(a->dim);
+		const float *values = h->values + r * padded(a->dim);
+		const float inverse = 1 / total(sum[r]);
 		for (int64_t i = 0; i < a->dim; i++)
-			y[i] = sum[i] * h->inverse[r];
+			y[i] = values[i] * inverse;
 	}
 }
 
@@ -285,6 +321,8 @@ static void run(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qk
 		.keys = ceil_div(qkv->ne[0], PANEL) * PANEL,
 		.parts = parts,
 		.scale = scale};
+	/* Rows a power of two apart would all be in the same few lines of the cache. */
+	a.score_row = a.keys + PANEL;
 	const int64_t most = tile_blocks(a.dim > a.keys ? a.dim : a.keys);
 	const size_t offsets = aligned(most, sizeof(*a.offset));
 

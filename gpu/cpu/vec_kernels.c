@@ -6,10 +6,6 @@
 
 #include "gpu/cpu/vmath.h"
 
-#if defined(__AVX512BF16__)
-#include <immintrin.h>
-#endif
-
 enum {
 	LANES = 32,
 	NV = LANES / VW,
@@ -378,18 +374,26 @@ static void greater(float *top, const float *s, int64_t stride, int64_t n_rows, 
 	}
 }
 
-/* 2^x for x <= 0, minimax of degree 4 on [-1/2, 1/2]; 2^-126 below -126. */
-INLINE vf vexp2_bf16(vf x)
+/* 2^x for x <= 0, 2^-126 below -126: x = n + r with |r| <= 1/2, and 2^r as a minimax
+ * polynomial, of degree 4 for what is rounded to bf16, else of degree 6, error below
+ * 1.4 * 2^-24. */
+INLINE vf vexp2_below(vf x, int degree)
 {
+	static const float c4[] = {9.5828529e-3f, 5.5906426e-2f, 2.4024099e-1f, 6.9312418e-1f},
+			   c6[] = {1.5353362e-4f, 1.3398875e-3f, 9.6184370e-3f, 5.5503324e-2f,
+				   2.4022648e-1f, 6.9314718e-1f};
+	const float *c = degree == 4 ? c4 : c6;
 	const vf magic = (vf){0} + 12582912.0f; /* as in vexp_reduce */
+
 	for (int i = 0; i < VW; i++)
 		x[i] = x[i] < -126.0f ? -126.0f : x[i];
 	const vf z = x + magic, r = x - (z - magic);
-	vf p = r * 9.5828529e-3f + 5.5906426e-2f;
-	p = p * r + 2.4024099e-1f;
-	p = p * r + 6.9312418e-1f;
-	p = p * r + 1.0f;
-	return p * (vf)((vu)((vi)z - (vi)magic + 127) << 23);
+	vf p = (vf){0} + c[0];
+	for (int i = 1; i < degree; i++)
+		p = vfma(p, r, (vf){0} + c[i]);
+	p = vfma(p, r, (vf){0} + 1.0f);
+	/* n is in the low bits of z. */
+	return (vf)((vu)p + ((vu)z << 23));
 }
 
 /* LANES values to bf16. */
@@ -404,61 +408,57 @@ INLINE void put_bf16(uint16_t *p, const vf x[NV])
 #endif
 }
 
-/* The greatest of LANES. */
-INLINE float greatest(const float *top)
+static void exp_bf16(uint16_t *p, int64_t stride, const float *s, int64_t n, float most,
+	float scale, float sum[LANES])
 {
-	float most = top[0];
+	const vf c = (vf){0} + scale * 1.44269504088896341f, shift = (vf){0} - most;
+	vf sums[NV];
 
-	for (int i = 1; i < LANES; i++)
-		most = top[i] > most ? top[i] : most;
-	return most;
-}
-
-static float exp_bf16(
-	uint16_t *p, int64_t stride, const float *s, int64_t padded, const float *top, float scale)
-{
-	const float c = scale * 1.44269504088896341f;
-	const float most = greatest(top) * c;
-	vf sum[NV];
-
-	clear(sum);
-	for (int64_t i = 0; i < padded; i += LANES, p += stride) {
+	memcpy(sums, sum, sizeof(sums));
+	for (int64_t i = 0; i < n; i += LANES, p += stride) {
 		vf x[NV];
 		UNROLL
 		for (int v = 0; v < NV; v++) {
-			x[v] = vexp2_bf16(load(s + i + v * VW) * c - most);
-			sum[v] += x[v];
+			x[v] = vexp2_below(vfma(load(s + i + v * VW), c, shift), 4);
+			sums[v] += x[v];
 		}
 		put_bf16(p, x);
 	}
-	return fold(sum);
+	memcpy(sum, sums, sizeof(sums));
 }
 
-static float exp_split(uint16_t *p, int64_t stride, int64_t part, const float *s, int64_t padded,
-	const float *top, float scale)
+/* The upper halves of two as neighbours, which leave what is below them. */
+INLINE vu take_upper(vf *a, vf *b)
 {
-	const float most = greatest(top) * scale;
-	vf sum[NV];
+	const vu ua = (vu)*a & 0xffff0000u, ub = (vu)*b & 0xffff0000u;
 
-	clear(sum);
-	for (int64_t i = 0; i < padded; i += LANES, p += stride) {
+	*a -= (vf)ua;
+	*b -= (vf)ub;
+	return ua >> 16 | ub;
+}
+
+static void exp_split(uint16_t *p, int64_t stride, int64_t part, const float *s, int64_t n,
+	float most, float scale, float sum[LANES])
+{
+	const vf c = (vf){0} + scale * 1.44269504088896341f, shift = (vf){0} - most;
+	vf sums[NV];
+
+	memcpy(sums, sum, sizeof(sums));
+	for (int64_t i = 0; i < n; i += LANES, p += stride) {
 		vf x[NV];
 		UNROLL
 		for (int v = 0; v < NV; v++) {
-			x[v] = vexp_below(load(s + i + v * VW) * scale - most);
-			sum[v] += x[v];
+			x[v] = vexp2_below(vfma(load(s + i + v * VW), c, shift), 6);
+			sums[v] += x[v];
 		}
 		UNROLL
-		for (int k = 0; k < 3; k++) {
-			put_bf16(p + k * part, x);
+		for (int k = 0; k < 3; k++)
 			UNROLL
-			for (int v = 0; v < NV; v++)
-				x[v] -= (vf)(__builtin_convertvector(
-						     *(const vh *)(p + k * part + v * VW), vu)
-					     << 16);
-		}
+		for (int v = 0; v < NV / 2; v++)
+			*(vu *)(void *)(p + k * part + 2 * v * VW) =
+				take_upper(&x[v], &x[v + NV / 2]);
 	}
-	return fold(sum);
+	memcpy(sum, sums, sizeof(sums));
 }
 
 #define NAME_(isa) vec_kernels_##isa

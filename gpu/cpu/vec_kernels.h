@@ -41,16 +41,16 @@ struct vec_kernels {
 	/* top[r][j] = max(top[r][j], s[r * stride + i + j]) for n_rows rows, j < 32 and all i
 	 * below width that are a multiple of 32; NaN is passed by. */
 	void (*greater)(float *top, const float *s, int64_t stride, int64_t n_rows, int64_t width);
-	/* 2^(c s[i] - c t) in bf16, c = scale / log 2 and t the greatest of top[0..31], for
-	 * i < padded, a multiple of 32; 32 of them follow each other, `stride` elements from
-	 * the next 32.  Not below 2^-126; error before rounding below 2^-17.  Returns their
-	 * sum before rounding. */
-	float (*exp_bf16)(uint16_t *p, int64_t stride, const float *s, int64_t padded,
-		const float *top, float scale);
-	/* exp(scale s[i] - scale t), the same way, in three parts as tile_kernels.h's split has
-	 * them, `part` elements apart. */
-	float (*exp_split)(uint16_t *p, int64_t stride, int64_t part, const float *s,
-		int64_t padded, const float *top, float scale);
+	/* 2^(c s[i] - most) in bf16, c = scale / log 2, for i < n, a multiple of 32, and no c s[i]
+	 * above most; 32 of them follow each other, `stride` elements from the next 32.  Not below
+	 * 2^-126; error before rounding below 2^-17.  sum[i % 32] += each before rounding. */
+	void (*exp_bf16)(uint16_t *p, int64_t stride, const float *s, int64_t n, float most,
+		float scale, float sum[32]);
+	/* The same, but with an error below 1.4 * 2^-24, in three parts `part` elements apart: the
+	 * upper 8 bits of the value, of the rest of it, and of the rest of that, which is all.  Of
+	 * 32, i and i + 16 are neighbours: 0, 16, 1, 17, .. */
+	void (*exp_split)(uint16_t *p, int64_t stride, int64_t part, const float *s, int64_t n,
+		float most, float scale, float sum[32]);
 };
 
 extern const struct vec_kernels vec_kernels_generic, vec_kernels_avx2, vec_kernels_avx512,

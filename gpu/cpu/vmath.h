@@ -5,7 +5,6 @@
  *
  * vexp: Cody-Waite reduction and the polynomial of Cephes' expf, error below
  * 2 ulp; 0 below -87.3 (results that would be subnormal), +inf above 88.7.
- * vexp_below: the same for x <= 0, faster; e^-87.3 below that.
  * vexpm1: the same reduction, for x <= 0, error below 2 ulp.
  * verf: own minimax fits, of erf(x)/x below 1 and of log(1 - erf(x)) above,
  * error below 2 ulp.
@@ -18,6 +17,10 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+
+#if defined(__FMA__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
 enum { VW = 16 };
@@ -58,6 +61,20 @@ INLINE vf vabs(vf x)
 	return (vf)((vu)x & 0x7fffffffu);
 }
 
+/* a b + c, rounded once on every instruction set. */
+INLINE vf vfma(vf a, vf b, vf c)
+{
+#if defined(__AVX512F__)
+	return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+	return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+	for (int i = 0; i < VW; i++)
+		a[i] = __builtin_fmaf(a[i], b[i], c[i]);
+	return a;
+#endif
+}
+
 /* x = n log 2 + r with |r| <= log(2) / 2; returns e^r - 1. */
 INLINE vf vexp_reduce(vf x, vi *ret_n)
 {
@@ -83,14 +100,6 @@ INLINE vf vexp(vf x)
 	p = p * (vf)((vu)(half + 127) << 23) * (vf)((vu)(n - half + 127) << 23);
 	p = vselect(x < -87.33654f, (vf){0}, p);
 	return vselect(x > 88.72283f, (vf){0} + INFINITY, p);
-}
-
-/* e^x for x <= 0; e^-87.3 below that. */
-INLINE vf vexp_below(vf x)
-{
-	vi n;
-	vf p = vexp_reduce(vselect(x < -87.3f, (vf){0} - 87.3f, x), &n) + 1.0f;
-	return p * (vf)((vu)(n + 127) << 23);
 }
 
 /* e^x - 1 for x <= 0. */
