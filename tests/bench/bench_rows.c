@@ -1,10 +1,11 @@
 /* The CPU's products of many rows, at the shapes of Stable Audio's transformer and of
  * AudioLDM 2's UNet, VAE and vocoder.
  *
- *	bench_rows [--threads N] [--passes N] [--only PART-OF-A-LINE] [f32|split|tiles]
+ *	bench_rows [--threads N] [--passes N] [--only PART-OF-A-LINE] [--cold] [f32|split|tiles]
  *
  * GFLOP/s of the processor's time of all threads (of one thread, then), the best of some
- * passes. */
+ * passes, and by their mean.  --cold: linear layers and images take another matrix each
+ * pass, from memory, as a step of a network does. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,10 @@ struct bench {
 	enum gpu_dtype dtype;
 	uint64_t passes;
 	const char *only; /* or NULL */
+	bool is_cold;
 };
+
+enum { MATRICES = 24 };
 
 static double cpu_now(void)
 {
@@ -52,26 +56,43 @@ static struct gpu_tensor *matrix(const struct bench *b, int64_t n_out, int64_t n
 	return w;
 }
 
+/* One, or MATRICES of them where they come from memory. */
+static void matrices(
+	const struct bench *b, struct gpu_tensor *w[MATRICES], int64_t n_out, int64_t n_in)
+{
+	for (int i = 0; i < MATRICES; i++)
+		w[i] = i && !b->is_cold ? w[0] : matrix(b, n_out, n_in);
+}
+
 static bool is_wanted(const struct bench *b, const char *what)
 {
 	return !b->only || strstr(what, b->only);
 }
 
-static void report(const char *what, double flops, double seconds)
+struct passes {
+	double best, sum;
+};
+
+static void report(const char *what, double flops, const struct bench *b, struct passes p)
 {
-	printf("%-44s %8.2f ms  %6.0f GFLOP/s\n", what, 1e3 * seconds, flops / seconds / 1e9);
+	const double mean = p.sum / (double)b->passes;
+
+	printf("%-44s %8.2f ms  %6.0f GFLOP/s, mean %6.0f\n", what, 1e3 * p.best,
+		flops / p.best / 1e9, flops / mean / 1e9);
 }
 
-#define BEST(best, call)                                                                           \
+#define EACH_PASS(p, call)                                                                         \
 	for (uint64_t pass = 0; pass < b->passes; pass++) {                                        \
 		const double start = cpu_now();                                                    \
 		call;                                                                              \
-		best = fmin(best, cpu_now() - start);                                              \
+		const double took = cpu_now() - start;                                             \
+		p.best = fmin(p.best, took);                                                       \
+		p.sum += took;                                                                     \
 	}
 
 static void linear(const struct bench *b, int64_t rows, int64_t k, int64_t n)
 {
-	double best = INFINITY;
+	struct passes p = {INFINITY, 0};
 	char what[80];
 
 	snprintf(what, sizeof(what), "linear %lld x %lld -> %lld", (long long)rows, (long long)k,
@@ -79,16 +100,17 @@ static void linear(const struct bench *b, int64_t rows, int64_t k, int64_t n)
 	if (!is_wanted(b, what))
 		return;
 	struct gpu_tensor *x = filled(b, SHAPE(rows, k)), *y = filled(b, SHAPE(rows, n));
-	struct gpu_tensor *w = matrix(b, n, k);
-	BEST(best, gpu_linear(b->g, y, x, w, NULL));
-	report(what, 2.0 * (double)rows * (double)k * (double)n, best);
+	struct gpu_tensor *w[MATRICES];
+	matrices(b, w, n, k);
+	EACH_PASS(p, gpu_linear(b->g, y, x, w[pass % MATRICES], NULL));
+	report(what, 2.0 * (double)rows * (double)k * (double)n, b, p);
 }
 
 static void image(const struct bench *b, int64_t height, int64_t width, int64_t c_in, int64_t c_out,
 	int64_t stride)
 {
 	const int64_t batch = height > 512 ? 1 : 2;
-	double best = INFINITY;
+	struct passes p = {INFINITY, 0};
 	char what[80];
 
 	snprintf(what, sizeof(what), "conv2d %lld x %lld x %lld, %lld -> %lld, /%lld",
@@ -98,18 +120,19 @@ static void image(const struct bench *b, int64_t height, int64_t width, int64_t 
 		return;
 	struct gpu_tensor *x = filled(b, SHAPE(batch, height, width, c_in)),
 			  *y = filled(b, SHAPE(batch, height / stride, width / stride, c_out));
-	struct gpu_tensor *w = matrix(b, c_out, 9 * c_in);
-	BEST(best, gpu_conv2d(b->g, y, x, w, NULL,
-			   (struct gpu_conv2d){.kernel = 3, .stride = stride, .pad = 1}));
+	struct gpu_tensor *w[MATRICES];
+	matrices(b, w, c_out, 9 * c_in);
+	EACH_PASS(p, gpu_conv2d(b->g, y, x, w[pass % MATRICES], NULL,
+			     (struct gpu_conv2d){.kernel = 3, .stride = stride, .pad = 1}));
 	report(what,
 		18.0 * (double)(batch * height / stride * (width / stride) * c_in) * (double)c_out,
-		best);
+		b, p);
 }
 
 static void conv1d(
 	const struct bench *b, int64_t frames, int64_t c, int64_t kernel, int64_t dilation)
 {
-	double best = INFINITY;
+	struct passes p = {INFINITY, 0};
 	char what[80];
 
 	snprintf(what, sizeof(what), "conv1d %lld x %lld, kernel %lld, dilation %lld",
@@ -119,15 +142,15 @@ static void conv1d(
 	struct gpu_tensor *x = filled(b, SHAPE(frames + (kernel - 1) * dilation, c)),
 			  *y = filled(b, SHAPE(frames, c));
 	struct gpu_tensor *w = matrix(b, c, kernel * c);
-	BEST(best, gpu_conv1d(b->g, y, x, w, NULL,
-			   (struct gpu_conv){.kernel = kernel, .dilation = dilation}));
-	report(what, 2.0 * (double)(frames * c * kernel) * (double)c, best);
+	EACH_PASS(p, gpu_conv1d(b->g, y, x, w, NULL,
+			     (struct gpu_conv){.kernel = kernel, .dilation = dilation}));
+	report(what, 2.0 * (double)(frames * c * kernel) * (double)c, b, p);
 }
 
 static void attention(const struct bench *b, int64_t n, int64_t heads, int64_t dim)
 {
 	const float scale = 1 / sqrtf((float)dim);
-	double best = INFINITY;
+	struct passes p = {INFINITY, 0};
 	char what[80];
 
 	snprintf(what, sizeof(what), "attention %lld, %lld heads of %lld", (long long)n,
@@ -137,10 +160,10 @@ static void attention(const struct bench *b, int64_t n, int64_t heads, int64_t d
 	struct gpu_tensor *x = filled(b, SHAPE(n, 3 * heads * dim)),
 			  *y = filled(b, SHAPE(n, heads * dim));
 	if (b->dtype == GPU_TILES)
-		BEST(best, gpu_attention_tiles(b->g, y, x, heads, scale))
+		EACH_PASS(p, gpu_attention_tiles(b->g, y, x, heads, scale))
 	else
-		BEST(best, gpu_attention_full(b->g, y, x, NULL, heads, scale))
-	report(what, 4.0 * (double)(n * n) * (double)(heads * dim), best);
+		EACH_PASS(p, gpu_attention_full(b->g, y, x, NULL, heads, scale))
+	report(what, 4.0 * (double)(n * n) * (double)(heads * dim), b, p);
 }
 
 static void run(struct bench *b)
@@ -196,6 +219,8 @@ int main(int argc, char **argv)
 			parse_u64(argv[++i], &b.passes);
 		else if (!strcmp(argv[i], "--only") && i + 1 < argc)
 			b.only = argv[++i];
+		else if (!strcmp(argv[i], "--cold"))
+			b.is_cold = true;
 		else
 			only = argv[i];
 	if (gpu_open("cpu", (int)n_threads, &b.g, &e)) {
