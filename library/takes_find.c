@@ -152,17 +152,20 @@ static int find_all(struct db *db, bool oldest_first, const struct takes_prompts
 int takes_find(struct db *db, const struct takes_query *wanted, const struct takes_prompts *all,
 	struct takes_found *ret, struct err *e)
 {
-	const char *filter = wanted->filter ? wanted->filter : "";
 	struct takes_ids ids = {0};
-	int rc;
+	struct filter f;
+	int rc = filter_parse(wanted->filter ? wanted->filter : "", wanted->now_ms, &f, e);
 
 	*ret = (struct takes_found){0};
-	if (!filter[strspn(filter, " ")] && wanted->order <= TAKES_OLDEST && !wanted->limit &&
+	if (rc)
+		return rc;
+	if (!f.match.n && !f.needs_takes && wanted->order <= TAKES_OLDEST && !wanted->limit &&
 		!wanted->offset)
 		rc = find_all(
 			db, (wanted->order == TAKES_OLDEST) != wanted->reversed, all, &ids, e);
 	else
 		rc = takes_ids(db, wanted, &ids, e);
+	filter_done(&f);
 	if (!rc)
 		add_prompts(all, ids.at, ids.n, ret);
 	VEC_DONE(&ids);

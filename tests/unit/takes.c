@@ -157,6 +157,7 @@ static void lists_by_number(void **state)
 	finds_the_same("", &all);
 	finds_the_same("rain", &all);
 	finds_the_same("dur>20 -drone", &all);
+	finds_the_same("-", &all); /* of a word that is typed yet */
 	OK(takes_number(db, 6, &id, &e));
 	assert_int_equal(id, 2);
 	OK(takes_get(db, 6, &arena, &t, &e));
@@ -240,6 +241,8 @@ static void filters(void **state)
 	assert_string_equal(found("model:musicgen"), "5 4 3");
 	assert_string_equal(found("model:MusicGen-small"), "5 3");
 	assert_string_equal(found("-model:starter dur>30"), "5");
+	assert_string_equal(found("dur>20 -piano"), "5 3");
+	assert_string_equal(found("-drone dur>20 -piano"), "5");
 	assert_string_equal(found("dur>=30"), "5 3 2");
 	assert_string_equal(found("dur<10"), "4");
 	assert_string_equal(found("dur:10"), "1");
