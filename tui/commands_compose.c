@@ -1,5 +1,4 @@
 /* Composing: keys that are typed into the form, and what is done with it. */
-#include <errno.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -14,84 +13,6 @@
 
 /* ---- typing ------------------------------------------------------------- */
 
-static void choose(struct ws *ws, int64_t row)
-{
-	struct compose_view *v = ws->compose;
-	const struct compose_model *m =
-		row >= 0 && row < (int64_t)v->models.n ? &v->models.list[row] : NULL;
-	struct arena a = {0};
-
-	if (!m)
-		return;
-	if (compose_model_hurdle(m, &a))
-		ws_complain(ws, "%s", compose_model_hurdle(m, &a));
-	compose_set_model(&v->c, m->name);
-	view_compose_changed(ws);
-	arena_done(&a);
-}
-
-static int64_t row_of_model(const struct compose_view *v)
-{
-	for (size_t i = 0; i < v->models.n; i++)
-		if (v->c.model && !strcmp(v->models.list[i].name, v->c.model))
-			return (int64_t)i;
-	return -1;
-}
-
-static void open_choice(struct ws *ws)
-{
-	struct compose_view *v = ws->compose;
-	struct err e = {0};
-
-	if (compose_models_read(&v->models, ws, &e)) {
-		ws_fail(ws, &e);
-		return;
-	}
-	v->is_choosing = true;
-	list_set_count(&v->choice, (int64_t)v->models.n);
-	list_go(&v->choice, row_of_model(v) < 0 ? 0 : row_of_model(v));
-	ws->dirty |= DIRTY_BODY | DIRTY_FOOT;
-}
-
-static bool choice_key(struct ws *ws, uint32_t key)
-{
-	struct compose_view *v = ws->compose;
-
-	if (key == KEYS_DOWN || key == 'j')
-		list_move(&v->choice, 1);
-	else if (key == KEYS_UP || key == 'k')
-		list_move(&v->choice, -1);
-	else if (key == KEYS_PGDN || key == KEYS_PGUP)
-		list_page(&v->choice, key == KEYS_PGDN ? 1 : -1);
-	else if (key == KEYS_HOME || key == KEYS_END)
-		list_go(&v->choice, key == KEYS_HOME ? 0 : -1);
-	else if (key == '\r' || key == 27 || key == 'q')
-		v->is_choosing = false;
-	else
-		return key < KEY_NAMED && key >= ' ';
-	if (key == '\r')
-		choose(ws, v->choice.cursor);
-	ws->dirty |= DIRTY_BODY;
-	return true;
-}
-
-/* The model beside it that is installed. */
-static void turn_model(struct ws *ws, int by)
-{
-	struct compose_view *v = ws->compose;
-	const int64_t n = (int64_t)v->models.n, from = row_of_model(v);
-
-	for (int64_t i = 1; i <= n; i++) {
-		int64_t row = ((from < 0 ? 0 : from) + by * i % n + n) % n;
-
-		if (v->models.list[row].is_installed) {
-			choose(ws, row);
-			return;
-		}
-	}
-	open_choice(ws);
-}
-
 static void go(struct ws *ws, int by)
 {
 	view_compose_go(ws->compose, by);
@@ -102,9 +23,9 @@ static void go(struct ws *ws, int by)
 static bool model_key(struct ws *ws, uint32_t key)
 {
 	if (key == '\r' || key == ' ')
-		open_choice(ws);
+		compose_choice_open(ws);
 	else if (key == KEYS_LEFT || key == KEYS_RIGHT)
-		turn_model(ws, key == KEYS_LEFT ? -1 : 1);
+		compose_choice_turn(ws, key == KEYS_LEFT ? -1 : 1);
 	else
 		return false;
 	return true;
@@ -123,13 +44,6 @@ static bool turn_key(struct ws *ws, uint32_t key)
 		return false;
 	view_compose_changed(ws);
 	return true;
-}
-
-static bool is_turned(const struct compose_view *v)
-{
-	const struct parameter *p = compose_parameter(&v->c, v->field);
-
-	return p && (p->kind == PARAMETER_FLAG || p->kind == PARAMETER_CHOICE);
 }
 
 /* The next of the suggestions, and after the last what was typed. */
@@ -232,16 +146,16 @@ bool view_compose_key(struct ws *ws, uint32_t key)
 	struct compose_view *v = ws->compose;
 
 	if (v->is_choosing)
-		return choice_key(ws, key);
+		return compose_choice_key(ws, key);
 	if (v->is_resting)
 		return rest_key(ws, key);
 	if (v->field == FIELD_MODEL && model_key(ws, key))
 		return true;
-	if (is_turned(v) && turn_key(ws, key))
+	if (compose_is_turned(&v->c, v->field) && turn_key(ws, key))
 		return true;
 	if (move_key(ws, key))
 		return true;
-	if (v->field == FIELD_MODEL || is_turned(v))
+	if (v->field == FIELD_MODEL || compose_is_turned(&v->c, v->field))
 		return (key >= ' ' && key < KEY_NAMED) || is_editing(key);
 	return text_key(ws, key) || is_editing(key);
 }
@@ -392,7 +306,7 @@ void view_compose_paste(struct ws *ws, const char *text, size_t n)
 	struct compose_view *v = ws->compose;
 	struct text_edit *t = compose_edit(&v->c, v->field);
 
-	if (!t || v->is_choosing || is_turned(v))
+	if (!t || v->is_choosing || compose_is_turned(&v->c, v->field))
 		return;
 	v->is_resting = false;
 	if (!text_edit_paste(t, text, n))

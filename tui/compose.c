@@ -220,6 +220,13 @@ static size_t choice(const char *choices, int i, const char **ret)
 	return strcspn(choices, "|");
 }
 
+bool compose_is_turned(const struct compose *c, size_t field)
+{
+	const struct parameter *p = compose_parameter(c, field);
+
+	return p && (p->kind == PARAMETER_FLAG || p->kind == PARAMETER_CHOICE);
+}
+
 bool compose_turn(struct compose *c, size_t field, int by)
 {
 	const struct parameter *p = compose_parameter(c, field);
@@ -228,7 +235,7 @@ bool compose_turn(struct compose *c, size_t field, int by)
 	int n = 0, at = 0;
 	size_t bytes;
 
-	if (!p || (p->kind != PARAMETER_FLAG && p->kind != PARAMETER_CHOICE))
+	if (!compose_is_turned(c, field))
 		return false;
 	choices = p->kind == PARAMETER_FLAG ? "no|yes" : p->choices;
 	now = compose_value(c, p->name);

@@ -84,7 +84,9 @@ const char *compose_help(const struct compose *c, size_t field);
 void compose_otherwise(const struct compose *c, size_t field, struct str *out);
 /* Seconds of a take while no length is typed; 0: not known. */
 double compose_own_s(const struct compose *c);
-/* Flags and choices: the next (1) or the one before (-1); anything else: nothing. */
+/* Flags and choices. */
+bool compose_is_turned(const struct compose *c, size_t field);
+/* To the next (1) or the one before (-1); anything else: nothing. */
 bool compose_turn(struct compose *c, size_t field, int by);
 /* By a parameter's name, whether or not the engine has it. */
 const char *compose_value(const struct compose *c, const char *name);

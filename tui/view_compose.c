@@ -30,9 +30,6 @@ enum {
 	WIDE = 60,
 	FOOT_LINES = 3,
 	FIELDS_MAX = 64,
-	MODEL_NAME = 24, /* columns of the list of models */
-	MODEL_SIZE = 8,
-	MODEL_COLUMN = 15,
 };
 
 /* Where a field stands in the form. */
@@ -367,13 +364,6 @@ static void draw_line(
 	str_done(&before);
 }
 
-static bool is_turned(const struct compose *c, size_t field)
-{
-	const struct parameter *p = compose_parameter(c, field);
-
-	return p && (p->kind == PARAMETER_FLAG || p->kind == PARAMETER_CHOICE);
-}
-
 static void draw_model(const struct compose_view *v, const struct place *p, int y, bool here)
 {
 	const char *name = v->c.model ? v->c.model : "none";
@@ -416,7 +406,7 @@ static void draw_word(struct compose_view *v, const struct place *p, int y, bool
 	n = (int)text_cells(str_get(&text));
 
 	paint(y, p->x, p->width, *typed ? ROLE_TEXT : ROLE_DIM, str_get(&text));
-	if (here && is_turned(&v->c, p->field))
+	if (here && compose_is_turned(&v->c, p->field))
 		paint(y, p->x, n < p->width ? n : p->width, ROLE_ROW_SELECTED, str_get(&text));
 	str_done(&text);
 }
@@ -432,7 +422,7 @@ static void draw_field(struct compose_view *v, const struct place *p, int y)
 		draw_prompt(v, p, y, here);
 	else if (!t)
 		draw_model(v, p, y, here);
-	else if (t->line.text.n && !is_turned(&v->c, p->field))
+	else if (t->line.text.n && !compose_is_turned(&v->c, p->field))
 		draw_line(v, t, p, y, here);
 	else
 		draw_word(v, p, y, here);
@@ -483,7 +473,7 @@ static void draw_help(const struct compose_view *v, int y, int width)
 		tell_suggestions(v, &line);
 	else
 		str_printf(&line, "%s%s", compose_help(&v->c, v->field),
-			is_turned(&v->c, v->field) ? "; Left and Right change it" : "");
+			compose_is_turned(&v->c, v->field) ? "; Left and Right change it" : "");
 	paint(y, 1, width - 2, is_wrong ? ROLE_ERROR : ROLE_DIM, str_get(&line));
 	str_done(&line);
 }
@@ -527,84 +517,6 @@ static void draw_title(const struct compose_view *v, int width)
 	str_done(&right);
 }
 
-static const char *installed_sign(void)
-{
-	return paint_is_utf8() ? "\u2713" : "*";
-}
-
-/* Whether it is installed; columns from the right, those that matter least first to go. */
-static void draw_model_row(const struct compose_model *m, int y, int width, enum theme_role role)
-{
-	struct str text = {0};
-	int x = 1 + MODEL_NAME;
-	char size[16];
-
-	paint(y, 0, width, role, "");
-	paint(y, 1, 1, role, m->is_installed ? installed_sign() : "");
-	paint(y, 3, x - 3 < width - 4 ? x - 3 : width - 4, role, m->name);
-	if (width < x + 2 * MODEL_COLUMN)
-		return;
-	paint_right(y, x, MODEL_SIZE, role, format_bytes(m->bytes, size));
-	x += MODEL_SIZE + 2;
-	compose_model_rate(m, &text);
-	paint(y, x, MODEL_COLUMN, role, str_get(&text));
-	x += MODEL_COLUMN + 1;
-	str_clear(&text);
-	compose_model_length(m, &text);
-	paint(y, x, MODEL_COLUMN - 1, role, str_get(&text));
-	x += MODEL_COLUMN;
-	paint(y, x, width - x - 1, role, m->licence ? m->licence : "");
-	str_done(&text);
-}
-
-/* What there is to know of the one under the cursor. */
-static void draw_model_facts(const struct compose_model *m, int y, int height, int width)
-{
-	struct arena a = {0};
-	const char *hurdle = compose_model_hurdle(m, &a);
-	struct str line = {0};
-
-	if (hurdle)
-		str_printf(&line, "%s; %s%s%s", hurdle, m->licence ? m->licence : "",
-			m->licence && m->selling ? ", " : "", m->selling ? m->selling : "");
-	else
-		compose_model_describe(m, &line);
-	paint_lines(y, 1, height, width - 2, ROLE_DIM, str_get(&line));
-	str_done(&line);
-	arena_done(&a);
-}
-
-static void draw_choice(struct compose_view *v, int height, int width)
-{
-	const int facts = height > 5 ? 3 : 0, rows = height - 1 - facts;
-	struct str title = {0};
-
-	str_printf(&title, " Models (%s installed): Enter takes one, Esc leaves it as it was",
-		installed_sign());
-	list_set_count(&v->choice, (int64_t)v->models.n);
-	list_resize(&v->choice, rows);
-	paint(0, 0, width, ROLE_TITLE, str_get(&title));
-	str_done(&title);
-	for (int i = 0; i < rows; i++) {
-		int64_t row = list_at(&v->choice, i);
-
-		paint(1 + i, 0, width, ROLE_TEXT, "");
-		if (row >= 0)
-			draw_model_row(&v->models.list[row], 1 + i, width,
-				row == v->choice.cursor            ? ROLE_ROW_SELECTED
-				: v->models.list[row].is_installed ? ROLE_TEXT
-								   : ROLE_DIM);
-	}
-	v->cursor_y = 1 + (int)(v->choice.cursor - v->choice.top);
-	v->cursor_x = 0;
-	for (int i = 1; i < facts; i++)
-		paint(height - i, 0, width, ROLE_TEXT, "");
-	if (!facts || !v->models.n)
-		return;
-	paint_rule(height - facts, width);
-	draw_model_facts(&v->models.list[v->choice.cursor], height - facts + 1, facts - 1, width);
-}
-
 static int title_lines(int height)
 {
 	return height >= 6;
@@ -627,7 +539,7 @@ static void draw(struct ws *ws, int height, int width)
 	v->width = width;
 	v->cursor_y = v->cursor_x = -1;
 	if (v->is_choosing) {
-		draw_choice(v, height, width);
+		compose_choice_draw(v, height, width);
 		return;
 	}
 	for (y = 0; y < height; y++)
@@ -650,7 +562,7 @@ static bool cursor(struct ws *ws, int *ret_y, int *ret_x)
 	*ret_y = v->cursor_y < 0 ? 0 : v->cursor_y;
 	*ret_x = v->cursor_x < 0 ? 0 : v->cursor_x;
 	return v->cursor_y >= 0 && !v->is_choosing && !v->is_resting &&
-	       compose_edit(&ws->compose->c, v->field) && !is_turned(&v->c, v->field);
+	       compose_edit(&ws->compose->c, v->field) && !compose_is_turned(&v->c, v->field);
 }
 
 /* ---- clicks -------------------------------------------------------------- */
@@ -687,22 +599,10 @@ static void press_field(struct ws *ws, const struct mouse *m)
 			point(v, p, y - p->y, m->x);
 		v->field = p->field;
 		view_compose_suggest(ws);
-		if (m->is_double && (p->field == FIELD_MODEL || is_turned(&v->c, p->field)))
+		if (m->is_double && (p->field == FIELD_MODEL || compose_is_turned(&v->c, p->field)))
 			ws_key(ws, ' ');
 		break;
 	}
-}
-
-static void press_model(struct ws *ws, const struct mouse *m)
-{
-	struct compose_view *v = ws->compose;
-	const int64_t row = list_at(&v->choice, m->y - 1);
-
-	if (row < 0)
-		return;
-	list_go(&v->choice, row);
-	if (m->is_double)
-		ws_key(ws, '\r');
 }
 
 static bool on_mouse(struct ws *ws, const struct mouse *m)
@@ -715,7 +615,7 @@ static bool on_mouse(struct ws *ws, const struct mouse *m)
 	if (v->is_choosing && by)
 		list_move(&v->choice, by);
 	else if (v->is_choosing && m->what == MOUSE_PRESS)
-		press_model(ws, m);
+		compose_choice_press(ws, m);
 	else if (by)
 		view_compose_go(v, by);
 	else if (m->what == MOUSE_PRESS)

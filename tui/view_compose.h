@@ -3,6 +3,7 @@
  *
  *	view_compose.c		layout and drawing
  *	commands_compose.c	keys and commands
+ *	compose_choice.c	choosing one of the models
  *	compose_models.c	the models there are to choose from
  */
 #ifndef WOODSHED_TUI_VIEW_COMPOSE_H
@@ -20,6 +21,7 @@
 #include "tui/list.h"
 
 struct err;
+struct mouse;
 struct suggest;
 struct token_count;
 struct ws;
@@ -112,5 +114,18 @@ bool view_compose_key(struct ws *ws, uint32_t key);
 /* For COMPOSE_TAKES_MAX takes from it on. */
 uint64_t compose_seed_by_chance(void);
 void view_compose_paste(struct ws *ws, const char *text, size_t n);
+
+/* ---- compose_choice.c --------------------------------------------------- */
+
+/* Reads the models anew and shows the list of them. */
+void compose_choice_open(struct ws *ws);
+/* The whole body; says where its cursor stands. */
+void compose_choice_draw(struct compose_view *v, int height, int width);
+/* false: the key is none of the list's. */
+bool compose_choice_key(struct ws *ws, uint32_t key);
+void compose_choice_press(struct ws *ws, const struct mouse *m);
+/* The model before (-1) or after (1) the one that is chosen, of those that are installed;
+ * where none is, the list. */
+void compose_choice_turn(struct ws *ws, int by);
 
 #endif
