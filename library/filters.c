@@ -35,14 +35,9 @@ static int unknown(const char *name, struct err *e)
 static int keep(struct db *db, const char *name, const char *text, struct err *e)
 {
 	char label[FILTERS_NAME_MAX + 32];
-	struct action act = {.db = db, .label = label};
-	int rc = db_begin(db, e);
 
-	if (rc)
-		return rc;
 	snprintf(label, sizeof(label), "%s the filter %s", text ? "saved" : "forgot", name);
-	rc = undo_edit(&act, (struct subject){.name = name}, "filter", text, e);
-	return db_end(db, rc, e);
+	return undo_edit_alone(db, label, (struct subject){.name = name}, "filter", text, e);
 }
 
 int filters_save(struct db *db, const char *name, const char *text, int64_t now_ms, struct err *e)

@@ -146,11 +146,7 @@ int jobs_list(struct db *db, const char *state, struct arena *a, struct job **re
 
 static int number(struct db *db, const char *sql, int64_t *ret, struct err *e)
 {
-	struct query q = db_query(db, sql, "");
-
-	if (query_next(&q))
-		*ret = query_int(&q, 0);
-	return query_done(&q, e);
+	return query_number(db_query(db, sql, ""), ret, e);
 }
 
 static int add_one(struct db *db, const struct job_new *j, int64_t batch, int64_t place,
@@ -428,15 +424,8 @@ int jobs_move(struct db *db, int64_t id, enum job_move move, struct err *e)
 
 int queue_pause(struct db *db, bool paused, struct err *e)
 {
-	struct action act = {
-		.db = db, .label = paused ? "paused the queue" : "let the queue go on"};
-	int rc = db_begin(db, e);
-
-	if (rc)
-		return rc;
-	rc = undo_edit(
-		&act, (struct subject){.name = "queue.paused"}, "setting", paused ? "1" : NULL, e);
-	return db_end(db, rc, e);
+	return undo_edit_alone(db, paused ? "paused the queue" : "let the queue go on",
+		(struct subject){.name = "queue.paused"}, "setting", paused ? "1" : NULL, e);
 }
 
 int queue_is_paused(struct db *db, bool *ret, struct err *e)

@@ -105,18 +105,15 @@ int jobs_failed_stamp(struct db *db, uint64_t *ret, struct err *e)
 
 int queue_hide_ended(struct db *db, int64_t before_ms, struct err *e)
 {
-	struct action act = {.db = db,
-		.label = before_ms ? "hid jobs that have ended" : "showed jobs that have ended"};
 	struct str text = {0};
-	int rc = db_begin(db, e);
+	int rc;
 
-	if (rc)
-		return rc;
 	str_printf(&text, "%lld", (long long)before_ms);
-	rc = undo_edit(&act, (struct subject){.name = "queue.hidden"}, "setting",
-		before_ms ? text.s : NULL, e);
+	rc = undo_edit_alone(db,
+		before_ms ? "hid jobs that have ended" : "showed jobs that have ended",
+		(struct subject){.name = "queue.hidden"}, "setting", before_ms ? text.s : NULL, e);
 	str_done(&text);
-	return db_end(db, rc, e);
+	return rc;
 }
 
 int queue_hidden(struct db *db, int64_t *ret, struct err *e)

@@ -139,7 +139,7 @@ static int apply(struct db *db, const struct subject *s, const char *field, cons
 }
 
 /* Of a tag: whether the take has this one. */
-static int read_old(struct db *db, const struct subject *s, const char *field, const char *to,
+static int read_old(struct db *db, const struct subject *s, const char *field, const char *tag,
 	struct arena *a, const char **ret, struct err *e)
 {
 	const struct field *f = find_field(field);
@@ -147,7 +147,7 @@ static int read_old(struct db *db, const struct subject *s, const char *field, c
 		!f->get   ? db_query(db,
 				    "SELECT (SELECT tag FROM tags WHERE take = ?1 AND tag = ?2)"
 				      " FROM takes WHERE id = ?1",
-				    "it", s->take, to)
+				    "it", s->take, tag)
 		: s->name ? db_query(db, f->get, "t", s->name)
 			  : db_query(db, f->get, "i", s->take ? s->take : s->job);
 	bool found = query_next(&q);
@@ -204,17 +204,33 @@ static int change(struct action *act, const struct subject *s, const char *field
 		"itiitttt", act->id, act->label, s->take, s->job, s->name, field, from, to);
 }
 
-int undo_edit(
-	struct action *act, struct subject s, const char *field, const char *to, struct err *e)
+/* Makes a field `to`; tag: which one, of that field. */
+static int edit(struct action *act, const struct subject *s, const char *field, const char *tag,
+	const char *to, struct err *e)
 {
 	struct arena a = {0};
 	const char *from;
-	int rc = read_old(act->db, &s, field, to, &a, &from, e);
+	int rc = read_old(act->db, s, field, tag, &a, &from, e);
 
 	if (!rc)
-		rc = change(act, &s, field, from, to, e);
+		rc = change(act, s, field, from, to, e);
 	arena_done(&a);
 	return rc;
+}
+
+int undo_edit(
+	struct action *act, struct subject s, const char *field, const char *to, struct err *e)
+{
+	return edit(act, &s, field, to, to, e);
+}
+
+int undo_edit_alone(struct db *db, const char *label, struct subject s, const char *field,
+	const char *to, struct err *e)
+{
+	struct action act = {.db = db, .label = label};
+	int rc = db_begin(db, e);
+
+	return rc ? rc : db_end(db, undo_edit(&act, s, field, to, e), e);
 }
 
 int undo_added(struct action *act, int64_t batch, struct err *e)
@@ -272,22 +288,10 @@ static int check_value(const char *field, const char *value, struct err *e)
 	return err_set(e, ERR_BUG, "takes have no field '%.40s'", field);
 }
 
-static int untag(struct action *act, int64_t take, const char *tag, struct err *e)
-{
-	const struct subject s = {.take = take};
-	struct arena a = {0};
-	const char *from;
-	int rc = read_old(act->db, &s, "tag", tag, &a, &from, e);
-
-	if (!rc)
-		rc = change(act, &s, "tag", from, NULL, e);
-	arena_done(&a);
-	return rc;
-}
-
 int takes_edit(struct db *db, const int64_t *ids, size_t n, const char *field, const char *value,
 	const char *label, struct err *e)
 {
+	const bool is_untag = !strcmp(field, "untag");
 	struct action act = {.db = db, .label = label};
 	int rc = check_value(field, value, e);
 
@@ -296,9 +300,8 @@ int takes_edit(struct db *db, const int64_t *ids, size_t n, const char *field, c
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < n && !rc; i++)
-		rc = strcmp(field, "untag")
-			     ? undo_edit(&act, (struct subject){.take = ids[i]}, field, value, e)
-			     : untag(&act, ids[i], value, e);
+		rc = edit(&act, &(struct subject){.take = ids[i]}, is_untag ? "tag" : field, value,
+			is_untag ? NULL : value, e);
 	return db_end(db, rc, e);
 }
 

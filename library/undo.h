@@ -51,6 +51,9 @@ struct subject {
  * undo.c.  ERR_ARG where there is no such take or job. */
 int undo_edit(
 	struct action *act, struct subject s, const char *field, const char *to, struct err *e);
+/* The same as an action of its own, and a transaction. */
+int undo_edit_alone(struct db *db, const char *label, struct subject s, const char *field,
+	const char *to, struct err *e);
 /* Notes that the jobs of a batch were added.  Taken back, those that wait are cancelled. */
 int undo_added(struct action *act, int64_t batch, struct err *e);
 
