@@ -143,24 +143,30 @@ static int draw_columns(const struct library_row *r, int y, int width, enum them
 	return right;
 }
 
-/* Whether it is heard now; a folded prompt is while one of its takes is. */
-static bool is_heard_now(const struct ws *ws, const struct library_view *v, int64_t row)
+/* The take that is heard now and may be told; 0: none. */
+static int64_t heard_now(const struct ws *ws)
+{
+	struct listen_view playing;
+
+	listen_read(ws->listen, &playing);
+	return comparing_hidden(ws, playing.take) ? 0 : playing.take;
+}
+
+/* A folded prompt is while one of its takes is. */
+static bool is_heard(const struct library_view *v, int64_t row, int64_t heard)
 {
 	const struct tree_row *r = &v->tree.rows[row];
-	struct listen_view playing;
 	const int64_t *ids;
 	size_t n = tree_takes(&v->tree, row, &ids);
 
-	listen_read(ws->listen, &playing);
-	if (!playing.take || (r->kind == TREE_PROMPT && v->tree.groups[r->group].is_open))
+	if (!heard || (r->kind == TREE_PROMPT && v->tree.groups[r->group].is_open))
 		return false;
-	while (n && ids[n - 1] != playing.take)
+	while (n && ids[n - 1] != heard)
 		n--;
-	return n && !comparing_hidden(ws, playing.take);
+	return n > 0;
 }
 
-static void draw_row(
-	const struct ws *ws, const struct library_view *v, int64_t row, int y, int width)
+static void draw_row(const struct library_view *v, int64_t row, int64_t heard, int y, int width)
 {
 	const struct library_row *data = library_row_at(v, row);
 	const struct take *t = data && data->take.id ? &data->take : NULL;
@@ -170,7 +176,7 @@ static void draw_row(
 
 	if (!data)
 		return;
-	const bool is_played = is_heard_now(ws, v, row);
+	const bool is_played = is_heard(v, row, heard);
 	role = row == v->list.cursor                               ? ROLE_ROW_SELECTED
 	       : library_is_marked(v, row)                         ? ROLE_ROW_MARKED
 	       : is_played                                         ? ROLE_ROW_PLAYING
@@ -372,6 +378,8 @@ static void draw_empty(const struct ws *ws, const struct library_view *v, int y,
 
 static void draw_list(struct ws *ws, const struct library_view *v, int height, int width)
 {
+	const int64_t heard = heard_now(ws);
+
 	draw_title(v, 0, width);
 	if (height > 1) {
 		paint(1, 0, width, ROLE_DIM, "");
@@ -382,7 +390,7 @@ static void draw_list(struct ws *ws, const struct library_view *v, int height, i
 
 		paint(2 + i, 0, width, ROLE_TEXT, "");
 		if (row >= 0)
-			draw_row(ws, v, row, 2 + i, width);
+			draw_row(v, row, heard, 2 + i, width);
 	}
 	if (!v->list.n && v->list.height > 1)
 		draw_empty(ws, v, 3, width);
