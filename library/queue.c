@@ -113,6 +113,11 @@ int jobs_get(struct db *db, int64_t id, struct arena *a, struct job *ret, struct
 	return rc || found ? rc : fail_no_job(id, e);
 }
 
+bool job_is_at_work(const struct job *j)
+{
+	return !strcmp(j->state, "rendering") || !strcmp(j->state, "claimed");
+}
+
 int jobs_list(struct db *db, const char *state, struct arena *a, struct job **ret, size_t *ret_n,
 	struct err *e)
 {

@@ -59,6 +59,7 @@ int jobs_add(struct db *db, const struct job_new *jobs, size_t n, int64_t now_ms
 
 /* ERR_ARG when there is no such job. */
 int jobs_get(struct db *db, int64_t id, struct arena *a, struct job *ret, struct err *e);
+bool job_is_at_work(const struct job *j); /* a worker has it */
 
 /* In the order in which they will be done, then those at work, then the others,
  * newest last.  state NULL: all. */

@@ -102,7 +102,7 @@ static void do_cancel(struct ws *ws, const char *args)
 		return;
 	}
 	j = selected(ws);
-	if (j && !j->stopping && (!strcmp(j->state, "claimed") || !strcmp(j->state, "rendering")))
+	if (j && !j->stopping && job_is_at_work(j))
 		ask_to_stop(ws, j);
 	else if (j)
 		cancel(ws, j->id);

@@ -17,11 +17,6 @@ void queue_view_done(struct queue_view *v)
 	arena_done(&v->page);
 }
 
-static bool is_at_work(const struct job *j)
-{
-	return !strcmp(j->state, "rendering") || !strcmp(j->state, "claimed");
-}
-
 /* ---- when --------------------------------------------------------------- */
 
 /* Forecasts of this page, one for each model and length. */
@@ -155,7 +150,7 @@ static int read_jobs(struct ws *ws, struct queue_view *v, struct err *e)
 	if (!rc)
 		rc = jobs_list_recent(ws->db, since, SHOWN_MAX, &v->page, &v->jobs, &v->n, e);
 	for (size_t i = 0; i < v->n; i++) {
-		v->n_at_work += is_at_work(&v->jobs[i]);
+		v->n_at_work += job_is_at_work(&v->jobs[i]);
 		v->n_waiting += !strcmp(v->jobs[i].state, "queued");
 	}
 	v->left_s = ARENA_ARRAY(&v->page, double, v->n + 1);

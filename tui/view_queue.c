@@ -46,11 +46,6 @@ static const char *state_of(const struct job *j)
 					     : j->state;
 }
 
-static bool is_at_work(const struct job *j)
-{
-	return !strcmp(j->state, "rendering") || !strcmp(j->state, "claimed");
-}
-
 /* Seconds since a worker was heard of that has something to do. */
 static double silence_s(const struct queue_view *v)
 {
@@ -186,9 +181,9 @@ static void draw_row(const struct queue_view *v, int64_t row, int y, int width)
 	}
 	if (c.model)
 		paint(y, c.model, 12, role, j->model);
-	if (c.progress && is_at_work(j) && j->total && j->stage && !strcmp(j->stage, "render"))
+	if (c.progress && job_is_at_work(j) && j->total && j->stage && !strcmp(j->stage, "render"))
 		draw_bar(j, y, c.progress, role);
-	else if (c.progress && is_at_work(j))
+	else if (c.progress && job_is_at_work(j))
 		draw_stage(j, y, c.progress, role);
 	else if (c.progress)
 		paint(y, c.progress, 17, role, "\u00b7");
@@ -223,7 +218,7 @@ static void say_state(const struct ws *ws, const struct job *j, double left_s, s
 {
 	char text[16];
 
-	if (is_at_work(j))
+	if (job_is_at_work(j))
 		say_progress(&ws->queue, j, out);
 	else if (!strcmp(j->state, "failed"))
 		str_add(out, "R queues it again  Enter shows the log");
