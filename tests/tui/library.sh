@@ -21,11 +21,6 @@ takes_are()
 	soon counts "$@"
 }
 
-shows_row()
-{
-	t capture-pane -p -t t >"$scratch/out" && grep -qE -- "$1" "$scratch/out"
-}
-
 no_sound
 echo '{ [' >"$ALSA_CONFIG_PATH" # of which ALSA complains, loudly
 install_mono

@@ -141,6 +141,18 @@ static const struct made made[] = {
 
 enum { N_MADE = sizeof(made) / sizeof(*made) };
 
+/* Adds a job and claims it; NULL: that failed. */
+static struct job *begin(struct db *db, struct worker *w, const struct job_new *wanted,
+	int64_t then, struct arena *a)
+{
+	struct job *j;
+	size_t n = 0;
+
+	if (jobs_add(db, wanted, 1, then, NULL, &e) || jobs_claim(w, NULL, 1, then, a, &j, &n, &e))
+		return NULL;
+	return n ? j : NULL;
+}
+
 static int add_made(struct db *db, struct worker *w, int i, const int64_t prompts[])
 {
 	const struct made *m = &made[i];
@@ -154,16 +166,12 @@ static int add_made(struct db *db, struct worker *w, int i, const int64_t prompt
 		.options = m->options};
 	const int64_t then = THEN + i * MINUTE;
 	struct arena a = {0};
-	struct job *j;
+	struct job *j = begin(db, w, &wanted, then, &a);
 	char file[64];
 	int64_t id;
-	size_t n = 0;
-	int rc = jobs_add(db, &wanted, 1, then, NULL, &e);
 
 	snprintf(file, sizeof(file), "takes/2020/02/made-%d.wav", i);
-	if (!rc)
-		rc = jobs_claim(w, NULL, 1, then, &a, &j, &n, &e);
-	if (!rc && n) {
+	if (j) {
 		struct take t = {.prompt_id = j->prompt_id,
 			.job = j->id,
 			.model = j->model,
@@ -178,12 +186,11 @@ static int add_made(struct db *db, struct worker *w, int i, const int64_t prompt
 			.file = file,
 			.created = then};
 
-		rc = jobs_start(w, j->id, file, then, &e);
-		if (!rc)
-			rc = jobs_done(w, j->id, &t, then + 20000, &id, &e);
+		if (!jobs_start(w, j->id, file, then, &e))
+			jobs_done(w, j->id, &t, then + 20000, &id, &e);
 	}
 	arena_done(&a);
-	return rc;
+	return e.code;
 }
 
 /* One that failed after a while, with more to say than fits a line. */
@@ -195,19 +202,15 @@ static int add_failed(struct db *db, struct worker *w)
 		.seconds = "120"};
 	const int64_t then = THEN + 60 * MINUTE;
 	struct arena a = {0};
-	struct job *j;
-	size_t n = 0;
-	int rc = jobs_add(db, &wanted, 1, then, NULL, &e);
+	struct job *j = begin(db, w, &wanted, then, &a);
 
-	if (!rc)
-		rc = jobs_claim(w, NULL, 1, then, &a, &j, &n, &e);
-	if (!rc && n)
-		rc = jobs_failed(w, j->id,
+	if (j)
+		jobs_failed(w, j->id,
 			"not enough memory: 9.1 GB are needed and 6.3 GB are free; end other "
 			"programs, choose a smaller model such as musicgen-small, or fewer seconds",
 			then + 90000, &e);
 	arena_done(&a);
-	return rc;
+	return e.code;
 }
 
 static void fill_made(struct db *db)

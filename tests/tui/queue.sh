@@ -10,11 +10,6 @@
 export ALSA_CONFIG_PATH="$scratch/asound"
 printf 'pcm.null { type null }\npcm.!default { type null }\n' >"$ALSA_CONFIG_PATH"
 
-shows_row()
-{
-	t capture-pane -p -t t >"$scratch/out" && grep -qE -- "$1" "$scratch/out"
-}
-
 # row PATTERN: a line of the screen is like that, within half a minute.
 row()
 {

@@ -64,6 +64,12 @@ soon()
 	done
 }
 
+# shows_row PATTERN: a line of the screen is like that.
+shows_row()
+{
+	t capture-pane -p -t t >"$scratch/out" && grep -qE -- "$1" "$scratch/out"
+}
+
 shows_no()
 {
 	t capture-pane -p -t t >"$scratch/out" && ! grep -qF -- "$1" "$scratch/out"
