@@ -75,6 +75,11 @@ void seen_add(struct seen *s, const char *name, struct values v)
 	s->taps[s->n_taps++].v = v;
 }
 
+struct values seen_samples(const struct seen *s, const struct render *r)
+{
+	return transposed(s->audio, s->audio.n / (size_t)engine_info(r->en)->channels);
+}
+
 void seen_done(struct seen *s)
 {
 	for (int i = 0; i < s->n_taps; i++)
@@ -89,6 +94,24 @@ static bool same_audio(const struct seen *a, const struct seen *b)
 {
 	return a->audio.n && a->audio.n == b->audio.n &&
 	       !memcmp(a->audio.v, b->audio.v, a->audio.n * sizeof(float));
+}
+
+bool check_fault(struct render r, struct values samples, double noise)
+{
+	struct seen s = {0};
+	struct err e = {0};
+	bool shows = false;
+
+	r.request.guidance *= 1.0002f;
+	if (seen_render(&s, &r, &e)) {
+		tap_remark("%s", e.text);
+	} else {
+		struct values got = seen_samples(&s, &r);
+		shows = got.n == samples.n && !close_to("samples", got, samples, noise);
+		free(got.v);
+	}
+	seen_done(&s);
+	return shows;
 }
 
 bool check_kept(struct render r)

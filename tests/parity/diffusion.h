@@ -46,6 +46,12 @@ struct values seen_tap(const struct seen *s, const char *name);
 void seen_add(struct seen *s, const char *name, struct values v);
 void seen_done(struct seen *s);
 
+/* Samples, as the reference has them: channel by channel. */
+struct values seen_samples(const struct seen *s, const struct render *r);
+
+/* What close_to() allows for samples of this noise would show that the guidance is off by a
+ * fiftieth of a percent. */
+bool check_fault(struct render r, struct values samples, double noise);
 /* What was kept of a render gives the same samples; damaged, it is refused. */
 bool check_kept(struct render r);
 /* Noise of the generator: a batch gives what its takes give alone, on any number of

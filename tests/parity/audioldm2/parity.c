@@ -150,6 +150,29 @@ static bool check_run(const struct parity *p, const json_t *run)
 	return ok;
 }
 
+/* Guidance away from the very same text goes nowhere, at any strength. */
+static bool is_guided(const json_t *run)
+{
+	const char *negative = text(run, "negative");
+
+	return number(run, "guidance", 1) > 1 &&
+	       strcmp(text(run, "prompt"), negative ? negative : "") != 0;
+}
+
+static bool check_run_fault(const struct parity *p, const json_t *run)
+{
+	struct render r;
+	struct engine_noise noise;
+	struct err e = {0};
+	struct values want = values_part(p->expected, text(run, "name"), "wave");
+	bool ok = !prepare(p, run, &noise, &r, &e) &&
+		  check_fault(r, want, number(json_object_get(run, "noise"), "wave", 0));
+
+	noise_free(&noise);
+	free(want.v);
+	return ok;
+}
+
 /* ---- ranking ------------------------------------------------------------ */
 
 struct heard {
@@ -256,6 +279,8 @@ int main(int argc, char **argv)
 	tap_ok(is_weighed(p.folder, p.en), "and what it needs");
 	json_array_foreach(json_object_get(p.manifest, "runs"), i, run)
 		tap_ok(check_run(&p, run), "run %s", text(run, "name"));
+	json_array_foreach(json_object_get(p.manifest, "runs"), i, run) if (is_guided(run))
+		tap_ok(check_run_fault(&p, run), "run %s: a fault shows", text(run, "name"));
 	if (prepare(&p, manifest_run(p.manifest, "main"), &noise, &r, &e)) {
 		fprintf(stderr, "%s\n", e.text);
 		return 99;
