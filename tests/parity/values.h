@@ -26,10 +26,11 @@ struct values values_part(const struct ckpt *c, const char *run, const char *par
 struct values transposed(struct values x, size_t rows);
 
 /* Tolerances.  noise: the largest difference between the reference in f32 and the same
- * arithmetic in f64.  Another order of summation makes an error of the same size, so two of
- * them differ by up to twice that, and the largest of a thousand values in one draw may
- * be twice that of another: 4.  Two roundings of the largest value cover tensors whose
- * noise happened to be next to nothing. */
+ * arithmetic in f64; diffusion models stretch it, and orders.py says what theirs is of.
+ * Another order of summation makes an error of the same size, so two of them differ by up
+ * to twice that, and the largest of a thousand values in one draw may be twice that of
+ * another: 4.  Two roundings of the largest value cover tensors whose noise happened to be
+ * next to nothing. */
 bool close_to(const char *what, struct values got, struct values want, double noise);
 /* Root mean square of the difference, as a share of want's. */
 double distance(struct values got, struct values want);
