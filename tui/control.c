@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -28,8 +29,9 @@ struct client {
 };
 
 struct control {
-	char *path; /* owned */
-	int fd, lock_fd;
+	char *path;            /* owned */
+	int fd;                /* -1: another workstation has the socket */
+	int lock_fd, watch_fd; /* the watch tells when the lock may be free; -1: none */
 	struct client clients[CONTROL_CLIENTS_MAX];
 };
 
@@ -103,42 +105,86 @@ static int begin_listening(struct control *c)
 	mask = umask(0177);
 	why = socket_at(c->path, bind, &c->fd);
 	umask(mask);
-	if (why)
+	if (why) {
+		c->fd = -1;
 		return why;
+	}
 	if (fcntl(c->fd, F_SETFL, O_NONBLOCK) || listen(c->fd, CONTROL_CLIENTS_MAX)) {
 		why = errno;
-		close(c->fd);
 		unlink(c->path);
+		close(c->fd);
+		c->fd = -1;
 	}
 	return why;
+}
+
+/* Whoever holds the lock closes its file when it ends, in whatever way.  This one's
+ * stays open: its closing would be told as well. */
+static void watch(struct control *c, const char *lock)
+{
+	c->watch_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (c->watch_fd >= 0)
+		inotify_add_watch(c->watch_fd, lock, IN_CLOSE_WRITE);
 }
 
 int control_open(const char *path, struct control **ret, struct err *e)
 {
 	struct control *c = xcalloc(1, sizeof(*c));
 	struct arena a = {0};
-	int why = 0;
+	const char *lock = arena_printf(&a, "%s.lock", path);
+	int rc = 0;
 
 	*ret = NULL;
 	c->path = xstrdup(path);
+	c->fd = c->watch_fd = -1;
 	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		c->clients[i].fd = -1;
 	mkdir(dirname(arena_strdup(&a, path)), 0700);
-	c->lock_fd = open(arena_printf(&a, "%s.lock", path), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (c->lock_fd < 0 || flock(c->lock_fd, LOCK_EX | LOCK_NB))
+	c->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (c->lock_fd < 0)
+		rc = err_errno(e, errno, "cannot make the socket '%s'", path);
+	else
+		watch(c, lock); /* first, so that no end is missed */
+	if (!rc)
+		rc = control_take_over(c, e);
+	arena_done(&a);
+	if (rc < 0)
+		control_close(c);
+	else
+		*ret = c;
+	return rc < 0 ? rc : 0;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+bool control_waits(const struct control *c)
+{
+	return c && c->fd < 0 && c->lock_fd >= 0;
+}
+
+int control_take_over(struct control *c, struct err *e)
+{
+	char bytes[1024];
+	int why = 0;
+
+	while (c->watch_fd >= 0 && read(c->watch_fd, bytes, sizeof(bytes)) > 0)
+		;
+	if (flock(c->lock_fd, LOCK_EX | LOCK_NB))
 		why = errno;
+	if (why == EWOULDBLOCK || why == EINTR)
+		return 0;
 	if (!why)
 		why = begin_listening(c);
-	arena_done(&a);
-	if (!why) {
-		*ret = c;
-		return 0;
-	}
-	if (c->lock_fd >= 0)
-		close(c->lock_fd);
-	free(c->path);
-	free(c);
-	return why == EWOULDBLOCK ? 0 : err_errno(e, why, "cannot make the socket '%s'", path);
+	close_fd(&c->watch_fd);
+	if (!why)
+		return 1;
+	close_fd(&c->lock_fd);
+	return err_errno(e, why, "cannot make the socket '%s'", c->path);
 }
 
 void control_close(struct control *c)
@@ -148,9 +194,11 @@ void control_close(struct control *c)
 	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		if (c->clients[i].fd >= 0)
 			close(c->clients[i].fd);
-	unlink(c->path);
-	close(c->fd);
-	close(c->lock_fd);
+	if (c->fd >= 0)
+		unlink(c->path);
+	close_fd(&c->fd);
+	close_fd(&c->watch_fd);
+	close_fd(&c->lock_fd);
 	free(c->path);
 	free(c);
 }
@@ -163,7 +211,7 @@ void control_fds(const struct control *c, struct pollfd fds[CONTROL_FDS])
 		fds[i] = (struct pollfd){.fd = -1, .events = POLLIN};
 	if (!c)
 		return;
-	fds[0].fd = c->fd;
+	fds[0].fd = c->fd >= 0 ? c->fd : c->watch_fd;
 	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		fds[1 + i].fd = c->clients[i].fd;
 }
@@ -246,7 +294,7 @@ static void take_client(struct control *c)
 void control_work(
 	struct control *c, const struct pollfd fds[CONTROL_FDS], control_run *run, void *ud)
 {
-	if (!c)
+	if (!c || c->fd < 0)
 		return;
 	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		if (c->clients[i].fd >= 0 && fds[1 + i].revents)

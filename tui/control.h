@@ -4,7 +4,7 @@
  * One line a connection, `COMMAND ARGUMENTS`, at most CONTROL_LINE_MAX bytes of UTF-8
  * without controls; the answer is one line, `0 MESSAGE` or `1 ERROR`.  The socket is
  * the user's alone (0600), and one workstation of a library has it: whoever holds the
- * lock beside it.  What a dead one left is replaced. */
+ * lock beside it; others wait for it.  What a dead one left is replaced. */
 #ifndef WOODSHED_TUI_CONTROL_H
 #define WOODSHED_TUI_CONTROL_H
 
@@ -24,10 +24,16 @@ const char *control_path(const char *runtime_dir, const char *library, struct ar
 
 struct control;
 
-/* Makes folder and socket.  *ret is NULL, and 0 returned, when another workstation has
- * it.  ERR_IO. */
+/* Makes folder and socket, or waits for it while another workstation has it.  ERR_IO. */
 int control_open(const char *path, struct control **ret, struct err *e);
-void control_close(struct control *c); /* NULL-safe; the socket is gone */
+void control_close(struct control *c); /* NULL-safe; its socket is gone */
+
+/* Whether another workstation has the socket; NULL-safe. */
+bool control_waits(const struct control *c);
+/* Tries to get what is waited for: 1 when it is this one's now, else 0; never waits.
+ * The first of control_fds() has something to read when it is worth trying, which may
+ * be a moment before the lock is free.  After ERR_IO nothing is waited for. */
+int control_take_over(struct control *c, struct err *e);
 
 /* What to poll for: CONTROL_FDS of them, -1 where there is none; NULL-safe. */
 void control_fds(const struct control *c, struct pollfd fds[CONTROL_FDS]);

@@ -401,6 +401,23 @@ static bool run_remote(void *ud, const char *line, struct str *answer)
 	return ok;
 }
 
+/* The other workstation of this library may have ended. */
+static void take_over(struct ws *ws, bool is_told)
+{
+	struct err e = {0};
+	int rc;
+
+	if (!control_waits(ws->control))
+		return;
+	if (is_told)
+		ws->look_until = clock_now() + LOOK_S;
+	rc = control_take_over(ws->control, &e);
+	if (rc < 0)
+		ws_fail(ws, &e);
+	else if (rc && !ws->is_error)
+		ws_say(ws, "the other workstation has ended; remote comes here now");
+}
+
 static void wait_for_work(struct ws *ws, const struct waits *w)
 {
 	struct listen_view v;
@@ -442,6 +459,7 @@ static void wait_for_work(struct ws *ws, const struct waits *w)
 		look(ws);
 	open_menu(ws);
 	control_work(ws->control, fds + OWN_FDS, run_remote, ws);
+	take_over(ws, fds[OWN_FDS].revents != 0);
 	reap(ws);
 }
 
@@ -604,7 +622,7 @@ static void open_control(struct ws *ws)
 
 	if (control_open(path, &ws->control, &e))
 		ws_fail(ws, &e);
-	else if (!ws->control && !ws->is_error)
+	else if (control_waits(ws->control) && !ws->is_error)
 		ws_say(ws, "another workstation has this library open too; remote goes there");
 }
 

@@ -148,6 +148,39 @@ has_left 0
 rm -rf "$WOODSHED_LIBRARY"
 mv "$scratch/elsewhere" "$WOODSHED_LIBRARY"
 
+# ---- two of them -------------------------------------------------------------------
+
+# Of the one that is seen, until it has the socket.
+answers()
+{
+	i=0
+	until "$woodshed" remote 'screen queue' >/dev/null 2>&1 && sees 'done'; do
+		i=$((i + 1))
+		[ $i -lt 100 ] || return 1
+		sleep 0.05
+	done
+}
+
+for number in 15 9; do
+	start 80 24
+	sees ' 3 takes'
+	first=$(workstation_pid)
+	t new-session -d -s second "env TERM=tmux-256color '$woodshed'"
+	i=0
+	until t capture-pane -p -t second 2>/dev/null | grep -q 'open too; remote goes there'; do
+		i=$((i + 1))
+		[ $i -lt 200 ] || break
+		sleep 0.05
+	done
+	check 'a second workstation says that remote goes to the first' [ $i -lt 200 ]
+	t rename-session -t t first && t rename-session -t second t
+	check 'where it goes' "$woodshed" remote 'screen help'
+	check 'and not to the second' sees ' 3 takes'
+	kill -$number "$first"
+	check "after signal $number remote goes to the second" sees 'remote comes here now'
+	check 'which does what it is told' answers
+done
+
 # ---- a terminal on which nothing can be drawn over ----------------------------------
 
 start 80 24 dumb

@@ -53,7 +53,7 @@ static void answers(void **state)
 	const char *path = scratch_path(state, "control");
 	struct sent good = {.path = path, .line = "sort rating"},
 		    bad = {.path = path, .line = "bad"};
-	struct control *c, *second;
+	struct control *c;
 	struct err e = {0};
 	struct stat st;
 
@@ -66,13 +66,53 @@ static void answers(void **state)
 	assert_string_equal(str_get(&good.answer), "said sort rating");
 	serve(c, &bad);
 	assert_false(bad.ok);
-	/* It is held: a second one has none, which is no error. */
-	assert_int_equal(control_open(path, &second, &e), 0);
-	assert_null(second);
+	assert_false(control_waits(c));
 	control_close(c);
 	assert_int_equal(stat(path, &st), -1);
 	str_done(&good.answer);
 	str_done(&bad.answer);
+}
+
+/* A second one waits, without a word, and is told when the first has ended. */
+static void second(void **state)
+{
+	const char *path = scratch_path(state, "control");
+	struct sent after = {.path = path, .line = "sort rating"};
+	struct control *first, *c;
+	struct pollfd fds[CONTROL_FDS];
+	struct err e = {0};
+	struct stat st;
+
+	assert_int_equal(control_open(path, &first, &e), 0);
+	assert_int_equal(control_open(path, &c, &e), 0);
+	assert_true(control_waits(c));
+	assert_int_equal(control_take_over(c, &e), 0);
+	control_fds(c, fds);
+	assert_int_equal(poll(fds, CONTROL_FDS, 0), 0);
+	control_close(first);
+	assert_int_equal(poll(fds, CONTROL_FDS, 10000), 1);
+	assert_int_equal(control_take_over(c, &e), 1);
+	assert_false(control_waits(c));
+	serve(c, &after);
+	assert_true(after.ok);
+	control_close(c);
+	assert_int_equal(stat(path, &st), -1);
+	str_done(&after.answer);
+}
+
+/* One that waits leaves the socket to whom it is. */
+static void leaves(void **state)
+{
+	const char *path = scratch_path(state, "control");
+	struct control *first, *c;
+	struct err e = {0};
+	struct stat st;
+
+	assert_int_equal(control_open(path, &first, &e), 0);
+	assert_int_equal(control_open(path, &c, &e), 0);
+	control_close(c);
+	assert_int_equal(stat(path, &st), 0);
+	control_close(first);
 }
 
 static void nobody(void **state)
@@ -112,6 +152,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(answers, scratch_open, scratch_close),
+		cmocka_unit_test_setup_teardown(second, scratch_open, scratch_close),
+		cmocka_unit_test_setup_teardown(leaves, scratch_open, scratch_close),
 		cmocka_unit_test_setup_teardown(nobody, scratch_open, scratch_close),
 		cmocka_unit_test_setup_teardown(deep, scratch_open, scratch_close),
 	};
