@@ -88,7 +88,15 @@ struct audio {
 	int channels;
 	int rate_hz;
 	int bits; /* of the integers in the file; 0: floats, or nobody can tell */
+	/* What the header promises behind the last frame, and the file does not hold: of
+	 * WAV, AIFF and AU, and of FLAC once it was read; else 0. */
+	size_t n_missing;
 };
+
+enum { AUDIO_SHORTFALL_MAX = 96 };
+
+/* "the file ends 12 s early: 0:18 of 0:30 are there"; "" when nothing is missing. */
+const char *audio_shortfall(const struct audio *a, char out[AUDIO_SHORTFALL_MAX]);
 
 struct audio_read_desc {
 	const char *path;
@@ -121,6 +129,9 @@ const struct audio *audio_reader_info(const struct audio_reader *r);
  * ends before its first sample. */
 int audio_reader_read(
 	struct audio_reader *r, float *samples, size_t n_frames, size_t *ret_n, struct err *e);
+
+/* audio_shortfall() of what was read, to the end for a FLAC file. */
+const char *audio_reader_shortfall(const struct audio_reader *r, char out[AUDIO_SHORTFALL_MAX]);
 
 /* The next frame to be read. */
 int audio_reader_seek(struct audio_reader *r, size_t frame, struct err *e);

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <sndfile.h>
 #include <soxr.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,8 +14,15 @@
 
 #include "library/base/arena.h"
 #include "library/base/err.h"
+#include "library/base/str.h"
 
-enum { BLOCK_FRAMES = 1 << 16 };
+enum {
+	BLOCK_FRAMES = 1 << 16,
+	LOG_BYTES = 4096, /* libsndfile keeps 2 KB */
+};
+
+/* What a writer into a pipe, which cannot know the length, puts there: this or more. */
+static const unsigned long long UNKNOWN_BYTES = 0x7ffff000;
 
 /* A pipe or a device could block, or never end. */
 static int open_regular(const char *path, struct err *e)
@@ -82,6 +90,64 @@ static int bits_of(int format)
 	}
 }
 
+/* ---- files that end early ------------------------------------------------ */
+
+/* A size that libsndfile put right: " data : 288000 (should be 191985)".  Its log is the
+ * only place that tells. */
+static bool is_corrected(const char *line, unsigned long long *claimed, unsigned long long *there)
+{
+	char name[16];
+
+	return sscanf(line, " %15[A-Za-z ]: %llu (should be %llu)", name, claimed, there) == 3 &&
+	       (has_prefix(name, "data ") || has_prefix(name, "SSND ") ||
+		       has_prefix(name, "Data Size "));
+}
+
+/* Frames that the header promises beyond those of `info`. */
+static size_t missing_of(SNDFILE *f, const SF_INFO *info)
+{
+	unsigned long long claimed, there;
+	char log[LOG_BYTES] = "";
+
+	sf_command(f, SFC_GET_LOG_INFO, log, sizeof(log));
+	for (const char *s = log; *s; s += strcspn(s, "\n"), s += *s == '\n')
+		if (is_corrected(s, &claimed, &there) && there && claimed > there &&
+			claimed < UNKNOWN_BYTES)
+			return (size_t)((double)(claimed - there) * (double)info->frames /
+					(double)there);
+	return 0;
+}
+
+/* Whether as many frames as the header says are there, or the file is damaged.  That of
+ * an MP3 file may be guessed. */
+static bool is_exact(const SF_INFO *info)
+{
+	return (info->format & SF_FORMAT_TYPEMASK) == SF_FORMAT_FLAC;
+}
+
+static const char *shortfall(
+	size_t there, size_t missing, int rate_hz, char out[AUDIO_SHORTFALL_MAX])
+{
+	const double s = (double)missing / rate_hz, has_s = (double)there / rate_hz;
+	char has[16], whole[16];
+
+	out[0] = 0;
+	if (missing)
+		snprintf(out, AUDIO_SHORTFALL_MAX,
+			s < 9.5 ? "the file ends %.2g s early: %s of %s are there"
+				: "the file ends %.0f s early: %s of %s are there",
+			s, format_duration(has_s + 0.5, has),
+			format_duration(has_s + s + 0.5, whole));
+	return out;
+}
+
+const char *audio_shortfall(const struct audio *a, char out[AUDIO_SHORTFALL_MAX])
+{
+	return shortfall(a->n_frames, a->n_missing, a->rate_hz, out);
+}
+
+/* ---- whole files --------------------------------------------------------- */
+
 /* The header's length is a claim: memory for it is not touched before there
  * are samples to fill it, and what the file does not hold is not counted. */
 static int read_samples(
@@ -107,6 +173,7 @@ static int read_samples(
 		done += k;
 	}
 	a->n_frames = (size_t)done;
+	a->n_missing = missing_of(f, info) + (is_exact(info) ? (size_t)(info->frames - done) : 0);
 	if (sf_error(f))
 		return err_set(e, ERR_FORMAT, "cannot read '%s': it is damaged (%s)", path,
 			sf_strerror(f));
@@ -182,6 +249,7 @@ static int resample(struct audio *a, int rate_hz, struct err *e)
 	free(a->samples);
 	a->samples = mem;
 	a->n_frames = n; /* soxr may end a frame early; that frame is zero */
+	a->n_missing = (size_t)((double)a->n_missing * rate_hz / a->rate_hz);
 	if (failure)
 		return err_set(e, ERR_NOMEM,
 			"cannot resample from %d to %d Hz: %s; free some memory", a->rate_hz,
@@ -234,12 +302,13 @@ static int open_audio(
 }
 
 /* What a header tells; no samples. */
-static struct audio info_of(const SF_INFO *info)
+static struct audio info_of(SNDFILE *f, const SF_INFO *info)
 {
 	return (struct audio){.n_frames = (size_t)info->frames,
 		.channels = info->channels,
 		.rate_hz = info->samplerate,
-		.bits = bits_of(info->format)};
+		.bits = bits_of(info->format),
+		.n_missing = missing_of(f, info)};
 }
 
 struct audio_reader {
@@ -247,7 +316,8 @@ struct audio_reader {
 	char *path; /* owned */
 	SNDFILE *file;
 	int fd;
-	size_t at; /* frame */
+	size_t at;       /* frame */
+	size_t promised; /* frames; 0: nobody knows */
 };
 
 int audio_reader_open(const char *path, struct audio_reader **ret, struct err *e)
@@ -261,11 +331,13 @@ int audio_reader_open(const char *path, struct audio_reader **ret, struct err *e
 		return rc;
 	r = xcalloc(1, sizeof *r);
 	*r = (struct audio_reader){
-		.info = info_of(&info),
+		.info = info_of(f, &info),
 		.path = xstrdup(path),
 		.file = f,
 		.fd = fd,
 	};
+	r->promised =
+		is_exact(&info) || r->info.n_missing ? r->info.n_frames + r->info.n_missing : 0;
 	rc = check_info(&info, &(struct audio_read_desc){.path = path}, e);
 	if (rc)
 		audio_reader_close(r);
@@ -292,22 +364,29 @@ const struct audio *audio_reader_info(const struct audio_reader *r)
 int audio_reader_read(
 	struct audio_reader *r, float *samples, size_t n_frames, size_t *ret_n, struct err *e)
 {
-	size_t left = r->at < r->info.n_frames ? r->info.n_frames - r->at : 0;
-	sf_count_t n =
-		sf_readf_float(r->file, samples, (sf_count_t)(n_frames < left ? n_frames : left));
+	const size_t left = r->at < r->info.n_frames ? r->info.n_frames - r->at : 0;
+	const size_t wanted = n_frames < left ? n_frames : left, from = r->at;
+	const sf_count_t n = sf_readf_float(r->file, samples, (sf_count_t)wanted);
 	struct audio part = {.samples = samples, .channels = r->info.channels};
 
 	*ret_n = 0;
+	part.n_frames = n > 0 ? (size_t)n : 0;
+	r->at += part.n_frames;
+	if (r->promised && part.n_frames < wanted)
+		r->info.n_missing = r->promised - r->at;
 	if (sf_error(r->file))
 		return err_set(e, ERR_FORMAT, "cannot read '%s': it is damaged (%s)", r->path,
 			sf_strerror(r->file));
-	if (n <= 0 && !r->at)
+	if (!r->at)
 		return err_set(e, ERR_FORMAT,
 			"cannot read '%s': it holds no audio; choose another file", r->path);
-	part.n_frames = *ret_n = n > 0 ? (size_t)n : 0;
-	r->at += part.n_frames;
-	return check_finite(&part, (double)(r->at - part.n_frames) / r->info.rate_hz,
-		r->info.rate_hz, r->path, e);
+	*ret_n = part.n_frames;
+	return check_finite(&part, (double)from / r->info.rate_hz, r->info.rate_hz, r->path, e);
+}
+
+const char *audio_reader_shortfall(const struct audio_reader *r, char out[AUDIO_SHORTFALL_MAX])
+{
+	return shortfall(r->promised - r->info.n_missing, r->info.n_missing, r->info.rate_hz, out);
 }
 
 int audio_reader_seek(struct audio_reader *r, size_t frame, struct err *e)
@@ -330,7 +409,7 @@ int audio_probe(const char *path, struct audio *ret, struct err *e)
 		return rc;
 	rc = check_info(&info, &(struct audio_read_desc){.path = path}, e);
 	if (!rc)
-		*ret = info_of(&info);
+		*ret = info_of(f, &info);
 	sf_close(f);
 	close(fd);
 	return rc;

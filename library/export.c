@@ -236,6 +236,22 @@ __attribute__((format(printf, 2, 3))) static void note(struct export_work *x, co
 	str_printf(&x->changes, "%s%s", x->changes.n ? ", " : "", text);
 }
 
+/* What there is is exported, and the recipe does not claim that it is all.  Of other
+ * samples the source is asked how many they should be. */
+static void find_shortfall(struct export_work *x)
+{
+	struct audio of = x->audio, source;
+	char text[AUDIO_SHORTFALL_MAX];
+
+	if (x->d->samples && !audio_probe(x->d->source, &source, NULL) &&
+		source.rate_hz == of.rate_hz && source.n_frames + source.n_missing > of.n_frames)
+		of.n_missing = source.n_frames + source.n_missing - of.n_frames;
+	if (!of.n_missing)
+		return;
+	x->result->shortfall = arena_strdup(x->arena, audio_shortfall(&of, text));
+	note(x, "the last %.4g s were missing", (double)of.n_missing / of.rate_hz);
+}
+
 /* Only a recipe whose samples were changed is written anew, so that fields of
  * later versions pass through wherever they can. */
 static void update_recipe(struct export_work *x)
@@ -417,6 +433,7 @@ int export_file(
 		rc = audio_read(&(struct audio_read_desc){.path = samples_of(d)}, &x.audio, e);
 	if (rc)
 		return rc;
+	find_shortfall(&x);
 	find_recipe(&x);
 	find_licence(&x);
 	rc = process(&x, e);

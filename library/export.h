@@ -55,9 +55,10 @@ struct export_result {
 	bool held_back;   /* the ceiling left less gain than the target needs */
 	uint64_t clipped; /* samples beyond what the format holds */
 	const char *licence;
-	bool no_commercial;  /* it forbids commercial use */
-	const char *model;   /* of the recipe; NULL: none */
-	const char *warning; /* a recipe that could not be carried over, in a sentence; or NULL */
+	bool no_commercial;    /* it forbids commercial use */
+	const char *model;     /* of the recipe; NULL: none */
+	const char *warning;   /* a recipe that could not be carried over, in a sentence; or NULL */
+	const char *shortfall; /* how early the source ends, in a sentence; or NULL */
 };
 
 /* ERR_ARG for a description without sense, told before the source is read. */

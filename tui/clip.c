@@ -14,6 +14,7 @@
 struct file_clip {
 	struct mixer_clip clip; /* first: what others hold points to it */
 	struct audio dry, wet;
+	char shortfall[AUDIO_SHORTFALL_MAX];
 };
 
 static int load(
@@ -31,6 +32,7 @@ static int load(
 		return err_set(e, ERR_FORMAT,
 			"'%s' is not as long as '%s', or has other channels; denoise it again",
 			wet_path, path);
+	audio_shortfall(&f->dry, f->shortfall);
 	f->clip = (struct mixer_clip){
 		.dry = f->dry.samples,
 		.wet = f->wet.samples,
@@ -50,6 +52,11 @@ int clip_load(const char *path, const char *wet_path, int rate_hz, const struct 
 		clip_free(&f->clip);
 	*ret = rc ? NULL : &f->clip;
 	return rc;
+}
+
+const char *clip_shortfall(const struct mixer_clip *clip)
+{
+	return ((const struct file_clip *)clip)->shortfall;
 }
 
 void clip_free(const struct mixer_clip *clip)

@@ -204,6 +204,13 @@ static void tell(struct ws *ws, struct exporting *x)
 		ws_say(ws, "exporting %zu of %zu ...", all->n_done + all->n_failed + 1, all->n);
 	else if (bad)
 		ws_complain(ws, "exported %zu of %zu: %s", all->n_done, all->n, bad);
+	else if (all->n_short && all->n == 1)
+		ws_complain(ws, "exported what there is, to %s: %s",
+			folder_text(ws, x->desc.dir, &x->arena), all->why);
+	else if (all->n_short)
+		ws_complain(ws,
+			"exported what there is of %zu takes; of %zu the end is missing: %s",
+			all->n, all->n_short, all->why);
 	else if (all->n == 1)
 		ws_say(ws, "exported%s to %s, %s%s: %s", x->denoiser.method ? " denoised" : "",
 			folder_text(ws, x->desc.dir, &x->arena), format_bytes(all->bytes, size),
@@ -224,6 +231,8 @@ static void end_export(struct ws *ws, struct task *task, int rc, struct err *e)
 		all->n_done++;
 		all->bytes += x->result.n_bytes;
 		all->no_commercial |= x->result.no_commercial;
+		if (x->result.shortfall && !all->n_short++ && !all->n_failed)
+			snprintf(all->why, sizeof(all->why), "%s", x->result.shortfall);
 		if (x->number > all->n_kept) {
 			all->n_kept = x->number;
 			for (size_t i = 0; i < N_PARTS; i++)

@@ -154,6 +154,16 @@ static void tell_device(struct ws *ws, const struct listen_view *v)
 			v->not_that, v->device);
 }
 
+/* Of each thing that is played, once it was read. */
+static void tell_shortfall(struct ws *ws, const struct listen_view *v)
+{
+	if (v->is_loading || v->n_plays == ws->sound.n_told)
+		return;
+	ws->sound.n_told = v->n_plays;
+	if (*v->shortfall)
+		ws_complain(ws, "%s", v->shortfall);
+}
+
 void sound_follow(struct ws *ws)
 {
 	struct sound *s = &ws->sound;
@@ -170,6 +180,7 @@ void sound_follow(struct ws *ws)
 		s->loop = (struct interval){0};
 		s->is_looping = false;
 	}
+	tell_shortfall(ws, &v);
 	s->n_changes = v.n_changes;
 	s->n_plays = v.n_plays;
 	/* What was removed, of a take without a twin, is silence: nothing follows. */

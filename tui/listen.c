@@ -567,6 +567,7 @@ void listen_read(struct listen *l, struct listen_view *ret)
 		.is_loading = loads,
 		.is_muted = l->is_muted,
 		.device = "",
+		.shortfall = l->now.clip && !loads ? clip_shortfall(l->now.clip) : "",
 	};
 	if (!l->player)
 		return;

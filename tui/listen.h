@@ -88,6 +88,7 @@ struct listen_view {
 	uint64_t n_underruns;
 	const char *device;    /* that plays, or ""; until the next call, as below */
 	const char *no_device; /* why nothing is heard, or NULL */
+	const char *shortfall; /* audio_shortfall() of what is played; "" */
 	const char *not_that;  /* why it is not the device that is wanted, or NULL */
 };
 void listen_read(struct listen *l, struct listen_view *ret);

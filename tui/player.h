@@ -108,6 +108,8 @@ void player_rescan(struct player *p);
  * takes as long as reading and resampling do.  Errors as audio_read(). */
 int clip_load(const char *path, const char *wet_path, int rate_hz, const struct mixer_clip **ret,
 	struct err *e);
+/* audio_shortfall() of the file. */
+const char *clip_shortfall(const struct mixer_clip *clip);
 void clip_free(const struct mixer_clip *clip); /* NULL-safe; any thread */
 
 /* clip_load() on a thread of its own, which gets no signals. */

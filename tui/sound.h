@@ -20,6 +20,7 @@ struct sound {
 	int64_t take;                /* that ws->title and the loop are of; 0: none */
 	bool stops;                  /* at the end of a take, instead of going on with the next */
 	unsigned n_changes, n_plays; /* of struct listen_view, as they were last */
+	unsigned n_told;             /* the play of which was told whether its file is whole */
 	double listened_s;           /* to the take, without what was skipped */
 	double looked;               /* clock_now() of the last sound_follow(); 0: nothing played */
 	bool is_told;                /* that it was heard */

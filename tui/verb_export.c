@@ -238,6 +238,8 @@ static void tell(struct export_run *x, const char *source, const struct export_r
 	if (r->warning)
 		warn(x, arena_printf(
 				&x->arena, "'%s' goes without its recipe: %s", source, r->warning));
+	if (r->shortfall)
+		warn(x, arena_printf(&x->arena, "'%s' is damaged: %s", source, r->shortfall));
 	if (r->clipped)
 		warn(x, arena_printf(&x->arena,
 				"'%s': %llu samples were too loud for the format and are clipped; "

@@ -235,6 +235,21 @@ static void begin_playing(struct play *x)
 		mixer_seek(m, frame_of(x, x->o.start));
 }
 
+/* The terminal is shown something else on, and standard error is diverted. */
+static void tell(struct play *x, const char *text)
+{
+	stderr_return(&x->saved_stderr);
+	complain(text);
+	x->saved_stderr = stderr_divert(-1);
+}
+
+static void warn_short(struct play *x, const struct mixer_clip *clip)
+{
+	if (*clip_shortfall(clip) && !x->globals->quiet)
+		tell(x, arena_printf(&x->arena, "warning: '%s' is damaged: %s",
+				x->paths[x->n_loaded], clip_shortfall(clip)));
+}
+
 /* What was read goes to the mixer; what could not be read is left out. */
 static void take_loaded(struct play *x)
 {
@@ -246,10 +261,9 @@ static void take_loaded(struct play *x)
 	x->loading = NULL;
 	if (rc) {
 		x->n_failed++;
-		stderr_return(&x->saved_stderr);
-		complain(e.text);
-		x->saved_stderr = stderr_divert(-1);
+		tell(x, e.text);
 	} else {
+		warn_short(x, clip);
 		x->clips[x->n_loaded] = clip;
 		mixer_next(m, clip, 1);
 		if (x->last < 0)

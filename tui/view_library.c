@@ -307,19 +307,24 @@ static void engine_lines(const struct take *t, int room, struct str *line, struc
 	arena_done(&a);
 }
 
-static void file_line(const struct take *t, const char *more, struct str *out)
+/* What is wrong with the file; "": nothing, as far as is known. */
+static const char *damage_of(const struct take *t, const struct wave *w)
 {
-	str_printf(out, "%s%s%s%s%s%s%s%s", t->missing ? "the file is missing: " : "", t->file,
+	return t->missing ? "the file is missing" : w ? w->shortfall : "";
+}
+
+static void file_line(const struct take *t, const char *damage, const char *more, struct str *out)
+{
+	str_printf(out, "%s%s%s%s%s%s%s%s%s", damage, *damage ? ": " : "", t->file,
 		*t->tags ? "  #" : "", t->tags, *t->verdict ? "  " : "", t->verdict,
 		*more ? "  " : "", more);
 }
 
-static void draw_wave(struct ws *ws, const struct take *t, int y, int width)
+static void draw_wave(const struct wave *w, int y, int width)
 {
-	const struct wave *w = t->missing || !paint_is_utf8() ? NULL : wave_of(ws, t);
 	struct str text = {0};
 
-	if (w)
+	if (w && paint_is_utf8())
 		wave_text(w, width - 2, &text);
 	paint(y, 1, width - 2, ROLE_PROGRESS, str_get(&text));
 	str_done(&text);
@@ -329,6 +334,8 @@ static void draw_details(struct ws *ws, const struct library_view *v, int y, int
 {
 	const struct library_row *row = library_row_at(v, v->list.cursor);
 	const struct take *t = row && row->take.id ? &row->take : NULL;
+	const struct wave *w = t && !t->missing ? wave_of(ws, t) : NULL;
+	const char *damage = t ? damage_of(t, w) : "";
 	struct str engine = {0}, more = {0}, file = {0};
 	int under = 3;
 
@@ -342,18 +349,18 @@ static void draw_details(struct ws *ws, const struct library_view *v, int y, int
 	}
 	draw_rule(v, t, y, width);
 	engine_lines(t, width - 2, &engine, &more);
-	file_line(t, str_get(&more), &file);
+	file_line(t, damage, str_get(&more), &file);
 	/* From below: waveform, note or file, engine; then what is left. */
-	draw_wave(ws, t, y + height - 1, width);
+	draw_wave(w, y + height - 1, width);
 	if (height > DETAIL_LINES && *t->note)
 		paint(y + height - 1 - under++, 1, width - 2, ROLE_TEXT, t->note);
 	if (height > DETAIL_LINES && t->negative)
 		paint(y + height - 1 - under++, 1, width - 2, ROLE_DIM, t->negative);
 	paint(y + height - 3, 1, width - 2, ROLE_DIM, str_get(&engine));
-	if (height <= DETAIL_LINES && *t->note && !t->missing)
+	if (height <= DETAIL_LINES && *t->note && !*damage)
 		paint(y + height - 2, 1, width - 2, ROLE_TEXT, t->note);
 	else
-		paint(y + height - 2, 1, width - 2, t->missing ? ROLE_ERROR : ROLE_DIM,
+		paint(y + height - 2, 1, width - 2, *damage ? ROLE_ERROR : ROLE_DIM,
 			str_get(&file));
 	paint_lines(y + 1, 1, height - 1 - under, width - 2, ROLE_TEXT, t->prompt);
 	str_done(&file);

@@ -58,6 +58,7 @@ static int make(struct db *db, struct task *t, struct err *e)
 
 	if (!rc) {
 		rc = read_columns(r, m->wave.at, e);
+		audio_reader_shortfall(r, m->wave.shortfall);
 		audio_reader_close(r);
 	}
 	return rc;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "library/audio.h"
 #include "tui/theme.h"
 
 struct str;
@@ -14,9 +15,10 @@ struct ws;
 enum { WAVE_COLUMNS = 256, WAVES_KEPT = 64 };
 
 struct wave {
-	int64_t take;             /* 0: none */
-	uint64_t used;            /* when, in calls */
-	uint8_t at[WAVE_COLUMNS]; /* greatest magnitude, 255 is 1 */
+	int64_t take;                        /* 0: none */
+	uint64_t used;                       /* when, in calls */
+	uint8_t at[WAVE_COLUMNS];            /* greatest magnitude, 255 is 1 */
+	char shortfall[AUDIO_SHORTFALL_MAX]; /* audio_shortfall() of the file */
 };
 
 struct waves {

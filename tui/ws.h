@@ -108,7 +108,8 @@ struct ws {
 		size_t n, n_done, n_failed; /* takes of the exports that are not all done */
 		uint64_t bytes;
 		bool no_commercial;
-		char why[256];           /* the first failed */
+		size_t n_short;          /* of files that end early */
+		char why[256];           /* the first failed; else how early the first ends */
 		unsigned n_ways, n_kept; /* ways to be kept as settings; the last that was */
 	} exports;
 

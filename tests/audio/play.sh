@@ -40,6 +40,13 @@ check 'four files without a gap' heard 96000 1 "$dir/first.wav" "$dir/second.wav
 check 'another device' heard 96000 1 --device one "$dir/tone.wav"
 check 'at half the volume' heard 96000 0.5 --volume 50 "$dir/tone.wav"
 
+head -c 300000 "$dir/tone.wav" >"$dir/short.wav"
+run "$woodshed" play "$dir/short.wav"
+check 'a file that ends early is played' status_is 0
+check 'and said to be damaged' says "short.wav' is damaged: the file ends "
+run "$woodshed" play --quiet "$dir/short.wav"
+check 'but not where no warnings are wanted' [ ! -s "$scratch/err" ]
+
 run "$woodshed" play --list-devices
 check 'devices are listed' [ "$(grep -c '^one  (ALSA\|^two  (ALSA\|^default .*default)' "$scratch/out")" = 3 ]
 run "$woodshed" play --list-devices --json

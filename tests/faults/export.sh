@@ -173,6 +173,19 @@ run sh -c 'ulimit -f 16; exec "$@"' sh "$woodshed" export take.wav out
 check 'a file size limit' grep -q 'raise the limit' "$scratch/err"
 check 'leaves nothing' holds_only out
 
+# A source that ends early: what there is is exported, and nobody is told that it is all.
+render -m "$model" -s 3 -o whole.wav p
+head -c $((44 + $(stat -c %s whole.wav) / 3)) whole.wav >short.wav
+exports --name '{take}' short.wav out
+check 'a file that ends early' status_is 0
+check 'is told' says "'short.wav' is damaged: the file ends "
+check 'by its recipe, too' sh -c "'$woodshed' recipe out/short.wav | grep -q 'the last [0-9.]* s were missing'"
+exports --name '{take} dn' --denoise ss short.wav out
+check 'also where it is denoised' grep -q "'short.wav' is damaged: the file ends 2 s early" "$scratch/err"
+exports --name '{take} whole' whole.wav out
+check 'a whole one is not' [ ! -s "$scratch/err" ]
+rm out/*
+
 # Stopped in the middle: nothing half is left.  The first is short, so that what is stopped
 # is one of those that take long.
 render -m "$model" -s 30 -o long.wav p

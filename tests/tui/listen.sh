@@ -191,4 +191,16 @@ start 80 24 tmux-256color LC_ALL=C
 sees Library && keys 4
 check 'without UTF-8' sees '10k|'
 
+# ---- a file that ends early ---------------------------------------------------------
+
+third=$("$woodshed" takes --json third | sed 's/.*"file": *"\([^"]*\)".*/\1/')
+truncate -s 300000 "$third"
+start 80 24
+sees third && keys g g Enter 4
+check 'what is missing is said' sees 'the file ends 1.7 s early: 0:02 of 0:04 are there'
+keys w
+check 'an export does not pretend' sees 'exported what there is, to ~/Music/woodshed: the file ends 1.7 s early'
+keys s 1
+check 'the details tell it' sees 'the file ends 1.7 s early: 0:02 of 0:04 are there: takes/'
+
 done_testing

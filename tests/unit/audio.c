@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "library/base/arena.h"
 #include "library/base/err.h"
 #include "tests/unit/scratch.h"
 
@@ -287,7 +288,78 @@ static void a_lying_length_is_not_believed(void **state)
 	free(file);
 	if (!audio_read(&d, &a, NULL))
 		assert_int_equal(a.n_frames, 4);
+	assert_int_equal(a.n_missing, 0); /* as a pipe's: nobody knew the length */
 	audio_done(&a);
+}
+
+/* What the header promises and the file does not hold is told, by whatever reads it. */
+static void a_file_that_ends_early_is_told(void **state)
+{
+	static const struct {
+		int format;
+		bool by_header; /* or by reading */
+	} kinds[] = {{SF_FORMAT_WAV | SF_FORMAT_FLOAT, true},
+		{SF_FORMAT_WAV | SF_FORMAT_PCM_16, true}, {SF_FORMAT_AIFF | SF_FORMAT_PCM_16, true},
+		{SF_FORMAT_AU | SF_FORMAT_PCM_16, true},
+		{SF_FORMAT_FLAC | SF_FORMAT_PCM_16, false}};
+	enum { RATE = 4000, N = 30 * RATE };
+	struct audio_read_desc d = {.path = scratch_path(state, "cut")};
+	float *x = xcalloc(2 * N, sizeof(*x));
+	char text[AUDIO_SHORTFALL_MAX];
+
+	for (int i = 0; i < 2 * N; i++)
+		x[i] = 0.5f * (float)sin(i * 0.1);
+	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+		struct audio_reader *r;
+		struct audio a, probed;
+		unsigned char *file;
+		size_t n, got = 1, sum = 0;
+
+		save(d.path, kinds[k].format, RATE, 2, x, N);
+		read_ok(&d, &a);
+		assert_int_equal(a.n_missing, 0);
+		assert_string_equal(audio_shortfall(&a, text), "");
+		audio_done(&a);
+		file = scratch_read(d.path, &n);
+		scratch_write(d.path, file, n * 3 / 5);
+		free(file);
+
+		read_ok(&d, &a);
+		/* Frames are 2 bytes or more, AIFF counts 8 bytes that are none, one is cut. */
+		assert_in_range(a.n_frames + a.n_missing, N - 5, N);
+		assert_in_range(a.n_missing, N / 3, N / 2);
+		audio_shortfall(&a, text);
+		assert_non_null(strstr(text, " of 0:30 are there"));
+		assert_int_equal(audio_reader_open(d.path, &r, NULL), 0);
+		while (!audio_reader_read(r, x, 1000, &got, NULL) && got)
+			sum += got;
+		/* The end of a cut FLAC file is an error here. */
+		assert_in_range(sum, a.n_frames - (kinds[k].by_header ? 0 : 999), a.n_frames);
+		assert_int_equal(audio_reader_info(r)->n_missing, a.n_missing);
+		assert_non_null(strstr(audio_reader_shortfall(r, text), " of 0:30 are there"));
+		audio_reader_close(r);
+		assert_int_equal(audio_probe(d.path, &probed, NULL), 0);
+		assert_int_equal(probed.n_missing, kinds[k].by_header ? a.n_missing : 0);
+		sum = a.n_missing;
+		assert_int_equal(audio_resample(&a, 2 * RATE, NULL), 0);
+		assert_int_equal(a.n_missing, 2 * sum);
+		audio_done(&a);
+	}
+	free(x);
+}
+
+static void a_shortfall_is_a_sentence(void **state)
+{
+	char text[AUDIO_SHORTFALL_MAX];
+
+	assert_string_equal(
+		audio_shortfall(
+			&(struct audio){.n_frames = 180, .n_missing = 120, .rate_hz = 10}, text),
+		"the file ends 12 s early: 0:18 of 0:30 are there");
+	assert_string_equal(
+		audio_shortfall(
+			&(struct audio){.n_frames = 50, .n_missing = 5, .rate_hz = 10}, text),
+		"the file ends 0.5 s early: 0:05 of 0:06 are there");
 }
 
 static void a_probe_reads_the_header_alone(void **state)
@@ -325,6 +397,8 @@ int main(void)
 		TEST(channels_are_copied_and_averaged),
 		TEST(other_rates_are_resampled),
 		TEST(short_files_can_be_resampled),
+		TEST(a_file_that_ends_early_is_told),
+		TEST(a_shortfall_is_a_sentence),
 		TEST(too_long_files_are_refused),
 		TEST(broken_samples_are_refused),
 		TEST(what_is_no_audio_is_refused),
