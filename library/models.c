@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,12 +81,67 @@ static void describe_part(const char *part, const char *engine, const char *rate
 	json_decref(config);
 }
 
+/* Samples of one latent frame: the product of a list of strides; 0: not told. */
+static double product(const json_t *list)
+{
+	double n = json_array_size(list) ? 1 : 0;
+	size_t i;
+	json_t *value;
+
+	json_array_foreach(list, i, value) n *= json_number_value(value);
+	return n;
+}
+
+/* The window of `part` in latent frames, times the samples of each, is what a model that
+ * makes all at once can make. */
+static void set_longest(
+	const char *dir, const char *part, double samples, struct arena *a, struct model *m)
+{
+	json_t *config = load(arena_printf(a, "%s/%s", dir, part), "config.json");
+	const double window = json_number_value(json_object_get(config, "sample_size"));
+
+	if (m->rate_hz && window > 0 && samples > 0 && isfinite(window * samples))
+		m->longest_s = window * samples / m->rate_hz;
+	json_decref(config);
+}
+
+static void describe_stable_audio(const char *dir, struct arena *a, struct model *m)
+{
+	const char *vae = arena_printf(a, "%s/vae", dir);
+	json_t *config = load(vae, "config.json");
+
+	describe_part(vae, "stable-audio", "sampling_rate", "audio_channels", m);
+	set_longest(
+		dir, "transformer", product(json_object_get(config, "downsampling_ratios")), a, m);
+	json_decref(config);
+}
+
+/* The VAE halves the mel spectrogram at each level but the last. */
+static void describe_audioldm2(const char *dir, struct arena *a, struct model *m)
+{
+	const char *vocoder = arena_printf(a, "%s/vocoder", dir);
+	json_t *hops = load(vocoder, "config.json"),
+	       *vae = load(arena_printf(a, "%s/vae", dir), "config.json");
+	const size_t levels = json_array_size(json_object_get(vae, "block_out_channels"));
+
+	describe_part(vocoder, "audioldm2", "sampling_rate", "", m);
+	m->channels = 1;
+	set_longest(dir, "unet",
+		ldexp(product(json_object_get(hops, "upsample_rates")),
+			levels && levels < 16 ? (int)levels - 1 : 0),
+		a, m);
+	json_decref(hops);
+	json_decref(vae);
+}
+
 /* The single file of stable-audio-tools. */
 static void describe_tools(const json_t *config, struct model *m)
 {
 	m->engine = "stable-audio";
 	m->rate_hz = number(config, "sample_rate", 1000000);
 	m->channels = number(config, "audio_channels", 64);
+	if (m->rate_hz)
+		m->longest_s = (double)number(config, "sample_size", INT_MAX) / m->rate_hz;
 }
 
 static uint64_t folder_bytes(int fd, int depth)
@@ -155,13 +211,10 @@ void model_describe(const char *dir, struct arena *a, struct model *ret)
 	if (!strcmp(text(config, "model_type"), "musicgen"))
 		describe_musicgen(config, ret);
 	else if (!strcmp(text(index, "_class_name"), "StableAudioPipeline"))
-		describe_part(arena_printf(a, "%s/vae", dir), "stable-audio", "sampling_rate",
-			"audio_channels", ret);
-	else if (!strcmp(text(index, "_class_name"), "AudioLDM2Pipeline")) {
-		describe_part(
-			arena_printf(a, "%s/vocoder", dir), "audioldm2", "sampling_rate", "", ret);
-		ret->channels = 1;
-	} else if (!index && !config && !strcmp(text(tools, "model_type"), "diffusion_cond"))
+		describe_stable_audio(dir, a, ret);
+	else if (!strcmp(text(index, "_class_name"), "AudioLDM2Pipeline"))
+		describe_audioldm2(dir, a, ret);
+	else if (!index && !config && !strcmp(text(tools, "model_type"), "diffusion_cond"))
 		describe_tools(tools, ret);
 	if (fd >= 0)
 		ret->bytes = folder_bytes(fd, 1);

@@ -18,12 +18,20 @@ static bool can_make(const struct compose_model *m)
 	return m->is_installed && m->is_rendered;
 }
 
-/* As long as it was, but no longer than the model with the shortest breath can. */
-static double common_length(const struct compose_models *all, double wanted_s)
+/* As long as it was, but no longer than the model with the shortest breath can, in whole
+ * milliseconds; *ret_limit is that one, or NULL. */
+static double common_length(
+	const struct compose_models *all, double wanted_s, const struct compose_model **ret_limit)
 {
-	for (size_t i = 0; i < all->n; i++)
-		if (can_make(&all->list[i]) && all->list[i].longest_s > 0)
-			wanted_s = fmin(wanted_s, all->list[i].longest_s);
+	*ret_limit = NULL;
+	for (size_t i = 0; i < all->n; i++) {
+		const struct compose_model *m = &all->list[i];
+
+		if (!can_make(m) || !(m->longest_s > 0) || m->longest_s >= wanted_s)
+			continue;
+		wanted_s = fmax(floor(m->longest_s * 1e3) / 1e3, 1e-3);
+		*ret_limit = m;
+	}
 	return wanted_s;
 }
 
@@ -103,7 +111,7 @@ static void end_queue(struct ws *ws, const struct queueing *q, int rc)
 		rc = jobs_get(ws->db, q->ids[0], &a, &first, &e);
 	if (!rc) {
 		tell_lacks(q->jobs, q->n, &a, &lacks);
-		ws_say(ws, "%zu models make %s s of it%s", q->n, q->jobs[0].seconds,
+		ws_say(ws, "%zu models make %s s of it%s%s", q->n, q->jobs[0].seconds, q->note,
 			lacks.n ? str_get(&lacks) : "; each plays by its letter once it is done");
 		race_show(ws, first.batch);
 	} else if (e.code) {
@@ -188,6 +196,7 @@ static void do_race(struct ws *ws, const char *args)
 {
 	struct queueing *q = queueing_new();
 	struct compose_models all = {0};
+	const struct compose_model *limit;
 	struct entry entry;
 	struct err e = {0};
 	int rc = enter(ws, args, &q->arena, &entry, &e);
@@ -199,8 +208,11 @@ static void do_race(struct ws *ws, const char *args)
 		entry.like.prompt = arena_strdup(&q->arena, entry.like.prompt);
 		if (entry.like.negative)
 			entry.like.negative = arena_strdup(&q->arena, entry.like.negative);
-		entry.like.seconds =
-			arena_printf(&q->arena, "%.4g", common_length(&all, entry.wanted_s));
+		entry.like.seconds = arena_printf(
+			&q->arena, "%.6g", common_length(&all, entry.wanted_s, &limit));
+		q->note = limit ? arena_printf(&q->arena, ", not %.4g: %s makes no more",
+					  entry.wanted_s, limit->name)
+				: "";
 		rc = queue(ws, &all, &entry, q, &e);
 	}
 	if (rc) {

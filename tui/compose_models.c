@@ -52,6 +52,8 @@ static void add_installed(struct entries *out, const struct model *m, struct are
 		added->rate_hz = m->rate_hz;
 	if (m->channels)
 		added->channels = m->channels;
+	if (m->longest_s > 0)
+		added->longest_s = m->longest_s;
 }
 
 static bool is_there(const struct entries *all, const char *name)

@@ -21,7 +21,8 @@ struct queueing {
 	const int64_t *takes;
 	size_t n_takes;
 	int64_t each;
-	int64_t *ids; /* queueing.c's: the jobs that were added */
+	const char *note; /* the owner's own, for `end` */
+	int64_t *ids;     /* queueing.c's: the jobs that were added */
 	/* When that is done, or rc says that it is not: nothing is queued then.  What came of
 	 * it is said already.  NULL: nothing more is to be done. */
 	void (*end)(struct ws *ws, const struct queueing *q, int rc);

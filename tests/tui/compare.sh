@@ -213,4 +213,19 @@ keys X
 check 'go to those that have them' sees 'cfg 2.5  steps 3'
 check 'and who has none is told' sees 'takes no steps, negative'
 
+# ---- a model that makes less than the others --------------------------------------------
+
+lanes_of() # SECONDS: jobs
+{
+	"$woodshed" jobs --json | grep -c "\"seconds\": \"*$1[,\"]"
+}
+four_lanes()
+{
+	[ "$(lanes_of 0.048)" = 4 ]
+}
+keys 1
+command_line 'race a long one'
+check 'it is said who makes no more' sees '4 models make 0.048 s of it, not 10: whole makes no more'
+check 'and all lanes have that length' soon four_lanes
+
 done_testing

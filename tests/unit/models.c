@@ -42,7 +42,14 @@ static void every_kind(void **state)
 	put(state, "models/a-stable/model_index.json",
 		"{\"_class_name\": \"StableAudioPipeline\"}");
 	put(state, "models/a-stable/vae/weights", "1234567");
+	put(state, "models/a-stable/vae/config.json",
+		"{\"sampling_rate\": 44100, \"downsampling_ratios\": [2, 4, 4, 8, 8]}");
+	put(state, "models/a-stable/transformer/config.json", "{\"sample_size\": 1024.0}");
 	put(state, "models/d-ldm/model_index.json", "{\"_class_name\": \"AudioLDM2Pipeline\"}");
+	put(state, "models/d-ldm/vocoder/config.json",
+		"{\"sampling_rate\": 16000, \"upsample_rates\": [5, 4, 2, 2, 2]}");
+	put(state, "models/d-ldm/vae/config.json", "{\"block_out_channels\": [8, 8, 8]}");
+	put(state, "models/d-ldm/unet/config.json", "{\"sample_size\": 256}");
 	put(state, "models/e-other/config.json", "{\"model_type\": \"bert\"}");
 	put(state, "models/f-broken/config.json", "{\"model_type\": \"musicgen\"");
 	put(state, "models/g-empty/x", "");
@@ -53,7 +60,9 @@ static void every_kind(void **state)
 	assert_int_equal(m.n, 7);
 	assert_string_equal(m.list[0].name, "a-stable");
 	assert_string_equal(m.list[0].engine, "stable-audio");
-	assert_int_equal(m.list[0].bytes, 7 + strlen("{\"_class_name\": \"StableAudioPipeline\"}"));
+	assert_true(m.list[0].bytes > 7 + strlen("{\"_class_name\": \"StableAudioPipeline\"}"));
+	assert_float_equal(m.list[0].longest_s, 1024 * 2048 / 44100.0, 0);
+	assert_float_equal(m.list[1].longest_s, 0, 0);
 	assert_string_equal(m.list[1].name, "b-mono");
 	assert_int_equal(m.list[1].rate_hz, 16000);
 	assert_int_equal(m.list[1].channels, 1);
@@ -61,6 +70,7 @@ static void every_kind(void **state)
 	assert_int_equal(m.list[2].rate_hz, 32000);
 	assert_int_equal(m.list[2].channels, 2);
 	assert_string_equal(m.list[3].engine, "audioldm2");
+	assert_float_equal(m.list[3].longest_s, 10.24, 1e-12);
 	for (size_t i = 4; i < 7; i++)
 		assert_null(m.list[i].engine);
 	assert_null(m.picked);
