@@ -79,25 +79,67 @@ static int read_way(struct ws *ws, struct arena *a, struct export_way *ret, stru
 	return rc;
 }
 
+static size_t find_part(const char *s)
+{
+	size_t i = 0;
+
+	while (i < N_PARTS && !has_prefix(s, parts[i].before))
+		i++;
+	return i;
+}
+
+/* The next ", " behind which a part could begin, or NULL. */
+static char *next_comma(const char *s)
+{
+	char *at = strstr(s, ", ");
+
+	while (at && find_part(at + 2) == N_PARTS)
+		at = strstr(at + 1, ", ");
+	return at;
+}
+
+/* The ", " at which a part ends, or NULL.  A folder's name may hold one: only a folder,
+ * or the pattern at the end, has a '/'. */
+static char *end_of_part(const char *s)
+{
+	char *at = next_comma(s), *next;
+
+	for (; at; at = next) {
+		const char *slash = strchr(at, '/');
+
+		next = next_comma(at + 1);
+		if (!slash || (next && slash > next) || (!next && has_prefix(at, ", named ")))
+			break;
+	}
+	return at;
+}
+
+/* With a '/' at its end where else it would not be read back as it is. */
+static const char *folder_word(const char *dir, struct arena *a)
+{
+	return next_comma(dir) ? arena_printf(a, "%s/", dir) : dir;
+}
+
 /* Changes what the words name; a part that is not named stays. */
 static int parse_way(const char *words, struct arena *a, struct export_way *way, struct err *e)
 {
 	char *rest = arena_strdup(a, words);
 
 	while (rest && *rest) {
-		char *end = has_prefix(rest, "named ") ? NULL : strstr(rest, ", ");
-		size_t i = 0;
+		char *end = has_prefix(rest, "named ") ? NULL : end_of_part(rest);
+		const size_t i = find_part(rest);
 
 		if (end)
 			*end = 0;
-		while (i < N_PARTS && !has_prefix(rest, parts[i].before))
-			i++;
 		if (i == N_PARTS)
 			return err_set(e, ERR_ARG,
 				"'%.40s' is no part of an export: it is said as to FOLDER, as "
 				"FORMAT, at LUFS, named PATTERN",
 				rest);
-		*part_of(way, i) = rest + strlen(parts[i].before);
+		rest += strlen(parts[i].before);
+		for (size_t n = strlen(rest); !i && n > 1 && rest[n - 1] == '/'; n--)
+			rest[n - 1] = 0;
+		*part_of(way, i) = rest;
 		rest = end ? end + 2 : NULL;
 	}
 	return 0;
@@ -326,7 +368,8 @@ static void do_export_options(struct ws *ws, const char *args)
 	if (read_way(ws, &a, &way, &e)) {
 		ws_fail(ws, &e);
 	} else {
-		const char *to = arena_printf(&a, "export to %s", folder_text(ws, way.folder, &a));
+		const char *to = arena_printf(
+			&a, "export to %s", folder_word(folder_text(ws, way.folder, &a), &a));
 
 		ws_input(ws, INPUT_COMMAND,
 			arena_printf(&a, "%s, as %s, at %s, named %s", to, way.format, way.lufs,

@@ -21,6 +21,11 @@ takes_are()
 	soon counts "$@"
 }
 
+files_are()
+{
+	[ "$(find "$2" -name '*.flac' | wc -l)" = "$1" ]
+}
+
 no_sound
 echo '{ [' >"$ALSA_CONFIG_PATH" # of which ALSA complains, loudly
 install_mono
@@ -164,6 +169,12 @@ keys '*'
 command_line "export to $scratch/a b, as flac, at off"
 check 'of all that is marked, elsewhere' sees 'exported 5 takes'
 check 'five files' test "$(find "$scratch/a b" -name '*.flac' | wc -l)" = 5
+for folder in 'one, two' 'Music, at home' 'b, named c'; do
+	command_line "export to $scratch/$folder/, as flac, at off"
+	check "a folder called '$folder'" soon files_are 5 "$scratch/$folder"
+	keys W Enter
+	check 'also where it is read back' soon files_are 10 "$scratch/$folder"
+done
 escape
 keys W
 check 'remembered' sees 'as flac, at off'
