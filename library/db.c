@@ -442,10 +442,10 @@ static int set_up(struct db *db, struct err *e)
 	return rc;
 }
 
-static int open_file(struct db *db, struct err *e)
+static int open_file(struct db *db, int create, struct err *e)
 {
-	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-			  SQLITE_OPEN_NOFOLLOW;
+	const int flags =
+		SQLITE_OPEN_READWRITE | create | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
 	int rc = fail(db, sqlite3_open_v2(db->path, &db->sql, flags, NULL), e);
 
 	if (rc)
@@ -458,7 +458,8 @@ static int open_file(struct db *db, struct err *e)
 	return 0;
 }
 
-int db_open(const char *library, struct db **ret, struct err *e)
+/* create: SQLITE_OPEN_CREATE or 0 */
+static int open_library(const char *library, int create, struct db **ret, struct err *e)
 {
 	struct db *db = xcalloc(1, sizeof(*db));
 	int64_t version = 0;
@@ -470,10 +471,10 @@ int db_open(const char *library, struct db **ret, struct err *e)
 	db->path = xcalloc(strlen(library) + 16, 1);
 	memcpy(db->path, library, strlen(library));
 	memcpy(db->path + strlen(library), "/library.db", 12);
-	rc = check_locks(db, e);
+	rc = create ? check_locks(db, e) : 0;
 	mask = umask(077); /* 0600, its WAL, too */
 	if (!rc)
-		rc = open_file(db, e);
+		rc = open_file(db, create, e);
 	if (!rc)
 		rc = check_ours(db, &version, e);
 	if (!rc)
@@ -489,6 +490,28 @@ int db_open(const char *library, struct db **ret, struct err *e)
 	}
 	*ret = db;
 	return 0;
+}
+
+int db_open(const char *library, struct db **ret, struct err *e)
+{
+	return open_library(library, SQLITE_OPEN_CREATE, ret, e);
+}
+
+int db_open_again(const char *library, struct db **ret, struct err *e)
+{
+	struct str path = {0};
+	struct stat st;
+	bool is_gone;
+
+	str_printf(&path, "%s/library.db", library);
+	is_gone = stat(path.s, &st) != 0;
+	str_done(&path);
+	*ret = NULL;
+	return is_gone ? err_set(e, ERR_IO,
+				 "the library '%s' was moved or removed; put it back and start "
+				 "again",
+				 library)
+		       : open_library(library, 0, ret, e);
 }
 
 void db_close(struct db *db)

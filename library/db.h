@@ -35,6 +35,9 @@ enum { DB_SCHEMA = 4 }; /* the newest version, PRAGMA user_version */
  * Refused with a sentence and nothing changed: a newer one, one that is damaged,
  * and a folder on a file system without locks. */
 int db_open(const char *library, struct db **ret, struct err *e);
+/* The same of one that another connection of this process has open: when it is missing,
+ * it was moved or removed, and nothing is made in its place.  ERR_IO. */
+int db_open_again(const char *library, struct db **ret, struct err *e);
 void db_close(struct db *db);                /* NULL-safe; rolls back what is open */
 const char *db_library(const struct db *db); /* the folder */
 

@@ -68,7 +68,7 @@ static void run_one(struct background *b, struct task *t)
 	b->is_running = true;
 	pthread_mutex_unlock(&b->lock);
 	if (b->library && !db) {
-		rc = db_open(b->library, &db, &t->error);
+		rc = db_open_again(b->library, &db, &t->error);
 		if (!rc)
 			db_cache(db, b->cache_kb);
 	}

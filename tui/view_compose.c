@@ -235,10 +235,10 @@ static void ask_tokens(struct ws *ws)
 {
 	struct compose_view *v = ws->compose;
 
-	if (!v->tokens)
+	if (!v->tokens && !ws->has_lost)
 		v->tokens =
 			token_count_open(ws->worker.program, ws->worker.library, ws->worker.log_fd);
-	if (v->c.model)
+	if (v->tokens && v->c.model)
 		token_count_ask(v->tokens, v->c.model, text_edit_get(&v->c.prompt));
 }
 

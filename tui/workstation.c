@@ -175,7 +175,7 @@ void ws_moved(struct ws *ws)
 /* Whether somebody has to be looked for. */
 static bool lacks_worker(const struct ws *ws)
 {
-	return ws->n_waiting && !ws->is_paused && !ws->worker.pid;
+	return ws->n_waiting && !ws->is_paused && !ws->worker.pid && !ws->has_lost;
 }
 
 /* Looks for somebody alive, and gives the jobs of the dead back. */
@@ -303,11 +303,13 @@ static void take_changes(struct ws *ws, int fd)
 	while ((n = read(fd, bytes, sizeof(bytes))) > 0)
 		for (const char *at = bytes; at < bytes + n; at += sizeof(*event) + event->len) {
 			event = (const struct inotify_event *)at;
-			if (is_loss(event))
-				ws_complain(ws,
-					"the library %s was moved or removed: what changes now is "
-					"lost; put it back and start again",
-					ws->library);
+			if (!is_loss(event))
+				continue;
+			ws->has_lost = true;
+			ws_complain(ws,
+				"the library %s was moved or removed: what changes now is "
+				"lost; put it back and start again",
+				ws->library);
 		}
 	ws->look_until = clock_now() + LOOK_S;
 }

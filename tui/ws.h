@@ -119,6 +119,7 @@ struct ws {
 	struct frame frame;
 	unsigned dirty;
 	bool has_ended;
+	bool has_lost; /* the library was moved or removed: no child may make another */
 	struct str message;
 	bool is_error;        /* the message */
 	double said_at;       /* clock_now() */

@@ -143,8 +143,28 @@ cp -r "$scratch/elsewhere" "$WOODSHED_LIBRARY"
 start 80 24
 sees ' 3 takes' && rm -rf "$WOODSHED_LIBRARY"
 check 'one that is removed as well' sees 'was moved or removed'
+keys i
+typed 'into nothing'
+keys F5
+check 'what is queued then fails or is lost' sees 'into nothing'
+keys Escape
+command_line 'tag lost'
+sleep 2 # by then a worker would have been started
 keys Q
 has_left 0
+check 'and none is made in its place' test ! -e "$WOODSHED_LIBRARY"
+mkdir "$WOODSHED_LIBRARY"
+cp -r "$scratch/elsewhere/." "$WOODSHED_LIBRARY"
+start 80 24
+sees ' 3 takes' && find "$WOODSHED_LIBRARY" -mindepth 1 -delete
+check 'nor where its folder is left' sees 'was moved or removed'
+keys i
+typed 'into nothing'
+keys F5 Escape
+sleep 2
+keys Q
+has_left 0
+check 'and nothing is written' test -z "$(find "$WOODSHED_LIBRARY" -name 'library.db')"
 rm -rf "$WOODSHED_LIBRARY"
 mv "$scratch/elsewhere" "$WOODSHED_LIBRARY"
 

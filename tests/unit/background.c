@@ -50,7 +50,7 @@ static void end(struct ws *ws, struct task *t, int rc, struct err *e)
 	struct log *log = s->log;
 
 	if (rc == ERR_IO)
-		assert_error(*e, ERR_IO, "three");
+		assert_error(*e, ERR_IO, s->number % 7 == 3 ? "three" : "was moved or removed");
 	log->rc[log->n_ended] = rc;
 	log->ended[log->n_ended++] = s->number;
 	free(s);
@@ -93,14 +93,34 @@ static void in_order(void **state)
 	close(fd);
 }
 
+/* A library that was removed is not made anew. */
+static void gone(void **state)
+{
+	const int fd = eventfd(0, EFD_NONBLOCK);
+	struct background *b = background_open(*state, 1000, fd);
+	struct log log = {0};
+
+	background_do(b, step(&log, 1));
+	while (!background_settle(b, NULL, 1))
+		;
+	assert_int_equal(log.rc[0], ERR_IO);
+	assert_int_equal(log.n_run, 0);
+	assert_int_not_equal(access(scratch_path(state, "library.db"), F_OK), 0);
+	background_close(b, NULL);
+	close(fd);
+}
+
 /* What runs is interrupted, what waits is not begun; each is ended all the same. */
 static void instead(void **state)
 {
 	const int fd = eventfd(0, EFD_NONBLOCK);
 	struct background *b = background_open(*state, 1000, fd);
 	struct log log = {0};
+	struct db *db;
 	int last = 1;
 
+	assert_int_equal(db_open(*state, &db, NULL), 0);
+	db_close(db);
 	background_do(b, step(&log, -1));
 	assert_false(background_settle(b, NULL, 0.01));
 	assert_false(background_is_idle(b));
@@ -135,6 +155,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(in_order),
+		cmocka_unit_test_setup_teardown(gone, scratch_open, scratch_close),
 		cmocka_unit_test_setup_teardown(instead, scratch_open, scratch_close),
 		cmocka_unit_test(closing_does_what_was_given),
 	};
