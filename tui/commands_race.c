@@ -222,6 +222,11 @@ static void do_race(struct ws *ws, const char *args)
 	compose_models_done(&all);
 }
 
+static void do_race_sheet(struct ws *ws, const char *args)
+{
+	ws_show(ws, SCREEN_RACE);
+}
+
 static void do_lane(struct ws *ws, const char *args)
 {
 	const struct race *r = &ws->race;
@@ -237,12 +242,13 @@ static void do_lane(struct ws *ws, const char *args)
 static const struct command commands[] = {
 	{"race", "[PROMPT]", "every installed model makes it: same length, seed and settings",
 		do_race, false},
+	{"race-sheet", "", "the last race: a lane for each model", do_race_sheet, false},
 	{"lane", "[A-Z]", "play a take of the race, as loud as the others", do_lane, false},
 };
 
 static const struct binding bindings[] = {
 	{1 << SCREEN_LIBRARY, "X", "race"},
-	{ON_ANY, "gr", "screen race"},
+	{ON_ANY, "gr", "race-sheet"},
 	{1 << SCREEN_RACE, "<Enter>", "lane"},
 	{1 << SCREEN_RACE, "A", "lane A"},
 	{1 << SCREEN_RACE, "B", "lane B"},

@@ -158,7 +158,12 @@ void compose_model_describe(const struct compose_model *m, struct str *out)
 	str_clear(&part);
 	compose_model_length(m, &part);
 	add_part(out, str_get(&part));
-	add_part(out, m->licence);
+	str_clear(&part); /* "MIT (weights of ...)": what it is of stands before it */
+	if (m->licence)
+		str_add_n(&part, m->licence, strcspn(m->licence, "("));
+	while (part.n && part.s[part.n - 1] == ' ')
+		part.s[--part.n] = 0;
+	add_part(out, str_get(&part));
 	add_part(out, m->selling);
 	str_done(&part);
 }

@@ -13,6 +13,7 @@
 #include "tui/picture.h"
 #include "tui/picture_pane.h"
 #include "tui/terminal.h"
+#include "tui/text.h"
 #include "tui/view_compose.h"
 #include "tui/ws.h"
 
@@ -52,12 +53,14 @@ static int add(struct ws *ws, int64_t id, double *peak, struct err *e)
 	if (!rc && strlen(t.file) >= sizeof(one->path))
 		rc = err_set(e, ERR_UNSUPPORTED, "the name of '%.80s' is too long", t.file);
 	if (!rc) {
-		*one = (struct compared){
-			.take = id, .slot = c->n, .seconds = t.seconds, .lufs = t.lufs};
+		*one = (struct compared){.take = id,
+			.seed = t.seed,
+			.slot = c->n,
+			.seconds = t.seconds,
+			.lufs = t.lufs};
 		*peak = t.peak;
 		snprintf(one->path, sizeof(one->path), "%s", t.file);
-		str_printf(&one->title, "%s  %s  take %lld  seed %llu", t.prompt, t.model,
-			(long long)number, (unsigned long long)t.seed);
+		str_printf(&one->title, "%s  %s  take %lld", t.prompt, t.model, (long long)number);
 		c->n++;
 	}
 	arena_done(&a);
@@ -320,6 +323,7 @@ static void draw_title(const struct ws *ws, int i, int y, int width)
 	const bool is_now = i == c->heard;
 	const enum theme_role role = is_now ? ROLE_ROW_SELECTED : ROLE_TITLE;
 	struct str left = {0}, right = {0};
+	char seed[32];
 	int n;
 
 	str_printf(&left, "%s %c  %s", is_now ? paint_is_utf8() ? "\u25b6" : ">" : " ", 'A' + i,
@@ -329,6 +333,9 @@ static void draw_title(const struct ws *ws, int i, int y, int width)
 	else if (!c->is_blind)
 		str_add(&right, "  loudness not known ");
 	n = width >= 60 ? (int)right.n : 0;
+	snprintf(seed, sizeof(seed), "  seed %llu", (unsigned long long)one->seed);
+	if (!c->is_blind && text_cells(str_get(&left)) + strlen(seed) <= (size_t)(width - n))
+		str_add(&left, seed);
 	paint(y, 0, width - n, role, str_get(&left));
 	paint(y, width - n, n, role == ROLE_TITLE ? ROLE_DIM : role, str_get(&right));
 	str_done(&right);

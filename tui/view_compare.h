@@ -20,6 +20,7 @@ struct ws;
 /* One that is compared. */
 struct compared {
 	int64_t take;
+	uint64_t seed;
 	int slot; /* of listen_switch() */
 	struct str title;
 	double seconds, lufs, cut;

@@ -207,7 +207,7 @@ click 65 10 8
 check 'the wheel' sees 'choir'
 keys g
 sees 'go to the first row'
-line=$(grep -n 'screen race' "$scratch/out" | cut -d : -f 1)
+line=$(grep -n 'race-sheet' "$scratch/out" | cut -d : -f 1)
 click 0 10 "$line"
 check 'a row of the menu of a chord' sees 'No race yet'
 keys 1
