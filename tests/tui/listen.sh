@@ -196,11 +196,15 @@ check 'without UTF-8' sees '10k|'
 third=$("$woodshed" takes --json third | sed 's/.*"file": *"\([^"]*\)".*/\1/')
 truncate -s 300000 "$third"
 start 80 24
-sees third && keys g g Enter 4
+sees third
+# Nothing comes after it.
+command_line 'filter third'
+sees '1 of' && keys g g
+check 'the details tell it' sees 'the file ends 1.7 s early: 0:02 of 0:04 are there: takes/'
+keys Enter 4
+sees '10k│'
 check 'what is missing is said' sees 'the file ends 1.7 s early: 0:02 of 0:04 are there'
 keys w
 check 'an export does not pretend' sees 'exported what there is, to ~/Music/woodshed: the file ends 1.7 s early'
-keys s 1
-check 'the details tell it' sees 'the file ends 1.7 s early: 0:02 of 0:04 are there: takes/'
 
 done_testing
