@@ -147,11 +147,11 @@ keys i
 typed 'into nothing'
 keys F5
 check 'what is queued then fails or is lost' sees 'into nothing'
-keys Escape
+escape
 command_line 'tag lost'
 sleep 2 # by then a worker would have been started
 keys Q
-has_left 0
+check 'it still ends' has_left 0
 check 'and none is made in its place' test ! -e "$WOODSHED_LIBRARY"
 mkdir "$WOODSHED_LIBRARY"
 cp -r "$scratch/elsewhere/." "$WOODSHED_LIBRARY"
@@ -163,7 +163,7 @@ typed 'into nothing'
 keys F5 Escape
 sleep 2
 keys Q
-has_left 0
+check 'and ends' has_left 0
 check 'and nothing is written' test -z "$(find "$WOODSHED_LIBRARY" -name 'library.db')"
 rm -rf "$WOODSHED_LIBRARY"
 mv "$scratch/elsewhere" "$WOODSHED_LIBRARY"
