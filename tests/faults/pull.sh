@@ -175,7 +175,7 @@ check 'where that ended' log 'sent == 5000000 and weights[0]["range"] == "bytes=
 check 'and asks for nothing else' log 'len(all) == 2'
 
 # Stopped from outside.
-fresh '{"match": "model.safetensors", "slow": 0.02}'
+fresh '{"match": "model.safetensors", "slow": 0.2}'
 "$woodshed" pull --json us/big >"$scratch/json" 2>"$scratch/err" &
 pid=$!
 for _ in $(seq 200); do
@@ -196,7 +196,7 @@ pull us/big
 check 'after it the pull goes on' is_pulled us/big big
 check 'within the file' log 'len(weights) == 1 and weights[0]["range"] and 0 < sent < 8000000'
 
-fresh '{"match": "model.safetensors", "slow": 0.02}'
+fresh '{"match": "model.safetensors", "slow": 0.2}'
 "$woodshed" pull --quiet us/big >"$scratch/json" 2>"$scratch/err" &
 pid=$!
 for _ in $(seq 200); do
