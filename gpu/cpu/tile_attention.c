@@ -120,8 +120,8 @@ static int64_t neighbour(const struct attention *a)
 static void pack_values(
 	const struct attention *a, const struct work *h, uint16_t *v, int64_t t, int part)
 {
-	const int64_t width = padded(a->dim),
-		      at = a->parts > 1 ? t / TILE_K * TILE_K + t % TILE_K * 2 : t;
+	const int64_t width = padded(a->dim), pairs = 2 * neighbour(a),
+		      at = t / pairs * pairs + t % pairs * 2;
 
 	for (int64_t i = 0; i < width; i += TILE_OUTS)
 		a->cpu->tiles->pack_pairs(

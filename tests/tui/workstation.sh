@@ -146,7 +146,7 @@ check 'one that is removed as well' sees 'was moved or removed'
 keys i
 typed 'into nothing'
 keys F5
-check 'what is queued then fails or is lost' sees 'into nothing'
+check 'what is typed stays on the screen' sees 'into nothing'
 escape
 command_line 'tag lost'
 sleep 2 # by then a worker would have been started
