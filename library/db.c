@@ -128,6 +128,11 @@ void query_bind_text(struct query *q, int at, const char *s)
 		q->rc = sqlite3_bind_text(q->s, at, s, -1, SQLITE_TRANSIENT); /* NULL: NULL */
 }
 
+int query_values(const struct query *q)
+{
+	return sqlite3_bind_parameter_count(q->s);
+}
+
 static void bind_all(struct query *q, const char *types, va_list ap)
 {
 	for (int i = 1; *types; types++, i++)

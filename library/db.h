@@ -72,6 +72,7 @@ struct query db_prepare(struct db *db, const char *sql);
 void query_bind_int(struct query *q, int at, int64_t v);
 void query_bind_num(struct query *q, int at, double v);
 void query_bind_text(struct query *q, int at, const char *s);
+int query_values(const struct query *q); /* the number of its last ?N; 0: it has none */
 
 bool query_next(struct query *q);
 int64_t query_int(const struct query *q, int column);      /* NULL: 0 */

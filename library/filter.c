@@ -20,18 +20,19 @@ enum kind { NUMBER, WHOLE, TEXT, DATE };
 static const struct field {
 	const char *name, *column;
 	enum kind kind;
+	bool may_be_null; /* then neither a condition nor its opposite holds */
 } fields[] = {
-	{"dur", "t.frames * 1.0 / t.rate", NUMBER},
-	{"rating", "t.rating", NUMBER},
-	{"lufs", "t.lufs", NUMBER},
-	{"peak", "t.peak", NUMBER},
-	{"score", "t.score", NUMBER},
-	{"cfg", "t.guidance", NUMBER},
-	{"seed", "t.seed", WHOLE},
-	{"id", "t.id", WHOLE},
-	{"job", "t.job", WHOLE},
-	{"model", NULL, TEXT},
-	{"created", "t.created", DATE},
+	{"dur", "t.frames * 1.0 / t.rate", NUMBER, false},
+	{"rating", "t.rating", NUMBER, false},
+	{"lufs", "t.lufs", NUMBER, true},
+	{"peak", "t.peak", NUMBER, true},
+	{"score", "t.score", NUMBER, true},
+	{"cfg", "t.guidance", NUMBER, true},
+	{"seed", "t.seed", WHOLE, false},
+	{"id", "t.id", WHOLE, false},
+	{"job", "t.job", WHOLE, true},
+	{"model", NULL, TEXT, false},
+	{"created", "t.created", DATE, false},
 };
 
 /* Words that are a condition by themselves. */
@@ -54,7 +55,8 @@ struct parser {
 	int64_t now_ms;
 	int n_terms;
 	bool trash;
-	struct str without; /* an FTS5 expression of the words not to have */
+	struct str condition;    /* the one that is being read: SQL over t */
+	struct str has, without; /* FTS5 expressions of the words to have and those not to */
 };
 
 /* ---- values ------------------------------------------------------------- */
@@ -69,6 +71,12 @@ static int add_value(struct filter *f, struct filter_value v)
 static int add_text(struct filter *f, const char *s)
 {
 	return add_value(f, (struct filter_value){.text = xstrdup(s)});
+}
+
+static struct filter_set *add_set(struct filter *f, bool without)
+{
+	f->sets[f->n_sets].without = without;
+	return &f->sets[f->n_sets++];
 }
 
 static int add_whole(struct filter *f, int64_t n)
@@ -144,12 +152,12 @@ static int add_date(struct parser *p, const struct field *field, enum compare c,
 	if (c == EQ) {
 		const int a = add_whole(f, from), b = add_whole(f, to);
 
-		str_printf(
-			&f->where, "(%s >= ?%d AND %s < ?%d)", field->column, a, field->column, b);
+		str_printf(&p->condition, "(%s >= ?%d AND %s < ?%d)", field->column, a,
+			field->column, b);
 		return 0;
 	}
 	/* Before a day is before its start; after it, after its end. */
-	str_printf(&f->where, "%s %s ?%d", field->column,
+	str_printf(&p->condition, "%s %s ?%d", field->column,
 		c == LT || c == LE ? "<" : ">=", add_whole(f, c == LE || c == GT ? to : from));
 	return 0;
 }
@@ -164,7 +172,7 @@ static int add_number(
 	if (!parse_f64(value, &n))
 		return err_set(p->e, ERR_ARG, "%s takes a number, as in %s%s3, not '%.80s'",
 			field->name, field->name, compare_sql[c], value);
-	str_printf(&p->f->where, "%s %s ?%d", field->column, compare_sql[c],
+	str_printf(&p->condition, "%s %s ?%d", field->column, compare_sql[c],
 		add_value(p->f, (struct filter_value){.number = n}));
 	return 0;
 }
@@ -178,7 +186,7 @@ static int add_id(struct parser *p, const struct field *field, enum compare c, c
 		return err_set(p->e, ERR_ARG, "%s takes a whole number, as in %s:7, not '%.80s'",
 			field->name, field->name, value);
 	memcpy(&whole, &n, sizeof(whole)); /* seeds have 64 bits */
-	str_printf(&p->f->where, "%s = ?%d", field->column, add_whole(p->f, whole));
+	str_printf(&p->condition, "%s = ?%d", field->column, add_whole(p->f, whole));
 	return 0;
 }
 
@@ -188,7 +196,7 @@ static int add_name(struct parser *p, const struct field *field, enum compare c,
 	if (c != EQ || !*value)
 		return err_set(p->e, ERR_ARG, "%s takes a name, as in %s:starter", field->name,
 			field->name);
-	str_printf(&p->f->where,
+	str_printf(&p->condition,
 		"t.model IN (SELECT id FROM models WHERE substr(lower(name), 1, length(?%d))"
 		" = lower(?%d))",
 		p->f->n_values + 1, p->f->n_values + 1);
@@ -261,7 +269,6 @@ static bool phrase(const char *word, struct str *out)
 
 static void add_words(struct parser *p, const char *word, bool without)
 {
-	struct filter *f = p->f;
 	struct str match = {0};
 
 	if (!phrase(word, &match))
@@ -269,7 +276,19 @@ static void add_words(struct parser *p, const char *word, bool without)
 	else if (without)
 		str_printf(&p->without, "%s%s", p->without.n ? " OR " : "", match.s);
 	else
-		str_printf(&f->match, "%s%s", f->match.n ? " AND " : "", match.s);
+		str_printf(&p->has, "%s%s", p->has.n ? " AND " : "", match.s);
+	str_done(&match);
+}
+
+#define IN_WORDS "{prompt negative tags note} : (%s)"
+
+static void add_words_set(struct filter *f, const char *words, bool without)
+{
+	struct str match = {0};
+
+	str_printf(&match, IN_WORDS, words);
+	str_printf(&add_set(f, without)->sql, "SELECT rowid FROM words WHERE words MATCH ?%d",
+		add_text(f, match.s));
 	str_done(&match);
 }
 
@@ -278,38 +297,50 @@ static void add_words(struct parser *p, const char *word, bool without)
 static void end_words(struct parser *p)
 {
 	struct filter *f = p->f;
-	struct str match = {0};
 
+	if (p->has.n) {
+		str_printf(&f->match, IN_WORDS, p->has.s);
+		add_words_set(f, p->has.s, false);
+	}
+	if (p->without.n) {
+		str_printf(&f->match, "%s NOT (" IN_WORDS ")", f->match.n ? "" : "every : x",
+			p->without.s);
+		add_words_set(f, p->without.s, true);
+	}
 	if (f->match.n)
-		str_printf(&match, "{prompt negative tags note} : (%s)", f->match.s);
-	else if (p->without.n)
-		str_add(&match, "every : x");
-	if (p->without.n)
-		str_printf(&match, " NOT ({prompt negative tags note} : (%s))", p->without.s);
-	str_done(&f->match);
-	f->match = match;
-	str_done(&p->without);
+		f->values[0].text = xstrdup(f->match.s);
+}
+
+/* What is not in a set is quicker found by the set, which may have an index. */
+static void end_condition(struct parser *p, bool without, bool may_be_null)
+{
+	const bool negated = without && may_be_null;
+	const char *sql = p->condition.s;
+
+	str_printf(&p->f->where, " AND %s(%s)", without ? "NOT " : "", sql);
+	str_printf(&add_set(p->f, without && !negated)->sql,
+		"SELECT t.id FROM takes t WHERE %s(%s)", negated ? "NOT " : "", sql);
+	str_clear(&p->condition);
 }
 
 static int add_condition(struct parser *p, char *term, bool without)
 {
-	struct filter *f = p->f;
+	bool may_be_null = false;
 	enum compare c;
 	char *value;
 	int rc = -1;
 
-	f->needs_takes = true;
-	str_add(&f->where, without ? " AND NOT (" : " AND (");
+	p->f->needs_takes = true;
 	if (*term == '#') {
 		if (!term[1])
 			return err_set(p->e, ERR_ARG, "name a tag after '#', as in #keep");
-		str_printf(&f->where, "t.id IN (SELECT take FROM tags WHERE tag = ?%d)",
-			add_text(f, term + 1));
+		str_printf(&p->condition, "t.id IN (SELECT take FROM tags WHERE tag = ?%d)",
+			add_text(p->f, term + 1));
 		rc = 0;
 	}
 	for (size_t i = 0; rc < 0 && i < sizeof(flags) / sizeof(*flags); i++)
 		if (!strcmp(term, flags[i].name)) {
-			str_add(&f->where, flags[i].sql);
+			str_add(&p->condition, flags[i].sql);
 			p->trash |= !strcmp(term, "trash");
 			rc = 0;
 		}
@@ -319,11 +350,12 @@ static int add_condition(struct parser *p, char *term, bool without)
 				rc = add_field(p, &fields[i], c, value);
 				if (rc)
 					return rc;
+				may_be_null = fields[i].may_be_null;
 			}
 		if (rc < 0)
 			return fail_field(p, term);
 	}
-	str_add_char(&f->where, ')');
+	end_condition(p, without, may_be_null);
 	return 0;
 }
 
@@ -369,6 +401,14 @@ static char *next_term(char **rest, bool *ret_quoted, bool *ret_without)
 	return s;
 }
 
+#define TRASH "SELECT id FROM takes WHERE trashed IS NOT NULL"
+
+static void end_trash(struct filter *f)
+{
+	str_printf(&f->where, " AND %s NOT IN (" TRASH ")", f->match.n ? "words.rowid" : "t.id");
+	str_add(&add_set(f, true)->sql, TRASH);
+}
+
 int filter_parse(const char *text, int64_t now_ms, struct filter *ret, struct err *e)
 {
 	struct parser p = {.f = ret, .e = e, .now_ms = now_ms};
@@ -380,29 +420,28 @@ int filter_parse(const char *text, int64_t now_ms, struct filter *ret, struct er
 	if (strlen(text) > FILTER_BYTES_MAX || !is_utf8(text, strlen(text)))
 		return err_set(e, ERR_ARG, "a filter is at most %d bytes of UTF-8; shorten it",
 			FILTER_BYTES_MAX);
-	add_value(ret, (struct filter_value){.text = xstrdup("")}); /* ?1: the match */
+	add_value(ret, (struct filter_value){0}); /* ?1: the match */
 	copy = rest = xstrdup(text);
 	while (!rc && (term = next_term(&rest, &quoted, &without)))
 		rc = add_term(&p, term, quoted, without);
 	free(copy);
-	if (rc) {
-		str_done(&p.without);
+	if (rc)
 		filter_done(ret);
-		return rc;
-	}
-	end_words(&p);
-	if (!p.trash) /* few are in it: an index of them alone is quicker than every row */
-		str_printf(&ret->where,
-			" AND %s NOT IN (SELECT id FROM takes WHERE trashed IS NOT NULL)",
-			ret->match.n ? "words.rowid" : "t.id");
-	free(ret->values[0].text);
-	ret->values[0].text = xstrdup(str_get(&ret->match));
-	return 0;
+	else
+		end_words(&p);
+	if (!rc && !p.trash) /* few are in it: an index of them is quicker than every row */
+		end_trash(ret);
+	str_done(&p.condition);
+	str_done(&p.has);
+	str_done(&p.without);
+	return rc;
 }
 
 void filter_bind(const struct filter *f, struct query *q)
 {
-	for (int i = f->match.n ? 0 : 1; i < f->n_values; i++) {
+	const int n = query_values(q);
+
+	for (int i = 0; i < f->n_values && i < n; i++) {
 		const struct filter_value *v = &f->values[i];
 
 		if (v->text)
@@ -418,6 +457,8 @@ void filter_done(struct filter *f)
 {
 	str_done(&f->where);
 	str_done(&f->match);
+	for (int i = 0; i < f->n_sets; i++)
+		str_done(&f->sets[i].sql);
 	for (int i = 0; i < f->n_values; i++)
 		free(f->values[i].text);
 	*f = (struct filter){0};

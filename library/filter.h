@@ -22,7 +22,11 @@
 struct err;
 struct query;
 
-enum { FILTER_TERMS_MAX = 64, FILTER_BYTES_MAX = 4096 };
+enum {
+	FILTER_TERMS_MAX = 64,
+	FILTER_BYTES_MAX = 4096,
+	FILTER_SETS_MAX = FILTER_TERMS_MAX / 2 + 3, /* words to have, words not to, the trash */
+};
 
 struct filter_value {
 	char *text; /* owned; NULL: it is a number */
@@ -31,19 +35,29 @@ struct filter_value {
 	bool is_whole;
 };
 
-/* SQL over `takes t`, or `words` where there is a match, or both, with values from
- * ?1 on. */
+/* A query of the ids of some takes, in any order, some of them maybe twice. */
+struct filter_set {
+	struct str sql;
+	bool without; /* these are left out */
+};
+
+/* The same twice, with values from ?1 on.  As one condition, SQL over `takes t`, or `words`
+ * where there is a match, or both.  As sets, each of them quick by an index of its own: what is
+ * left is in all of them, but in none of those that are `without`. */
 struct filter {
 	bool needs_takes; /* `where` names t */
 	struct str where; /* " AND ..." for each term but the words */
 	struct str match; /* an FTS5 expression of the words to have, value ?1; empty: none */
-	struct filter_value values[FILTER_TERMS_MAX + 1];
+	struct filter_set sets[FILTER_SETS_MAX];
+	int n_sets;
+	struct filter_value values[FILTER_TERMS_MAX + 3];
 	int n_values;
 };
 
 /* ERR_ARG, one sentence, for what is no filter; nothing is kept of it then.
  * now_ms: today, in the local time zone. */
 int filter_parse(const char *text, int64_t now_ms, struct filter *ret, struct err *e);
+/* The values that the query has, of any SQL above. */
 void filter_bind(const struct filter *f, struct query *q);
 void filter_done(struct filter *f);
 

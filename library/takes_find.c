@@ -91,84 +91,132 @@ void takes_prompts_done(struct takes_prompts *p)
 
 /* ---- lists -------------------------------------------------------------- */
 
-static int ascending(const void *a, const void *b)
+/* Its place in `all`, or -1.  Only takes that are gone make a place smaller than the
+ * distance from the first number, and none more than all of them do. */
+static int64_t place_of(const struct takes_prompts *all, int64_t id)
 {
-	const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	size_t low, high;
+	uint64_t far, gone;
 
-	return (x > y) - (x < y);
+	if (!all->n || id < all->ids[0] || id > all->ids[all->n - 1])
+		return -1;
+	far = (uint64_t)id - (uint64_t)all->ids[0];
+	gone = (uint64_t)all->ids[all->n - 1] - (uint64_t)all->ids[0] - (all->n - 1);
+	low = far > gone ? (size_t)(far - gone) : 0;
+	high = far < all->n ? (size_t)far : all->n - 1;
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (all->ids[middle] < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return all->ids[low] == id ? (int64_t)low : -1;
 }
 
-/* Where a take is, looked for near the one before: lists are mostly in their order. */
-static const int64_t *place_of(const struct takes_prompts *all, int64_t id, const int64_t *near)
-{
-	const int64_t *end = all->ids + all->n;
+enum { LEFT_OUT = 255 };
 
-	if (near && near + 1 < end && near[1] == id)
-		return near + 1;
-	if (near && near > all->ids && near[-1] == id)
-		return near - 1;
-	return all->n ? bsearch(&id, all->ids, all->n, sizeof(id), ascending) : NULL;
+/* Of a take that is in all of the first n sets the mark is n; one that came this moment has
+ * none, the list is asked for again. */
+static int mark_set(struct db *db, const struct filter *f, const struct filter_set *set,
+	const struct takes_prompts *all, uint8_t *marks, int n, struct err *e)
+{
+	struct query q = db_prepare(db, set->sql.s);
+
+	filter_bind(f, &q);
+	while (query_next(&q)) {
+		const int64_t place = place_of(all, query_int(&q, 0));
+
+		if (place >= 0 && set->without)
+			marks[place] = LEFT_OUT;
+		else if (place >= 0 && marks[place] == n)
+			marks[place]++;
+	}
+	return query_done(&q, e);
 }
 
-/* Those whose prompt is not known came this moment; the list is asked for again. */
-static void add_prompts(
-	const struct takes_prompts *all, const int64_t *ids, size_t n, struct takes_found *ret)
+/* SQLite would look each take of one set up in the others: three times as long where most
+ * takes are in most of them. */
+static int mark(struct db *db, const struct filter *f, const struct takes_prompts *all,
+	uint8_t *marks, int *ret_n, struct err *e)
 {
-	const int64_t *at = NULL;
+	int rc = 0;
 
-	ret->ids = xcalloc(n ? n : 1, sizeof(*ret->ids));
-	ret->prompts = xcalloc(n ? n : 1, sizeof(*ret->prompts));
-	for (size_t i = 0; i < n; i++) {
-		const int64_t *found = place_of(all, ids[i], at);
+	*ret_n = 0;
+	for (int i = 0; i < f->n_sets && !rc; i++) {
+		rc = mark_set(db, f, &f->sets[i], all, marks, *ret_n, e);
+		*ret_n += !f->sets[i].without;
+	}
+	return rc;
+}
 
-		if (!found)
+static void add_found(struct takes_found *ret, const struct takes_prompts *all, size_t place)
+{
+	ret->ids[ret->n] = all->ids[place];
+	ret->prompts[ret->n++] = all->prompts[place];
+}
+
+/* In the order of time, which is that of the numbers. */
+static void add_by_time(const struct takes_query *wanted, const struct takes_prompts *all,
+	const uint8_t *marks, int mark, struct takes_found *ret)
+{
+	const bool oldest_first = (wanted->order == TAKES_OLDEST) != wanted->reversed;
+	int64_t to_skip = wanted->offset;
+
+	for (size_t i = 0; i < all->n; i++) {
+		const size_t place = oldest_first ? i : all->n - 1 - i;
+
+		if (marks[place] != mark || to_skip-- > 0)
 			continue;
-		at = found;
-		ret->ids[ret->n] = ids[i];
-		ret->prompts[ret->n++] = all->prompts[found - all->ids];
+		if (wanted->limit && (int64_t)ret->n == wanted->limit)
+			break;
+		add_found(ret, all, place);
 	}
 }
 
-/* All but the trash, in the order of time: nothing else needs to be read.  The plus
- * keeps SQLite from going through all takes to have them in order. */
-static int find_all(struct db *db, bool oldest_first, const struct takes_prompts *all,
-	struct takes_ids *ret, struct err *e)
+static int add_by_order(struct db *db, const struct takes_query *wanted,
+	const struct takes_prompts *all, struct takes_found *ret, struct err *e)
 {
-	struct numbers gone = {0};
-	int rc = query_numbers(
-		db_query(db, "SELECT id FROM takes WHERE trashed IS NOT NULL ORDER BY +id", ""),
-		&gone, e);
+	struct takes_ids ids = {0};
+	int rc = takes_ids(db, wanted, &ids, e);
 
-	for (size_t i = 0; i < all->n && !rc; i++) {
-		const int64_t id = all->ids[oldest_first ? i : all->n - 1 - i];
+	for (size_t i = 0; i < ids.n && !rc; i++) {
+		const int64_t place = place_of(all, ids.at[i]);
 
-		if (!gone.n || !bsearch(&id, gone.at, gone.n, sizeof(id), ascending))
-			*VEC_PUSH(ret) = id;
+		if (place >= 0 && ret->n < all->n)
+			add_found(ret, all, (size_t)place);
 	}
-	VEC_DONE(&gone);
+	VEC_DONE(&ids);
 	return rc;
 }
 
 int takes_find(struct db *db, const struct takes_query *wanted, const struct takes_prompts *all,
 	struct takes_found *ret, struct err *e)
 {
-	struct takes_ids ids = {0};
+	const size_t n = all->n ? all->n : 1;
+	uint8_t *marks;
 	struct filter f;
-	int rc = filter_parse(wanted->filter ? wanted->filter : "", wanted->now_ms, &f, e);
+	int rc, last;
 
 	*ret = (struct takes_found){0};
+	rc = filter_parse(wanted->filter ? wanted->filter : "", wanted->now_ms, &f, e);
 	if (rc)
 		return rc;
-	if (!f.match.n && !f.needs_takes && wanted->order <= TAKES_OLDEST && !wanted->limit &&
-		!wanted->offset)
-		rc = find_all(
-			db, (wanted->order == TAKES_OLDEST) != wanted->reversed, all, &ids, e);
-	else
-		rc = takes_ids(db, wanted, &ids, e);
+	marks = xcalloc(n, sizeof(*marks));
+	ret->ids = xcalloc(n, sizeof(*ret->ids));
+	ret->prompts = xcalloc(n, sizeof(*ret->prompts));
+	if (wanted->order > TAKES_OLDEST) {
+		rc = add_by_order(db, wanted, all, ret, e);
+	} else {
+		rc = mark(db, &f, all, marks, &last, e);
+		if (!rc)
+			add_by_time(wanted, all, marks, last, ret);
+	}
+	if (rc)
+		takes_found_done(ret);
+	free(marks);
 	filter_done(&f);
-	if (!rc)
-		add_prompts(all, ids.at, ids.n, ret);
-	VEC_DONE(&ids);
 	return rc;
 }
 

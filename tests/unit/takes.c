@@ -14,6 +14,7 @@
 #include "library/audio.h"
 #include "library/base/arena.h"
 #include "library/base/err.h"
+#include "library/base/vec.h"
 #include "library/db.h"
 #include "library/filter.h"
 #include "library/takes.h"
@@ -192,6 +193,97 @@ static void lists_by_number(void **state)
 	assert_true(stamp() != seen);
 	finds_the_same("", &all);
 	assert_int_equal(all.n, 5);
+	takes_prompts_done(&all);
+}
+
+static uint32_t draw(uint32_t n)
+{
+	static uint64_t state = 1;
+
+	state = state * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(state >> 33) % n;
+}
+
+/* Every field that may be unknown is, of some; some are gone. */
+static void any(int n)
+{
+	static const char *const words[] = {"rain", "rainy", "piano", "drums", "dark"};
+	static const char *const edits[][2] = {{"favourite", "1"}, {"rating", "2"}, {"rating", "4"},
+		{"verdict", "kept"}, {"verdict", "rejected"}, {"tag", "keep"}, {"tag", "drums"},
+		{"trashed", "5"}, {"note", "rain"}};
+	uint64_t bytes;
+
+	OK(db_begin(db, &e));
+	for (int i = 0; i < n; i++) {
+		char prompt[64], file[32];
+		struct take t = {.model = draw(2) ? "starter" : "musicgen-small",
+			.seed = draw(9),
+			.frames = 32000 * (int64_t)(1 + draw(5)),
+			.rate = 32000,
+			.channels = 1,
+			.file = file,
+			.job = draw(4),
+			.guidance = draw(2) ? NAN : draw(3),
+			.lufs = draw(2) ? NAN : -1.0 * draw(3),
+			.peak = draw(2) ? NAN : -1.0 * draw(3),
+			.score = draw(2) ? NAN : draw(3),
+			.created = NOW - (int64_t)draw(4) * DAY};
+		int64_t id = 0;
+
+		snprintf(prompt, sizeof(prompt), "%s %s", words[draw(5)], words[draw(5)]);
+		snprintf(file, sizeof(file), "takes/%d.wav", i);
+		OK(prompts_add(db, prompt, NULL, 0, NULL, NOW, &t.prompt_id, &e));
+		OK(takes_add(db, &t, &id, &e));
+	}
+	OK(db_run(db, &e, "UPDATE takes SET missing = 1 WHERE id % 7 = 0", ""));
+	OK(db_commit(db, &e));
+	for (int64_t id = 1; id <= n; id++)
+		for (uint32_t k = draw(4); k; k--) {
+			const char *const *x = edits[draw(sizeof(edits) / sizeof(*edits))];
+
+			edit(id, x[0], x[1]);
+		}
+	for (int64_t id = 1; id <= n; id += 1 + draw(9)) {
+		edit(id, "trashed", "5");
+		OK(takes_purge(db, &id, 1, &bytes, &e));
+	}
+}
+
+/* Terms by chance: takes_find() evaluates them one by one, takes_ids() all in one query. */
+static void finds_what_sql_says(void **state)
+{
+	static const char *const terms[] = {"rain", "piano", "d", "\"rain dark\"", "zz", ".", "fav",
+		"missing", "trash", "kept", "rejected", "rated", "heard", "tagged", "#keep",
+		"#none", "dur>2", "dur=3", "rating>=2", "lufs<-1", "peak>=-1", "score=1", "cfg<2",
+		"seed:7", "id:12", "job:2", "model:s", "model:x", "created:today",
+		"created>yesterday"};
+	struct takes_prompts all = {0};
+
+	any(200);
+	OK(takes_prompts_update(db, &all, &e));
+	assert_in_range(all.n, 100, 199);
+	for (int i = 0; i < 2000; i++) {
+		char filter[256] = "";
+		struct takes_query q = {.filter = filter,
+			.order = (enum takes_order)draw(TAKES_SCORE + 1),
+			.reversed = draw(2),
+			.limit = draw(2) ? 0 : draw(50),
+			.offset = draw(2) ? 0 : draw(20),
+			.now_ms = NOW};
+		struct takes_ids ids = {0};
+		struct takes_found found;
+
+		for (uint32_t k = 1 + draw(3); k; k--)
+			snprintf(filter + strlen(filter), sizeof(filter) - strlen(filter), "%s%s ",
+				draw(2) ? "-" : "", terms[draw(sizeof(terms) / sizeof(*terms))]);
+		OK(takes_ids(db, &q, &ids, &e));
+		OK(takes_find(db, &q, &all, &found, &e));
+		if (found.n != ids.n ||
+			(ids.n && memcmp(found.ids, ids.at, ids.n * sizeof(*ids.at)) != 0))
+			fail_msg("'%s': %zu takes, not %zu, or others", filter, found.n, ids.n);
+		takes_found_done(&found);
+		VEC_DONE(&ids);
+	}
 	takes_prompts_done(&all);
 }
 
@@ -523,6 +615,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(lists_by_number),
+		TEST(finds_what_sql_says),
 		TEST(signs_of_prompts),
 		TEST(filters),
 		TEST(marks),
