@@ -49,14 +49,18 @@ static uint32_t *group_takes(struct tree *t, const int64_t *prompts, bool is_fla
 {
 	uint32_t *group_of = xcalloc(t->n_ids ? t->n_ids : 1, sizeof(*group_of));
 	struct places places = places_for(t->n_ids);
+	const int64_t *keys = is_flat ? t->ids : prompts;
+	uint32_t *g = NULL;
 	bool is_new;
 
 	for (size_t i = 0; i < t->n_ids; i++) {
-		uint32_t *g = place_of(&places, is_flat ? t->ids[i] : prompts[i], &is_new);
-
-		if (is_new) {
-			*g = (uint32_t)t->n_groups;
-			t->groups[t->n_groups++] = (struct tree_group){.prompt = prompts[i]};
+		if (!i || keys[i] != keys[i - 1]) { /* takes of a prompt mostly follow each other */
+			g = place_of(&places, keys[i], &is_new);
+			if (is_new) {
+				*g = (uint32_t)t->n_groups;
+				t->groups[t->n_groups++] =
+					(struct tree_group){.prompt = prompts[i]};
+			}
 		}
 		t->groups[*g].n++;
 		group_of[i] = *g;
@@ -66,30 +70,45 @@ static uint32_t *group_takes(struct tree *t, const int64_t *prompts, bool is_fla
 	return group_of;
 }
 
-/* Takes next to those of their group. */
+static bool is_ascending(const int64_t *ids, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (ids[i - 1] > ids[i])
+			return false;
+	return true;
+}
+
+/* Takes next to those of their group; they come in the order of time or against it, or,
+ * where the list is in another one, they are sorted. */
 static void sort_takes(struct tree *t, const uint32_t *group_of)
 {
 	int64_t *sorted = xcalloc(t->n_ids ? t->n_ids : 1, sizeof(*sorted));
-	uint32_t *filled = xcalloc(t->n_groups ? t->n_groups : 1, sizeof(*filled)), first = 0;
+	uint32_t first = 0;
 
-	for (size_t g = 0; g < t->n_groups; first += t->groups[g++].n)
-		t->groups[g].first = first;
+	for (size_t i = 0; i < t->n_groups; i++) {
+		struct tree_group *g = &t->groups[i];
+
+		g->first = first;
+		first += g->n;
+		g->lead = t->newest_first ? first : g->first; /* where the next one goes */
+	}
 	for (size_t i = 0; i < t->n_ids; i++) {
-		const uint32_t g = group_of[i];
+		struct tree_group *g = &t->groups[group_of[i]];
 
-		sorted[t->groups[g].first + filled[g]++] = t->ids[i];
+		sorted[t->newest_first ? --g->lead : g->lead++] = t->ids[i];
 	}
 	for (size_t i = 0; i < t->n_groups; i++) {
 		struct tree_group *g = &t->groups[i];
 		int64_t *mine = sorted + g->first;
-		const int64_t lead = *mine;
+		const int64_t *lead = &mine[t->newest_first ? g->n - 1 : 0];
+		const int64_t lead_id = *lead;
 
-		qsort(mine, g->n, sizeof(*mine), ascending);
-		g->lead = g->first + (uint32_t)((int64_t *)bsearch(&lead, mine, g->n, sizeof(lead),
-							ascending) -
-						mine);
+		if (!is_ascending(mine, g->n)) {
+			qsort(mine, g->n, sizeof(*mine), ascending);
+			lead = bsearch(&lead_id, mine, g->n, sizeof(lead_id), ascending);
+		}
+		g->lead = (uint32_t)(lead - sorted);
 	}
-	free(filled);
 	free(t->ids);
 	t->ids = sorted;
 }
