@@ -219,6 +219,22 @@ int takes_ids(struct db *db, const struct takes_query *wanted, struct takes_ids 
 	return query_done(&q, e);
 }
 
+int takes_in_order(
+	struct db *db, enum takes_order order, bool reversed, struct takes_ids *ret, struct err *e)
+{
+	const struct takes_query wanted = {.order = order, .reversed = reversed};
+	struct str sql = {0};
+	struct query q;
+
+	str_add(&sql, "SELECT t.id FROM takes t");
+	order_by(&wanted, "t.id", &sql);
+	q = db_prepare(db, sql.s);
+	while (query_next(&q))
+		*VEC_PUSH(ret) = query_int(&q, 0);
+	str_done(&sql);
+	return query_done(&q, e);
+}
+
 int takes_list(struct db *db, const struct takes_query *wanted, struct arena *a, struct take **ret,
 	size_t *ret_n, struct err *e)
 {

@@ -90,6 +90,9 @@ struct takes_ids {
 	size_t n, cap;
 };
 int takes_ids(struct db *db, const struct takes_query *q, struct takes_ids *ret, struct err *e);
+/* All of them in that order, those in the trash as well. */
+int takes_in_order(
+	struct db *db, enum takes_order order, bool reversed, struct takes_ids *ret, struct err *e);
 
 /* The prompt of every take, those in the trash as well, by their numbers.  Neither ever
  * becomes another one, so it is read once and kept.  Zero-initialised is empty. */

@@ -151,31 +151,51 @@ static int mark(struct db *db, const struct filter *f, const struct takes_prompt
 	return rc;
 }
 
-static void add_found(struct takes_found *ret, const struct takes_prompts *all, size_t place)
+/* What is wanted of those with this mark. */
+struct picking {
+	const struct takes_query *wanted;
+	const struct takes_prompts *all;
+	const uint8_t *marks;
+	int mark;
+	int64_t n_passed;
+	struct takes_found *ret;
+};
+
+static void pick(struct picking *p, int64_t place)
 {
-	ret->ids[ret->n] = all->ids[place];
-	ret->prompts[ret->n++] = all->prompts[place];
+	struct takes_found *f = p->ret;
+
+	if (place < 0 || p->marks[place] != p->mark || p->n_passed++ < p->wanted->offset)
+		return;
+	if (p->wanted->limit && (int64_t)f->n == p->wanted->limit)
+		return;
+	f->ids[f->n] = p->all->ids[place];
+	f->prompts[f->n++] = p->all->prompts[place];
 }
 
-/* In the order of time, which is that of the numbers. */
-static void add_by_time(const struct takes_query *wanted, const struct takes_prompts *all,
-	const uint8_t *marks, int mark, struct takes_found *ret)
+/* The order of time is that of the numbers. */
+static void pick_by_time(struct picking *p)
 {
-	const bool oldest_first = (wanted->order == TAKES_OLDEST) != wanted->reversed;
-	int64_t to_skip = wanted->offset;
+	const bool oldest_first = (p->wanted->order == TAKES_OLDEST) != p->wanted->reversed;
+	const int64_t n = (int64_t)p->all->n;
 
-	for (size_t i = 0; i < all->n; i++) {
-		const size_t place = oldest_first ? i : all->n - 1 - i;
-
-		if (marks[place] != mark || to_skip-- > 0)
-			continue;
-		if (wanted->limit && (int64_t)ret->n == wanted->limit)
-			break;
-		add_found(ret, all, place);
-	}
+	for (int64_t i = 0; i < n; i++)
+		pick(p, oldest_first ? i : n - 1 - i);
 }
 
-static int add_by_order(struct db *db, const struct takes_query *wanted,
+static int pick_by_index(struct db *db, struct picking *p, struct err *e)
+{
+	struct takes_ids ids = {0};
+	int rc = takes_in_order(db, p->wanted->order, p->wanted->reversed, &ids, e);
+
+	for (size_t i = 0; i < ids.n && !rc; i++)
+		pick(p, place_of(p->all, ids.at[i]));
+	VEC_DONE(&ids);
+	return rc;
+}
+
+/* Without an index they are sorted: only those that are wanted. */
+static int find_sorted(struct db *db, const struct takes_query *wanted,
 	const struct takes_prompts *all, struct takes_found *ret, struct err *e)
 {
 	struct takes_ids ids = {0};
@@ -184,10 +204,27 @@ static int add_by_order(struct db *db, const struct takes_query *wanted,
 	for (size_t i = 0; i < ids.n && !rc; i++) {
 		const int64_t place = place_of(all, ids.at[i]);
 
-		if (place >= 0 && ret->n < all->n)
-			add_found(ret, all, (size_t)place);
+		if (place < 0)
+			continue;
+		ret->ids[ret->n] = all->ids[place];
+		ret->prompts[ret->n++] = all->prompts[place];
 	}
 	VEC_DONE(&ids);
+	return rc;
+}
+
+static int find_marked(struct db *db, const struct filter *f, const struct takes_query *wanted,
+	const struct takes_prompts *all, struct takes_found *ret, struct err *e)
+{
+	uint8_t *marks = xcalloc(all->n ? all->n : 1, sizeof(*marks));
+	struct picking p = {.wanted = wanted, .all = all, .marks = marks, .ret = ret};
+	int rc = mark(db, f, all, marks, &p.mark, e);
+
+	if (!rc && wanted->order <= TAKES_OLDEST)
+		pick_by_time(&p);
+	else if (!rc)
+		rc = pick_by_index(db, &p, e);
+	free(marks);
 	return rc;
 }
 
@@ -195,27 +232,19 @@ int takes_find(struct db *db, const struct takes_query *wanted, const struct tak
 	struct takes_found *ret, struct err *e)
 {
 	const size_t n = all->n ? all->n : 1;
-	uint8_t *marks;
 	struct filter f;
-	int rc, last;
+	int rc;
 
 	*ret = (struct takes_found){0};
 	rc = filter_parse(wanted->filter ? wanted->filter : "", wanted->now_ms, &f, e);
 	if (rc)
 		return rc;
-	marks = xcalloc(n, sizeof(*marks));
 	ret->ids = xcalloc(n, sizeof(*ret->ids));
 	ret->prompts = xcalloc(n, sizeof(*ret->prompts));
-	if (wanted->order > TAKES_OLDEST) {
-		rc = add_by_order(db, wanted, all, ret, e);
-	} else {
-		rc = mark(db, &f, all, marks, &last, e);
-		if (!rc)
-			add_by_time(wanted, all, marks, last, ret);
-	}
+	rc = wanted->order == TAKES_SCORE ? find_sorted(db, wanted, all, ret, e)
+					  : find_marked(db, &f, wanted, all, ret, e);
 	if (rc)
 		takes_found_done(ret);
-	free(marks);
 	filter_done(&f);
 	return rc;
 }
