@@ -258,6 +258,11 @@ int64_t db_changes(const struct db *db)
 	return sqlite3_changes64(db->sql);
 }
 
+int64_t db_changes_ever(const struct db *db)
+{
+	return sqlite3_total_changes64(db->sql);
+}
+
 void db_patience(struct db *db, int ms)
 {
 	db->patience_ms = ms;

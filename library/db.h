@@ -94,8 +94,9 @@ int query_numbers(struct query q, struct numbers *ret, struct err *e);
 
 /* A statement without rows. */
 int db_run(struct db *db, struct err *e, const char *sql, const char *types, ...);
-int64_t db_last_id(const struct db *db); /* of the last INSERT */
-int64_t db_changes(const struct db *db); /* rows of the last statement */
+int64_t db_last_id(const struct db *db);      /* of the last INSERT */
+int64_t db_changes(const struct db *db);      /* rows of the last statement */
+int64_t db_changes_ever(const struct db *db); /* by this connection */
 
 /* Changes whenever another connection commits (PRAGMA data_version). */
 int db_version(struct db *db, int64_t *ret, struct err *e);

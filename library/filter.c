@@ -56,6 +56,7 @@ struct parser {
 	int n_terms;
 	bool trash;
 	struct str condition;    /* the one that is being read: SQL over t */
+	int first_value;         /* of it */
 	struct str has, without; /* FTS5 expressions of the words to have and those not to */
 };
 
@@ -284,12 +285,11 @@ static void add_words(struct parser *p, const char *word, bool without)
 
 static void add_words_set(struct filter *f, const char *words, bool without)
 {
-	struct str match = {0};
+	struct filter_set *set = add_set(f, without);
 
-	str_printf(&match, IN_WORDS, words);
-	str_printf(&add_set(f, without)->sql, "SELECT rowid FROM words WHERE words MATCH ?%d",
-		add_text(f, match.s));
-	str_done(&match);
+	str_printf(&set->key, IN_WORDS, words);
+	str_printf(&set->sql, "SELECT rowid FROM words WHERE words MATCH ?%d",
+		add_text(f, set->key.s));
 }
 
 /* FTS5 says "this but not that" itself; where there is no this, it is what every
@@ -311,26 +311,31 @@ static void end_words(struct parser *p)
 		f->values[0].text = xstrdup(f->match.s);
 }
 
-/* What is not in a set is quicker found by the set, which may have an index. */
-static void end_condition(struct parser *p, bool without, bool may_be_null)
+/* What is not in a set is quicker found by the set, which may have an index.  Its key is
+ * the term, with the days that it stands for today. */
+static void end_condition(struct parser *p, const char *term, bool without, bool may_be_null)
 {
 	const bool negated = without && may_be_null;
+	struct filter_set *set = add_set(p->f, without && !negated);
 	const char *sql = p->condition.s;
 
 	str_printf(&p->f->where, " AND %s(%s)", without ? "NOT " : "", sql);
-	str_printf(&add_set(p->f, without && !negated)->sql,
-		"SELECT t.id FROM takes t WHERE %s(%s)", negated ? "NOT " : "", sql);
+	str_printf(&set->sql, "SELECT t.id FROM takes t WHERE %s(%s)", negated ? "NOT " : "", sql);
+	str_printf(&set->key, "%s%s", negated ? "-" : "", term);
+	for (int i = p->first_value; i < p->f->n_values; i++)
+		if (p->f->values[i].is_whole)
+			str_printf(&set->key, " %lld", (long long)p->f->values[i].whole);
 	str_clear(&p->condition);
 }
 
-static int add_condition(struct parser *p, char *term, bool without)
+/* Takes the term apart. */
+static int read_condition(struct parser *p, char *term, bool *ret_may_be_null)
 {
-	bool may_be_null = false;
 	enum compare c;
 	char *value;
 	int rc = -1;
 
-	p->f->needs_takes = true;
+	*ret_may_be_null = false;
 	if (*term == '#') {
 		if (!term[1])
 			return err_set(p->e, ERR_ARG, "name a tag after '#', as in #keep");
@@ -350,13 +355,27 @@ static int add_condition(struct parser *p, char *term, bool without)
 				rc = add_field(p, &fields[i], c, value);
 				if (rc)
 					return rc;
-				may_be_null = fields[i].may_be_null;
+				*ret_may_be_null = fields[i].may_be_null;
 			}
 		if (rc < 0)
 			return fail_field(p, term);
 	}
-	end_condition(p, without, may_be_null);
 	return 0;
+}
+
+static int add_condition(struct parser *p, char *term, bool without)
+{
+	char *whole = xstrdup(term);
+	bool may_be_null;
+	int rc;
+
+	p->f->needs_takes = true;
+	p->first_value = p->f->n_values;
+	rc = read_condition(p, term, &may_be_null);
+	if (!rc)
+		end_condition(p, whole, without, may_be_null);
+	free(whole);
+	return rc;
 }
 
 static bool is_condition(const char *term)
@@ -405,8 +424,12 @@ static char *next_term(char **rest, bool *ret_quoted, bool *ret_without)
 
 static void end_trash(struct filter *f)
 {
+	struct filter_set *set;
+
 	str_printf(&f->where, " AND %s NOT IN (" TRASH ")", f->match.n ? "words.rowid" : "t.id");
-	str_add(&add_set(f, true)->sql, TRASH);
+	set = add_set(f, true);
+	str_add(&set->sql, TRASH);
+	str_add(&set->key, TRASH);
 }
 
 int filter_parse(const char *text, int64_t now_ms, struct filter *ret, struct err *e)
@@ -457,8 +480,10 @@ void filter_done(struct filter *f)
 {
 	str_done(&f->where);
 	str_done(&f->match);
-	for (int i = 0; i < f->n_sets; i++)
+	for (int i = 0; i < f->n_sets; i++) {
 		str_done(&f->sets[i].sql);
+		str_done(&f->sets[i].key);
+	}
 	for (int i = 0; i < f->n_values; i++)
 		free(f->values[i].text);
 	*f = (struct filter){0};

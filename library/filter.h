@@ -38,7 +38,8 @@ struct filter_value {
 /* A query of the ids of some takes, in any order, some of them maybe twice. */
 struct filter_set {
 	struct str sql;
-	bool without; /* these are left out */
+	struct str key; /* the same of the same set, whatever else is in the filter */
+	bool without;   /* these are left out */
 };
 
 /* The same twice, with values from ?1 on.  As one condition, SQL over `takes t`, or `words`

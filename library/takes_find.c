@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "library/base/arena.h"
+#include "library/base/str.h"
 #include "library/base/vec.h"
 #include "library/db.h"
 #include "library/filter.h"
@@ -63,27 +64,60 @@ static int read_all(struct db *db, struct takes_prompts *p, struct err *e)
 	return rc;
 }
 
+static void forget_set(struct takes_set *s)
+{
+	free(s->key);
+	free(s->bits);
+	*s = (struct takes_set){0};
+}
+
+static void forget_sets(struct takes_prompts *p)
+{
+	for (int i = 0; i < TAKES_SETS_KEPT; i++)
+		forget_set(&p->sets[i]);
+}
+
+/* The version is read before what is kept under it. */
+static int check_sets(struct db *db, struct takes_prompts *p, struct err *e)
+{
+	const int64_t changes = db_changes_ever(db);
+	int64_t version = 0;
+	int rc = db_version(db, &version, e);
+
+	if (rc || version != p->version || changes != p->changes)
+		forget_sets(p);
+	p->version = version;
+	p->changes = changes;
+	return rc;
+}
+
 int takes_prompts_update(struct db *db, struct takes_prompts *p, struct err *e)
 {
-	const int64_t last = p->n ? p->ids[p->n - 1] : 0;
+	const size_t before = p->n;
 	int64_t n = 0;
 	struct query q;
-	int rc = 0;
+	int rc = check_sets(db, p, e);
 
-	if (p->n) {
-		q = db_query(
-			db, "SELECT id, prompt FROM takes WHERE id > ?1 ORDER BY id", "i", last);
+	if (!rc && p->n) {
+		q = db_query(db, "SELECT id, prompt FROM takes WHERE id > ?1 ORDER BY id", "i",
+			p->ids[p->n - 1]);
 		while (query_next(&q))
 			add_pair(p, (struct pair){query_int(&q, 0), query_int(&q, 1)});
 		rc = query_done(&q, e);
 	}
 	if (!rc)
 		rc = query_number(db_query(db, COUNT, ""), &n, e);
-	return rc || (size_t)n == p->n ? rc : read_all(db, p, e);
+	if (!rc && (size_t)n != p->n)
+		rc = read_all(db, p, e);
+	else if (p->n == before)
+		return rc;
+	forget_sets(p); /* their places are others */
+	return rc;
 }
 
 void takes_prompts_done(struct takes_prompts *p)
 {
+	forget_sets(p);
 	free(p->ids);
 	free(p->prompts);
 	*p = (struct takes_prompts){0};
@@ -115,12 +149,21 @@ static int64_t place_of(const struct takes_prompts *all, int64_t id)
 	return all->ids[low] == id ? (int64_t)low : -1;
 }
 
-enum { LEFT_OUT = 255 };
+enum { BITS = 64 };
 
-/* Of a take that is in all of the first n sets the mark is n; one that came this moment has
- * none, the list is asked for again. */
-static int mark_set(struct db *db, const struct filter *f, const struct filter_set *set,
-	const struct takes_prompts *all, uint8_t *marks, int n, struct err *e)
+static size_t words_for(size_t n)
+{
+	return n / BITS + 1;
+}
+
+static bool has(const uint64_t *bits, size_t place)
+{
+	return bits[place / BITS] >> place % BITS & 1;
+}
+
+/* One that came this moment has no place; the list is asked for again. */
+static int find_set(struct db *db, const struct filter *f, const struct filter_set *set,
+	const struct takes_prompts *all, uint64_t *bits, struct err *e)
 {
 	struct query q = db_prepare(db, set->sql.s);
 
@@ -128,35 +171,72 @@ static int mark_set(struct db *db, const struct filter *f, const struct filter_s
 	while (query_next(&q)) {
 		const int64_t place = place_of(all, query_int(&q, 0));
 
-		if (place >= 0 && set->without)
-			marks[place] = LEFT_OUT;
-		else if (place >= 0 && marks[place] == n)
-			marks[place]++;
+		if (place >= 0)
+			bits[place / BITS] |= (uint64_t)1 << place % BITS;
 	}
 	return query_done(&q, e);
 }
 
+/* That of this key, or the one to be kept in place of what was asked for longest ago. */
+static struct takes_set *kept_set(struct takes_prompts *all, const char *key)
+{
+	struct takes_set *oldest = &all->sets[0];
+
+	for (int i = 0; i < TAKES_SETS_KEPT; i++) {
+		struct takes_set *s = &all->sets[i];
+
+		if (s->key && !strcmp(s->key, key))
+			return s;
+		if (s->asked < oldest->asked)
+			oldest = s;
+	}
+	forget_set(oldest);
+	return oldest;
+}
+
+static int get_set(struct db *db, const struct filter *f, const struct filter_set *set,
+	struct takes_prompts *all, const uint64_t **ret, struct err *e)
+{
+	struct takes_set *kept = kept_set(all, set->key.s);
+	int rc;
+
+	if (!kept->key) {
+		kept->bits = xcalloc(words_for(all->n), sizeof(*kept->bits));
+		rc = find_set(db, f, set, all, kept->bits, e);
+		if (rc) {
+			forget_set(kept);
+			return rc;
+		}
+		kept->key = xstrdup(set->key.s);
+	}
+	kept->asked = ++all->n_asked;
+	*ret = kept->bits;
+	return 0;
+}
+
 /* SQLite would look each take of one set up in the others: three times as long where most
  * takes are in most of them. */
-static int mark(struct db *db, const struct filter *f, const struct takes_prompts *all,
-	uint8_t *marks, int *ret_n, struct err *e)
+static int find_bits(struct db *db, const struct filter *f, struct takes_prompts *all,
+	uint64_t *bits, struct err *e)
 {
+	const size_t n = words_for(all->n);
+	const uint64_t *set;
 	int rc = 0;
 
-	*ret_n = 0;
+	memset(bits, 0xff, n * sizeof(*bits));
 	for (int i = 0; i < f->n_sets && !rc; i++) {
-		rc = mark_set(db, f, &f->sets[i], all, marks, *ret_n, e);
-		*ret_n += !f->sets[i].without;
+		rc = get_set(db, f, &f->sets[i], all, &set, e);
+		for (size_t k = 0; k < n && !rc; k++)
+			bits[k] &= f->sets[i].without ? ~set[k] : set[k];
 	}
 	return rc;
 }
 
-/* What is wanted of those with this mark. */
+/* What is wanted of those that have a bit. */
 struct picking {
 	const struct takes_query *wanted;
 	const struct takes_prompts *all;
-	const uint8_t *marks;
-	int mark;
+	const uint64_t *bits;
 	int64_t n_passed;
 	struct takes_found *ret;
 };
@@ -165,7 +245,7 @@ static void pick(struct picking *p, int64_t place)
 {
 	struct takes_found *f = p->ret;
 
-	if (place < 0 || p->marks[place] != p->mark || p->n_passed++ < p->wanted->offset)
+	if (place < 0 || !has(p->bits, (size_t)place) || p->n_passed++ < p->wanted->offset)
 		return;
 	if (p->wanted->limit && (int64_t)f->n == p->wanted->limit)
 		return;
@@ -213,22 +293,22 @@ static int find_sorted(struct db *db, const struct takes_query *wanted,
 	return rc;
 }
 
-static int find_marked(struct db *db, const struct filter *f, const struct takes_query *wanted,
-	const struct takes_prompts *all, struct takes_found *ret, struct err *e)
+static int find_by_sets(struct db *db, const struct filter *f, const struct takes_query *wanted,
+	struct takes_prompts *all, struct takes_found *ret, struct err *e)
 {
-	uint8_t *marks = xcalloc(all->n ? all->n : 1, sizeof(*marks));
-	struct picking p = {.wanted = wanted, .all = all, .marks = marks, .ret = ret};
-	int rc = mark(db, f, all, marks, &p.mark, e);
+	uint64_t *bits = xcalloc(words_for(all->n), sizeof(*bits));
+	struct picking p = {.wanted = wanted, .all = all, .bits = bits, .ret = ret};
+	int rc = find_bits(db, f, all, bits, e);
 
 	if (!rc && wanted->order <= TAKES_OLDEST)
 		pick_by_time(&p);
 	else if (!rc)
 		rc = pick_by_index(db, &p, e);
-	free(marks);
+	free(bits);
 	return rc;
 }
 
-int takes_find(struct db *db, const struct takes_query *wanted, const struct takes_prompts *all,
+int takes_find(struct db *db, const struct takes_query *wanted, struct takes_prompts *all,
 	struct takes_found *ret, struct err *e)
 {
 	const size_t n = all->n ? all->n : 1;
@@ -242,7 +322,7 @@ int takes_find(struct db *db, const struct takes_query *wanted, const struct tak
 	ret->ids = xcalloc(n, sizeof(*ret->ids));
 	ret->prompts = xcalloc(n, sizeof(*ret->prompts));
 	rc = wanted->order == TAKES_SCORE ? find_sorted(db, wanted, all, ret, e)
-					  : find_marked(db, &f, wanted, all, ret, e);
+					  : find_by_sets(db, &f, wanted, all, ret, e);
 	if (rc)
 		takes_found_done(ret);
 	filter_done(&f);

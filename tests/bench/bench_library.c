@@ -149,7 +149,7 @@ static void type(struct db *db, const char *text, double *worst)
 
 /* All that is found, as numbers: what the workstation asks for after each key. */
 static void find(
-	struct db *db, const char *filter, enum takes_order order, const struct takes_prompts *all)
+	struct db *db, const char *filter, enum takes_order order, struct takes_prompts *all)
 {
 	const struct takes_query q = {.filter = filter, .order = order, .now_ms = NOW};
 	const clock_t began = clock();
