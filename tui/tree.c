@@ -8,10 +8,9 @@
 
 /* ---- groups ------------------------------------------------------------- */
 
-/* Places in a table of open addressing, one for each prompt. */
+/* Groups by their prompt, in open addressing: the number of each and one more. */
 struct places {
-	int64_t *keys;
-	uint32_t *values;
+	uint32_t *at;
 	size_t mask;
 };
 
@@ -21,20 +20,24 @@ static struct places places_for(size_t n)
 
 	while (size < 2 * n)
 		size *= 2;
-	return (struct places){
-		xcalloc(size, sizeof(int64_t)), xcalloc(size, sizeof(uint32_t)), size - 1};
+	return (struct places){xcalloc(size, sizeof(uint32_t)), size - 1};
 }
 
-/* The value kept for a key that is not 0; *ret_is_new: there was none, it is 0. */
-static uint32_t *place_of(struct places *p, int64_t key, bool *ret_is_new)
+static uint32_t add_group(struct tree *t, int64_t prompt)
 {
-	size_t i = (size_t)(((uint64_t)key * 0x9e3779b97f4a7c15u) >> 32) & p->mask;
+	t->groups[t->n_groups] = (struct tree_group){.prompt = prompt};
+	return (uint32_t)t->n_groups++;
+}
 
-	while (p->keys[i] && p->keys[i] != key)
+static uint32_t group_for(struct tree *t, struct places *p, int64_t prompt)
+{
+	size_t i = (size_t)(((uint64_t)prompt * 0x9e3779b97f4a7c15u) >> 32) & p->mask;
+
+	while (p->at[i] && t->groups[p->at[i] - 1].prompt != prompt)
 		i = (i + 1) & p->mask;
-	*ret_is_new = !p->keys[i];
-	p->keys[i] = key;
-	return &p->values[i];
+	if (!p->at[i])
+		p->at[i] = add_group(t, prompt) + 1;
+	return p->at[i] - 1;
 }
 
 static int ascending(const void *a, const void *b)
@@ -48,25 +51,18 @@ static int ascending(const void *a, const void *b)
 static uint32_t *group_takes(struct tree *t, const int64_t *prompts, bool is_flat)
 {
 	uint32_t *group_of = xcalloc(t->n_ids ? t->n_ids : 1, sizeof(*group_of));
-	struct places places = places_for(t->n_ids);
-	const int64_t *keys = is_flat ? t->ids : prompts;
-	uint32_t *g = NULL;
-	bool is_new;
+	struct places places = places_for(is_flat ? 0 : t->n_ids);
+	uint32_t g = 0;
 
 	for (size_t i = 0; i < t->n_ids; i++) {
-		if (!i || keys[i] != keys[i - 1]) { /* takes of a prompt mostly follow each other */
-			g = place_of(&places, keys[i], &is_new);
-			if (is_new) {
-				*g = (uint32_t)t->n_groups;
-				t->groups[t->n_groups++] =
-					(struct tree_group){.prompt = prompts[i]};
-			}
-		}
-		t->groups[*g].n++;
-		group_of[i] = *g;
+		if (is_flat)
+			g = add_group(t, prompts[i]);
+		else if (!i || prompts[i] != prompts[i - 1]) /* mostly they follow each other */
+			g = group_for(t, &places, prompts[i]);
+		t->groups[g].n++;
+		group_of[i] = g;
 	}
-	free(places.keys);
-	free(places.values);
+	free(places.at);
 	return group_of;
 }
 
