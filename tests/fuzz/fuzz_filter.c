@@ -50,6 +50,8 @@ static struct db *open_library(void)
 static void check_filter(struct db *db, const char *text)
 {
 	struct arena a = {0};
+	struct takes_prompts all = {0};
+	struct takes_found found;
 	struct take *takes;
 	struct err e = {0}, other = {0};
 	int64_t count;
@@ -62,6 +64,12 @@ static void check_filter(struct db *db, const char *text)
 	FUZZ_REQUIRE(!rc || rc == ERR_ARG);
 	FUZZ_REQUIRE(takes_count(db, &q, &count, &other) == rc);
 	FUZZ_REQUIRE(rc || count == (int64_t)n);
+	err_clear(&other);
+	FUZZ_REQUIRE(!takes_prompts_update(db, &all, &other));
+	FUZZ_REQUIRE(takes_find(db, &q, &all, &found, &other) == rc);
+	FUZZ_REQUIRE(rc || found.n == n);
+	takes_found_done(&found);
+	takes_prompts_done(&all);
 	arena_done(&a);
 }
 

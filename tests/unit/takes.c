@@ -249,7 +249,23 @@ static void any(int n)
 	}
 }
 
-/* Terms by chance: takes_find() evaluates them one by one, takes_ids() all in one query. */
+/* Sometimes one is purged. */
+static void change_any(struct db *by, const struct takes_prompts *all)
+{
+	const int64_t id = all->ids[draw((uint32_t)all->n)];
+	uint64_t bytes;
+
+	OK(takes_edit(by, &id, 1, draw(2) ? "tag" : "untag", "keep", "an edit", &e));
+	OK(takes_edit(by, &id, 1, "rating", draw(2) ? "1" : "5", "an edit", &e));
+	OK(takes_edit(by, &id, 1, "trashed", draw(2) ? "5" : NULL, "an edit", &e));
+	if (!draw(4)) {
+		OK(takes_edit(by, &id, 1, "trashed", "5", "an edit", &e));
+		OK(takes_purge(by, &id, 1, &bytes, &e));
+	}
+}
+
+/* Terms by chance: takes_find() evaluates them one by one and keeps what it found until
+ * somebody writes, takes_ids() asks for all in one query. */
 static void finds_what_sql_says(void **state)
 {
 	static const char *const terms[] = {"rain", "piano", "d", "\"rain dark\"", "zz", ".", "fav",
@@ -258,10 +274,11 @@ static void finds_what_sql_says(void **state)
 		"seed:7", "id:12", "job:2", "model:s", "model:x", "created:today",
 		"created>yesterday"};
 	struct takes_prompts all = {0};
+	struct db *other;
 
 	any(200);
+	OK(db_open(*state, &other, &e));
 	OK(takes_prompts_update(db, &all, &e));
-	assert_in_range(all.n, 100, 199);
 	for (int i = 0; i < 2000; i++) {
 		char filter[256] = "";
 		struct takes_query q = {.filter = filter,
@@ -273,6 +290,9 @@ static void finds_what_sql_says(void **state)
 		struct takes_ids ids = {0};
 		struct takes_found found;
 
+		if (!draw(10))
+			change_any(draw(2) ? db : other, &all);
+		OK(takes_prompts_update(db, &all, &e));
 		for (uint32_t k = 1 + draw(3); k; k--)
 			snprintf(filter + strlen(filter), sizeof(filter) - strlen(filter), "%s%s ",
 				draw(2) ? "-" : "", terms[draw(sizeof(terms) / sizeof(*terms))]);
@@ -284,7 +304,9 @@ static void finds_what_sql_says(void **state)
 		takes_found_done(&found);
 		VEC_DONE(&ids);
 	}
+	assert_in_range(all.n, 20, 199);
 	takes_prompts_done(&all);
+	db_close(other);
 }
 
 static void signs_are(int64_t prompt, bool favourite, bool unheard)
