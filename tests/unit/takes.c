@@ -290,7 +290,7 @@ static void finds_what_sql_says(void **state)
 		struct takes_ids ids = {0};
 		struct takes_found found;
 
-		if (!draw(10))
+		if (!draw(30))
 			change_any(draw(2) ? db : other, &all);
 		OK(takes_prompts_update(db, &all, &e));
 		for (uint32_t k = 1 + draw(3); k; k--)
