@@ -42,9 +42,9 @@ struct filter_set {
 	bool without;   /* these are left out */
 };
 
-/* The same twice, with values from ?1 on.  As one condition, SQL over `takes t`, or `words`
- * where there is a match, or both.  As sets, each of them quick by an index of its own: what is
- * left is in all of them, but in none of those that are `without`. */
+/* A filter in two forms of the same SQL, with values from ?1 on.  As one condition, over `takes
+ * t`, or `words` where there is a match, or both.  As sets, each of them quick by an index of its
+ * own: what is left is in all of them, but in none of those that are `without`. */
 struct filter {
 	bool needs_takes; /* `where` names t */
 	struct str where; /* " AND ..." for each term but the words */

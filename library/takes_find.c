@@ -214,8 +214,8 @@ static int get_set(struct db *db, const struct filter *f, const struct filter_se
 	return 0;
 }
 
-/* SQLite would look each take of one set up in the others: three times as long where most
- * takes are in most of them. */
+/* In one query SQLite would look each take of one set up in the others, which takes three times
+ * as long and more where most takes are in them. */
 static int find_bits(struct db *db, const struct filter *f, struct takes_prompts *all,
 	uint64_t *bits, struct err *e)
 {
@@ -274,7 +274,7 @@ static int pick_by_index(struct db *db, struct picking *p, struct err *e)
 	return rc;
 }
 
-/* Without an index they are sorted: only those that are wanted. */
+/* The score has no index: those that are wanted are sorted, and no others. */
 static int find_sorted(struct db *db, const struct takes_query *wanted,
 	const struct takes_prompts *all, struct takes_found *ret, struct err *e)
 {
