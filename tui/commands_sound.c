@@ -243,8 +243,13 @@ static void do_play(struct ws *ws, const char *args)
 	ws->sound.before = 0;
 	if (t && (v.take ? is_list && t->id != v.take : is_list || ws->screen == SCREEN_LISTEN))
 		sound_play(ws, t->id, 0);
-	else
+	else if (v.take)
 		listen_pause(ws->listen);
+	else
+		ws_say(ws, ws->takes.total
+				   ? "nothing is played; on the library Space plays the take "
+				     "under the cursor"
+				   : "there is no take yet that could be played; i composes one");
 	ws->dirty |= DIRTY_NOW;
 }
 

@@ -189,13 +189,17 @@ static int hint_cells(const char *s, size_t n)
 	return cells;
 }
 
+static const char *hints_now(const struct ws *ws)
+{
+	const struct view *v = views[ws->screen];
+
+	return input_mark(ws) ? input_hints(ws) : v->hints_now ? v->hints_now(ws) : v->hints;
+}
+
 /* Whole ones, as many as fit; that for the help stands at the right. */
 static void draw_hints(struct ws *ws, int height, int width)
 {
-	const struct view *v = views[ws->screen];
-	const char *s = input_mark(ws) ? input_hints(ws)
-			: v->hints_now ? v->hints_now(ws)
-				       : v->hints;
+	const char *s = hints_now(ws);
 	const char *help;
 	int x = 1, end = width - 1;
 
@@ -423,6 +427,7 @@ static void draw_line(struct ws *ws)
 void frame_draw(struct ws *ws)
 {
 	const struct layout *l = &ws->frame.layout;
+	const char *hints;
 
 	lay_out(ws);
 	if (ws->dirty & DIRTY_BODY || l->kind == LAYOUT_LINE)
@@ -431,6 +436,10 @@ void frame_draw(struct ws *ws)
 		draw_panes(ws, true);
 	else if (ws->dirty & DIRTY_MOVE)
 		draw_panes(ws, false);
+	hints = hints_now(ws);
+	if (hints != ws->frame.hints_of) /* what there is came, or went, on its own */
+		ws->dirty |= DIRTY_FOOT;
+	ws->frame.hints_of = hints;
 	draw_part(ws, DIRTY_TABS, &l->tabs, draw_tabs);
 	if (l->kind == LAYOUT_LINE) {
 		draw_line(ws);

@@ -28,6 +28,7 @@ struct frame {
 		char keys[16]; /* as chord_parse() reads them */
 	} hints[FRAME_HINTS_MAX];
 	int n_hints;
+	const char *hints_of; /* the text that they were drawn from */
 };
 
 /* Draws what is dirty of the workstation. */

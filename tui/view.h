@@ -23,7 +23,7 @@ struct view {
 	const char *name;  /* what `screen NAME` takes */
 	const char *tab;   /* as the first line names it, its key first; "": not there */
 	const char *hints; /* "Enter open  / filter  ...": its likeliest keys */
-	/* The same where they are not always those.  May be missing. */
+	/* The same where they are not always those: one of its literals.  May be missing. */
 	const char *(*hints_now)(const struct ws *ws);
 
 	/* Reads from the database what is stale of it and fits.  NULL: it reads nothing. */

@@ -358,12 +358,15 @@ static void draw_one(struct ws *ws, int i, int y, int height, int width)
 		paint(y + k, 0, width, ROLE_TEXT, "");
 }
 
-static void draw_nothing(int height, int width)
+static void draw_nothing(const struct ws *ws, int height, int width)
 {
 	for (int y = 0; y < height; y++)
 		paint(y, 0, width, ROLE_TEXT, "");
 	paint(height > 2 ? 2 : 0, 2, width - 2, ROLE_DIM,
-		"Nothing to compare. In the library, mark two to four takes with m, then C.");
+		ws->takes.total
+			? "Nothing to compare. In the library, mark two to four takes with m, "
+			  "then C."
+			: "Nothing to compare yet. i makes takes.");
 }
 
 static void draw(struct ws *ws, int height, int width)
@@ -372,7 +375,7 @@ static void draw(struct ws *ws, int height, int width)
 	int y = 0;
 
 	if (!c->n) {
-		draw_nothing(height, width);
+		draw_nothing(ws, height, width);
 		return;
 	}
 	c->drawn = position(ws);
@@ -474,9 +477,17 @@ static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
 	return 1;
 }
 
+static const char *hints_now(const struct ws *ws)
+{
+	return ws->comparing.n   ? view_compare.hints
+	       : ws->takes.total ? "1 library  q back  ? keys"
+				 : "i new  q back  ? keys";
+}
+
 const struct view view_compare = {.name = "compare",
 	.tab = "5 Compare",
 	.hints = "a next, same position  b blind  Enter choose  Space play  { } L loop  ? keys",
+	.hints_now = hints_now,
 	.load = load,
 	.draw = draw,
 	.move = move_playheads,

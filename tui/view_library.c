@@ -442,11 +442,31 @@ static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
 	return library_targets(library_shown(ws), a, ret);
 }
 
+/* Where there are no rows, what most keys are for is not there. */
+static bool is_empty(const struct library_view *v)
+{
+	return v->has_found && !v->list.n;
+}
+
+static const char *hints_of_library(const struct ws *ws)
+{
+	return !is_empty(&ws->takes)     ? view_library.hints
+	       : ws->takes.filter.text.n ? "Esc all takes  / filter  i new  q quit  ? keys"
+	       : ws->n_waiting           ? "i new  3 queue  q quit  ? keys"
+					 : "i new  q quit  ? keys";
+}
+
+static const char *hints_of_trash(const struct ws *ws)
+{
+	return is_empty(&ws->trash) ? "i new  q back  ? keys" : view_trash.hints;
+}
+
 const struct view view_library = {.name = "library",
 	.tab = "1 Library",
 	.hints = "Space play  i new  f keep  w export  / filter  m mark  D trash  u undo  Enter "
 		 "open  "
 		 "r again  e edit  d denoise  ? keys",
+	.hints_now = hints_of_library,
 	.load = load_library,
 	.draw = draw_library,
 	.list = list_of_library,
@@ -457,6 +477,7 @@ const struct view view_library = {.name = "library",
 const struct view view_trash = {.name = "trash",
 	.tab = "",
 	.hints = "Enter restore  ! delete for good  Space play  v m mark  u undo  q back  ? keys",
+	.hints_now = hints_of_trash,
 	.load = load_trash,
 	.draw = draw_trash,
 	.list = list_of_trash,

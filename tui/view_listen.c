@@ -415,10 +415,21 @@ static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
 	return *id != 0;
 }
 
+static const char *hints_now(const struct ws *ws)
+{
+	struct listen_view v;
+
+	if (ws->listening.take)
+		return view_listen.hints;
+	listen_read(ws->listen, &v);
+	return comparing_hidden(ws, v.take) ? "5 compare  q back  ? keys" : "i new  q back  ? keys";
+}
+
 const struct view view_listen = {.name = "listen",
 	.tab = "4 Listen",
 	.hints = "Space play  d denoise  f keep  w export  { } L loop  ( ) takes  h l \302\2611 s  "
 		 "z view  ? keys",
+	.hints_now = hints_now,
 	.load = load,
 	.draw = draw,
 	.move = move_playhead,

@@ -338,6 +338,9 @@ static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
 
 static const char *hints_now(const struct ws *ws)
 {
+	if (!ws->queue.list.n)
+		return ws->is_paused ? "i new  p go on  q back  ? keys"
+				     : "i new  p pause  q back  ? keys";
 	return ws->is_paused
 		       ? "x cancel  u undo  R retry  J K reorder  p go on  Enter log or play  "
 			 "H hold  ? keys"

@@ -198,8 +198,10 @@ static void draw(struct ws *ws, int height, int width)
 	paint(0, 0, width, ROLE_TITLE, " Race");
 	if (!r->n) {
 		paint(height > 2 ? 2 : 0, 2, width - 2, ROLE_DIM,
-			"No race yet. In the library, X has every installed model make the "
-			"prompt.");
+			ws->takes.total ? "No race yet. In the library, X has every installed "
+					  "model make the prompt."
+					: "No race yet. :race PROMPT has every installed model "
+					  "make it.");
 		return;
 	}
 	str_printf(&facts, "  %s%sseed %llu  %s s ", r->settings, *r->settings ? "  " : "",
@@ -235,9 +237,17 @@ static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
 	return n;
 }
 
+static const char *hints_now(const struct ws *ws)
+{
+	return ws->race.n        ? view_race.hints
+	       : ws->takes.total ? "1 library  q back  ? keys"
+				 : ": command  q back  ? keys";
+}
+
 const struct view view_race = {.name = "race",
 	.tab = "",
 	.hints = "A-H play, equally loud  a compare  Enter play  Space pause  ? keys",
+	.hints_now = hints_now,
 	.load = load,
 	.draw = draw,
 	.list = list_of,

@@ -305,13 +305,15 @@ static bool has_picture(const struct ws *ws)
 	       ws->listening.take == triage_take(ws) && ws->triage.pane.height > 0;
 }
 
-static void draw_nothing(const struct triage *t, int height, int width)
+static void draw_nothing(const struct ws *ws, int height, int width)
 {
 	for (int y = 0; y < height; y++)
 		paint(y, 0, width, ROLE_TEXT, "");
 	paint(height > 2 ? 2 : 0, 2, width - 2, ROLE_DIM,
-		t->is_finding ? ""
-			      : "Every take has been heard. 1 is the library, i makes new ones.");
+		ws->triage.is_finding ? ""
+		: !ws->takes.total
+			? "Nothing to hear yet. i makes the first take."
+			: "Every take has been heard. 1 is the library, i makes new ones.");
 }
 
 static void draw(struct ws *ws, int height, int width)
@@ -322,7 +324,7 @@ static void draw(struct ws *ws, int height, int width)
 
 	t->pane = (struct rect){3, 0, height - 3, width};
 	if (!triage_take(ws)) {
-		draw_nothing(t, height, width);
+		draw_nothing(ws, height, width);
 		return;
 	}
 	snprintf(place, sizeof(place), "%zu of %zu ", t->at + 1, t->n);
@@ -393,9 +395,17 @@ static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
 	return *id != 0;
 }
 
+static const char *hints_now(const struct ws *ws)
+{
+	return triage_take(ws)                                 ? view_triage.hints
+	       : ws->triage.judged[TRIAGE_OPEN] < ws->triage.n ? "z undo  i new  q back  ? keys"
+							       : "i new  q back  ? keys";
+}
+
 const struct view view_triage = {.name = "triage",
 	.tab = "",
 	.hints = "f keep  d drop  r again  s skip  b back  z undo  x all  Space pause  ? keys",
+	.hints_now = hints_now,
 	.load = load,
 	.draw = draw,
 	.move = move_playhead,

@@ -12,6 +12,9 @@ install_mono
 
 start 80 24
 check 'an empty library says what to do' sees 'No takes yet. Press i'
+check 'and only what can be done' sees ' i new  q quit   '
+keys Space
+check 'there is nothing to play' sees 'no take yet that could be played'
 keys i
 check 'a form to type into' sees '>Prompt'
 typed 'slow piano'
@@ -21,6 +24,7 @@ check 'it is queued' sees 'queued as job 1'
 keys Escape
 check 'the library is shown' sees 'Created'
 check 'the take is there' sees ' 1 take'
+check 'and can be played' sees ' Space play  i new'
 check 'with its prompt and model' sees 'slow piano'
 check 'and what it is' sees '32 kHz mono'
 check 'and in the library' test "$("$woodshed" takes --json | wc -l)" = 1
@@ -31,6 +35,7 @@ keys u
 check 'taken back' sees 'taken back: favourite'
 keys D
 check 'the trash takes it' sees ' 0 takes'
+check 'the last one: nothing to play' sees ' i new  q quit   '
 keys u
 check 'and gives it back' sees ' 1 take'
 keys 3
