@@ -20,8 +20,10 @@ struct compose_cost {
 
 /* "F5 queues 4 takes, 9.0 s each to render, 6 MB, starts in ~1 min (3 jobs ahead)"; what
  * is not known is said to be so.  True when the disk has no room for it, or less than
- * COMPOSE_COST_LEFT after it, which is then said first. */
-bool compose_cost_tell(const struct compose_cost *c, struct str *out);
+ * COMPOSE_COST_LEFT after it, which is then said first.
+ * In brief it fits the 78 cells of a line, and leaves out what the rest of the screen or
+ * the queue says. */
+bool compose_cost_tell(const struct compose_cost *c, bool is_brief, struct str *out);
 
 enum { COMPOSE_COST_LEFT_MB = 1000 };
 

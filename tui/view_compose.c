@@ -159,6 +159,7 @@ static int estimate(struct ws *ws, struct err *e)
 	int rc;
 
 	str_clear(&v->estimate);
+	str_clear(&v->brief);
 	v->is_short = false;
 	v->is_wrong = compose_count(&v->c, &cost.n, e) ||
 		      compose_seconds(text_edit_get(&v->c.seconds), &a, &seconds, e) || hurdle;
@@ -176,7 +177,8 @@ static int estimate(struct ws *ws, struct err *e)
 	cost.take.bytes = bytes_of(&cost.take, m);
 	cost.bytes_free = bytes_free(ws->library);
 	if (!rc)
-		v->is_short = compose_cost_tell(&cost, &v->estimate);
+		v->is_short = compose_cost_tell(&cost, false, &v->estimate) |
+			      compose_cost_tell(&cost, true, &v->brief);
 	arena_done(&a);
 	return rc;
 }
@@ -482,6 +484,7 @@ static void draw_help(const struct compose_view *v, int y, int width)
 static void draw_foot(const struct compose_view *v, int y, int height, int room, int width)
 {
 	struct err wrong = {0};
+	const bool is_long = (int)text_cells(str_get(&v->estimate)) > width - 2;
 
 	if (height > 1) {
 		draw_help(v, y++, width);
@@ -495,7 +498,7 @@ static void draw_foot(const struct compose_view *v, int y, int height, int room,
 		v->is_short   ? ROLE_ERROR
 		: v->is_wrong ? ROLE_DIM
 			      : ROLE_TEXT,
-		str_get(&v->estimate));
+		str_get(is_long && v->brief.n ? &v->brief : &v->estimate));
 }
 
 static void draw_title(const struct compose_view *v, int width)
@@ -683,6 +686,7 @@ void view_compose_close(struct compose_view *v)
 	str_done(&v->completed);
 	str_done(&v->model);
 	str_done(&v->estimate);
+	str_done(&v->brief);
 	free(v);
 }
 

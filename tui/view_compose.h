@@ -79,6 +79,7 @@ struct compose_view {
 	struct engine_parameters parameters;
 	struct str model;    /* the model in words */
 	struct str estimate; /* what queueing it will cost, or why it cannot be queued */
+	struct str brief;    /* the former, where that is longer than a line; "": there is none */
 	bool is_wrong;       /* the estimate is the latter */
 	bool is_short;       /* of disk space */
 

@@ -80,7 +80,7 @@ check 'what the engine can be told, once it has said so' sees 'Temperature 1'
 typed '2 slow q pianos: 3'
 check 'digits, q and : are text here' sees '>Prompt      2 slow q pianos: 3'
 check 'tokens are counted' sees ' of 2048 tokens'
-check 'time is not known yet' sees 'time unknown until mono has rendered once'
+check 'time is not known yet' sees 'time not known yet'
 keys C-w C-w
 check '^W takes words' sees '>Prompt      2 slow q'
 keys C-u
@@ -114,7 +114,7 @@ keys Tab
 typed 41
 keys Tab
 typed '1..2:0.5'
-check 'a sweep is counted' sees '12 takes (2 prompts × 3 settings × 2 takes)'
+check 'a sweep is counted' sees '12 takes (2 × 3 × 2)'
 clear
 typed 5
 keys BTab
@@ -126,7 +126,7 @@ check 'by Space' sees 'Greedy      yes'
 check 'and it says how' sees '; Left and Right change it'
 keys F5
 check 'queued' sees 'queued 4 takes as jobs 1 to 4'
-check 'what F5 would do now' sees 'the same music once more'
+check 'what F5 would do now' sees 'the same again'
 escape
 check 'they are there' sees ' 4 takes'
 check 'with their seeds' has_jobs seed '41|42|41|42'

@@ -10,6 +10,7 @@
 #include "library/queue.h"
 #include "tui/compose.h"
 #include "tui/compose_cost.h"
+#include "tui/text.h"
 
 /* Of an engine that does not exist: no form knows one. */
 static const struct parameter parameters[] = {
@@ -328,9 +329,57 @@ static void costs(const struct compose_cost *c, bool is_short, const char *text)
 {
 	struct str out = {0};
 
-	assert_int_equal(compose_cost_tell(c, &out), is_short);
+	assert_int_equal(compose_cost_tell(c, false, &out), is_short);
 	assert_string_equal(str_get(&out), text);
 	str_done(&out);
+}
+
+static void costs_in_brief(const struct compose_cost *c, const char *text)
+{
+	struct str out = {0};
+
+	compose_cost_tell(c, true, &out);
+	assert_string_equal(str_get(&out), text);
+	assert_in_range(text_cells(text), 1, 78); /* a line of 80 columns */
+	str_done(&out);
+}
+
+static void cost_in_brief(void **state)
+{
+	struct compose_cost c = {.n = {1, 1, 1000},
+		.model = "a-model-with-a-long-name",
+		.take = {.wall_s = 5900, .bytes = 999900},
+		.ahead = {.jobs = 1000, .wall_s = 59000},
+		.bytes_free = UINT64_MAX};
+
+	costs_in_brief(&c, "F5: 1000 takes, 98 min each to render, 1.0 GB, starts in ~16.4 h");
+	c.ahead.wall_s = NAN;
+	costs_in_brief(&c, "F5: 1000 takes, 98 min each to render, 1.0 GB, starts after 1000 jobs");
+	c.n = (struct compose_count){10, 10, 10};
+	c.ahead = (struct forecast_ahead){0};
+	costs_in_brief(&c,
+		"F5: 1000 takes (10 × 10 × 10), 98 min each to render, 1.0 GB, starts at "
+		"once");
+	c.n = (struct compose_count){2, 1, 1};
+	costs_in_brief(
+		&c, "F5: 2 takes (2 prompts), 98 min each to render, 2.0 MB, starts at once");
+	c.n = (struct compose_count){2, 1, 4};
+	c.is_paused = true;
+	costs_in_brief(
+		&c, "F5: 8 takes (2 × 4), 98 min each to render, 8.0 MB, the queue is paused");
+	c.is_paused = false;
+	c.is_repeat = true;
+	c.n = (struct compose_count){1, 1, 4};
+	costs_in_brief(
+		&c, "F5: 4 takes, the same again, 98 min each to render, 4.0 MB, starts at once");
+	c.is_repeat = false;
+	c.take.wall_s = NAN;
+	costs_in_brief(&c, "F5: 4 takes, time not known yet, 4.0 MB, starts at once");
+	c.n.takes = 1000;
+	c.bytes_free = 500000000;
+	costs_in_brief(&c, "the disk is too small: 1.0 GB needed, 500 MB free; F5: 1000 takes");
+	c.bytes_free = 1500000000;
+	costs_in_brief(&c, "only 500 MB of disk will be left; F5: 1000 takes");
 }
 
 static void cost(void **state)
@@ -393,6 +442,7 @@ int main(void)
 		cmocka_unit_test(from_a_take),
 		cmocka_unit_test(drafts),
 		cmocka_unit_test(cost),
+		cmocka_unit_test(cost_in_brief),
 	};
 	return RUN_TAP(tests);
 }
