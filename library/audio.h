@@ -89,7 +89,10 @@ struct audio {
 	int rate_hz;
 	int bits; /* of the integers in the file; 0: floats, or nobody can tell */
 	/* What the header promises behind the last frame, and the file does not hold: of
-	 * WAV, AIFF and AU, and of FLAC once it was read; else 0. */
+	 * WAV, RF64, W64, AIFF and AU; once it was read, of FLAC, and of MP3 where its
+	 * encoder wrote how many frames there are.  Else 0: other MP3 files, raw streams and
+	 * Ogg files do not tell how long they were meant to be; an Ogg file without its last
+	 * page does not tell how long it is either, and is refused. */
 	size_t n_missing;
 };
 

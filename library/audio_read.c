@@ -19,10 +19,13 @@
 enum {
 	BLOCK_FRAMES = 1 << 16,
 	LOG_BYTES = 4096, /* libsndfile keeps 2 KB */
+	MP3_LOOK_BYTES = 4096,
+	MP3_FRAME = 1152,
 };
 
 /* What a writer into a pipe, which cannot know the length, puts there: this or more. */
 static const unsigned long long UNKNOWN_BYTES = 0x7ffff000;
+static const unsigned long long UNKNOWN_FRAMES = SF_COUNT_MAX / 4096; /* the same in 64 bits */
 
 /* A pipe or a device could block, or never end. */
 static int open_regular(const char *path, struct err *e)
@@ -56,7 +59,7 @@ static int check_info(const SF_INFO *info, const struct audio_read_desc *d, stru
 	if (info->frames <= 0)
 		return err_set(e, ERR_FORMAT,
 			"cannot read '%s': it holds no audio; choose another file", path);
-	if (info->frames >= SF_COUNT_MAX / 4096)
+	if ((unsigned long long)info->frames >= UNKNOWN_FRAMES)
 		return err_set(e, ERR_UNSUPPORTED,
 			"cannot read '%s': its header does not tell how long it is; write it anew "
 			"with another program",
@@ -103,26 +106,96 @@ static bool is_corrected(const char *line, unsigned long long *claimed, unsigned
 		       has_prefix(name, "Data Size "));
 }
 
+static int type_of(const SF_INFO *info)
+{
+	return info->format & SF_FORMAT_TYPEMASK;
+}
+
+/* Bytes of a frame; 0: frames have none of their own. */
+static unsigned long long frame_bytes(const SF_INFO *info)
+{
+	const int subtype = info->format & SF_FORMAT_SUBMASK;
+	const int bits = subtype == SF_FORMAT_FLOAT    ? 32
+			 : subtype == SF_FORMAT_DOUBLE ? 64
+						       : bits_of(info->format);
+
+	return (unsigned long long)(bits / 8 * info->channels);
+}
+
+/* Frames that headers of 64 bits promise, whose sizes libsndfile leaves as they are: those of
+ * RF64 stand in its ds64, a chunk of W64 counts the 24 bytes of its own head.  0: the line
+ * does not tell. */
+static unsigned long long promised_in_64(const char *line, const SF_INFO *info)
+{
+	const unsigned long long one = frame_bytes(info);
+	unsigned long long n = 0;
+
+	if (one && type_of(info) == SF_FORMAT_RF64 && sscanf(line, " Data size : %llu", &n) == 1)
+		return n / one;
+	if (one && type_of(info) == SF_FORMAT_W64 && sscanf(line, "data : %llu", &n) == 1 && n > 24)
+		return (n - 24) / one;
+	return 0;
+}
+
 /* Frames that the header promises beyond those of `info`. */
 static size_t missing_of(SNDFILE *f, const SF_INFO *info)
 {
+	const unsigned long long has = (unsigned long long)info->frames;
 	unsigned long long claimed, there;
 	char log[LOG_BYTES] = "";
 
 	sf_command(f, SFC_GET_LOG_INFO, log, sizeof(log));
-	for (const char *s = log; *s; s += strcspn(s, "\n"), s += *s == '\n')
+	for (const char *s = log; *s; s += strcspn(s, "\n"), s += *s == '\n') {
 		if (is_corrected(s, &claimed, &there) && there && claimed > there &&
 			claimed < UNKNOWN_BYTES)
 			return (size_t)((double)(claimed - there) * (double)info->frames /
 					(double)there);
+		claimed = promised_in_64(s, info);
+		if (claimed > has && claimed < UNKNOWN_FRAMES)
+			return (size_t)(claimed - has);
+	}
 	return 0;
 }
 
-/* Whether as many frames as the header says are there, or the file is damaged.  That of
- * an MP3 file may be guessed. */
-static bool is_exact(const SF_INFO *info)
+/* Where the tag of the first frame can begin: behind its head, its checksum and what Layer
+ * III tells of the channels. */
+static const size_t tag_at[] = {4 + 9, 4 + 17, 4 + 32, 6 + 9, 6 + 17, 6 + 32};
+
+/* Whether an MP3 file says how many frames it has, which its encoder writes in place of
+ * the first one's sound ("Xing", "Info"); else libsndfile guesses by the size of the file. */
+static bool has_count(int fd)
 {
-	return (info->format & SF_FORMAT_TYPEMASK) == SF_FORMAT_FLAC;
+	unsigned char b[MP3_LOOK_BYTES + 64] = {0};
+	ssize_t n = pread(fd, b, 10, 0);
+	off_t at = 0;
+
+	if (n == 10 && !memcmp(b, "ID3", 3)) /* four times 7 bits, a head, maybe a foot */
+		at = 10 + (b[5] & 0x10 ? 10 : 0) +
+		     ((off_t)(b[6] & 127) << 21 | (b[7] & 127) << 14 | (b[8] & 127) << 7 |
+			     (b[9] & 127));
+	n = pread(fd, b, MP3_LOOK_BYTES, at);
+	for (ssize_t i = 0; i < n; i++) {
+		if (b[i] != 0xff || (b[i + 1] & 0xe0) != 0xe0)
+			continue;
+		for (size_t k = 0; k < sizeof tag_at / sizeof *tag_at; k++) {
+			const unsigned char *tag = b + i + tag_at[k];
+
+			if (!memcmp(tag, "Xing", 4) || !memcmp(tag, "Info", 4))
+				return tag[7] & 1;
+		}
+		return false;
+	}
+	return false;
+}
+
+/* How many of the frames that the header tells need not be there for the file to be whole;
+ * -1: as many as there are. */
+static sf_count_t slack_of(const SF_INFO *info, int fd)
+{
+	if (type_of(info) == SF_FORMAT_FLAC)
+		return 0;
+	/* What a decoder leaves out at both ends differs. */
+	return type_of(info) == SF_FORMAT_MPEG && has_count(fd) ? 2 * MP3_FRAME : -1;
 }
 
 static const char *shortfall(
@@ -151,8 +224,9 @@ const char *audio_shortfall(const struct audio *a, char out[AUDIO_SHORTFALL_MAX]
 /* The header's length is a claim: memory for it is not touched before there
  * are samples to fill it, and what the file does not hold is not counted. */
 static int read_samples(
-	SNDFILE *f, const SF_INFO *info, const char *path, struct audio *a, struct err *e)
+	SNDFILE *f, int fd, const SF_INFO *info, const char *path, struct audio *a, struct err *e)
 {
+	const sf_count_t slack = slack_of(info, fd);
 	sf_count_t done = 0, k;
 	void *mem;
 	int rc;
@@ -173,7 +247,9 @@ static int read_samples(
 		done += k;
 	}
 	a->n_frames = (size_t)done;
-	a->n_missing = missing_of(f, info) + (is_exact(info) ? (size_t)(info->frames - done) : 0);
+	a->n_missing = missing_of(f, info);
+	if (slack >= 0 && info->frames - done > slack)
+		a->n_missing += (size_t)(info->frames - done);
 	if (sf_error(f))
 		return err_set(e, ERR_FORMAT, "cannot read '%s': it is damaged (%s)", path,
 			sf_strerror(f));
@@ -318,6 +394,7 @@ struct audio_reader {
 	int fd;
 	size_t at;       /* frame */
 	size_t promised; /* frames; 0: nobody knows */
+	size_t slack;    /* frames, slack_of() */
 };
 
 int audio_reader_open(const char *path, struct audio_reader **ret, struct err *e)
@@ -325,6 +402,7 @@ int audio_reader_open(const char *path, struct audio_reader **ret, struct err *e
 	struct audio_reader *r;
 	SF_INFO info = {0};
 	SNDFILE *f;
+	sf_count_t slack;
 	int fd, rc = open_audio(path, &f, &info, &fd, e);
 
 	if (rc)
@@ -336,8 +414,9 @@ int audio_reader_open(const char *path, struct audio_reader **ret, struct err *e
 		.file = f,
 		.fd = fd,
 	};
-	r->promised =
-		is_exact(&info) || r->info.n_missing ? r->info.n_frames + r->info.n_missing : 0;
+	slack = slack_of(&info, fd);
+	r->slack = slack > 0 ? (size_t)slack : 0;
+	r->promised = slack >= 0 || r->info.n_missing ? r->info.n_frames + r->info.n_missing : 0;
 	rc = check_info(&info, &(struct audio_read_desc){.path = path}, e);
 	if (rc)
 		audio_reader_close(r);
@@ -372,7 +451,7 @@ int audio_reader_read(
 	*ret_n = 0;
 	part.n_frames = n > 0 ? (size_t)n : 0;
 	r->at += part.n_frames;
-	if (r->promised && part.n_frames < wanted)
+	if (r->promised && part.n_frames < wanted && r->promised - r->at > r->slack)
 		r->info.n_missing = r->promised - r->at;
 	if (sf_error(r->file))
 		return err_set(e, ERR_FORMAT, "cannot read '%s': it is damaged (%s)", r->path,
@@ -433,7 +512,7 @@ int audio_read(const struct audio_read_desc *d, struct audio *ret, struct err *e
 		return rc;
 	rc = check_info(&info, d, e);
 	if (!rc)
-		rc = read_samples(f, &info, d->path, ret, e);
+		rc = read_samples(f, fd, &info, d->path, ret, e);
 	sf_close(f);
 	close(fd);
 	if (!rc)

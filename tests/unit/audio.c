@@ -300,7 +300,9 @@ static void a_file_that_ends_early_is_told(void **state)
 		bool by_header; /* or by reading */
 	} kinds[] = {{SF_FORMAT_WAV | SF_FORMAT_FLOAT, true},
 		{SF_FORMAT_WAV | SF_FORMAT_PCM_16, true}, {SF_FORMAT_AIFF | SF_FORMAT_PCM_16, true},
-		{SF_FORMAT_AU | SF_FORMAT_PCM_16, true},
+		{SF_FORMAT_AU | SF_FORMAT_PCM_16, true}, {SF_FORMAT_RF64 | SF_FORMAT_PCM_16, true},
+		{SF_FORMAT_RF64 | SF_FORMAT_FLOAT, true}, {SF_FORMAT_W64 | SF_FORMAT_PCM_24, true},
+		{SF_FORMAT_W64 | SF_FORMAT_FLOAT, true},
 		{SF_FORMAT_FLAC | SF_FORMAT_PCM_16, false}};
 	enum { RATE = 4000, N = 30 * RATE };
 	struct audio_read_desc d = {.path = scratch_path(state, "cut")};
@@ -346,6 +348,83 @@ static void a_file_that_ends_early_is_told(void **state)
 		audio_done(&a);
 	}
 	free(x);
+}
+
+/* An MP3 file tells only where its encoder counted; without that its length is a guess. */
+static void an_mp3_file_that_ends_early_is_told(void **state)
+{
+	enum { RATE = 8000, N = 30 * RATE };
+	struct audio_read_desc d = {.path = scratch_path(state, "cut.mp3")};
+	SF_INFO can = {.samplerate = RATE,
+		.channels = 1,
+		.format = SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III};
+	float *x = xcalloc(N, sizeof(*x));
+	unsigned char *file;
+	struct audio_reader *r;
+	struct audio a;
+	size_t n, got = 1;
+	char text[AUDIO_SHORTFALL_MAX];
+
+	for (int i = 0; i < N; i++)
+		x[i] = 0.5f * (float)sin(i * 0.1);
+	if (!sf_format_check(&can)) {
+		free(x);
+		skip();
+	}
+	save(d.path, can.format, RATE, 1, x, N);
+	read_ok(&d, &a);
+	assert_int_equal(a.n_missing, 0);
+	audio_done(&a);
+	file = scratch_read(d.path, &n);
+	scratch_write(d.path, file, n * 3 / 5);
+	read_ok(&d, &a);
+	assert_in_range(a.n_missing, N / 3, N / 2);
+	assert_int_equal(a.n_frames + a.n_missing, N);
+	assert_int_equal(audio_reader_open(d.path, &r, NULL), 0);
+	while (!audio_reader_read(r, x, 1000, &got, NULL) && got)
+		;
+	assert_int_equal(audio_reader_info(r)->n_missing, a.n_missing);
+	assert_non_null(strstr(audio_reader_shortfall(r, text), " of 0:30 are there"));
+	audio_reader_close(r);
+	audio_done(&a);
+
+	for (size_t i = 0; i + 4 < 256; i++)
+		if (!memcmp(file + i, "Xing", 4) || !memcmp(file + i, "Info", 4))
+			memset(file + i, 0, 4);
+	scratch_write(d.path, file, n * 3 / 5);
+	read_ok(&d, &a);
+	assert_int_equal(a.n_missing, 0);
+	audio_done(&a);
+	free(file);
+	free(x);
+}
+
+/* A header of 64 bits can claim anything. */
+static void what_ds64_claims_is_bounded(void **state)
+{
+	enum { DATA_SIZE_AT = 28 }; /* RF64 size WAVE ds64 size, that of all in 8 bytes */
+	const char *path = scratch_path(state, "claims.wav");
+	static const uint64_t claims[] = {20, INT64_MAX / 1025, INT64_MAX, UINT64_MAX};
+	float x[4] = {0.5f, 0.25f, 0.125f, 0};
+	char text[AUDIO_SHORTFALL_MAX];
+
+	for (size_t k = 0; k < sizeof claims / sizeof *claims; k++) {
+		struct audio a = {0};
+		unsigned char *file;
+		size_t n;
+
+		save(path, SF_FORMAT_RF64 | SF_FORMAT_FLOAT, 8000, 1, x, 4);
+		file = scratch_read(path, &n);
+		memcpy(file + DATA_SIZE_AT, &claims[k], 8);
+		scratch_write(path, file, n);
+		free(file);
+		if (!audio_read(&(struct audio_read_desc){.path = path}, &a, NULL)) {
+			assert_int_equal(a.n_frames, 4);
+			assert_int_equal(a.n_missing, k < 2 ? claims[k] / 4 - 4 : 0);
+			assert_in_range(strlen(audio_shortfall(&a, text)), 0, sizeof(text) - 1);
+		}
+		audio_done(&a);
+	}
 }
 
 static void a_shortfall_is_a_sentence(void **state)
@@ -398,6 +477,8 @@ int main(void)
 		TEST(other_rates_are_resampled),
 		TEST(short_files_can_be_resampled),
 		TEST(a_file_that_ends_early_is_told),
+		TEST(an_mp3_file_that_ends_early_is_told),
+		TEST(what_ds64_claims_is_bounded),
 		TEST(a_shortfall_is_a_sentence),
 		TEST(too_long_files_are_refused),
 		TEST(broken_samples_are_refused),
