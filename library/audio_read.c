@@ -395,6 +395,7 @@ struct audio_reader {
 	size_t at;       /* frame */
 	size_t promised; /* frames; 0: nobody knows */
 	size_t slack;    /* frames, slack_of() */
+	bool is_flac;
 };
 
 int audio_reader_open(const char *path, struct audio_reader **ret, struct err *e)
@@ -415,6 +416,7 @@ int audio_reader_open(const char *path, struct audio_reader **ret, struct err *e
 		.fd = fd,
 	};
 	slack = slack_of(&info, fd);
+	r->is_flac = type_of(&info) == SF_FORMAT_FLAC;
 	r->slack = slack > 0 ? (size_t)slack : 0;
 	r->promised = slack >= 0 || r->info.n_missing ? r->info.n_frames + r->info.n_missing : 0;
 	rc = check_info(&info, &(struct audio_read_desc){.path = path}, e);
@@ -453,7 +455,8 @@ int audio_reader_read(
 	r->at += part.n_frames;
 	if (r->promised && part.n_frames < wanted && r->promised - r->at > r->slack)
 		r->info.n_missing = r->promised - r->at;
-	if (sf_error(r->file))
+	/* A FLAC file that was cut ends with an error, if what is there was read. */
+	if (sf_error(r->file) && !(r->is_flac && r->at && part.n_frames < wanted))
 		return err_set(e, ERR_FORMAT, "cannot read '%s': it is damaged (%s)", r->path,
 			sf_strerror(r->file));
 	if (!r->at)

@@ -238,7 +238,7 @@ static void tell(struct export_run *x, const char *source, const struct export_r
 	if (r->warning)
 		warn(x, arena_printf(
 				&x->arena, "'%s' goes without its recipe: %s", source, r->warning));
-	if (r->shortfall)
+	if (r->shortfall && !x->denoiser.method) /* which has told */
 		warn(x, arena_printf(&x->arena, "'%s' is damaged: %s", source, r->shortfall));
 	if (r->clipped)
 		warn(x, arena_printf(&x->arena,

@@ -221,6 +221,19 @@ static int show(const struct spectrogram *g, const struct spectrum *s, struct er
 	return 0;
 }
 
+static void warn_short(const struct spectrogram *g, const char *path, const struct audio *audio)
+{
+	char why[AUDIO_SHORTFALL_MAX];
+	struct str line = {0};
+
+	if (g->globals->quiet || !*audio_shortfall(audio, why))
+		return;
+	fflush(stdout);
+	str_printf(&line, "warning: '%s' is damaged: %s", path, why);
+	complain(line.s);
+	str_done(&line);
+}
+
 static int draw(struct spectrogram *g, const char *path, struct err *e)
 {
 	struct audio audio = {0};
@@ -239,6 +252,8 @@ static int draw(struct spectrogram *g, const char *path, struct err *e)
 			;
 		rc = show(g, s, e);
 	}
+	if (!rc)
+		warn_short(g, path, &audio);
 	spectrum_close(s);
 	audio_done(&audio);
 	return rc;

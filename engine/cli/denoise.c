@@ -332,6 +332,18 @@ static void warn_of_speech(double percent)
 	print_warning(text);
 }
 
+static void warn_of_shortfall(const struct run *x)
+{
+	char why[AUDIO_SHORTFALL_MAX];
+	struct str text = {0};
+
+	if (!*audio_reader_shortfall(x->reader, why))
+		return;
+	str_printf(&text, "'%s' is damaged: %s", x->in, why);
+	print_warning(text.s);
+	str_done(&text);
+}
+
 static void warn(const struct run *x, const struct denoise_report *r)
 {
 	if (x->o.strength > 0 && isinf(r->noise_db))
@@ -354,7 +366,10 @@ static void tell(const struct run *x)
 		tell_json(x, x->o.report ? r : NULL);
 	else if (r && x->o.report)
 		tell_text(r);
-	if (r && !x->globals->quiet)
+	if (x->globals->quiet)
+		return;
+	warn_of_shortfall(x);
+	if (r)
 		warn(x, r);
 }
 

@@ -61,6 +61,13 @@ for word in '--scale mel' '--scale linear' '--fft 512' '--range -60:-10' '--map 
 done
 spectrogram --size 321x123 take.wav out/c.png
 check 'a size' is_png out/c.png 321x123
+head -c 60000 take.wav >short.wav
+spectrogram short.wav out/d.png
+check 'a file that ends early is drawn' status_is 0
+check 'is a PNG' is_png out/d.png 1600x600
+check 'and is told, once' [ "$(grep -c "warning: 'short.wav' is damaged: the file ends .* early" "$scratch/err")" = 1 ]
+spectrogram --quiet short.wav out/d.png
+check 'but not where no warnings are wanted' [ ! -s "$scratch/err" ]
 rm out/*
 
 # A take by its number.
