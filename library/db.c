@@ -543,6 +543,14 @@ const char *db_library(const struct db *db)
 	return db->library;
 }
 
+bool db_is_lost(struct db *db)
+{
+	int has_moved = 0;
+
+	return !sqlite3_file_control(db->sql, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved) &&
+	       has_moved;
+}
+
 int db_version(struct db *db, int64_t *ret, struct err *e)
 {
 	return pragma(db, "PRAGMA data_version", ret, e);

@@ -98,6 +98,10 @@ int64_t db_last_id(const struct db *db);      /* of the last INSERT */
 int64_t db_changes(const struct db *db);      /* rows of the last statement */
 int64_t db_changes_ever(const struct db *db); /* by this connection */
 
+/* Whether library.db was moved or removed since it was opened: what is written to it now
+ * nobody will read. */
+bool db_is_lost(struct db *db);
+
 /* Changes whenever another connection commits (PRAGMA data_version). */
 int db_version(struct db *db, int64_t *ret, struct err *e);
 

@@ -2,6 +2,7 @@
 #include "library/repair.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 
 #include "library/base/arena.h"
 #include "library/base/err.h"
+#include "library/base/str.h"
 #include "library/db.h"
 #include "library/queue.h"
 
@@ -31,6 +33,31 @@ static int move_aside(const char *library, struct arena *a, const char **ret, st
 			return err_errno(e, errno, "cannot move '%s' aside", from);
 	}
 	return 0;
+}
+
+static bool is_there(const char *library, const char *name)
+{
+	struct str path = {0};
+	struct stat st;
+	bool is;
+
+	str_printf(&path, "%s/%s", library, name);
+	is = !stat(path.s, &st);
+	str_done(&path);
+	return is;
+}
+
+int library_open(
+	const char *library, int64_t now_ms, struct db **ret, size_t *ret_found, struct err *e)
+{
+	const bool has_lost = !is_there(library, "library.db") && is_there(library, "takes");
+	struct sweep swept = {0};
+	int rc = db_open(library, ret, e);
+
+	if (!rc && has_lost)
+		rc = takes_sweep(*ret, now_ms, &swept, e);
+	*ret_found = swept.adopted;
+	return rc;
 }
 
 /* *ret is NULL when it is damaged. */

@@ -8,6 +8,7 @@
 #include "library/takes.h"
 
 struct arena;
+struct db;
 struct err;
 
 struct repair {
@@ -15,6 +16,11 @@ struct repair {
 	struct sweep swept;
 	size_t dead_workers;
 };
+
+/* db_open().  Where library.db is missing and the folder of takes is there, what the files
+ * tell of them is taken into the new one: *ret_found, how many takes; else 0. */
+int library_open(
+	const char *library, int64_t now_ms, struct db **ret, size_t *ret_found, struct err *e);
 
 /* Checks the database; one that is damaged is moved aside (nothing is deleted) and
  * made anew from the takes' files.  Then files and rows are paired, and the jobs

@@ -34,7 +34,7 @@ static int call_begin(
 	if (rc)
 		return rc;
 	rc = globals_library(g, env, &c->a, &library, &c->e);
-	return rc ? rc : db_open(library, &c->db, &c->e);
+	return rc ? rc : verb_open_library(g, library, &c->db, &c->e);
 }
 
 static int call_end(struct call *c, int rc)

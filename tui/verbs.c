@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "library/base/arena.h"
+#include "library/base/clock.h"
 #include "library/base/err.h"
 #include "library/base/jsonw.h"
 #include "library/base/str.h"
@@ -16,6 +17,7 @@
 #include "library/globals.h"
 #include "library/models.h"
 #include "library/recipe.h"
+#include "library/repair.h"
 #include "library/takes.h"
 
 void complain(const char *text)
@@ -85,6 +87,22 @@ void verb_catch_signals(void)
 		sigaction(SIGHUP, &stop, NULL);
 }
 
+int verb_open_library(const struct globals *g, const char *library, struct db **ret, struct err *e)
+{
+	char text[160];
+	size_t n;
+	int rc = library_open(library, clock_unix_ms(), ret, &n, e);
+
+	if (!rc && n && !g->quiet) {
+		snprintf(text, sizeof(text),
+			"warning: library.db was missing: it was made anew from %zu file%s, "
+			"without ratings, tags and queue",
+			n, n == 1 ? "" : "s");
+		complain(text);
+	}
+	return rc;
+}
+
 int verb_find_take(
 	struct verb_takes *t, const char *word, struct arena *a, const char **ret, struct err *e)
 {
@@ -104,7 +122,7 @@ int verb_find_take(
 
 		rc = globals_library(t->globals, t->env, a, &library, e);
 		if (!rc)
-			rc = db_open(library, &t->db, e);
+			rc = verb_open_library(t->globals, library, &t->db, e);
 	}
 	if (!rc)
 		rc = takes_get(t->db, id, a, &take, e);

@@ -53,6 +53,8 @@ extern volatile sig_atomic_t verb_stop_signal;
 
 /* "woodshed: text" on stderr, without controls. */
 void complain(const char *text);
+/* library_open() for a verb: warns of takes that were found by their files. */
+int verb_open_library(const struct globals *g, const char *library, struct db **ret, struct err *e);
 /* Flushes stdout; 1, with a complaint, when not all could be written. */
 int finish_output(void);
 

@@ -27,6 +27,7 @@
 #include "library/db.h"
 #include "library/globals.h"
 #include "library/models.h"
+#include "library/repair.h"
 #include "tui/background.h"
 #include "tui/colors.h"
 #include "tui/config.h"
@@ -554,7 +555,7 @@ static int open_all(struct ws *ws, struct err *e)
 	int rc = globals_library(ws->globals, ws->env, &ws->arena, &ws->library, e);
 
 	if (!rc)
-		rc = db_open(ws->library, &ws->db, e);
+		rc = library_open(ws->library, clock_unix_ms(), &ws->db, &ws->n_found, e);
 	if (!rc)
 		rc = globals_models(ws->globals, ws->env, &ws->arena, &models, e);
 	if (rc)
@@ -644,6 +645,11 @@ static int show(struct ws *ws, struct err *e)
 		paint_with(ws->colors, ws->globals->plain);
 		settings_reload(ws);
 		open_control(ws);
+		if (ws->n_found)
+			ws_complain(ws,
+				"library.db was missing: it was made anew from %zu file%s, "
+				"without ratings, tags and queue",
+				ws->n_found, ws->n_found == 1 ? "" : "s");
 		frame_draw(ws);
 		if (terminal_is_blind()) {
 			ws_settle(ws); /* the list is part of what is printed */

@@ -119,7 +119,8 @@ struct ws {
 	struct frame frame;
 	unsigned dirty;
 	bool has_ended;
-	bool has_lost; /* the library was moved or removed: no child may make another */
+	bool has_lost;  /* the library was moved or removed: no child may make another */
+	size_t n_found; /* takes, by their files, because library.db was missing */
 	struct str message;
 	bool is_error;        /* the message */
 	double said_at;       /* clock_now() */

@@ -8,6 +8,7 @@
  *		it tells how far it is
  *	finish	the file gets its name, then the take its row
  *
+ * A library that is moved or removed meanwhile ends the worker once the batch is done.
  * What dies here is found by the next worker (library/queue.c).  A device that is lost
  * ends the worker, for only a new process gets it back; its jobs get one more attempt, each
  * alone, so that one that loses the device each time fails and the others do not.  The codes of a
@@ -629,6 +630,19 @@ static int next_batch(struct work *w, size_t *ret_n, struct err *e)
 	return rc;
 }
 
+/* A database that is gone can be written as before, and nobody will read it: what is
+ * begun comes to its end, for its file is found again, and nothing more is. */
+static int check_library(struct work *w, struct err *e)
+{
+	return db_is_lost(w->db)
+		       ? err_set(e, ERR_IO,
+				 "the library '%s' was moved or removed, so nothing more is "
+				 "rendered; put it back: takes whose files are in its folder are "
+				 "then found",
+				 w->library)
+		       : 0;
+}
+
 static int loop(struct work *w, struct err *e)
 {
 	int rc = 0;
@@ -637,7 +651,9 @@ static int loop(struct work *w, struct err *e)
 		bool unchanged = false;
 		size_t n = 0;
 
-		rc = recover(w, e);
+		rc = check_library(w, e);
+		if (!rc)
+			rc = recover(w, e);
 		if (!rc)
 			rc = is_unchanged(w, &unchanged, e);
 		if (!rc && !unchanged)

@@ -254,4 +254,40 @@ run "$woodshed" worker
 check 'without a database' succeeds
 run "$woodshed" takes
 check 'a worker finds them, too' lines "$((before + 6))"
+# ---- a library that is removed while a worker renders -----------------------
+
+# Unlike in length, so that each is a batch of its own.
+for seconds in 5 5.2 5.4; do
+	run "$woodshed" queue -m tiny -s $seconds 'removed under it'
+done
+cp -r "$WOODSHED_LIBRARY" "$scratch/kept"
+before=$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | wc -l)
+"$woodshed" --quiet worker --stay >"$scratch/out" 2>"$scratch/err" &
+worker=$!
+tries=0
+until jobs_are rendering 1 || [ $tries -gt 200 ]; do
+	tries=$((tries + 1))
+	sleep 0.02
+done
+rm "$WOODSHED_LIBRARY/library.db"
+wait $worker
+status=$?
+check 'a worker whose library is removed ends' fails_with 1 'was moved or removed'
+check 'and makes none in its place' test ! -e "$WOODSHED_LIBRARY/library.db"
+after=$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | wc -l)
+check 'what it had begun is whole' [ "$after" -gt "$before" ]
+check 'and the last that is rendered' [ "$after" -lt $((before + 3)) ]
+rm -f "$WOODSHED_LIBRARY"/library.db-*
+run "$woodshed" takes --json
+check 'the files are found again, which is told' says "made anew from $after files"
+check 'all of them' lines "$after"
+run "$woodshed" takes --json
+check 'once' succeeds
+rm "$WOODSHED_LIBRARY"/library.db*
+cp "$scratch/kept"/library.db* "$WOODSHED_LIBRARY"
+run "$woodshed" worker
+check 'the library of before goes on' succeeds
+check 'with what was left' [ "$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | wc -l)" -ge $((before + 3)) ]
+check 'nothing waits' jobs_are queued 0
+
 done_testing

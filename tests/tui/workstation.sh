@@ -173,6 +173,17 @@ check 'and nothing is written' test -z "$(find "$WOODSHED_LIBRARY" -name 'librar
 rm -rf "$WOODSHED_LIBRARY"
 mv "$scratch/elsewhere" "$WOODSHED_LIBRARY"
 
+mkdir "$scratch/aside"
+mv "$WOODSHED_LIBRARY"/library.db* "$scratch/aside"
+start 80 24
+check 'takes whose library is gone are found by their files' \
+	sees 'library.db was missing: it was made anew from 3 files'
+check 'all of them' sees ' 3 takes'
+keys Q
+check 'and its end' has_left 0
+rm "$WOODSHED_LIBRARY"/library.db*
+mv "$scratch/aside"/* "$WOODSHED_LIBRARY"
+
 # ---- two of them -------------------------------------------------------------------
 
 # Of the one that is seen, until it has the socket.
