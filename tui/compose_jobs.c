@@ -48,8 +48,8 @@ int compose_seconds(const char *text, struct arena *a, const char **ret, struct 
 		return 0;
 	if (!(seconds > 0 && seconds <= SECONDS_MAX))
 		return err_set(e, ERR_ARG,
-			"'%.40s' is no length; write seconds or minutes up to 24 hours: 47, 1.5, "
-			"1:30",
+			"'%.30s' is no length; write seconds or minutes: 47, 1.5, 1:30 (24 h at "
+			"most)",
 			text);
 	*ret = colon ? arena_printf(a, "%llu%s", (unsigned long long)seconds,
 			       colon + 1 + strcspn(colon + 1, "."))
