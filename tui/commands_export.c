@@ -240,8 +240,10 @@ static void tell(struct ws *ws, struct exporting *x)
 {
 	const struct exports *all = &ws->exports;
 	const char *bad = all->n_failed ? all->why : NULL;
-	char size[16];
+	char size[16], denoised[48] = "";
 
+	if (all->n_denoised)
+		snprintf(denoised, sizeof(denoised), ", %zu denoised as heard,", all->n_denoised);
 	if (all->n_done + all->n_failed < all->n)
 		ws_say(ws, "exporting %zu of %zu ...", all->n_done + all->n_failed + 1, all->n);
 	else if (bad)
@@ -259,7 +261,7 @@ static void tell(struct ws *ws, struct exporting *x)
 			all->no_commercial ? ", not for commercial use" : "",
 			strrchr(x->result.path, '/') + 1);
 	else
-		ws_say(ws, "exported %zu takes to %s, %s%s", all->n,
+		ws_say(ws, "exported %zu takes%s to %s, %s%s", all->n, denoised,
 			folder_text(ws, x->desc.dir, &x->arena), format_bytes(all->bytes, size),
 			all->no_commercial ? "; some not for commercial use" : "");
 }
@@ -273,6 +275,7 @@ static void end_export(struct ws *ws, struct task *task, int rc, struct err *e)
 		all->n_done++;
 		all->bytes += x->result.n_bytes;
 		all->no_commercial |= x->result.no_commercial;
+		all->n_denoised += x->denoiser.method != NULL;
 		if (x->result.shortfall && !all->n_short++ && !all->n_failed)
 			snprintf(all->why, sizeof(all->why), "%s", x->result.shortfall);
 		if (x->number > all->n_kept) {

@@ -645,9 +645,9 @@ static const char *hints_now(const struct ws *ws)
 
 const struct view view_compose = {.name = "compose",
 	.tab = "2 Compose",
-	.hints = "F5 or Alt-Enter queue  Tab next  ^U clear line  ^P ^N history  Esc leave  ^X^E "
+	.hints = "F5 queue  Tab next  ^U clear line  ^P ^N history  Esc leave  F1 keys  ^X^E "
 		 "editor  "
-		 "F1 keys",
+		 "Alt-Enter queue",
 	.hints_now = hints_now,
 	.load = load,
 	.draw = draw,

@@ -106,6 +106,7 @@ struct ws {
 	bool is_writer_late;                                 /* ws_settle() waited for it in vain */
 	struct exports {
 		size_t n, n_done, n_failed; /* takes of the exports that are not all done */
+		size_t n_denoised;
 		uint64_t bytes;
 		bool no_commercial;
 		size_t n_short;          /* of files that end early */

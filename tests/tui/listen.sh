@@ -160,6 +160,11 @@ command_line 'rate 3'
 check 'with its rating' sees ' *3  magma'
 keys w
 check 'and exported as it is heard' sees 'exported denoised to ~/Music/woodshed'
+keys 1 '*' w
+check 'with others, too' sees ', 1 denoised as heard, to ~/Music/woodshed'
+rm "$HOME/Music/woodshed"/*
+keys '*' 4 w
+check 'alone again' sees 'exported denoised to ~/Music/woodshed'
 command_line 'denoise'
 check 'dry again' sees 'dn off'
 keys w
