@@ -44,6 +44,11 @@ static int open_regular(const char *path, struct err *e)
 	return fd;
 }
 
+static int type_of(const SF_INFO *info)
+{
+	return info->format & SF_FORMAT_TYPEMASK;
+}
+
 static int check_info(const SF_INFO *info, const struct audio_read_desc *d, struct err *e)
 {
 	const char *path = d->path;
@@ -61,9 +66,10 @@ static int check_info(const SF_INFO *info, const struct audio_read_desc *d, stru
 			"cannot read '%s': it holds no audio; choose another file", path);
 	if ((unsigned long long)info->frames >= UNKNOWN_FRAMES)
 		return err_set(e, ERR_UNSUPPORTED,
-			"cannot read '%s': its header does not tell how long it is; write it anew "
-			"with another program",
-			path);
+			"cannot read '%s': %s; write it anew with another program", path,
+			type_of(info) == SF_FORMAT_OGG
+				? "it ends early, so it does not tell how long it is"
+				: "its header does not tell how long it is");
 	if (d->max_s > 0 && (double)info->frames > d->max_s * info->samplerate)
 		return err_set(e, ERR_UNSUPPORTED,
 			"cannot read '%s': it is %.1f seconds long, at most %.1f work; cut it "
@@ -104,11 +110,6 @@ static bool is_corrected(const char *line, unsigned long long *claimed, unsigned
 	return sscanf(line, " %15[A-Za-z ]: %llu (should be %llu)", name, claimed, there) == 3 &&
 	       (has_prefix(name, "data ") || has_prefix(name, "SSND ") ||
 		       has_prefix(name, "Data Size "));
-}
-
-static int type_of(const SF_INFO *info)
-{
-	return info->format & SF_FORMAT_TYPEMASK;
 }
 
 /* Bytes of a frame; 0: frames have none of their own. */

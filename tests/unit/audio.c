@@ -398,6 +398,28 @@ static void an_mp3_file_that_ends_early_is_told(void **state)
 	free(x);
 }
 
+/* The length of an Ogg file stands on its last page. */
+static void an_ogg_file_that_ends_early_is_refused(void **state)
+{
+	const SF_INFO can = {
+		.samplerate = 8000, .channels = 1, .format = SF_FORMAT_OGG | SF_FORMAT_VORBIS};
+	const char *path = scratch_path(state, "cut.ogg");
+	static float x[80000];
+	unsigned char *file;
+	struct err e = {0};
+	struct audio a;
+	size_t n;
+
+	if (!sf_format_check(&can))
+		skip();
+	save(path, can.format, 8000, 1, x, 80000);
+	file = scratch_read(path, &n);
+	scratch_write(path, file, n - 1);
+	free(file);
+	assert_int_equal(audio_probe(path, &a, &e), ERR_UNSUPPORTED);
+	assert_error(e, ERR_UNSUPPORTED, "it ends early");
+}
+
 /* A header of 64 bits can claim anything. */
 static void what_ds64_claims_is_bounded(void **state)
 {
@@ -477,6 +499,7 @@ int main(void)
 		TEST(short_files_can_be_resampled),
 		TEST(a_file_that_ends_early_is_told),
 		TEST(an_mp3_file_that_ends_early_is_told),
+		TEST(an_ogg_file_that_ends_early_is_refused),
 		TEST(what_ds64_claims_is_bounded),
 		TEST(a_shortfall_is_a_sentence),
 		TEST(too_long_files_are_refused),
