@@ -65,11 +65,6 @@ INLINE vf relu1(vf x)
 	return vselect(x < 0.0f, (vf){0}, x);
 }
 
-INLINE vf gelu1(vf x)
-{
-	return x * 0.5f * (verf(x * 0.70710678118654752f) + 1.0f);
-}
-
 INLINE vf elu1(vf x)
 {
 	return vselect(x > 0.0f, x, vexpm1(x));
@@ -104,7 +99,7 @@ INLINE vf gated_silu1(vf a, vf b, float unused)
 
 INLINE vf gated_gelu1(vf a, vf b, float unused)
 {
-	return a * gelu1(b);
+	return a * vgelu(b);
 }
 
 INLINE vf add1(vf a, vf b, float unused)
@@ -124,7 +119,7 @@ static void relu(float *y, const float *x, int64_t n)
 
 static void gelu(float *y, const float *x, int64_t n)
 {
-	map(y, x, n, gelu1);
+	map(y, x, n, vgelu);
 }
 
 static void elu(float *y, const float *x, int64_t n)
@@ -374,26 +369,12 @@ static void greater(float *top, const float *s, int64_t stride, int64_t n_rows, 
 	}
 }
 
-/* 2^x for x <= 0, 2^-126 below -126: x = n + r with |r| <= 1/2, and 2^r as a minimax
- * polynomial, of degree 4 for what is rounded to bf16, else of degree 6, error below
- * 1.4 * 2^-24. */
+/* 2^x for x <= 0, 2^-126 below -126. */
 INLINE vf vexp2_below(vf x, int degree)
 {
-	static const float c4[] = {9.5828529e-3f, 5.5906426e-2f, 2.4024099e-1f, 6.9312418e-1f},
-			   c6[] = {1.5353362e-4f, 1.3398875e-3f, 9.6184370e-3f, 5.5503324e-2f,
-				   2.4022648e-1f, 6.9314718e-1f};
-	const float *c = degree == 4 ? c4 : c6;
-	const vf magic = (vf){0} + 12582912.0f; /* as in vexp_reduce */
-
 	for (int i = 0; i < VW; i++)
 		x[i] = x[i] < -126.0f ? -126.0f : x[i];
-	const vf z = x + magic, r = x - (z - magic);
-	vf p = (vf){0} + c[0];
-	for (int i = 1; i < degree; i++)
-		p = vfma(p, r, (vf){0} + c[i]);
-	p = vfma(p, r, (vf){0} + 1.0f);
-	/* n is in the low bits of z. */
-	return (vf)((vu)p + ((vu)z << 23));
+	return vexp2(x, degree);
 }
 
 /* LANES values to bf16. */

@@ -322,11 +322,12 @@ struct want naive_unary(const float *x, enum gpu_unary op, int64_t n)
 			y = f.v;
 			tol = f.e + FLT_MIN; /* vexp gives 0 below the normal range */
 		} else {
-			/* x / 2 * (1 + erf): erf is good to 2 ulp (4 U) and takes a rounded
-			 * argument (x erf'(x) <= 0.5 in these units), so 1 + erf is off by at most
-			 * 6 U; two more roundings, and what falls below the normal range. */
-			y = v / 2 * (1 + erf(v * M_SQRT1_2));
-			tol = 3 * U * fabs(v) + 2 * U * fabs(y) + 0x1p-148;
+			/* max(x, 0) - |x| Phi(-|x|): as parts of |x| the fit is good to 0.2 U,
+			 * log2 Phi is rounded (U |log Phi| Phi <= 0.4 U) and comes from such sums,
+			 * 2^x is good to 1.4 U of Phi <= 1/2: less than 2 U in all; one more
+			 * rounding, and below -6 it is the value of -6. */
+			y = v / 2 * erfc(-v * M_SQRT1_2);
+			tol = 2 * U * fabs(v) + U * fabs(y) + 0x1p-148;
 		}
 		want.y[i] = y;
 		want.tol[i] = tol;
