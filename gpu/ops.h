@@ -63,7 +63,8 @@ struct gpu_ops {
 	void (*norm_linear)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_norm *norm, const struct gpu_tensor *w,
 		const struct gpu_tensor *bias, struct gpu_tensor *normed);
-	void (*feed_forward)(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed_forward *ff,
+	/* or false, before anything is done: the parts run one by one */
+	bool (*feed_forward)(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed_forward *ff,
 		struct gpu_tensor *normed, struct gpu_tensor *wide, struct gpu_tensor *gated);
 	void (*embed_at)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *table,
 		const struct gpu_tensor *ids, const struct gpu_tensor *positions,

@@ -97,9 +97,10 @@ void gpu_feed_forward(
 	struct gpu_tensor *h =
 		!ff->is_gated ? wide
 			      : gpu_new(g, a, GPU_F32, "gated ff", SHAPE(x->ne[0], out->ne[1]));
-	if (!gpu_failed(g) && g->ops->feed_forward) {
+	const bool is_fused = !gpu_failed(g) && g->ops->feed_forward &&
+			      g->ops->feed_forward(g, x, ff, normed, wide, h);
+	if (is_fused) {
 		g->dispatches++;
-		g->ops->feed_forward(g, x, ff, normed, wide, h);
 	} else {
 		gpu_layer_norm(g, normed, x, ff->norm.w, ff->norm.b, ff->norm.eps);
 		gpu_linear(g, wide, normed, in, ff->in_bias);

@@ -175,6 +175,10 @@ void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 void cpu_attention_split(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	int64_t n_heads, float scale);
 
+/* tile_feed_forward.c: a gate, matrices of tiles and channels that are whole panels; else false */
+bool cpu_feed_forward(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed_forward *ff,
+	struct gpu_tensor *normed, struct gpu_tensor *wide, struct gpu_tensor *gated);
+
 /* windows.c */
 void cpu_attention_windows(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	const struct gpu_tensor *bias, const struct gpu_tensor *mask, float scale);

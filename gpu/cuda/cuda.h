@@ -139,7 +139,7 @@ void cuda_linear_grouped(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 void cuda_norm_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_norm *norm, const struct gpu_tensor *w, const struct gpu_tensor *bias,
 	struct gpu_tensor *normed);
-void cuda_feed_forward(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed_forward *ff,
+bool cuda_feed_forward(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed_forward *ff,
 	struct gpu_tensor *normed, struct gpu_tensor *wide, struct gpu_tensor *gated);
 
 /* put.cu: weights on their way into them */

@@ -131,7 +131,7 @@ static void run_gate(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 
 /* ---- feed-forward layers ------------------------------------------------ */
 
-void cuda_feed_forward(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed_forward *ff,
+bool cuda_feed_forward(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed_forward *ff,
 	struct gpu_tensor *normed, struct gpu_tensor *wide, struct gpu_tensor *gated)
 {
 	const bool fuses = ff->is_gated && takes_bf16(g, x, ff->in) && takes_bf16(g, x, ff->out);
@@ -147,7 +147,7 @@ void cuda_feed_forward(struct gpu *g, struct gpu_tensor *x, const struct gpu_fee
 	in.act = ff->act;
 	norm_linear(g, &in, &ff->norm, fuses ? ff->out_bias : NULL, normed);
 	if (gpu_failed(g))
-		return;
+		return true;
 	if (fuses)
 		run_gate(g, &h, wide, ff);
 	else if (ff->is_gated)
@@ -160,4 +160,5 @@ void cuda_feed_forward(struct gpu *g, struct gpu_tensor *x, const struct gpu_fee
 	out.bias = fuses ? NULL : ff->out_bias;
 	out.add = true;
 	cuda_linear_with(g, &out);
+	return true;
 }

@@ -4,8 +4,8 @@
  *	bench_rows [--threads N] [--passes N] [--only PART-OF-A-LINE] [--cold] [f32|split|tiles]
  *
  * GFLOP/s of the processor's time of all threads (of one thread, then), the best of some
- * passes, and by their mean.  --cold: linear layers and images take another matrix each
- * pass, from memory, as a step of a network does. */
+ * passes, and by their mean.  --cold: linear and feed-forward layers and images take another matrix
+ *each pass, from memory, as a step of a network does. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +106,30 @@ static void linear(const struct bench *b, int64_t rows, int64_t k, int64_t n)
 	report(what, 2.0 * (double)rows * (double)k * (double)n, b, p);
 }
 
+/* x += out(gate(in(norm(x)))) */
+static void feed_forward(
+	const struct bench *b, int64_t rows, int64_t c, int64_t f, enum gpu_unary act)
+{
+	struct passes p = {INFINITY, 0};
+	char what[80];
+
+	snprintf(what, sizeof(what), "feed-forward %lld x %lld, %lld hidden", (long long)rows,
+		(long long)c, (long long)f);
+	if (!is_wanted(b, what))
+		return;
+	struct gpu_tensor *x = filled(b, SHAPE(rows, c)), *w = filled(b, SHAPE(c));
+	struct gpu_tensor *in[MATRICES], *out[MATRICES];
+	matrices(b, in, 2 * f, c);
+	matrices(b, out, c, f);
+	EACH_PASS(p, gpu_feed_forward(b->g, b->a, x,
+			     &(struct gpu_feed_forward){.norm = {w, w, 1e-5f},
+				     .in = in[pass % MATRICES],
+				     .out = out[pass % MATRICES],
+				     .act = act,
+				     .is_gated = true}));
+	report(what, 6.0 * (double)rows * (double)c * (double)f, b, p);
+}
+
 static void image(const struct bench *b, int64_t height, int64_t width, int64_t c_in, int64_t c_out,
 	int64_t stride)
 {
@@ -172,6 +196,9 @@ static void run(struct bench *b)
 		{2050, 6144, 1536}, {2048, 256, 768}, {2048, 256, 256}, {2048, 256, 2048},
 		{2048, 1024, 256}, {512, 384, 3072}, {512, 1536, 384}, {128, 640, 5120},
 		{128, 640, 1920}, {128, 2560, 640}};
+	static const int64_t layers[][4] = {{1025, 1536, 6144, GPU_UNARY_SILU},
+		{2048, 256, 1024, GPU_UNARY_GELU}, {512, 384, 1536, GPU_UNARY_GELU},
+		{128, 640, 2560, GPU_UNARY_GELU}};
 	static const int64_t images[][5] = {{256, 16, 128, 128, 1}, {256, 16, 256, 128, 1},
 		{128, 8, 256, 256, 1}, {128, 8, 640, 256, 1}, {128, 8, 256, 256, 2},
 		{64, 4, 384, 384, 1}, {32, 2, 1280, 640, 1}, {1024, 64, 128, 128, 1},
@@ -186,6 +213,12 @@ static void run(struct bench *b)
 	{
 		b->a = gpu_arena_new(b->g, "linear");
 		linear(b, linears[i][0], linears[i][1], linears[i][2]);
+	}
+	EACH(layers)
+	{
+		b->a = gpu_arena_new(b->g, "layer");
+		feed_forward(
+			b, layers[i][0], layers[i][1], layers[i][2], (enum gpu_unary)layers[i][3]);
 	}
 	EACH(images)
 	{

@@ -9,6 +9,7 @@
 
 enum {
 	LINEAR,
+	FEED_FORWARD,
 	CONV1D,
 	CONV_TRANSPOSE1D,
 	CONV2D,
@@ -30,9 +31,10 @@ enum {
 	N_KINDS,
 };
 
-static const char *const names[] = {"linear", "conv1d", "conv_transpose1d", "conv2d",
-	"attention_full", "attention_tiles", "attention_cross", "group_norm", "norm", "gated",
-	"unary", "leaky_relu", "add", "copy", "concat", "combine", "rope", "head_norm", "snake"};
+static const char *const names[] = {"linear", "feed_forward", "conv1d", "conv_transpose1d",
+	"conv2d", "attention_full", "attention_tiles", "attention_cross", "group_norm", "norm",
+	"gated", "unary", "leaky_relu", "add", "copy", "concat", "combine", "rope", "head_norm",
+	"snake"};
 
 struct product {
 	enum gpu_dtype dtype;
@@ -67,16 +69,33 @@ static void count(int kind, double start, double flops)
 		count(kind, start, flops);                                                         \
 	} while (0)
 
-/* A product of rows that w makes into y. */
-static double product_flops(const struct gpu_tensor *y, const struct gpu_tensor *w)
+static double rows_flops(int64_t rows, const struct gpu_tensor *w)
 {
-	const struct product p = {w->dtype, gpu_count(y) / w->ne[0], w->ne[0], w->ne[1]};
+	const struct product p = {w->dtype, rows, w->ne[0], w->ne[1]};
 	const struct product *most = &times.largest;
 
 	if ((double)p.rows * (double)p.n * (double)p.k >
 		(double)most->rows * (double)most->n * (double)most->k)
 		times.largest = p;
 	return 2 * (double)p.rows * (double)p.n * (double)p.k;
+}
+
+/* A product of rows that w makes into y. */
+static double product_flops(const struct gpu_tensor *y, const struct gpu_tensor *w)
+{
+	return rows_flops(gpu_count(y) / w->ne[0], w);
+}
+
+static bool feed_forward(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed_forward *ff,
+	struct gpu_tensor *normed, struct gpu_tensor *wide, struct gpu_tensor *gated)
+{
+	const double start = times.now();
+	const bool is_done = times.real->feed_forward(g, x, ff, normed, wide, gated);
+
+	if (is_done)
+		count(FEED_FORWARD, start,
+			rows_flops(x->ne[0], ff->in) + rows_flops(x->ne[0], ff->out));
+	return is_done;
 }
 
 static void linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
@@ -214,6 +233,7 @@ void op_times_start(struct gpu *g, double (*now)(void))
 	times.real = g->ops;
 	times.ops = *g->ops;
 	times.ops.linear = linear;
+	times.ops.feed_forward = times.real->feed_forward ? feed_forward : NULL;
 	times.ops.conv1d = conv1d;
 	times.ops.leaky_conv1d = times.real->leaky_conv1d ? leaky_conv1d : NULL;
 	times.ops.conv_transpose1d = conv_transpose1d;

@@ -144,6 +144,21 @@ static void check_feed_forward(const struct dev *d, enum gpu_dtype dtype, int64_
 		inner, what);
 }
 
+/* Channels and hidden values that are whole panels of tiles: fewer rows than the threads can
+ * share and many, chunks of rows, slices of hidden values, and an end of each that is not
+ * whole. */
+static void check_panels(const struct dev *d, enum gpu_dtype dtype)
+{
+	static const int64_t rows[] = {1, 31, 33, 200, 300};
+
+	for (size_t r = 0; r < N_OF(rows); r++)
+		check_feed_forward(d, dtype, rows[r], 64, 96, GPU_UNARY_GELU, true, r % 2);
+	check_feed_forward(d, dtype, 9, 32, 1056, GPU_UNARY_SILU, true, true);
+	check_feed_forward(d, dtype, 290, 96, 576, GPU_UNARY_GELU_TANH, true, false);
+	check_feed_forward(d, dtype, 1030, 32, 64, GPU_UNARY_SILU, true, true);
+	check_feed_forward(d, dtype, 290, 1056, 64, GPU_UNARY_SILU, true, true);
+}
+
 static void feed_forward(void **state)
 {
 	static const int64_t rows[] = {1, 2, 5, 8, 9, 33};
@@ -161,6 +176,20 @@ static void feed_forward(void **state)
 					check_feed_forward(&d, dtypes[t], rows[r], 32, i ? 72 : 31,
 						gates[i], true, i != 1);
 			}
+		check_panels(&d, GPU_TILES);
+		check_panels(&d, GPU_SPLIT);
+	}
+}
+
+/* One thread, and more than there are chunks of rows. */
+static void feed_forward_threads(void **state)
+{
+	for (int n = 1; n <= 7; n += 3) {
+		struct dev d;
+		assert_true(dev_open(&d, n, CPU_GENERIC));
+		check_panels(&d, GPU_TILES);
+		check_panels(&d, GPU_SPLIT);
+		dev_close(&d);
 	}
 }
 
@@ -508,6 +537,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(norm_linear),
 		TEST(feed_forward),
+		TEST(feed_forward_threads),
 		TEST(leaky_conv),
 		TEST(wrong_leaky_conv),
 		TEST(rows_alone),
