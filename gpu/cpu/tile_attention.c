@@ -2,9 +2,12 @@
  * (gpu_attention_full, where there are tile units).
  *
  * First all heads' queries, keys and values are packed, row by row as they lie, then a task is some
- * queries of a head, QUERIES at a time: their scores, the greatest of each row as a panel of scores
- * comes in; then, KEYS at a time, exp and rounding, or splitting, in one pass, and the product with
- * the values.  It is divided by the sum of the row at last. */
+ * queries of a head, QUERIES at a time, and KEYS at a time their scores, exp and rounding, or
+ * splitting, in one pass, and the product with the values: all of it in the first-level cache.  It
+ * is divided by the sum of the row at last.
+ *
+ * exp is that of the difference to a row's greatest score so far, of a while ago: floats have room
+ * for powers of two up to GROWTH, and only what would be above makes the row's sums shrink. */
 #include "gpu/cpu/cpu.h"
 #include "gpu/cpu/tile_kernels.h"
 #include "gpu/cpu/vec_kernels.h"
@@ -14,10 +17,10 @@
 
 enum {
 	QUERIES = TILE_STEP, /* whose scores stay in the second-level cache */
-	KEYS = 128,          /* whose probabilities are in the first-level cache */
-	PACK = PANEL,        /* positions packed by one task */
-	TOPS = 4,            /* panels of scores that are in the first-level cache */
-	SPAN = 4             /* times QUERIES: a task */
+	KEYS = 128,          /* whose scores are in the first-level cache */
+	GROWTH = 32,  /* of a score, as a power of two, above what is taken for the greatest */
+	PACK = PANEL, /* positions packed by one task */
+	SPAN = 4      /* times QUERIES: a task */
 };
 
 struct attention {
@@ -26,7 +29,6 @@ struct attention {
 	float *y;
 	int64_t n, heads, dim; /* positions, heads, channels of a head */
 	int64_t keys;          /* n padded to whole panels */
-	int64_t score_row;     /* floats from a row of scores to the next */
 	int parts;             /* 1, or 3 */
 	float scale;
 	uint16_t *q;                    /* of all heads, [16 rows][block][part][row][32] */
@@ -40,7 +42,7 @@ struct attention {
 /* One thread's. */
 struct work {
 	uint16_t *p;    /* QUERIES rows of KEYS: [16 rows][block][part][row][32] */
-	float *scores;  /* [QUERIES][score_row] */
+	float *scores;  /* [QUERIES][KEYS] */
 	float *values;  /* [QUERIES][dim in whole blocks]: their weighted sum */
 	uint16_t *line; /* two rows of a head, in whole blocks */
 	uint16_t *rows; /* [parts], PACK rows of qkv */
@@ -71,7 +73,7 @@ static struct places places_of(const struct attention *a)
 	struct places o;
 
 	o.scores = aligned(QUERIES * KEYS * a->parts, sizeof(uint16_t));
-	o.values = o.scores + aligned(QUERIES * a->score_row, sizeof(float));
+	o.values = o.scores + aligned(QUERIES * KEYS, sizeof(float));
 	o.line = o.values + aligned(QUERIES * padded(a->dim), sizeof(float));
 	o.rows = o.line + aligned(2 * padded(a->dim), sizeof(uint16_t));
 	o.end = o.rows + aligned(a->parts * PACK * 3 * a->heads * a->dim, sizeof(uint16_t));
@@ -190,35 +192,23 @@ static struct tile_gemm product_of(const struct attention *a, const uint16_t *ro
 		.n_blocks = tile_blocks(k)};
 }
 
+/* Of n keys from first on, whole panels. */
 static void score(const struct attention *a, const struct work *h, const uint16_t *q,
-	const uint16_t *k, float top[QUERIES][PANEL])
+	const uint16_t *k, int64_t first, int64_t n)
 {
+	const int64_t there = a->n - first;
 	struct tile_gemm gemm = product_of(a, q, a->dim);
 
-	gemm.sum_row = a->score_row;
-	for (int64_t p = 0; p * PANEL < a->keys; p++) {
-		const int64_t n = a->n - p * PANEL;
-		gemm.w = k + p * a->parts * tile_panel(a->dim);
-		gemm.sum = h->scores + p * PANEL;
+	gemm.sum_row = KEYS;
+	gemm.w = k + first / PANEL * a->parts * tile_panel(a->dim);
+	gemm.sum = h->scores;
+	for (int64_t p = 0; p < n; p += PANEL, gemm.sum += PANEL) {
 		a->cpu->tiles->gemm(&gemm);
-		for (int64_t r = 0; r < QUERIES && n < PANEL; r++)
-			for (int64_t i = n; i < PANEL; i++)
-				gemm.sum[r * a->score_row + i] = -INFINITY;
-		if ((p + 1) % TOPS == 0 || n <= PANEL) {
-			const int64_t from = p / TOPS * TOPS;
-			a->cpu->vec->greater(top[0], h->scores + from * PANEL, a->score_row,
-				QUERIES, (p + 1 - from) * PANEL);
-		}
+		gemm.w += a->parts * tile_panel(a->dim);
 	}
-}
-
-/* The greatest of a row's scores. */
-static float greatest(float top[PANEL])
-{
-	for (int64_t n = PANEL / 2; n; n /= 2)
-		for (int64_t i = 0; i < n; i++)
-			top[i] = top[i + n] > top[i] ? top[i + n] : top[i];
-	return top[0];
+	for (int64_t r = 0; r < QUERIES && there < n; r++)
+		for (int64_t i = there; i < n; i++)
+			h->scores[r * KEYS + i] = -INFINITY;
 }
 
 static float total(float sum[PANEL])
@@ -229,20 +219,57 @@ static float total(float sum[PANEL])
 	return sum[0];
 }
 
-/* Scores of n keys from first on to probabilities, but for the factor 1 / sum. */
-static void weigh_by_exp(const struct attention *a, const struct work *h, int64_t first, int64_t n,
-	const float most[QUERIES], float sum[QUERIES][PANEL])
+/* What a row has so far: powers of two are those of the difference to `most`, and sum[i % 32]
+ * is that of every 32nd of them. */
+struct rows {
+	float most[QUERIES], sum[QUERIES][PANEL];
+};
+
+/* Makes a row's sums those of another `most`. */
+static void shrink(
+	const struct attention *a, const struct work *h, struct rows *rows, int64_t r, float most)
+{
+	const float factor = exp2f(rows->most[r] - most);
+	float *values = h->values + r * padded(a->dim);
+
+	for (int64_t i = 0; i < padded(a->dim); i++)
+		values[i] *= factor;
+	for (int64_t i = 0; i < PANEL; i++)
+		rows->sum[r][i] *= factor;
+	rows->most[r] = most;
+}
+
+/* What the scores of n more keys are taken from. */
+static void grow(const struct attention *a, const struct work *h, struct rows *rows, int64_t n,
+	bool is_first)
+{
+	float most[QUERIES];
+
+	a->cpu->vec->row_max(most, h->scores, KEYS, QUERIES, n);
+	for (int64_t r = 0; r < QUERIES; r++) {
+		const float top = most[r] * (a->scale * (float)M_LOG2E);
+		if (is_first)
+			rows->most[r] = top;
+		else if (top > rows->most[r] + GROWTH)
+			shrink(a, h, rows, r, top);
+	}
+}
+
+/* Scores of n keys to probabilities, but for the factor 1 / sum. */
+static void weigh_by_exp(
+	const struct attention *a, const struct work *h, struct rows *rows, int64_t n)
 {
 	const int64_t stride = a->parts * TILE_ELEMENTS, group = tile_blocks(n) * stride;
 	const struct vec_kernels *vec = a->cpu->vec;
 
 	for (int64_t r = 0; r < QUERIES; r++) {
 		uint16_t *p = h->p + r / TILE_ROWS * group + r % TILE_ROWS * TILE_K;
-		const float *s = h->scores + r * a->score_row + first;
+		const float *s = h->scores + r * KEYS;
 		if (a->parts == 1)
-			vec->exp_bf16(p, stride, s, n, most[r], a->scale, sum[r]);
+			vec->exp_bf16(p, stride, s, n, rows->most[r], a->scale, rows->sum[r]);
 		else
-			vec->exp_split(p, stride, TILE_ELEMENTS, s, n, most[r], a->scale, sum[r]);
+			vec->exp_split(p, stride, TILE_ELEMENTS, s, n, rows->most[r], a->scale,
+				rows->sum[r]);
 	}
 }
 
@@ -266,24 +293,20 @@ static void attend(const struct attention *a, const struct work *h, int64_t head
 {
 	const int64_t width = a->heads * a->dim, left = a->n - first;
 	const int64_t n = left < QUERIES ? left : QUERIES;
-	float top[QUERIES][PANEL], sum[QUERIES][PANEL] = {0}, most[QUERIES];
+	const uint16_t *q = a->q + head * a->q_head + first * a->parts * padded(a->dim);
+	struct rows rows = {0};
 
-	for (int64_t r = 0; r < QUERIES; r++)
-		for (int64_t i = 0; i < PANEL; i++)
-			top[r][i] = -INFINITY;
-	score(a, h, a->q + head * a->q_head + first * a->parts * padded(a->dim),
-		a->k + head * a->k_head, top);
-	for (int64_t r = 0; r < QUERIES; r++)
-		most[r] = greatest(top[r]) * (a->scale * (float)M_LOG2E);
 	for (int64_t k = 0; k < a->keys; k += KEYS) {
 		const int64_t keys = a->keys - k < KEYS ? a->keys - k : KEYS;
-		weigh_by_exp(a, h, k, keys, most, sum);
+		score(a, h, q, a->k + head * a->k_head, k, keys);
+		grow(a, h, &rows, keys, k == 0);
+		weigh_by_exp(a, h, &rows, keys);
 		weigh(a, h, a->v + head * a->v_head, k, keys);
 	}
 	for (int64_t r = 0; r < n; r++) {
 		float *y = a->y + (first + r) * width + head * a->dim;
 		const float *values = h->values + r * padded(a->dim);
-		const float inverse = 1 / total(sum[r]);
+		const float inverse = 1 / total(rows.sum[r]);
 		for (int64_t i = 0; i < a->dim; i++)
 			y[i] = values[i] * inverse;
 	}
@@ -321,8 +344,6 @@ static void run(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qk
 		.keys = ceil_div(qkv->ne[0], PANEL) * PANEL,
 		.parts = parts,
 		.scale = scale};
-	/* Rows a power of two apart would all be in the same few lines of the cache. */
-	a.score_row = a.keys + PANEL;
 	const int64_t most = tile_blocks(a.dim > a.keys ? a.dim : a.keys);
 	const size_t offsets = aligned(most, sizeof(*a.offset));
 

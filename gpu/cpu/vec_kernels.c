@@ -357,19 +357,50 @@ static float max(const float *x, int64_t n)
 
 /* ---- bf16 --------------------------------------------------------------- */
 
-static void greater(float *top, const float *s, int64_t stride, int64_t n_rows, int64_t width)
+/* a, or b where that is greater. */
+INLINE vf vgreater(vf a, vf b)
 {
-	for (int64_t r = 0; r < n_rows; r++, top += LANES, s += stride) {
-		float most[LANES];
-		memcpy(most, top, sizeof(most));
+#if defined(__AVX512F__)
+	return (vf)_mm512_max_ps((__m512)b, (__m512)a);
+#elif defined(__AVX2__)
+	return (vf)_mm256_max_ps((__m256)b, (__m256)a);
+#else
+	return vselect(b > a, b, a);
+#endif
+}
+
+INLINE float vgreatest(vf x)
+{
+#if defined(__AVX512F__)
+	return _mm512_reduce_max_ps((__m512)x);
+#else
+	float top = x[0];
+
+	for (int i = 1; i < VW; i++)
+		top = x[i] > top ? x[i] : top;
+	return top;
+#endif
+}
+
+static void row_max(float *top, const float *s, int64_t stride, int64_t n_rows, int64_t width)
+{
+	for (int64_t r = 0; r < n_rows; r++, s += stride) {
+		vf most[NV];
+		UNROLL
+		for (int v = 0; v < NV; v++)
+			most[v] = (vf){0} - INFINITY;
 		for (int64_t i = 0; i < width; i += LANES)
-			for (int j = 0; j < LANES; j++)
-				most[j] = s[i + j] > most[j] ? s[i + j] : most[j];
-		memcpy(top, most, sizeof(most));
+			UNROLL
+		for (int v = 0; v < NV; v++)
+			most[v] = vgreater(most[v], load(s + i + v * VW));
+		UNROLL
+		for (int v = 1; v < NV; v++)
+			most[0] = vgreater(most[0], most[v]);
+		top[r] = vgreatest(most[0]);
 	}
 }
 
-/* 2^x for x <= 0, 2^-126 below -126. */
+/* 2^x, 2^-126 below -126. */
 INLINE vf vexp2_below(vf x, int degree)
 {
 	for (int i = 0; i < VW; i++)
@@ -461,7 +492,7 @@ const struct vec_kernels NAME(ISA) = {
 	.nearest = nearest,
 	.max = max,
 	.exp = exp_scaled,
-	.greater = greater,
+	.row_max = row_max,
 	.exp_bf16 = exp_bf16,
 	.exp_split = exp_split,
 };

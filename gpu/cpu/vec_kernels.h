@@ -38,11 +38,11 @@ struct vec_kernels {
 	float (*max)(const float *x, int64_t n);
 	/* y = exp((x - shift) / scale) */
 	void (*exp)(float *y, const float *x, float shift, float scale, int64_t n);
-	/* top[r][j] = max(top[r][j], s[r * stride + i + j]) for n_rows rows, j < 32 and all i
-	 * below width that are a multiple of 32; NaN is passed by. */
-	void (*greater)(float *top, const float *s, int64_t stride, int64_t n_rows, int64_t width);
+	/* The greatest of the `width` values, a multiple of 32, of each of n_rows rows; NaN is
+	 * passed by. */
+	void (*row_max)(float *top, const float *s, int64_t stride, int64_t n_rows, int64_t width);
 	/* 2^(c s[i] - most) in bf16, c = scale / log 2, for i < n, a multiple of 32, and no c s[i]
-	 * above most; 32 of them follow each other, `stride` elements from the next 32.  Not below
+	 * above most + 64; 32 of them follow each other, `stride` elements from the next 32.  Not below
 	 * 2^-126; error before rounding below 2^-17.  sum[i % 32] += each before rounding. */
 	void (*exp_bf16)(uint16_t *p, int64_t stride, const float *s, int64_t n, float most,
 		float scale, float sum[32]);
