@@ -145,6 +145,9 @@ struct tile_product {
 	int add;
 	int parts;          /* 3 for GPU_SPLIT, else 1 */
 	int64_t line, keep; /* rows come in lines, of which y has the first `keep`; 0: all */
+	/* Or they come in columns of so many rows, `line` frames apart in x and `keep` in y, which
+	 * has the first `height`; 0: they do not. */
+	int64_t column, height;
 };
 size_t cpu_tile_matrix_bytes(enum gpu_dtype dtype, int64_t n_out, int64_t n_in);
 /* The two dtypes of tiles.c. */

@@ -24,7 +24,8 @@ enum {
 	TASKS = 4,                /* for each thread, at least, if there are several */
 	AHEAD_BYTES = 512 << 10,  /* weights of fewer bytes are in the cache anyway */
 	SLICE_BYTES = 256 << 10,  /* of a panel that rows pass by at a time, about */
-	CONVERT = 16 << 10        /* values rounded by one task */
+	CONVERT = 16 << 10,       /* values rounded by one task */
+	NARROW = 5                /* images that lose one row in so many to borders */
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -193,9 +194,11 @@ struct run {
 	_Atomic int64_t next; /* task */
 };
 
-/* Where row r of a batch's y is; a row that y lacks: where the next is. */
+/* Where row r of a batch's y is; a row that y lacks: where the next is, or nowhere. */
 static int64_t row_of(const struct tile_product *p, int64_t r)
 {
+	if (p->column)
+		return r % p->column * p->keep + r / p->column;
 	const int64_t column = p->line ? r % p->line : 0;
 
 	return p->line ? r / p->line * p->keep + (column < p->keep ? column : p->keep) : r;
@@ -218,6 +221,12 @@ static void finish(const struct run *o, const float *sum, const float *bias, flo
 	const int64_t out0 = panel * PANEL, left = p->n - out0, end = row0 + rows;
 	const int64_t n = left < PANEL ? left : PANEL;
 
+	if (p->column) {
+		const int64_t kept = p->height - row0 % p->column;
+		o->cpu->tiles->finish(y + row_of(p, row0) * p->ldy + out0, p->ldy * p->keep, sum,
+			bias, clamp(kept, 0, rows), n, p->add);
+		return;
+	}
 	for (int64_t r = row0, each; r < end; r += each, sum += each * PANEL) {
 		const int64_t column = p->line ? r % p->line : 0;
 		const int64_t in_line = p->line ? p->line - column : rows,
@@ -227,6 +236,15 @@ static void finish(const struct run *o, const float *sum, const float *bias, flo
 			o->cpu->tiles->finish(y + row_of(p, r) * p->ldy + out0, p->ldy, sum, bias,
 				each < kept ? each : kept, n, p->add);
 	}
+}
+
+/* Where a step of rows begins in x. */
+static int64_t place_of(const struct run *o, int64_t row)
+{
+	const struct tile_product *p = o->p;
+
+	return p->column ? (row % p->column * p->line + row / p->column) * TILE_K
+			 : row / TILE_ROWS * o->a_group;
 }
 
 /* What multiply_chunk() is at: a slice of a panel. */
@@ -275,7 +293,7 @@ static void multiply_slice(const struct run *o, const uint16_t *x, float *y, flo
 		.w_offset = o->w_offset + at.block,
 		.sum_row = PANEL,
 		.resume = at.block > 0,
-		.out_row = p->ldy};
+		.out_row = p->ldy * (p->column ? p->keep : 1)};
 
 	if (o->asks) {
 		a.ahead_lines = (int)ceil_div(lines, n_steps);
@@ -286,7 +304,7 @@ static void multiply_slice(const struct run *o, const uint16_t *x, float *y, flo
 	for (int64_t s = 0; s < n_steps; s++) {
 		const int64_t r = s * TILE_STEP, left = rows - r,
 			      n = left < TILE_STEP ? left : TILE_STEP;
-		a.a = x + r / TILE_ROWS * o->a_group;
+		a.a = x + place_of(o, row0 + r) - place_of(o, row0);
 		a.sum = sum + (o->slice < o->blocks ? r * PANEL : 0);
 		a.ahead = ahead + s * a.ahead_lines * 64 * (o->by_frames ? 1 : at.n_blocks);
 		a.out = y + (s + 1 < n_steps ? row_of(p, row0 + r + TILE_STEP) * p->ldy +
@@ -332,7 +350,7 @@ static void product_task(const struct run *o, int64_t task, int thread)
 	const int64_t row0 = chunk * o->chunk, left = p->rows - row0,
 		      rows = left < o->chunk ? left : o->chunk;
 	const int64_t panels = ceil_div(p->n, PANEL);
-	const uint16_t *x = o->x + batch * o->x_batch + row0 / TILE_ROWS * o->a_group;
+	const uint16_t *x = o->x + batch * o->x_batch + place_of(o, row0);
 
 	if (o->rounded) {
 		uint16_t *mine = o->x + thread * o->own;
@@ -515,7 +533,9 @@ bool cpu_leaky_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tens
 
 /* A convolution over images: they are rounded once, each with a border of zeros, and row r of
  * tap (i, j) is the place r + i * line + j.  The right border of a line is the left one of
- * the next, so a line is the width and one border, whose places are computed and dropped. */
+ * the next, so a line is the width and one border.  Rows go along the lines, and what is in borders
+ * is computed and dropped; or, in narrow images, where that would be a fifth, down the columns in
+ * whole steps, and what is below the image is dropped. */
 struct border {
 	const struct tile_kernels *tiles;
 	const struct gpu_tensor *x;
@@ -572,29 +592,35 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 		.up = conv.up,
 		.parts = cpu_tile_parts(w->dtype)};
 	const int64_t line = image.width + conv.pad, lines = image.height + 2 * conv.pad;
+	const int64_t height = y->ne[1], width = y->ne[2],
+		      column = ceil_div(height, TILE_STEP) * TILE_STEP;
+	const bool down = column * width * NARROW <= height * line * (NARROW - 1);
 	const struct tile_product p = {.w = w,
 		.n = w->ne[0],
 		.k = w->ne[1],
 		.batches = batches,
-		.rows = (y->ne[1] - 1) * line + y->ne[2],
+		.rows = down ? column * width : (height - 1) * line + width,
 		.channels = c,
 		.dilation = line,
 		.across = conv.kernel,
 		.y = y->data,
-		.y_batch = y->ne[1] * y->ne[2] * w->ne[0],
+		.y_batch = height * width * w->ne[0],
 		.ldy = w->ne[0],
 		.bias = bias ? bias->data : NULL,
 		.bias_n = w->ne[0],
 		.parts = image.parts,
 		.line = line,
-		.keep = y->ne[2]};
-	const int64_t places = batches * lines * line, behind = TILE_STEP + conv.pad;
+		.keep = width,
+		.column = down ? column : 0,
+		.height = height};
+	const int64_t places = batches * lines * line,
+		      behind = (down ? (column - height) * line : TILE_STEP) + conv.pad;
 	struct run o = {.p = &p,
 		.cpu = g->device,
 		.by_frames = true,
 		.x_batch = lines * line * TILE_K,
-		.a_row = TILE_K,
-		.a_group = TILE_ROWS * TILE_K,
+		.a_row = (down ? line : 1) * TILE_K,
+		.a_group = TILE_ROWS * (down ? line : 1) * TILE_K,
 		.plane = places + behind,
 		.blocks = tile_blocks(p.k)};
 

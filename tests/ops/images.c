@@ -160,6 +160,11 @@ static void convolutions(void **state)
 		{2, 33, 3, 64, 40, {3, 1, 1, false}, 0, 0},  /* whole blocks of channels */
 		{3, 9, 5, 32, 33, {3, 1, 1, true}, 17, 9},
 		{1, 6, 6, 32, 4, {1, 1, 0, false}, 0, 0},
+		/* narrow: columns of whole steps and of nearly whole ones */
+		{2, 32, 2, 64, 40, {3, 1, 1, false}, 0, 0},
+		{3, 62, 3, 32, 33, {3, 1, 1, false}, 0, 0},
+		{2, 16, 1, 32, 32, {3, 1, 1, true}, 32, 2},
+		{1, 160, 4, 32, 7, {3, 1, 1, false}, 0, 0},
 	};
 
 	for (size_t i = 0; i < N_OF(images); i++) {
