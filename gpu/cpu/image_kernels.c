@@ -20,10 +20,9 @@ static void moments(double *sums, double *squares, const float *x, int64_t n_row
 
 INLINE vf apply(vf x, vf scale, vf shift, const int silu)
 {
-	vf v = x * scale + shift;
-	if (silu)
-		v = v * vsigmoid(v);
-	return v;
+	const vf v = x * scale + shift;
+
+	return silu ? vsilu(v) : v;
 }
 
 INLINE void affine_rows(float *y, const float *x, const float *scale, const float *shift,

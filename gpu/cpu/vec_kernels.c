@@ -70,11 +70,6 @@ INLINE vf elu1(vf x)
 	return vselect(x > 0.0f, x, vexpm1(x));
 }
 
-INLINE vf silu1(vf x)
-{
-	return x * vsigmoid(x);
-}
-
 /* The form with tanh, of GPT-2 and T5 v1.1: sqrt(2 / pi) (x + 0.044715 x^3) */
 INLINE vf gelu_tanh1(vf x)
 {
@@ -94,7 +89,7 @@ INLINE vf gated_gelu_tanh1(vf a, vf b, float unused)
 
 INLINE vf gated_silu1(vf a, vf b, float unused)
 {
-	return a * silu1(b);
+	return a * vsilu(b);
 }
 
 INLINE vf gated_gelu1(vf a, vf b, float unused)
@@ -129,7 +124,7 @@ static void elu(float *y, const float *x, int64_t n)
 
 static void silu(float *y, const float *x, int64_t n)
 {
-	map(y, x, n, silu1);
+	map(y, x, n, vsilu);
 }
 
 static void gelu_tanh(float *y, const float *x, int64_t n)

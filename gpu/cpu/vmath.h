@@ -8,7 +8,7 @@
  * vexpm1: the same reduction, for x <= 0, error below 2 ulp.
  * vgelu: own minimax fit of log2 Phi(-x) for 0 <= x <= 6, weighted for an error below
  * 1.4 * 2^-24 |x|; below -6 it is -5.9e-9.
- * vtanh: Cephes' tanhf; vsigmoid from vexp.
+ * vtanh: Cephes' tanhf; vsigmoid and vsilu, x sigmoid(x), from vexp.
  * vsin2: sin(x)^2 by reduction to |r| <= pi / 2 in three parts, good to |x| = 8192, and
  * the Taylor polynomial of sin to r^13; error below 2e-7. */
 #ifndef WOODSHED_GPU_CPU_VMATH_H
@@ -35,7 +35,10 @@ typedef int32_t vi __attribute__((vector_size(VW * 4), aligned(4), may_alias));
 typedef uint32_t vu __attribute__((vector_size(VW * 4), aligned(4), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
+#define VF(x)  ((vf){0} + (x))
 
+typedef double vd __attribute__((vector_size(VW * 8)));
+typedef int64_t vl __attribute__((vector_size(VW * 8)));
 typedef uint16_t vh __attribute__((vector_size(VW * 2), aligned(2), may_alias));
 
 /* To bf16, nearest even; NaN stays NaN, what is below the normal range is zero. */
@@ -68,27 +71,38 @@ INLINE vf vfma(vf a, vf b, vf c)
 	return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 #elif defined(__FMA__)
 	return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
-#else
+#elif defined(__FP_FAST_FMAF)
 	for (int i = 0; i < VW; i++)
 		a[i] = __builtin_fmaf(a[i], b[i], c[i]);
 	return a;
+#else
+	/* The product is exact in f64; the sum is, but for an error that is known (Knuth's
+	 * TwoSum).  Where there is one the last bit is made odd (Boldo and Melquiond, 2008), so
+	 * that rounding to f32 sees it. */
+	const vd p = __builtin_convertvector(a, vd) * __builtin_convertvector(b, vd),
+		 z = __builtin_convertvector(c, vd), s = p + z, t = s - p,
+		 e = (p - (s - t)) + (z - t);
+	const vl even = ((vl)s & 1) - 1, away = ~((e > 0) ^ (s > 0));
+
+	return __builtin_convertvector(
+		(vd)((vl)s + (((e > 0) | (e < 0)) & even & ((away & 2) - 1))), vf);
 #endif
 }
 
 /* x = n log 2 + r with |r| <= log(2) / 2; returns e^r - 1. */
 INLINE vf vexp_reduce(vf x, vi *ret_n)
 {
-	const vf magic = (vf){0} + 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
-	vf z = x * 1.44269504088896341f + magic;
+	const vf magic = VF(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
+	vf z = vfma(x, VF(1.44269504088896341f), magic);
 	vf k = z - magic;
-	vf r = x - k * 0.693359375f + k * 2.12194440e-4f;
-	vf p = r * 1.9875691500e-4f + 1.3981999507e-3f;
-	p = p * r + 8.3334519073e-3f;
-	p = p * r + 4.1665795894e-2f;
-	p = p * r + 1.6666665459e-1f;
-	p = p * r + 5.0000001201e-1f;
+	vf r = vfma(k, VF(2.12194440e-4f), vfma(k, VF(-0.693359375f), x));
+	vf p = vfma(r, VF(1.9875691500e-4f), VF(1.3981999507e-3f));
+	p = vfma(p, r, VF(8.3334519073e-3f));
+	p = vfma(p, r, VF(4.1665795894e-2f));
+	p = vfma(p, r, VF(1.6666665459e-1f));
+	p = vfma(p, r, VF(5.0000001201e-1f));
 	*ret_n = (vi)z - (vi)magic;
-	return p * (r * r) + r;
+	return vfma(p, r * r, r);
 }
 
 INLINE vf vexp(vf x)
@@ -99,16 +113,16 @@ INLINE vf vexp(vf x)
 	vi half = n >> 1;
 	p = p * (vf)((vu)(half + 127) << 23) * (vf)((vu)(n - half + 127) << 23);
 	p = vselect(x < -87.33654f, (vf){0}, p);
-	return vselect(x > 88.72283f, (vf){0} + INFINITY, p);
+	return vselect(x > 88.72283f, VF(INFINITY), p);
 }
 
 /* e^x - 1 for x <= 0. */
 INLINE vf vexpm1(vf x)
 {
 	vi n;
-	vf q = vexp_reduce(vselect(x < -30.0f, (vf){0} - 30.0f, x), &n);
+	vf q = vexp_reduce(vselect(x < -30.0f, VF(-30.0f), x), &n);
 	vf two_n = (vf)((vu)(n + 127) << 23);
-	return two_n * q + (two_n - 1.0f);
+	return vfma(two_n, q, two_n - 1.0f);
 }
 
 /* 2^x for x > -126: x = n + r with |r| <= 1/2, and 2^r as a minimax polynomial, of degree 4
@@ -119,13 +133,13 @@ INLINE vf vexp2(vf x, int degree)
 			   c6[] = {1.5353362e-4f, 1.3398875e-3f, 9.6184370e-3f, 5.5503324e-2f,
 				   2.4022648e-1f, 6.9314718e-1f};
 	const float *c = degree == 4 ? c4 : c6;
-	const vf magic = (vf){0} + 12582912.0f; /* as in vexp_reduce */
+	const vf magic = VF(12582912.0f); /* as in vexp_reduce */
 	const vf z = x + magic, r = x - (z - magic);
-	vf p = (vf){0} + c[0];
+	vf p = VF(c[0]);
 
 	for (int i = 1; i < degree; i++)
-		p = vfma(p, r, (vf){0} + c[i]);
-	p = vfma(p, r, (vf){0} + 1.0f);
+		p = vfma(p, r, VF(c[i]));
+	p = vfma(p, r, VF(1.0f));
 	/* n is in the low bits of z. */
 	return (vf)((vu)p + ((vu)z << 23));
 }
@@ -136,11 +150,11 @@ INLINE vf vgelu(vf x)
 	static const float c[] = {-2.25604407e-8f, 7.05990694e-7f, -9.42682788e-6f, 6.81332067e-5f,
 		-2.53495647e-4f, -4.87296904e-5f, 6.99947391e-3f, -5.24720789e-2f, -4.59212305e-1f,
 		-1.15110497f, -1};
-	const vf a = vabs(x), u = vselect(a < 6.0f, a, (vf){0} + 6.0f);
-	vf p = (vf){0} + c[0];
+	const vf a = vabs(x), u = vselect(a < 6.0f, a, VF(6.0f));
+	vf p = VF(c[0]);
 
 	for (int i = 1; i < (int)(sizeof(c) / sizeof(*c)); i++)
-		p = vfma(p, u, (vf){0} + c[i]);
+		p = vfma(p, u, VF(c[i]));
 	return vfma(-u, vexp2(p, 6), vselect(x < 0.0f, (vf){0}, x));
 }
 
@@ -149,14 +163,19 @@ INLINE vf vsigmoid(vf x)
 	return 1.0f / (1.0f + vexp(-x));
 }
 
+INLINE vf vsilu(vf x)
+{
+	return x / (1.0f + vexp(-x));
+}
+
 INLINE vf vtanh(vf x)
 {
 	vf a = vabs(x), s = x * x;
-	vf p = s * -5.70498872745e-3f + 2.06390887954e-2f;
-	p = p * s - 5.37397155531e-2f;
-	p = p * s + 1.33314422036e-1f;
-	p = p * s - 3.33332819422e-1f;
-	p = p * s * x + x;
+	vf p = vfma(s, VF(-5.70498872745e-3f), VF(2.06390887954e-2f));
+	p = vfma(p, s, VF(-5.37397155531e-2f));
+	p = vfma(p, s, VF(1.33314422036e-1f));
+	p = vfma(p, s, VF(-3.33332819422e-1f));
+	p = vfma(p * s, x, x);
 	vf big = 1.0f - 2.0f / (vexp(a + a) + 1.0f);
 	big = (vf)((vu)big | ((vu)x & 0x80000000u));
 	return vselect(a < 0.625f, p, big);
@@ -164,16 +183,17 @@ INLINE vf vtanh(vf x)
 
 INLINE vf vsin2(vf x)
 {
-	const vf magic = (vf){0} + 12582912.0f; /* as in vexp_reduce */
-	vf k = (x * 0.31830988618379067f + magic) - magic;
-	vf r = ((x - k * 3.140625f) - k * 9.67502593994140625e-4f) - k * 1.509957990978376432e-7f;
+	const vf magic = VF(12582912.0f); /* as in vexp_reduce */
+	vf k = vfma(x, VF(0.31830988618379067f), magic) - magic;
+	vf r = vfma(k, VF(-9.67502593994140625e-4f), vfma(k, VF(-3.140625f), x));
+	r = vfma(k, VF(-1.509957990978376432e-7f), r);
 	vf s = r * r;
-	vf p = s * 1.6059043836821613e-10f - 2.5052108385441720e-8f;
-	p = p * s + 2.7557319223985893e-6f;
-	p = p * s - 1.9841269841269841e-4f;
-	p = p * s + 8.3333333333333333e-3f;
-	p = p * s - 1.6666666666666667e-1f;
-	p = p * s * r + r;
+	vf p = vfma(s, VF(1.6059043836821613e-10f), VF(-2.5052108385441720e-8f));
+	p = vfma(p, s, VF(2.7557319223985893e-6f));
+	p = vfma(p, s, VF(-1.9841269841269841e-4f));
+	p = vfma(p, s, VF(8.3333333333333333e-3f));
+	p = vfma(p, s, VF(-1.6666666666666667e-1f));
+	p = vfma(p * s, r, r);
 	return p * p;
 }
 
