@@ -53,7 +53,11 @@ bool op_is_ready(struct gpu *g, const char *op, bool has_entry);
 /* All there, none the empty tensor of an earlier failure. */
 bool op_has_operands(const struct call *c);
 
-/* What is wrong with the operands of embed_sum, or NULL (gpu/ops.c). */
+/* What is wrong with the operands of an op, or NULL (gpu/ops_products.c, gpu/ops.c). */
+const char *op_conv2d_fault(const struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv);
+const char *op_group_norm_fault(
+	const struct gpu_tensor *y, const struct gpu_tensor *x, const struct gpu_group_norm *how);
 const char *op_embed_fault(
 	const struct gpu_tensor *y, const struct gpu_tensor *table, const struct gpu_tensor *ids);
 

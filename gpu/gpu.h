@@ -435,6 +435,11 @@ void gpu_norm_linear(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *y,
 	const struct gpu_tensor *x, const struct gpu_norm *norm, const struct gpu_tensor *w,
 	const struct gpu_tensor *bias);
 
+/* gpu_conv2d() of gpu_group_norm() of x. */
+void gpu_norm_conv2d(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *y,
+	const struct gpu_tensor *x, const struct gpu_group_norm *norm, const struct gpu_tensor *w,
+	const struct gpu_tensor *bias, struct gpu_conv2d conv);
+
 /* gpu_embed_sum(), and row at[0] of positions f32 [P, D] added to each row: at I32 [1]. */
 void gpu_embed_at(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *y,
 	const struct gpu_tensor *table, const struct gpu_tensor *ids,

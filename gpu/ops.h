@@ -105,6 +105,10 @@ struct gpu_ops {
 
 	void (*conv2d)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv);
+	/* NULL, or false, before anything is done, where the parts run one by one. */
+	bool (*norm_conv2d)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+		const struct gpu_group_norm *norm, const struct gpu_tensor *w,
+		const struct gpu_tensor *bias, struct gpu_conv2d conv);
 	void (*group_norm)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_group_norm *how);
 	void (*concat)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,

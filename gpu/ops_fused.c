@@ -30,6 +30,30 @@ void gpu_norm_linear(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *y,
 	gpu_arena_release(a, mark);
 }
 
+void gpu_norm_conv2d(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *y,
+	const struct gpu_tensor *x, const struct gpu_group_norm *norm, const struct gpu_tensor *w,
+	const struct gpu_tensor *bias, struct gpu_conv2d conv)
+{
+	CALL(g, "norm_conv2d", conv2d, IN(y), IN(x), {"norm", norm->w, false},
+		{"norm", norm->b, false}, IN(w), OPT(bias));
+	conv.stride = conv.stride ? conv.stride : 1;
+	const char *fault = op_conv2d_fault(y, x, w, bias, conv);
+	fault = fault ? fault : op_group_norm_fault(x, x, norm);
+	NEED(!fault, fault);
+	if (!gpu_count(y))
+		return;
+	if (g->ops->norm_conv2d && g->ops->norm_conv2d(g, y, x, norm, w, bias, conv)) {
+		g->dispatches++;
+		return;
+	}
+	struct gpu_mark mark = gpu_arena_mark(a);
+	struct gpu_tensor *normed =
+		gpu_new(g, a, GPU_F32, "normed", SHAPE(x->ne[0], x->ne[1], x->ne[2], x->ne[3]));
+	gpu_group_norm(g, normed, x, norm);
+	gpu_conv2d(g, y, normed, w, bias, conv);
+	gpu_arena_release(a, mark);
+}
+
 void gpu_embed_at(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *y,
 	const struct gpu_tensor *table, const struct gpu_tensor *ids,
 	const struct gpu_tensor *positions, const struct gpu_tensor *at)

@@ -238,43 +238,64 @@ static bool is_conv_size(int64_t out, int64_t in, struct gpu_conv2d conv)
 	       out == (in + 2 * conv.pad - conv.kernel) / conv.stride + 1;
 }
 
+const char *op_conv2d_fault(const struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv)
+{
+	const int64_t n_taps = conv.kernel * conv.kernel;
+
+	if (!gpu_is_f32(y, 4) || !gpu_is_f32(x, 4))
+		return "x and y must be contiguous f32 [B, H, W, C]";
+	if (!gpu_is_matrix(w) || w->dtype == GPU_I8)
+		return "w must be a packed matrix of f32 or bf16";
+	if (conv.kernel < 1 || conv.stride < 1 || conv.pad < 0 || conv.pad >= conv.kernel)
+		return "no such kernel, stride or padding";
+	if (conv.up && (conv.stride != 1 || 2 * conv.pad != conv.kernel - 1))
+		return "an enlarged image needs stride 1 and a padding that keeps its size";
+	if (x->ne[3] <= 0 || w->ne[1] % n_taps || w->ne[1] / n_taps != x->ne[3])
+		return "w must have kernel * kernel * channels columns";
+	if (y->ne[3] != w->ne[0])
+		return "y has another number of channels than w";
+	if (!gpu_is_vector(bias, w->ne[0]))
+		return "bias must be f32, one per output";
+	if (y->ne[0] != x->ne[0])
+		return "batches differ";
+	if (!is_conv_size(y->ne[1], x->ne[1], conv) || !is_conv_size(y->ne[2], x->ne[2], conv))
+		return "y has another size than x gives";
+	return y->data == x->data ? "y may not be x" : NULL;
+}
+
 void gpu_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv)
 {
 	CALL(g, "conv2d", conv2d, IN(y), IN(x), IN(w), OPT(bias));
-	NEED(gpu_is_f32(y, 4) && gpu_is_f32(x, 4), "x and y must be contiguous f32 [B, H, W, C]");
-	NEED(gpu_is_matrix(w) && w->dtype != GPU_I8, "w must be a packed matrix of f32 or bf16");
 	conv.stride = conv.stride ? conv.stride : 1;
-	NEED(conv.kernel >= 1 && conv.stride >= 1 && conv.pad >= 0 && conv.pad < conv.kernel,
-		"no such kernel, stride or padding");
-	NEED(!conv.up || (conv.stride == 1 && 2 * conv.pad == conv.kernel - 1),
-		"an enlarged image needs stride 1 and a padding that keeps its size");
-	const int64_t n_taps = conv.kernel * conv.kernel;
-	NEED(x->ne[3] > 0 && w->ne[1] % n_taps == 0 && w->ne[1] / n_taps == x->ne[3],
-		"w must have kernel * kernel * channels columns");
-	NEED(y->ne[3] == w->ne[0], "y has another number of channels than w");
-	NEED(gpu_is_vector(bias, w->ne[0]), "bias must be f32, one per output");
-	NEED(y->ne[0] == x->ne[0], "batches differ");
-	NEED(is_conv_size(y->ne[1], x->ne[1], conv) && is_conv_size(y->ne[2], x->ne[2], conv),
-		"y has another size than x gives");
-	NEED(y->data != x->data, "y may not be x");
+	const char *fault = op_conv2d_fault(y, x, w, bias, conv);
+	NEED(!fault, fault);
 	g->dispatches++;
 	if (gpu_count(y))
 		g->ops->conv2d(g, y, x, w, bias, conv);
+}
+
+const char *op_group_norm_fault(
+	const struct gpu_tensor *y, const struct gpu_tensor *x, const struct gpu_group_norm *how)
+{
+	if (!gpu_is_plain(y, GPU_F32) || !gpu_is_plain(x, GPU_F32) || !gpu_is_same_shape(x, y) ||
+		x->n_dims < 2)
+		return "x and y must be contiguous f32 of one shape [B, .., C]";
+	const int64_t n = x->ne[x->n_dims - 1];
+	if (how->n_groups < 1 || n <= 0 || n % how->n_groups)
+		return "the groups do not divide the channels";
+	if (!gpu_is_vector(how->w, n) || !gpu_is_vector(how->b, n))
+		return "w and b must be f32, one per channel";
+	return NULL;
 }
 
 void gpu_group_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_group_norm *how)
 {
 	CALL(g, "group_norm", group_norm, IN(y), IN(x), {"w", how->w, false}, {"b", how->b, false});
-	NEED(gpu_is_plain(y, GPU_F32) && gpu_is_plain(x, GPU_F32) && gpu_is_same_shape(x, y) &&
-			x->n_dims >= 2,
-		"x and y must be contiguous f32 of one shape [B, .., C]");
-	const int64_t n = x->ne[x->n_dims - 1];
-	NEED(how->n_groups >= 1 && n > 0 && n % how->n_groups == 0,
-		"the groups do not divide the channels");
-	NEED(gpu_is_vector(how->w, n) && gpu_is_vector(how->b, n),
-		"w and b must be f32, one per channel");
+	const char *fault = op_group_norm_fault(y, x, how);
+	NEED(!fault, fault);
 	g->dispatches++;
 	if (gpu_count(y))
 		g->ops->group_norm(g, y, x, how);

@@ -618,8 +618,7 @@ struct gpu_tensor *aldm2_unet_forward(struct unet_run *run, struct gpu_arena *st
 	gpu_tap(run->g, h, "unet.mid");
 	for (int64_t i = 0; i < u->cfg.n_levels; i++)
 		h = up_forward(&p, &u->up[i], h);
-	gpu_group_norm(run->g, h, h, &norm);
-	gpu_conv2d(run->g, out, h, u->conv_out.w, u->conv_out.b,
+	gpu_norm_conv2d(run->g, step, out, h, &norm, u->conv_out.w, u->conv_out.b,
 		(struct gpu_conv2d){.kernel = 3, .pad = 1});
 	gpu_arena_release(step, mark);
 	gpu_tap(run->g, out, "unet.out");

@@ -207,8 +207,7 @@ struct gpu_tensor *kl_vae_decode(const struct kl_vae *v, struct gpu *g, struct g
 	}
 #undef NEXT
 	const struct gpu_group_norm norm = {v->norm_w, v->norm_b, v->n_groups, EPS, true};
-	gpu_group_norm(g, x, x, &norm);
-	gpu_conv2d(g, out, x, v->conv_out.w, v->conv_out.b,
+	gpu_norm_conv2d(g, both[at], out, x, &norm, v->conv_out.w, v->conv_out.b,
 		(struct gpu_conv2d){.kernel = 3, .pad = 1});
 	gpu_arena_release(both[0], marks[0]);
 	gpu_arena_free(both[1]);

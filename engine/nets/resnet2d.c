@@ -77,14 +77,11 @@ struct gpu_tensor *resnet2d_forward(const struct resnet2d *r, struct gpu *g, str
 	const struct gpu_group_norm norm2 = {r->norm2_w, r->norm2_b, r->n_groups, r->eps, true};
 	struct gpu_tensor *y = image_like(g, a, x, r->n_out);
 	struct gpu_mark mark = gpu_arena_mark(a);
-	struct gpu_tensor *h = image_like(g, a, x, r->n_in);
+	struct gpu_tensor *h = image_like(g, a, x, r->n_out);
 
-	gpu_group_norm(g, h, x, &norm1);
-	gpu_conv2d(g, y, h, r->conv1_w, r->time_w ? timed_bias(r, g, a, time) : r->conv1_b, conv);
-	gpu_arena_release(a, mark);
-	h = image_like(g, a, y, r->n_out);
-	gpu_group_norm(g, h, y, &norm2);
-	gpu_conv2d(g, y, h, r->conv2_w, r->conv2_b, conv);
+	gpu_norm_conv2d(g, a, h, x, &norm1, r->conv1_w,
+		r->time_w ? timed_bias(r, g, a, time) : r->conv1_b, conv);
+	gpu_norm_conv2d(g, a, y, h, &norm2, r->conv2_w, r->conv2_b, conv);
 	if (r->skip_w)
 		gpu_linear_add(g, image_rows(g, a, y), image_rows(g, a, x), r->skip_w, r->skip_b);
 	else

@@ -329,6 +329,7 @@ static const struct gpu_ops cpu_ops = {
 	.attention_tiles = cpu_attention_tiles,
 	.attention_windows = cpu_attention_windows,
 	.conv2d = cpu_conv2d,
+	.norm_conv2d = cpu_norm_conv2d,
 	.concat = cpu_concat,
 	.group_norm = cpu_group_norm,
 	.norm = cpu_norm,

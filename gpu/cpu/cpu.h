@@ -170,6 +170,10 @@ bool cpu_can_tile_conv2d(
 	const struct gpu_tensor *x, const struct gpu_tensor *w, struct gpu_conv2d conv);
 void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv);
+/* The same, of images that are not enlarged and whose pixels have room for a norm; else false. */
+bool cpu_norm_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_group_norm *norm, const struct gpu_tensor *w,
+	const struct gpu_tensor *bias, struct gpu_conv2d conv);
 
 /* tile_attention.c */
 void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
@@ -191,6 +195,15 @@ void cpu_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv);
 void cpu_concat(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
 	const struct gpu_tensor *b);
+/* What a group norm comes to, channel by channel of each batch row: x * scale + shift, and silu.
+ * Valid until the next cpu_outer_scratch(); scale NULL after gpu_fail(). */
+struct cpu_affine {
+	const struct image_kernels *kernels;
+	const float *scale; /* [B, scale and shift, C] */
+	bool silu;
+};
+struct cpu_affine cpu_group_affine(
+	struct gpu *g, const struct gpu_tensor *x, const struct gpu_group_norm *how);
 void cpu_group_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_group_norm *how);
 

@@ -28,6 +28,7 @@ struct group_norm {
 	const struct gpu_group_norm *how;
 	float *y;
 	const float *x;
+	int64_t batch;
 	int64_t n_rows, width, n_pieces; /* of one batch row */
 	double *partial;                 /* [B, pieces, sums and squares, width] */
 	float *affine;                   /* [B, scale and shift, width] */
@@ -87,29 +88,55 @@ static void fold_group(const struct group_norm *o, int64_t batch, int64_t group)
 	}
 }
 
-void cpu_group_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
-	const struct gpu_group_norm *how)
+static struct group_norm norm_of(
+	const struct gpu *g, const struct gpu_tensor *x, const struct gpu_group_norm *how)
 {
-	const int64_t batch = x->ne[0], width = x->ne[x->n_dims - 1];
 	struct group_norm o = {
 		.kernels = image_kernels_for(cpu_of(g)->isa),
 		.how = how,
-		.y = y->data,
 		.x = x->data,
-		.n_rows = gpu_count(x) / batch / width,
-		.width = width,
+		.batch = x->ne[0],
+		.width = x->ne[x->n_dims - 1],
 	};
 
+	o.n_rows = gpu_count(x) / o.batch / o.width;
 	o.n_pieces = (o.n_rows + PIECE - 1) / PIECE;
-	const int64_t n_partial = batch * o.n_pieces * 2 * width;
-	o.partial = cpu_scratch(g, (size_t)n_partial * sizeof(*o.partial) +
-					   (size_t)(batch * 2 * width) * sizeof(*o.affine));
-	if (!o.partial)
+	return o;
+}
+
+/* Sets o->affine; NULL after gpu_fail(). */
+static void find_affine(struct gpu *g, struct group_norm *o)
+{
+	const int64_t n_partial = o->batch * o->n_pieces * 2 * o->width;
+
+	o->partial = cpu_outer_scratch(
+		g, (size_t)n_partial * sizeof(*o->partial) +
+			   (size_t)(o->batch * 2 * o->width) * sizeof(*o->affine));
+	if (!o->partial)
 		return;
-	o.affine = (float *)(void *)(o.partial + n_partial);
-	pool_run(cpu_of(g)->pool, (size_t)(batch * o.n_pieces), moments_task, &o);
-	for (int64_t b = 0; b < batch; b++)
-		for (int64_t group = 0; group < how->n_groups; group++)
-			fold_group(&o, b, group);
-	pool_run(cpu_of(g)->pool, (size_t)(batch * o.n_pieces), affine_task, &o);
+	o->affine = (float *)(void *)(o->partial + n_partial);
+	pool_run(cpu_of(g)->pool, (size_t)(o->batch * o->n_pieces), moments_task, o);
+	for (int64_t b = 0; b < o->batch; b++)
+		for (int64_t group = 0; group < o->how->n_groups; group++)
+			fold_group(o, b, group);
+}
+
+struct cpu_affine cpu_group_affine(
+	struct gpu *g, const struct gpu_tensor *x, const struct gpu_group_norm *how)
+{
+	struct group_norm o = norm_of(g, x, how);
+
+	find_affine(g, &o);
+	return (struct cpu_affine){o.kernels, o.affine, how->silu};
+}
+
+void cpu_group_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_group_norm *how)
+{
+	struct group_norm o = norm_of(g, x, how);
+
+	o.y = y->data;
+	find_affine(g, &o);
+	if (o.affine)
+		pool_run(cpu_of(g)->pool, (size_t)(o.batch * o.n_pieces), affine_task, &o);
 }

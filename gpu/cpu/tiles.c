@@ -9,6 +9,7 @@
  * some of them where rows are few.  Each panel passes by the rows of a chunk while the
  * next one is brought from memory.  How tasks are cut changes no sum. */
 #include "gpu/cpu/cpu.h"
+#include "gpu/cpu/image_kernels.h"
 #include "gpu/cpu/tile_kernels.h"
 #include "gpu/cpu/vec_kernels.h"
 #include "library/base/arena.h"
@@ -25,6 +26,7 @@ enum {
 	AHEAD_BYTES = 512 << 10,  /* weights of fewer bytes are in the cache anyway */
 	SLICE_BYTES = 256 << 10,  /* of a panel that rows pass by at a time, about */
 	CONVERT = 16 << 10,       /* values rounded by one task */
+	NORMED = 4 << 10,         /* values normed at a time, in the first-level cache */
 	NARROW = 5                /* images that lose one row in so many to borders */
 };
 
@@ -543,12 +545,28 @@ struct border {
 	int64_t height, width, pad; /* without border; of the enlarged image */
 	bool up;
 	int parts;
-	int64_t plane; /* places of all images and behind them */
+	int64_t plane;                 /* places of all images and behind them */
+	const struct cpu_affine *norm; /* of x, or NULL: as it is */
 };
 
 static void place_places(const struct border *o, uint16_t *dst, const float *x, int64_t n)
 {
 	place(o->tiles, o->parts, dst, o->plane, x, n, o->x->ne[3], 1);
+}
+
+/* n places of a batch row, normed on the way. */
+static void place_normed(
+	const struct border *o, uint16_t *dst, const float *x, int64_t n, int64_t batch)
+{
+	const int64_t c = o->x->ne[3], most = NORMED / c;
+	const float *scale = o->norm->scale + batch * 2 * c;
+	float line[NORMED];
+
+	for (int64_t i = 0, each; i < n; i += each) {
+		each = n - i < most ? n - i : most;
+		o->norm->kernels->affine(line, x + i * c, scale, scale + c, each, c, o->norm->silu);
+		place_places(o, dst + i * TILE_K, line, each);
+	}
 }
 
 /* One line of one image. */
@@ -567,7 +585,9 @@ static void border_task(void *ud, size_t task)
 			 (batch * o->x->ne[1] + (o->up ? i / 2 : i)) * o->x->ne[2] * c;
 	place_places(o, dst, NULL, o->pad);
 	dst += o->pad * TILE_K;
-	if (o->up)
+	if (o->norm)
+		place_normed(o, dst, x, o->width, batch);
+	else if (o->up)
 		for (int64_t j = 0; j < o->width; j++)
 			place_places(o, dst + j * TILE_K, x + j / 2 * c, 1);
 	else
@@ -580,8 +600,9 @@ bool cpu_can_tile_conv2d(
 	return cpu_is_tiled(w->dtype) && conv.stride == 1 && x->ne[3] % TILE_K == 0;
 }
 
-void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
-	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv)
+static void convolve(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct cpu_affine *norm, const struct gpu_tensor *w, const struct gpu_tensor *bias,
+	struct gpu_conv2d conv)
 {
 	const int64_t c = x->ne[3], batches = y->ne[0];
 	struct border image = {.tiles = cpu_of(g)->tiles,
@@ -590,7 +611,8 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 		.width = conv.up ? y->ne[2] : x->ne[2],
 		.pad = conv.pad,
 		.up = conv.up,
-		.parts = cpu_tile_parts(w->dtype)};
+		.parts = cpu_tile_parts(w->dtype),
+		.norm = norm};
 	const int64_t line = image.width + conv.pad, lines = image.height + 2 * conv.pad;
 	const int64_t height = y->ne[1], width = y->ne[2],
 		      column = ceil_div(height, TILE_STEP) * TILE_STEP;
@@ -633,4 +655,22 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 	place_places(&image, image.dst + places * TILE_K, NULL, behind);
 	pool_run(o.cpu->pool, (size_t)(batches * lines), border_task, &image);
 	pool_team(o.cpu->pool, product_thread, &o);
+}
+
+void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv)
+{
+	convolve(g, y, x, NULL, w, bias, conv);
+}
+
+bool cpu_norm_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_group_norm *norm, const struct gpu_tensor *w,
+	const struct gpu_tensor *bias, struct gpu_conv2d conv)
+{
+	if (!cpu_can_tile_conv2d(x, w, conv) || conv.up || x->ne[3] > NORMED)
+		return false;
+	const struct cpu_affine affine = cpu_group_affine(g, x, norm);
+	if (affine.scale)
+		convolve(g, y, x, &affine, w, bias, conv);
+	return true;
 }

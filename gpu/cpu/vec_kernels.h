@@ -42,8 +42,8 @@ struct vec_kernels {
 	 * passed by. */
 	void (*row_max)(float *top, const float *s, int64_t stride, int64_t n_rows, int64_t width);
 	/* 2^(c s[i] - most) in bf16, c = scale / log 2, for i < n, a multiple of 32, and no c s[i]
-	 * above most + 64; 32 of them follow each other, `stride` elements from the next 32.  Not below
-	 * 2^-126; error before rounding below 2^-17.  sum[i % 32] += each before rounding. */
+	 * above most + 64; 32 of them follow each other, `stride` elements from the next 32.  Not
+	 * below 2^-126; error before rounding below 2^-17.  sum[i % 32] += each before rounding. */
 	void (*exp_bf16)(uint16_t *p, int64_t stride, const float *s, int64_t n, float most,
 		float scale, float sum[32]);
 	/* The same, but with an error below 1.4 * 2^-24, in three parts `part` elements apart: the

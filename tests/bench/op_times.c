@@ -133,6 +133,18 @@ static void conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor 
 	TIMED(CONV2D, product_flops(y, w), conv2d(g, y, x, w, bias, conv));
 }
 
+static bool norm_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_group_norm *norm, const struct gpu_tensor *w,
+	const struct gpu_tensor *bias, struct gpu_conv2d conv)
+{
+	const double start = times.now();
+	const bool is_done = times.real->norm_conv2d(g, y, x, norm, w, bias, conv);
+
+	if (is_done)
+		count(CONV2D, start, product_flops(y, w));
+	return is_done;
+}
+
 static double attention_flops(const struct gpu_tensor *y, int64_t n_keys)
 {
 	return 4 * (double)gpu_count(y) * (double)n_keys;
@@ -238,6 +250,7 @@ void op_times_start(struct gpu *g, double (*now)(void))
 	times.ops.leaky_conv1d = times.real->leaky_conv1d ? leaky_conv1d : NULL;
 	times.ops.conv_transpose1d = conv_transpose1d;
 	times.ops.conv2d = conv2d;
+	times.ops.norm_conv2d = times.real->norm_conv2d ? norm_conv2d : NULL;
 	times.ops.attention_full = attention_full;
 	times.ops.attention_tiles = attention_tiles;
 	times.ops.attention_cross = attention_cross;

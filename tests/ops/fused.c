@@ -282,6 +282,65 @@ static void wrong_leaky_conv(void **state)
 	}
 }
 
+/* Lines that are normed in one piece and in several, narrow images, channels that are whole blocks
+ * of tiles and not, strides. */
+static void norm_conv2d(void **state)
+{
+	static const enum gpu_dtype kinds[] = {GPU_F32, GPU_BF16, GPU_TILES, GPU_SPLIT};
+	static const struct {
+		int64_t batch, height, width, n_in, n_out, groups, stride;
+	} cases[] = {{2, 9, 5, 32, 40, 4, 1}, {1, 3, 67, 64, 33, 32, 1}, {2, 32, 2, 96, 32, 3, 1},
+		{1, 4, 3, 4128, 5, 32, 1}, {2, 6, 5, 12, 7, 3, 1}, {1, 8, 6, 32, 32, 8, 2}};
+
+	FOR_EACH_ISA(d)
+	{
+		for (size_t t = 0; t < N_OF(kinds); t++)
+			for (size_t i = 0; i < N_OF(cases); i++) {
+				const int64_t b = cases[i].batch, h = cases[i].height,
+					      w = cases[i].width, c = cases[i].n_in,
+					      s = cases[i].stride, n = cases[i].n_out;
+				const struct gpu_conv2d conv = {
+					.kernel = 3, .stride = s % 2 ? 0 : s, .pad = 1};
+				const struct gpu_group_norm norm = {
+					vector(&d, c), vector(&d, c), cases[i].groups, EPS, i % 2};
+				struct gpu_tensor *x = put(
+					&d, "x", SHAPE(b, h, w, c), random_floats(b * h * w * c));
+				struct gpu_tensor *m = put_matrix(
+					&d, kinds[t], "w", n, 9 * c, random_floats(9 * c * n));
+				struct gpu_tensor *bias = i ? vector(&d, n) : NULL;
+				struct gpu_tensor *y = empty(&d, "y", SHAPE(b, h / s, w / s, n));
+				struct gpu_tensor *z = empty(&d, "z", SHAPE(b, h / s, w / s, n));
+				gpu_norm_conv2d(d.g, d.a, y, x, &norm, m, bias, conv);
+				gpu_group_norm(d.g, x, x, &norm);
+				gpu_conv2d(d.g, z, x, m, bias, conv);
+				assert_same_bits(get(&d, y), get(&d, z), gpu_count(y),
+					"isa %d dtype %d case %d", d.isa, (int)kinds[t], (int)i);
+			}
+	}
+}
+
+static void wrong_norm_conv2d(void **state)
+{
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *x = empty(&d, "x", SHAPE(1, 4, 4, 32));
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(1, 4, 4, 8));
+		struct gpu_tensor *w =
+			put_matrix(&d, GPU_TILES, "w", 8, 9 * 32, random_floats(8 * 9 * 32));
+		const struct gpu_conv2d conv = {.kernel = 3, .pad = 1};
+		struct gpu_group_norm norm = {vector(&d, 32), vector(&d, 32), 5, EPS, true};
+		gpu_norm_conv2d(d.g, d.a, y, x, &norm, w, NULL, conv);
+		assert_gpu_error(d.g, ERR_BUG, "the groups do not divide the channels");
+		norm.n_groups = 4;
+		norm.b = vector(&d, 31);
+		gpu_norm_conv2d(d.g, d.a, y, x, &norm, w, NULL, conv);
+		assert_gpu_error(d.g, ERR_BUG, "one per channel");
+		norm.b = norm.w;
+		gpu_norm_conv2d(d.g, d.a, x, x, &norm, w, NULL, conv);
+		assert_gpu_error(d.g, ERR_BUG, "norm_conv2d");
+	}
+}
+
 /* A row has the same bits whatever rows come with it, where few rows do not round x. */
 static void rows_alone(void **state)
 {
@@ -540,6 +599,8 @@ int main(void)
 		TEST(feed_forward_threads),
 		TEST(leaky_conv),
 		TEST(wrong_leaky_conv),
+		TEST(norm_conv2d),
+		TEST(wrong_norm_conv2d),
 		TEST(rows_alone),
 		TEST(embed_at),
 		TEST(attention_rounds),
