@@ -58,12 +58,11 @@ struct gpu_ops {
 	/* beta 0: y = ..., 1: y += ...; x may be of input_dtype() */
 	void (*linear)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *w, const struct gpu_tensor *bias, int beta);
-	/* NULL where the parts run one by one.  normed [T, C], wide [T, outputs of in] and
+	/* NULL, or false, before anything is done, where the parts run one by one.  normed [T, C], wide [T, outputs of in] and
 	 * gated [T, F] (wide where nothing is gated) are scratch. */
-	void (*norm_linear)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	bool (*norm_linear)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_norm *norm, const struct gpu_tensor *w,
 		const struct gpu_tensor *bias, struct gpu_tensor *normed);
-	/* or false, before anything is done: the parts run one by one */
 	bool (*feed_forward)(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed_forward *ff,
 		struct gpu_tensor *normed, struct gpu_tensor *wide, struct gpu_tensor *gated);
 	void (*embed_at)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *table,

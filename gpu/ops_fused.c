@@ -20,9 +20,10 @@ void gpu_norm_linear(struct gpu *g, struct gpu_arena *a, struct gpu_tensor *y,
 		return;
 	struct gpu_mark mark = gpu_arena_mark(a);
 	struct gpu_tensor *normed = gpu_new(g, a, GPU_F32, "normed", SHAPE(x->ne[0], n));
-	if (!gpu_failed(g) && g->ops->norm_linear) {
+	const bool is_fused = !gpu_failed(g) && g->ops->norm_linear &&
+			      g->ops->norm_linear(g, y, x, norm, w, bias, normed);
+	if (is_fused) {
 		g->dispatches++;
-		g->ops->norm_linear(g, y, x, norm, w, bias, normed);
 	} else {
 		gpu_layer_norm(g, normed, x, norm->w, norm->b, norm->eps);
 		gpu_linear(g, y, normed, w, bias);

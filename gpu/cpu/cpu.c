@@ -314,6 +314,7 @@ static const struct gpu_ops cpu_ops = {
 	.matrix_bytes = cpu_matrix_bytes,
 	.put_rows = cpu_put_rows,
 	.linear = cpu_linear,
+	.norm_linear = cpu_norm_linear,
 	.feed_forward = cpu_feed_forward,
 	.linear_grouped = cpu_linear_grouped,
 	.conv1d = cpu_conv1d,

@@ -138,6 +138,7 @@ struct tile_product {
 	float slope;         /* x is seen behind a leaky relu; 1: as it is */
 	const float *x;
 	int64_t x_batch, ldx;
+	const struct gpu_norm *norm; /* of rows of x, or NULL: as they are */
 	float *y;
 	int64_t y_batch, ldy;
 	const float *bias; /* [bias_n], repeated over the n outputs; or NULL */
@@ -162,6 +163,15 @@ static inline int cpu_tile_parts(enum gpu_dtype dtype)
 void cpu_tile_put_rows(const struct tile_kernels *tiles, struct gpu_tensor *t, int64_t first,
 	int64_t n, const float *src);
 void cpu_tile_product(struct gpu *g, const struct tile_product *p);
+/* n rows of c values, normed, as a group of 16 has them: [block][part][row][32]; the others are
+ * zeros.  c is whole blocks. */
+enum { TILE_NORM_MOST = 4096 }; /* of c */
+void cpu_tile_pack_norm(const struct cpu *cpu, int parts, uint16_t *dst,
+	const struct gpu_norm *norm, const float *x, int64_t n, int64_t c);
+/* Matrices of tiles and rows that have room for a norm; else false. */
+bool cpu_norm_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_norm *norm, const struct gpu_tensor *w, const struct gpu_tensor *bias,
+	struct gpu_tensor *normed);
 /* Matrices of tiles, and channels that fill whole blocks of k; else false. */
 bool cpu_leaky_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_leaky_conv *conv);

@@ -10,6 +10,7 @@
  * Work is cut into (row chunk, panels) tasks whose bounds depend on shapes
  * alone, and no task shares a sum with another. */
 #include "gpu/cpu/cpu.h"
+#include "gpu/cpu/tile_kernels.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -140,6 +141,7 @@ struct product {
 	const float *bias; /* [bias_n], repeated over the n outputs; or NULL */
 	int64_t bias_n;
 	int add;
+	const struct gpu_norm *norm; /* of rows of x, tiles alone; or NULL */
 	/* int8: the rows, quantised */
 	const int16_t *q;
 	const uint8_t *high, *low;
@@ -373,6 +375,7 @@ static void tile_product(struct gpu *g, const struct product *p, int64_t channel
 		.x = p->x,
 		.x_batch = p->x_batch,
 		.ldx = p->ldx,
+		.norm = p->norm,
 		.y = p->y,
 		.y_batch = p->y_batch,
 		.ldy = p->ldy,
@@ -446,6 +449,31 @@ void cpu_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	for (int i = 1; i < x->n_dims - 1; i++)
 		p.rows *= x->ne[i];
 	run_product(g, &p, 0, 1);
+}
+
+bool cpu_norm_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_norm *norm, const struct gpu_tensor *w, const struct gpu_tensor *bias,
+	struct gpu_tensor *normed)
+{
+	const int64_t k = w->ne[1];
+	struct product p = {.cpu = g->device,
+		.w = w,
+		.n = w->ne[0],
+		.k = k,
+		.batches = 1,
+		.rows = x->ne[0],
+		.x = x->data,
+		.ldx = k,
+		.norm = norm,
+		.y = y->data,
+		.ldy = w->ne[0],
+		.bias = bias ? bias->data : NULL,
+		.bias_n = w->ne[0]};
+
+	if (!cpu_is_tiled(w->dtype) || k % TILE_K || k > TILE_NORM_MOST)
+		return false;
+	run_product(g, &p, 0, 1);
+	return true;
 }
 
 void cpu_linear_grouped(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,

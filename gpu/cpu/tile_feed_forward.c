@@ -56,18 +56,12 @@ static int64_t least(int64_t a, int64_t b)
 }
 
 /* Rows row0 .. row0 + 15, normed. */
-static void pack_group(const struct feed *o, uint16_t *dst, float *line, int64_t row0)
+static void pack_group(const struct feed *o, uint16_t *dst, int64_t row0)
 {
-	const struct gpu_norm *norm = &o->ff->norm;
+	const int64_t left = o->rows - row0;
 
-	for (int64_t r = 0; r < TILE_ROWS; r++, dst += TILE_K) {
-		if (row0 + r < o->rows)
-			o->cpu->vec->norm(line, o->x + (row0 + r) * o->c, norm->w->data,
-				norm->b->data, norm->eps, o->c);
-		else
-			memset(line, 0, (size_t)o->c * sizeof(*line));
-		o->cpu->tiles->place(dst, o->block, TILE_ELEMENTS, o->parts, line, 1, o->c, 1);
-	}
+	cpu_tile_pack_norm(o->cpu, o->parts, dst, &o->ff->norm, o->x + row0 * o->c,
+		left < 0 ? 0 : least(left, TILE_ROWS), o->c);
 }
 
 /* Panel p of a matrix, from a block of k on. */
@@ -190,9 +184,8 @@ static void chunk_task(const struct feed *o, int64_t chunk, int thread)
 	uint16_t *a = o->a + thread * o->own_a, *h = o->h + thread * o->own_h;
 	float *sums = o->sums + thread * o->own_sums;
 
-	/* sums are not in use yet: room for a line */
 	for (int64_t r = 0; r < ceil_div(rows, TILE_STEP) * TILE_STEP; r += TILE_ROWS)
-		pack_group(o, a + r / TILE_ROWS * o->blocks * o->block, sums, row0 + r);
+		pack_group(o, a + r / TILE_ROWS * o->blocks * o->block, row0 + r);
 	for (int64_t first = 0; first < o->hidden_blocks; first += o->slice) {
 		const int64_t n = least(o->hidden_blocks - first, o->slice);
 		for (int64_t i = 0; i < n; i++)
@@ -240,11 +233,10 @@ static void out_task(const struct feed *o, int64_t task, int thread)
 static void share_rows(struct feed *o, int thread)
 {
 	const int64_t groups = ceil_div(o->rows, TILE_STEP) * 2, tasks = o->chunks * o->groups;
-	float *line = o->sums + thread * o->own_sums;
 	int64_t task;
 
 	while ((task = atomic_fetch_add(&o->next[0], 1)) < groups)
-		pack_group(o, o->a + task * o->blocks * o->block, line, task * TILE_ROWS);
+		pack_group(o, o->a + task * o->blocks * o->block, task * TILE_ROWS);
 	pool_barrier(o->cpu->pool);
 	while ((task = atomic_fetch_add(&o->next[1], 1)) < tasks)
 		hidden_task(o, task);
@@ -301,8 +293,6 @@ static bool lay_out(struct gpu *g, struct feed *o)
 	o->own_a = (shared ? all : each) * o->blocks * o->block;
 	o->own_h = (shared ? all : each) * (shared ? o->hidden_blocks : o->slice) * o->block;
 	o->own_sums = o->chunk * PANEL * (shared ? ceil_div(panels, o->groups) : panels);
-	if (o->own_sums < o->c) /* a line is there before them */
-		o->own_sums = o->c;
 	const size_t packed =
 		(size_t)((o->own_a + o->own_h) * (shared ? 1 : threads)) * sizeof(*o->a);
 	char *at = cpu_scratch(
@@ -334,7 +324,7 @@ bool cpu_feed_forward(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed
 	o.block = o.parts * TILE_ELEMENTS;
 	o.w_block = 2 * o.block;
 	if (!ff->is_gated || !cpu_is_tiled(ff->in->dtype) || ff->out->dtype != ff->in->dtype ||
-		o.c % PANEL || hidden % PANEL || !cut(&o))
+		o.c % PANEL || o.c > TILE_NORM_MOST || hidden % PANEL || !cut(&o))
 		return false;
 	o.asks = 3 * o.blocks * o.hidden_blocks * o.w_block * (int64_t)sizeof(uint16_t) >
 		 AHEAD_BYTES;

@@ -84,12 +84,33 @@ void cpu_tile_put_rows(const struct tile_kernels *tiles, struct gpu_tensor *t, i
 
 /* Rows of x as tiles take them. */
 struct rounded {
-	const struct tile_kernels *tiles;
+	const struct cpu *cpu;
 	const struct tile_product *p;
 	uint16_t *dst;
 	int64_t blocks; /* of k in a row */
 	int64_t plane;  /* frames of a block of channels, where x is rounded by frames */
 };
+
+/* The rows of a group of 16 behind n of them. */
+static void clear_rows(uint16_t *dst, int64_t n_tiles, int64_t n)
+{
+	for (int64_t i = 0; i < n_tiles && n < TILE_ROWS; i++)
+		memset(dst + i * TILE_ELEMENTS + n * TILE_K, 0,
+			(size_t)((TILE_ROWS - n) * TILE_K) * sizeof(*dst));
+}
+
+void cpu_tile_pack_norm(const struct cpu *cpu, int parts, uint16_t *dst,
+	const struct gpu_norm *norm, const float *x, int64_t n, int64_t c)
+{
+	float line[TILE_NORM_MOST];
+
+	for (int64_t r = 0; r < n; r++) {
+		cpu->vec->norm(line, x + r * c, norm->w->data, norm->b->data, norm->eps, c);
+		cpu->tiles->place(dst + r * TILE_K, parts * TILE_ELEMENTS, TILE_ELEMENTS, parts,
+			line, 1, c, 1);
+	}
+	clear_rows(dst, c / TILE_K * parts, n);
+}
 
 /* A row of a group, from x. */
 static void pack_row(const struct rounded *o, uint16_t *dst, const float *x)
@@ -100,7 +121,8 @@ static void pack_row(const struct rounded *o, uint16_t *dst, const float *x)
 	for (int64_t b = 0; b < o->blocks; b++, dst += p->parts * TILE_ELEMENTS) {
 		const int64_t left = p->k - b * TILE_K;
 		if (p->dilation == 1 && left >= TILE_K) {
-			tile_put(o->tiles, p->parts, dst, TILE_ELEMENTS, x + b * TILE_K, TILE_K);
+			tile_put(o->cpu->tiles, p->parts, dst, TILE_ELEMENTS, x + b * TILE_K,
+				TILE_K);
 			continue;
 		}
 		for (int64_t i = 0; i < TILE_K; i++) {
@@ -108,7 +130,7 @@ static void pack_row(const struct rounded *o, uint16_t *dst, const float *x)
 			line[i] =
 				i < left ? x[tap * p->dilation * p->channels + k % p->channels] : 0;
 		}
-		tile_put(o->tiles, p->parts, dst, TILE_ELEMENTS, line, TILE_K);
+		tile_put(o->cpu->tiles, p->parts, dst, TILE_ELEMENTS, line, TILE_K);
 	}
 }
 
@@ -120,14 +142,16 @@ static void pack_group(const struct rounded *o, uint16_t *dst, int64_t batch, in
 	const int64_t block = p->parts * TILE_ELEMENTS, left = p->rows - row0;
 	const int64_t n = left < 0 ? 0 : left < TILE_ROWS ? left : TILE_ROWS;
 
+	if (p->norm) {
+		cpu_tile_pack_norm(o->cpu, p->parts, dst, p->norm, x, n, p->k);
+		return;
+	}
 	if (p->ldx == p->k && p->k % TILE_K == 0)
-		o->tiles->place(dst, block, TILE_ELEMENTS, p->parts, x, n, p->k, 1);
+		o->cpu->tiles->place(dst, block, TILE_ELEMENTS, p->parts, x, n, p->k, 1);
 	else
 		for (int64_t r = 0; r < n; r++)
 			pack_row(o, dst + r * TILE_K, x + r * p->ldx);
-	for (int64_t i = 0; i < o->blocks * p->parts && n < TILE_ROWS; i++)
-		memset(dst + i * TILE_ELEMENTS + n * TILE_K, 0,
-			(size_t)((TILE_ROWS - n) * TILE_K) * sizeof(*dst));
+	clear_rows(dst, o->blocks * p->parts, n);
 }
 
 static void pack_task(void *ud, size_t task)
@@ -172,7 +196,8 @@ static void frames_task(void *ud, size_t task)
 	const int64_t each = ceil_div(CONVERT, o->p->channels), first = (int64_t)task * each,
 		      end = first + each;
 
-	place_frames(o->tiles, o->p, o->dst, o->plane, 0, first, end < o->plane ? end : o->plane);
+	place_frames(
+		o->cpu->tiles, o->p, o->dst, o->plane, 0, first, end < o->plane ? end : o->plane);
 }
 
 /* ---- the product -------------------------------------------------------- */
@@ -484,7 +509,7 @@ static void round_rows(const struct run *o, struct rounded *r)
 
 void cpu_tile_product(struct gpu *g, const struct tile_product *p)
 {
-	struct rounded r = {.tiles = cpu_of(g)->tiles, .p = p, .blocks = tile_blocks(p->k)};
+	struct rounded r = {.cpu = cpu_of(g), .p = p, .blocks = tile_blocks(p->k)};
 	struct run o = {.p = p,
 		.cpu = g->device,
 		.blocks = r.blocks,

@@ -136,7 +136,7 @@ void cuda_linear_grouped(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 	const struct gpu_tensor *w, const struct gpu_tensor *bias);
 
 /* fused.cu */
-void cuda_norm_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+bool cuda_norm_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_norm *norm, const struct gpu_tensor *w, const struct gpu_tensor *bias,
 	struct gpu_tensor *normed);
 bool cuda_feed_forward(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed_forward *ff,

@@ -50,7 +50,7 @@ static void norm_linear(struct gpu *g, struct cuda_linear *l, const struct gpu_n
 	cuda_linear_with(g, l);
 }
 
-void cuda_norm_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+bool cuda_norm_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_norm *norm, const struct gpu_tensor *w, const struct gpu_tensor *bias,
 	struct gpu_tensor *normed)
 {
@@ -61,6 +61,7 @@ void cuda_norm_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tens
 	l.w = w;
 	l.bias = bias;
 	norm_linear(g, &l, norm, NULL, normed);
+	return true;
 }
 
 /* ---- gates -------------------------------------------------------------- */

@@ -86,6 +86,18 @@ static double product_flops(const struct gpu_tensor *y, const struct gpu_tensor 
 	return rows_flops(gpu_count(y) / w->ne[0], w);
 }
 
+static bool norm_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_norm *norm, const struct gpu_tensor *w, const struct gpu_tensor *bias,
+	struct gpu_tensor *normed)
+{
+	const double start = times.now();
+	const bool is_done = times.real->norm_linear(g, y, x, norm, w, bias, normed);
+
+	if (is_done)
+		count(LINEAR, start, product_flops(y, w));
+	return is_done;
+}
+
 static bool feed_forward(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed_forward *ff,
 	struct gpu_tensor *normed, struct gpu_tensor *wide, struct gpu_tensor *gated)
 {
@@ -245,6 +257,7 @@ void op_times_start(struct gpu *g, double (*now)(void))
 	times.real = g->ops;
 	times.ops = *g->ops;
 	times.ops.linear = linear;
+	times.ops.norm_linear = times.real->norm_linear ? norm_linear : NULL;
 	times.ops.feed_forward = times.real->feed_forward ? feed_forward : NULL;
 	times.ops.conv1d = conv1d;
 	times.ops.leaky_conv1d = times.real->leaky_conv1d ? leaky_conv1d : NULL;

@@ -10,7 +10,7 @@
 
 #define EPS 1e-5f
 
-static const enum gpu_dtype dtypes[] = {GPU_F32, GPU_BF16, GPU_I8, GPU_TILES};
+static const enum gpu_dtype dtypes[] = {GPU_F32, GPU_BF16, GPU_I8, GPU_TILES, GPU_SPLIT};
 
 struct layer {
 	struct gpu_norm norm;
@@ -88,9 +88,11 @@ static void norm_linear(void **state)
 				check_norm_linear(&d, dtypes[t], rows[r], 64, 96);
 				check_norm_linear(&d, dtypes[t], rows[r], 33, 7);
 			}
+			check_norm_linear(&d, dtypes[t], 700, 96, 33);
 			check_norm_linear(&d, dtypes[t], 2, 1028, 10);
 			/* more than the shared memory for it */
 			check_norm_linear(&d, dtypes[t], 4, 2564, 5);
+			check_norm_linear(&d, dtypes[t], 4, 4128, 5);
 		}
 	}
 }
