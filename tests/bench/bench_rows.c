@@ -190,6 +190,28 @@ static void attention(const struct bench *b, int64_t n, int64_t heads, int64_t d
 	report(what, 4.0 * (double)(n * n) * (double)(heads * dim), b, p);
 }
 
+/* Queries of `sequences`, each to its keys in a cache of kv_heads. */
+static void cross(const struct bench *b, int64_t n, int64_t heads, int64_t kv_heads, int64_t dim,
+	int64_t keys, int64_t sequences)
+{
+	struct passes p = {INFINITY, 0};
+	char what[80];
+
+	snprintf(what, sizeof(what), "cross %lld x %lld, %lld heads of %lld", (long long)n,
+		(long long)keys, (long long)heads, (long long)dim);
+	if (!is_wanted(b, what))
+		return;
+	struct gpu_tensor *q = filled(b, SHAPE(n, heads * dim)),
+			  *y = filled(b, SHAPE(n, heads * dim)),
+			  *x = filled(b, SHAPE(keys, 2 * kv_heads * dim));
+	struct gpu_kv *kv = gpu_kv_new(b->g, b->a, b->dtype == GPU_TILES ? GPU_TILES : GPU_F32,
+		sequences, kv_heads, dim, keys);
+	for (int64_t i = 0; i < sequences; i++)
+		gpu_kv_fill(b->g, kv, i, x);
+	EACH_PASS(p, gpu_attention_cross(b->g, y, q, kv, 1 / sqrtf((float)dim)));
+	report(what, 4.0 * (double)(n * keys) * (double)(heads * dim), b, p);
+}
+
 static void run(struct bench *b)
 {
 	static const int64_t linears[][3] = {{2048, 1536, 4608}, {2050, 1536, 12288},
@@ -208,6 +230,10 @@ static void run(struct bench *b)
 		{163840, 32, 11, 5}};
 	static const int64_t attentions[][3] = {
 		{1025, 24, 64}, {1024, 8, 32}, {256, 8, 48}, {64, 8, 80}, {4096, 1, 512}};
+	static const int64_t crosses[][6] = {{2048, 8, 8, 32, 8, 2}, {2048, 8, 8, 32, 24, 2},
+		{512, 8, 8, 48, 8, 2}, {512, 8, 8, 48, 24, 2}, {128, 8, 8, 80, 8, 2},
+		{128, 8, 8, 80, 24, 2}, {1025, 24, 12, 64, 130, 1}, {2, 16, 16, 64, 24, 1},
+		{8, 16, 16, 64, 24, 1}};
 #define EACH(list) for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++, gpu_arena_free(b->a))
 	EACH(linears)
 	{
@@ -234,6 +260,12 @@ static void run(struct bench *b)
 	{
 		b->a = gpu_arena_new(b->g, "attention");
 		attention(b, attentions[i][0], attentions[i][1], attentions[i][2]);
+	}
+	EACH(crosses)
+	{
+		b->a = gpu_arena_new(b->g, "cross");
+		cross(b, crosses[i][0], crosses[i][1], crosses[i][2], crosses[i][3], crosses[i][4],
+			crosses[i][5]);
 	}
 #undef EACH
 }
