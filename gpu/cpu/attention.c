@@ -113,10 +113,33 @@ static void attend_rows(const struct cache *c, const struct queries *s, int64_t 
 	}
 }
 
+/* The queries from the first on that come in whole blocks and all see the same; returns how
+ * many those are. */
+static int64_t attend_many(const struct cache *c, const struct queries *s)
+{
+	const struct attend_kernels *many = s->kernels->many;
+	int64_t first = 0;
+	if (c->dtype != GPU_F32 || s->grows || s->bias)
+		return 0;
+	for (; first + many->queries <= s->n; first += many->queries)
+		many->attend(&(struct attend){.k = (const float *)(const void *)c->k,
+			.v = (const float *)(const void *)c->v,
+			.dim = c->dim,
+			.max_len = c->max_len,
+			.len = s->len,
+			.q = s->q + first * s->ldq,
+			.ldq = s->ldq,
+			.y = s->y + first * s->ldy,
+			.ldy = s->ldy,
+			.scale = s->scale,
+			.scratch = s->scores});
+	return first;
+}
+
 static void attend(const struct cache *c, const struct queries *s)
 {
 	const int step = c->dtype == GPU_F32 ? s->kernels->max_rows : s->kernels->max_rows_bf16;
-	for (int64_t first = 0; first < s->n; first += step)
+	for (int64_t first = attend_many(c, s); first < s->n; first += step)
 		attend_rows(c, s, first, (int)(s->n - first < step ? s->n - first : step));
 }
 
@@ -144,11 +167,13 @@ static void run(const struct work *w, int64_t n_tasks, int64_t bytes, void (*fn)
 		pool_run(w->cpu->pool, (size_t)n_tasks, fn, (void *)(uintptr_t)w);
 }
 
-/* Scores of one task's rows, for `len` keys. */
-static size_t score_bytes(int64_t n_queries, int64_t len)
+/* Scores of one task's rows, for `len` keys; the scratch of struct attend for many. */
+static size_t score_bytes(int64_t n_queries, int64_t len, int64_t dim)
 {
-	return (size_t)((n_queries < MAX_ROWS ? n_queries : MAX_ROWS) * round_up(len, PANEL)) *
-	       sizeof(float);
+	const int64_t rows = n_queries < MAX_ROWS ? n_queries : MAX_ROWS,
+		      few = rows * round_up(len, PANEL),
+		      many = MAX_QUERIES * (round_up(len, MAX_ROWS) + dim);
+	return (size_t)(n_queries < MAX_ROWS || few > many ? few : many) * sizeof(float);
 }
 
 static void causal_task(void *ud, size_t task)
@@ -193,7 +218,7 @@ void cpu_attention_causal(struct gpu *g, struct gpu_tensor *y, const struct gpu_
 		.dim = kv->head_dim,
 		.n_time = n_time,
 		.scale = scale,
-		.task_bytes = score_bytes(n_time, len)};
+		.task_bytes = score_bytes(n_time, len, kv->head_dim)};
 	w.scratch = cpu_scratch(g, (size_t)n_tasks * w.task_bytes);
 	if (!w.scratch)
 		return;
@@ -245,7 +270,7 @@ void cpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 		.dim = kv->head_dim,
 		.per_row = per_row,
 		.scale = scale,
-		.task_bytes = score_bytes(per_row, len)};
+		.task_bytes = score_bytes(per_row, len, kv->head_dim)};
 	w.scratch = cpu_scratch(g, (size_t)n_tasks * w.task_bytes);
 	if (w.scratch)
 		run(&w, n_tasks, n_tasks * len * per_row * kv->head_dim * 4, cross_task);
@@ -292,7 +317,7 @@ void cpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_te
 		.n_time = t,
 		.scale = scale,
 		.bias = bias ? bias->data : NULL,
-		.task_bytes = score_bytes(t, t) +
+		.task_bytes = score_bytes(t, t, dim) +
 			      (size_t)(round_up(t, PANEL) * dim + t * round_up(dim, PANEL)) *
 				      sizeof(float)};
 	w.scratch = cpu_scratch(g, (size_t)n_heads * w.task_bytes);

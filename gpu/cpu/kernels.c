@@ -510,6 +510,8 @@ static void gru_cell(const float *in, const float *hidden, const float *bias, in
 
 #define NAME_(isa)   cpu_kernels_##isa
 #define NAME(isa)    NAME_(isa)
+#define MANY_(isa)   attend_kernels_##isa
+#define MANY(isa)    MANY_(isa)
 #define STRING_(isa) #isa
 #define STRING(isa)  STRING_(isa)
 
@@ -551,6 +553,7 @@ const struct cpu_kernels NAME(ISA) = {
 #endif
 		},
 	.i8 = gemm_i8,
+	.many = &MANY(ISA),
 	.dot = dot,
 	.softmax = softmax,
 	.lstm_cell = lstm_cell,

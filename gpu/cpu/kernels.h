@@ -10,14 +10,14 @@
  * in registers and walks k once.  Each sum is one chain over ascending k, so
  * it does not depend on R, on the row's place in a batch, or on threads.
  *
- * gpu/cpu/kernels.c is compiled once per instruction set. */
+ * gpu/cpu/kernels.c and attend_kernels.c are compiled once per instruction set. */
 #ifndef WOODSHED_GPU_CPU_KERNELS_H
 #define WOODSHED_GPU_CPU_KERNELS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PANEL = 32, MAX_ROWS = 8 };
+enum { PANEL = 32, MAX_ROWS = 8, MAX_QUERIES = 32 };
 
 /* y[r][0..31] = sum_k x[r][k] w[k][0..31] + bias[0..31] (+ y when add).  With
  * `resume` the sum begins at y instead of 0, so that a long sum can be made in
@@ -52,6 +52,26 @@ struct gemm_i8 {
 };
 typedef void gemm_i8_fn(const struct gemm_i8 *a, int rows);
 
+/* y[r] = softmax(scale q[r] K^T) V for as many queries r as attend_kernels says, of one head
+ * of a cache of f32 (attention.c), of which `len` keys are seen.  The bits of a query are those
+ * that the products and the softmax below give. */
+struct attend {
+	const float *k, *v;
+	int64_t dim, max_len, len;
+	const float *q;
+	ptrdiff_t ldq;
+	float *y;
+	ptrdiff_t ldy;
+	float scale;
+	float *scratch; /* [dim + len, that padded to 8][queries] */
+};
+struct attend_kernels {
+	int queries; /* of one call, <= MAX_QUERIES */
+	void (*attend)(const struct attend *a);
+};
+extern const struct attend_kernels attend_kernels_generic, attend_kernels_avx2,
+	attend_kernels_avx512, attend_kernels_vnni;
+
 struct cpu_kernels {
 	const char *name;
 	int max_rows; /* of one call, <= MAX_ROWS */
@@ -60,6 +80,7 @@ struct cpu_kernels {
 	gemm_fn *f32[MAX_ROWS + 1]; /* by rows */
 	gemm_fn *bf16[MAX_ROWS + 1];
 	gemm_i8_fn *i8;
+	const struct attend_kernels *many; /* queries */
 	/* sum_k x[k] w[k] in 16 interleaved chains; k a multiple of 16 in w (zero padded),
 	 * x has k_valid values. */
 	float (*dot)(const float *x, const float *w, int64_t k_valid);
