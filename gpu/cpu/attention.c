@@ -172,7 +172,7 @@ static size_t score_bytes(int64_t n_queries, int64_t len, int64_t dim)
 {
 	const int64_t rows = n_queries < MAX_ROWS ? n_queries : MAX_ROWS,
 		      few = rows * round_up(len, PANEL),
-		      many = MAX_QUERIES * (round_up(len, MAX_ROWS) + dim);
+		      many = MAX_QUERIES * (dim + round_up(len, MAX_KEYS));
 	return (size_t)(n_queries < MAX_ROWS || few > many ? few : many) * sizeof(float);
 }
 

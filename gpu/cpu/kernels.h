@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PANEL = 32, MAX_ROWS = 8, MAX_QUERIES = 32 };
+enum { PANEL = 32, MAX_ROWS = 8, MAX_QUERIES = 32, MAX_KEYS = 8 };
 
 /* y[r][0..31] = sum_k x[r][k] w[k][0..31] + bias[0..31] (+ y when add).  With
  * `resume` the sum begins at y instead of 0, so that a long sum can be made in
@@ -63,7 +63,7 @@ struct attend {
 	float *y;
 	ptrdiff_t ldy;
 	float scale;
-	float *scratch; /* [dim + len, that padded to 8][queries] */
+	float *scratch; /* [dim + len, that padded to MAX_KEYS][queries] */
 };
 struct attend_kernels {
 	int queries; /* of one call, <= MAX_QUERIES */

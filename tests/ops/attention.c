@@ -358,6 +358,38 @@ static void cross(void **state)
 		}
 }
 
+/* Many queries at once have the bits that they have a few at a time: a language model that
+ * is fed its prompt goes on as one that was fed it piece by piece. */
+static void few_or_many(void **state)
+{
+	enum { N = 75, FEW = 5 };
+	static const int64_t cases[][3] = {
+		{1, 1, 1}, {8, 32, 1}, {15, 80, 2}, {33, 50, 1}, {130, 64, 2}, {41, 7, 1}};
+
+	if (on_cuda())
+		skip();
+	FOR_EACH_ISA(d)
+	for (size_t i = 0; i < N_OF(cases); i++) {
+		const int64_t len = cases[i][0], dim = cases[i][1], width = dim * cases[i][2];
+		seed(i);
+		float *q = random_floats(N * width), *want = keep(N * (size_t)width, sizeof(*want));
+		struct gpu_kv *kv = gpu_kv_new(d.g, d.a, GPU_F32, 1, 1, dim, len + 3);
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(N, width));
+		gpu_kv_fill(d.g, kv, 0,
+			put(&d, "kv", SHAPE(len, 2 * dim), random_floats(len * 2 * dim)));
+		for (int64_t at = 0; at < N; at += FEW) {
+			struct gpu_tensor *few = empty(&d, "few", SHAPE(FEW, width));
+			gpu_attention_cross(
+				d.g, few, put(&d, "q", SHAPE(FEW, width), q + at * width), kv, 9);
+			memcpy(want + at * width, get(&d, few), FEW * (size_t)width * sizeof(*q));
+		}
+		gpu_attention_cross(d.g, y, put(&d, "q", SHAPE(N, width), q), kv, 9);
+		assert_same_bits(get(&d, y), want, N * width, "isa %d: %d keys of %d", d.isa,
+			(int)len, (int)dim);
+	}
+	test_done(NULL);
+}
+
 /* ---- full --------------------------------------------------------------- */
 
 static void check_full(int64_t n_time, int64_t n_heads, int64_t head_dim, bool has_bias)
@@ -410,6 +442,7 @@ int main(void)
 		TEST(cleared),
 		TEST(scores_are_large),
 		TEST(cross),
+		TEST(few_or_many),
 		TEST(full),
 	};
 
