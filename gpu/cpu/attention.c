@@ -61,8 +61,20 @@ static void put(const struct cache *c, char *base, int64_t line, int64_t o, floa
 			cpu_bf16(value);
 }
 
+static void clear_lines(const struct cache *c, char *base, int64_t line, int64_t n)
+{
+	const size_t bytes = PANEL * dtype_size(c->dtype);
+	memset(base + (size_t)line * bytes, 0, (size_t)n * bytes);
+}
+
+/* What products read beyond the last key and the last channel is zero: it counts for nothing,
+ * but what memory held before may be subnormal, a hundred times as slow. */
 static void append(const struct cache *c, int64_t pos, const float *k, const float *v)
 {
+	if (pos % PANEL == 0)
+		clear_lines(c, c->k, pos / PANEL * c->dim, c->dim);
+	if (c->dim % PANEL)
+		clear_lines(c, c->v, c->dim / PANEL * c->max_len + pos, 1);
 	for (int64_t i = 0; i < c->dim; i++) {
 		put(c, c->k, pos / PANEL * c->dim + i, pos % PANEL, k[i]);
 		put(c, c->v, i / PANEL * c->max_len + pos, i % PANEL, v[i]);
