@@ -12,7 +12,10 @@
 
 #include <math.h>
 
-enum { SPLIT_FROM = 128 }; /* positions whose products are left to a tile unit */
+enum {
+	SPLIT_FROM = 128, /* positions whose products are left to a tile unit */
+	SPAN = 64,        /* queries of a task, where a cache has more */
+};
 
 static int64_t round_up(int64_t n, int64_t to)
 {
@@ -250,29 +253,49 @@ void cpu_kv_fill(struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu
 	}
 }
 
-static void cross_task(void *ud, size_t task)
+/* Queries first .. first + n - 1 of a sequence, one head. */
+static void cross_head(
+	const struct work *w, int64_t row, int64_t head, int64_t first, int64_t n, void *scratch)
 {
-	const struct work *w = ud;
-	const int64_t row = (int64_t)task / w->n_heads, head = (int64_t)task % w->n_heads,
-		      width = w->n_heads * w->dim, at = row * w->per_row * width + head * w->dim;
+	const int64_t width = w->n_heads * w->dim,
+		      at = (row * w->per_row + first) * width + head * w->dim;
 	const struct cache c = cache_of(w->kv, row, head / w->group);
 	attend(&c, &(struct queries){.kernels = w->cpu->kernels,
 			   .q = w->x + at,
 			   .ldq = width,
 			   .y = w->y + at,
 			   .ldy = width,
-			   .n = w->per_row,
+			   .n = n,
 			   .len = w->kv->len[row],
 			   .scale = w->scale,
-			   .scores = (float *)(void *)(w->scratch + task * w->task_bytes),
+			   .scores = scratch,
 			   .lds = round_up(w->kv->len[row], PANEL)});
+}
+
+static void cross_task(void *ud, size_t task)
+{
+	const struct work *w = ud;
+	cross_head(w, (int64_t)task / w->n_heads, (int64_t)task % w->n_heads, 0, w->per_row,
+		w->scratch + task * w->task_bytes);
+}
+
+/* SPAN queries, all heads: whole rows of q and y, one behind the other. */
+static void span_task(void *ud, size_t task)
+{
+	const struct work *w = ud;
+	const int64_t spans = (w->per_row + SPAN - 1) / SPAN, row = (int64_t)task / spans,
+		      first = (int64_t)task % spans * SPAN, left = w->per_row - first;
+	for (int64_t head = 0; head < w->n_heads; head++)
+		cross_head(w, row, head, first, left < SPAN ? left : SPAN,
+			w->scratch + task * w->task_bytes);
 }
 
 void cpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
 	const struct gpu_kv *kv, float scale)
 {
-	const int64_t n_heads = q->ne[1] / kv->head_dim, n_tasks = kv->n_rows * n_heads,
-		      len = longest(kv), per_row = q->ne[0] / kv->n_rows;
+	const int64_t n_heads = q->ne[1] / kv->head_dim, per_row = q->ne[0] / kv->n_rows,
+		      len = longest(kv), spans = (per_row + SPAN - 1) / SPAN,
+		      n_tasks = kv->n_rows * (spans > 1 ? spans : n_heads);
 	struct work w = {.cpu = g->device,
 		.kv = (struct gpu_kv *)(uintptr_t)kv,
 		.x = q->data,
@@ -285,7 +308,8 @@ void cpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 		.task_bytes = score_bytes(per_row, len, kv->head_dim)};
 	w.scratch = cpu_scratch(g, (size_t)n_tasks * w.task_bytes);
 	if (w.scratch)
-		run(&w, n_tasks, n_tasks * len * per_row * kv->head_dim * 4, cross_task);
+		run(&w, n_tasks, kv->n_rows * n_heads * len * per_row * kv->head_dim * 4,
+			spans > 1 ? span_task : cross_task);
 }
 
 /* One head: packs its keys and values, then asks for every query. */
