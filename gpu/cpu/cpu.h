@@ -2,12 +2,12 @@
  *
  * cpu.c	opens, allocates, holds the table and the tiling of work
  * linear.c, lstm.c, gru.c, attention.c, windows.c, conv2d.c	products; inner loops in
- *	kernels.c
+ *	kernels.c, those of attention.c for many queries in attend_kernels.c
  * tiles.c, tile_attention.c	products of bf16 by bf16; inner loops in tile_kernels.c
  * group_norm.c	inner loops in image_kernels.c
  * norm.c, elementwise.c, diffusion.c, sample.c	the rest; inner loops in vec_kernels.c
  *
- * The three files of inner loops are compiled once per instruction set and
+ * The files of inner loops are compiled once per instruction set and
  * reached through structs of function pointers that are chosen at open. */
 #ifndef WOODSHED_GPU_CPU_H
 #define WOODSHED_GPU_CPU_H
