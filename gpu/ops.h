@@ -58,8 +58,8 @@ struct gpu_ops {
 	/* beta 0: y = ..., 1: y += ...; x may be of input_dtype() */
 	void (*linear)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_tensor *w, const struct gpu_tensor *bias, int beta);
-	/* NULL, or false, before anything is done, where the parts run one by one.  normed [T, C], wide [T, outputs of in] and
-	 * gated [T, F] (wide where nothing is gated) are scratch. */
+	/* NULL, or false, before anything is done, where the parts run one by one.  normed [T, C],
+	 * wide [T, outputs of in] and gated [T, F] (wide where nothing is gated) are scratch. */
 	bool (*norm_linear)(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 		const struct gpu_norm *norm, const struct gpu_tensor *w,
 		const struct gpu_tensor *bias, struct gpu_tensor *normed);
