@@ -176,9 +176,10 @@ static int estimate(struct ws *ws, struct err *e)
 		rc = forecast_ahead(ws->db, &cost.ahead, e);
 	cost.take.bytes = bytes_of(&cost.take, m);
 	cost.bytes_free = bytes_free(ws->library);
-	if (!rc)
-		v->is_short = compose_cost_tell(&cost, false, &v->estimate) |
-			      compose_cost_tell(&cost, true, &v->brief);
+	if (!rc) {
+		v->is_short = compose_cost_tell(&cost, false, &v->estimate);
+		compose_cost_tell(&cost, true, &v->brief);
+	}
 	arena_done(&a);
 	return rc;
 }
