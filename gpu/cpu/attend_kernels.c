@@ -63,8 +63,8 @@ INLINE void score_block(float *s, const float *q, const float *k, int64_t dim, c
 		const vf low = *(const vf *)q, high = *(const vf *)(q + VW);
 		UNROLL
 		for (int j = 0; j < n; j++) {
-			acc[j][0] += low * k[j];
-			acc[j][1] += high * k[j];
+			acc[j][0] = vmadd(low, VF(k[j]), acc[j][0]);
+			acc[j][1] = vmadd(high, VF(k[j]), acc[j][1]);
 		}
 	}
 	UNROLL
@@ -150,7 +150,7 @@ INLINE void weigh_block(const struct attend *a, float *y, const float *p, const 
 	for (int r = 0; r < BLOCK; r++)
 		UNROLL
 	for (int i = 0; i < n_vectors; i++)
-		acc[r][i] += *(const vf *)(v + i * VW) * p[r];
+		acc[r][i] = vmadd(*(const vf *)(v + i * VW), VF(p[r]), acc[r][i]);
 	UNROLL
 	for (int r = 0; r < BLOCK; r++)
 		if (width == n_vectors * VW)

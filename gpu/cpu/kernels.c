@@ -80,7 +80,7 @@ INLINE void gemm_f32(const struct gemm *a, const int rows)
 		for (int r = 0; r < rows; r++)
 			UNROLL
 		for (int v = 0; v < NV; v++)
-			acc[r][v] += line[v] * x[r * ldx];
+			acc[r][v] = vmadd(line[v], VF(x[r * ldx]), acc[r][v]);
 	}
 	store_rows(a, rows, acc);
 }
@@ -105,7 +105,7 @@ INLINE void gemm_bf16(const struct gemm *a, const int rows)
 		for (int r = 0; r < rows; r++)
 			UNROLL
 		for (int v = 0; v < NV; v++)
-			acc[r][v] += line[v] * x[r * ldx];
+			acc[r][v] = vmadd(line[v], VF(x[r * ldx]), acc[r][v]);
 	}
 	store_rows(a, rows, acc);
 }

@@ -89,6 +89,16 @@ INLINE vf vfma(vf a, vf b, vf c)
 #endif
 }
 
+/* a b + c, rounded once where the instruction set can, whatever a compiler makes of a b + c. */
+INLINE vf vmadd(vf a, vf b, vf c)
+{
+#if defined(__FMA__) || defined(__FP_FAST_FMAF)
+	return vfma(a, b, c);
+#else
+	return a * b + c;
+#endif
+}
+
 /* x = n log 2 + r with |r| <= log(2) / 2; returns e^r - 1. */
 INLINE vf vexp_reduce(vf x, vi *ret_n)
 {
