@@ -240,12 +240,22 @@ static int create_locked(int dir_fd, const char *name)
 	return fd;
 }
 
+/* As create_temporary() names them.  Others have hidden ".tmp" files, too: programs that keep
+ * folders alike on several machines, for one. */
+static bool is_temporary(const char *name)
+{
+	static const char like[] = ".0123456789abcdef.tmp";
+	const size_t n = strlen(name), tail = sizeof like - 1;
+
+	return *name == '.' && n > tail && name[n - tail] == '.' &&
+	       strspn(name + n - tail + 1, "0123456789abcdef") == 16 && has_suffix(name, ".tmp");
+}
+
 int audio_remove_abandoned(int dir_fd, const char *name)
 {
-	bool ours = name[0] == '.' && has_suffix(name, ".tmp");
 	int fd, removed = 0;
 
-	if (!ours || flock(dir_fd, LOCK_EX))
+	if (!is_temporary(name) || flock(dir_fd, LOCK_EX))
 		return 0;
 	fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB))

@@ -352,7 +352,8 @@ static void killed_worker(void **state, enum how_far how_far, const char *file)
 		if (how_far >= STARTED && jobs_start(w, j[0].id, file, now, &e))
 			_exit(2);
 		if (how_far == HALF_A_FILE)
-			scratch_write(scratch_path(state, "takes/.half.wav.7.tmp"), "half", 4);
+			scratch_write(scratch_path(state, "takes/.half.wav.0000000000000007.tmp"),
+				"half", 4);
 		if (how_far == WHOLE_FILE)
 			write_file(state, file);
 		raise(SIGKILL);

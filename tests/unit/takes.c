@@ -574,9 +574,10 @@ static void sweeping(void **state)
 	write_take(state, "takes/2026/11/b.wav", NULL);
 	write_take(state, "takes/3.wav", NULL);
 	scratch_write(scratch_path(state, "takes/noise.wav"), "not audio", 9);
-	scratch_write(scratch_path(state, "takes/.x.wav.1.tmp"), "half", 4);
-	scratch_write(scratch_path(state, "takes/.live.wav.1.tmp"), "half", 4);
-	fd = open(scratch_path(state, "takes/.live.wav.1.tmp"), O_RDONLY);
+	scratch_write(scratch_path(state, "takes/.x.wav.0000000000000001.tmp"), "half", 4);
+	scratch_write(scratch_path(state, "takes/.syncthing.x.wav.tmp"), "theirs", 6);
+	scratch_write(scratch_path(state, "takes/.live.wav.00000000000000ff.tmp"), "half", 4);
+	fd = open(scratch_path(state, "takes/.live.wav.00000000000000ff.tmp"), O_RDONLY);
 	assert_int_equal(flock(fd, LOCK_EX), 0);
 
 	OK(takes_sweep(db, NOW, &s, &e));
@@ -586,8 +587,11 @@ static void sweeping(void **state)
 	assert_int_equal(s.removed, 1);
 	assert_int_equal(s.unreadable, 1);
 	assert_string_equal(found("missing"), "5 4 2 1");
-	assert_int_equal(access(scratch_path(state, "takes/.x.wav.1.tmp"), F_OK), -1);
-	assert_int_equal(access(scratch_path(state, "takes/.live.wav.1.tmp"), F_OK), 0);
+	assert_int_equal(
+		access(scratch_path(state, "takes/.x.wav.0000000000000001.tmp"), F_OK), -1);
+	assert_int_equal(
+		access(scratch_path(state, "takes/.live.wav.00000000000000ff.tmp"), F_OK), 0);
+	assert_int_equal(access(scratch_path(state, "takes/.syncthing.x.wav.tmp"), F_OK), 0);
 	assert_int_equal(access(scratch_path(state, "takes/noise.wav"), F_OK), 0);
 	close(fd);
 
