@@ -427,6 +427,25 @@ static int check_locks(const struct db *db, struct err *e)
 		db->library);
 }
 
+/* Where a WAL is alone, SQLite removes it for a new database's sake, and with it what was
+ * committed last.  The WAL is looked for first, as it is made after its database. */
+static int check_wal(const struct db *db, struct err *e)
+{
+	struct str wal = {0};
+	struct stat st;
+	bool is_alone;
+
+	str_printf(&wal, "%s-wal", db->path);
+	is_alone = !stat(wal.s, &st) && st.st_size && stat(db->path, &st) && errno == ENOENT;
+	str_done(&wal);
+	return is_alone ? err_set(e, ERR_IO,
+				  "'%s' was moved or removed without its '-wal', which has what "
+				  "was written last; put it back, or end every woodshed and move "
+				  "the '-wal' away, too: a new one is then made from the takes",
+				  db->path)
+			: 0;
+}
+
 static int set_up(struct db *db, struct err *e)
 {
 	struct query q;
@@ -482,6 +501,8 @@ static int open_library(const char *library, int create, struct db **ret, struct
 	memcpy(db->path, library, strlen(library));
 	memcpy(db->path + strlen(library), "/library.db", 12);
 	rc = create ? check_locks(db, e) : 0;
+	if (!rc && create)
+		rc = check_wal(db, e);
 	mask = umask(077); /* 0600, its WAL, too */
 	if (!rc)
 		rc = open_file(db, create, e);

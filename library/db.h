@@ -32,8 +32,8 @@ enum { DB_SCHEMA = 4 }; /* the newest version, PRAGMA user_version */
 /* Opens the database of an existing folder, makes it when it is missing, and
  * brings an older one up to date (a copy of it is kept beside it, as
  * library.db.vN).  One that is up to date is opened while another program writes.
- * Refused with a sentence and nothing changed: a newer one, one that is damaged,
- * and a folder on a file system without locks. */
+ * Refused with a sentence and nothing changed: a newer one, one that is damaged, one that
+ * is missing while its WAL is there, and a folder on a file system without locks. */
 int db_open(const char *library, struct db **ret, struct err *e);
 /* The same of one that another connection of this process has open: when it is missing,
  * it was moved or removed, and nothing is made in its place.  ERR_IO. */

@@ -277,6 +277,8 @@ check 'and makes none in its place' test ! -e "$WOODSHED_LIBRARY/library.db"
 after=$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | wc -l)
 check 'what it had begun is whole' [ "$after" -gt "$before" ]
 check 'and the last that is rendered' [ "$after" -lt $((before + 3)) ]
+run "$woodshed" takes
+check 'what it wrote last waits for its database' fails_with 1 'put it back'
 rm -f "$WOODSHED_LIBRARY"/library.db-*
 run "$woodshed" takes --json
 check 'the files are found again, which is told' says "made anew from $after files"

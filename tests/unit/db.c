@@ -243,6 +243,24 @@ static void what_cannot_be_opened(void **state)
 	assert_error(e, ERR_IO, "cannot be opened");
 }
 
+/* What was committed last may be in the WAL alone. */
+static void a_wal_waits_for_its_database(void **state)
+{
+	struct db *db = scratch_library(state), *other;
+	struct err e = {0};
+
+	assert_int_equal(db_set_setting(db, "a", "1", &e), 0);
+	rename(scratch_path(state, "library.db"), scratch_path(state, "elsewhere"));
+	db_close(db);
+	assert_int_equal(db_open(*state, &other, &e), ERR_IO);
+	assert_error(e, ERR_IO, "put it back");
+	assert_null(other);
+	rename(scratch_path(state, "elsewhere"), scratch_path(state, "library.db"));
+	db = scratch_library(state);
+	assert_int_equal(count(db, "SELECT value FROM settings"), 1);
+	db_close(db);
+}
+
 static void a_link_is_not_followed(void **state)
 {
 	struct err e = {0};
@@ -407,6 +425,7 @@ int main(void)
 		TEST(one_of_another_program),
 		TEST(one_that_is_none),
 		TEST(what_cannot_be_opened),
+		TEST(a_wal_waits_for_its_database),
 		TEST(a_link_is_not_followed),
 		TEST(changes_are_whole),
 		TEST(one_statement_used_twice),
