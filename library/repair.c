@@ -35,28 +35,33 @@ static int move_aside(const char *library, struct arena *a, const char **ret, st
 	return 0;
 }
 
-static bool is_there(const char *library, const char *name)
+static bool has_folder(const char *library)
 {
 	struct str path = {0};
 	struct stat st;
-	bool is;
+	bool has;
 
-	str_printf(&path, "%s/%s", library, name);
-	is = !stat(path.s, &st);
+	str_printf(&path, "%s/takes", library);
+	has = !stat(path.s, &st) && S_ISDIR(st.st_mode);
 	str_done(&path);
-	return is;
+	return has;
 }
+
+/* SQLite keeps the highest number that a take ever had. */
+#define HAD_TAKES "SELECT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'takes')"
 
 int library_open(
 	const char *library, int64_t now_ms, struct db **ret, size_t *ret_found, struct err *e)
 {
-	const bool has_lost = !is_there(library, "library.db") && is_there(library, "takes");
 	struct sweep swept = {0};
+	int64_t had_takes = 1;
 	int rc = db_open(library, ret, e);
 
-	if (!rc && has_lost)
+	if (!rc && has_folder(library))
+		rc = query_number(db_query(*ret, HAD_TAKES, ""), &had_takes, e);
+	if (!rc && !had_takes)
 		rc = takes_sweep(*ret, now_ms, &swept, e);
-	*ret_found = swept.adopted;
+	*ret_found = rc ? 0 : swept.adopted;
 	return rc;
 }
 

@@ -17,8 +17,9 @@ struct repair {
 	size_t dead_workers;
 };
 
-/* db_open().  Where library.db is missing and the folder of takes is there, what the files
- * tell of them is taken into the new one: *ret_found, how many takes; else 0. */
+/* db_open().  Where no take was ever in it, as library.db was missing or what follows was cut
+ * off, and the folder of takes is there, what the files tell of them is taken into it:
+ * *ret_found, how many takes; else 0. */
 int library_open(
 	const char *library, int64_t now_ms, struct db **ret, size_t *ret_found, struct err *e);
 

@@ -113,7 +113,8 @@ struct takes_prompts {
 	uint64_t n_asked;
 	int64_t version, changes; /* of the database, when the sets were found or later */
 };
-/* Adds those that are new; reads all where some are gone. */
+/* Adds those that are new; reads all where some are gone.  Of one connection, and not in a
+ * transaction: what was found of changes that are rolled back would be kept. */
 int takes_prompts_update(struct db *db, struct takes_prompts *p, struct err *e);
 void takes_prompts_done(struct takes_prompts *p);
 

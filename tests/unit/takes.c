@@ -17,6 +17,7 @@
 #include "library/base/vec.h"
 #include "library/db.h"
 #include "library/filter.h"
+#include "library/repair.h"
 #include "library/takes.h"
 #include "library/undo.h"
 
@@ -612,6 +613,34 @@ static void sweeping(void **state)
 	assert_string_equal(found("missing"), "4 2 1");
 }
 
+static size_t found_on_opening(void **state)
+{
+	struct db *other;
+	size_t n;
+
+	OK(library_open(*state, NOW, &other, &n, &e));
+	db_close(other);
+	return n;
+}
+
+/* The database may be there already: whoever made it was killed while it took them in. */
+static void files_of_a_lost_library(void **state)
+{
+	const int64_t id = 1;
+	uint64_t bytes;
+
+	assert_int_equal(found_on_opening(state), 0);
+	mkdir(scratch_path(state, "takes"), 0700);
+	assert_int_equal(found_on_opening(state), 0);
+	write_take(state, "takes/a.wav", NULL);
+	assert_int_equal(found_on_opening(state), 1);
+	assert_int_equal(found_on_opening(state), 0);
+	edit(1, "trashed", "5");
+	OK(takes_purge(db, &id, 1, &bytes, &e));
+	write_take(state, "takes/b.wav", NULL); /* somebody's, who copied it there */
+	assert_int_equal(found_on_opening(state), 0);
+}
+
 static void purging(void **state)
 {
 	const int64_t id = 3;
@@ -651,6 +680,7 @@ int main(void)
 		TEST(prompts_have_lineage),
 		TEST(orders),
 		TEST(sweeping),
+		TEST(files_of_a_lost_library),
 		TEST(purging),
 	};
 	return RUN_TAP(tests);
