@@ -329,10 +329,11 @@ static int check_ours(struct db *db, int64_t *ret_version, struct err *e)
 	int64_t id = 0, tables = 0;
 	int rc = pragma(db, "PRAGMA user_version", ret_version, e);
 
-	if (!rc)
-		rc = pragma(db, "PRAGMA application_id", &id, e);
+	/* The tables first: another program may make them, and the id with them, in between. */
 	if (!rc)
 		rc = pragma(db, "SELECT count(*) FROM sqlite_schema", &tables, e);
+	if (!rc)
+		rc = pragma(db, "PRAGMA application_id", &id, e);
 	if (rc)
 		return rc;
 	if (tables && id != APPLICATION_ID)
