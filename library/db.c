@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <sqlite3.h>
 
 #include "library/base/arena.h"
+#include "library/base/clock.h"
 #include "library/base/err.h"
 #include "library/base/str.h"
 #include "library/base/vec.h"
@@ -447,16 +449,34 @@ static int check_wal(const struct db *db, struct err *e)
 			: 0;
 }
 
-static int set_up(struct db *db, struct err *e)
+static int ask_for_wal(struct db *db, bool *ret_wal, struct err *e)
 {
-	struct query q;
-	bool wal = false;
+	struct query q = db_prepare(db, "PRAGMA journal_mode = WAL");
+
+	*ret_wal = query_next(&q) && query_text(&q, 0) && !strcmp(query_text(&q, 0), "wal");
+	return query_done(&q, e);
+}
+
+/* The switch holds the lock of a reader and wants that of a writer: SQLite asks no busy handler
+ * there, as two that did would wait for each other. */
+static int switch_to_wal(struct db *db, bool *ret_wal, struct err *e)
+{
+	const struct timespec nap = {.tv_nsec = 5000000};
+	const double end = clock_now() + BUSY_MS / 1e3;
 	int rc;
 
-	q = db_prepare(db, "PRAGMA journal_mode = WAL");
-	if (query_next(&q))
-		wal = query_text(&q, 0) && !strcmp(query_text(&q, 0), "wal");
-	rc = query_done(&q, e);
+	while ((rc = ask_for_wal(db, ret_wal, e)) == ERR_BUSY && clock_now() < end) {
+		err_clear(e);
+		nanosleep(&nap, NULL);
+	}
+	return rc;
+}
+
+static int set_up(struct db *db, struct err *e)
+{
+	bool wal;
+	int rc = switch_to_wal(db, &wal, e);
+
 	if (!rc && !wal)
 		rc = err_set(e, ERR_UNSUPPORTED,
 			"the file system of '%s' has no shared memory, which the library needs; "

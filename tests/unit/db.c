@@ -371,6 +371,34 @@ static void damage_is_found(void **state)
 	db_close(db);
 }
 
+/* Somebody who has begun to write, before there is a WAL, is waited for. */
+static void one_that_is_begun(void **state)
+{
+	int ready[2], status;
+	char byte;
+
+	assert_int_equal(pipe(ready), 0);
+	const pid_t other = fork();
+	if (!other) {
+		sqlite3 *sql;
+		int rc = sqlite3_open(scratch_path(state, "library.db"), &sql);
+		if (!rc)
+			rc = sqlite3_exec(sql, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+		if (write(ready[1], "x", 1) == 1)
+			usleep(200000);
+		sqlite3_exec(sql, "COMMIT", NULL, NULL, NULL);
+		sqlite3_close(sql);
+		_exit(rc != 0);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	struct db *db = scratch_library(state);
+	db_close(db);
+	assert_int_equal(waitpid(other, &status, 0), other);
+	assert_int_equal(status, 0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
 /* Many at once: one makes the tables, the others find them. */
 static void first_start_of_many(void **state)
 {
@@ -432,6 +460,7 @@ int main(void)
 		TEST(wrong_sql_is_told_and_does_no_harm),
 		TEST(backups),
 		TEST(damage_is_found),
+		TEST(one_that_is_begun),
 		TEST(first_start_of_many),
 	};
 	return RUN_TAP(tests);
