@@ -279,6 +279,23 @@ void db_cache(struct db *db, int kb)
 	sqlite3_exec(db->sql, sql, NULL, NULL, NULL);
 }
 
+/* By SQLite's own file: to open and close another one would drop its locks. */
+void db_read_ahead(struct db *db, int64_t most)
+{
+	enum { PIECE = 256 << 10 };
+	char *piece = xcalloc(PIECE, 1);
+	sqlite3_file *file = NULL;
+	sqlite3_int64 size = 0;
+
+	if (sqlite3_file_control(db->sql, "main", SQLITE_FCNTL_FILE_POINTER, &file) || !file ||
+		!file->pMethods || file->pMethods->xFileSize(file, &size))
+		size = 0;
+	for (sqlite3_int64 at = 0; at < size && at < most; at += PIECE)
+		if (file->pMethods->xRead(file, piece, PIECE, at))
+			break; /* the end, where it is no whole piece */
+	free(piece);
+}
+
 void db_interrupt(struct db *db)
 {
 	sqlite3_interrupt(db->sql);

@@ -46,6 +46,9 @@ const char *db_library(const struct db *db); /* the folder */
 void db_patience(struct db *db, int ms);
 /* How much of the database it keeps in memory: 16 MB unless it is told here. */
 void db_cache(struct db *db, int kb);
+/* Reads the database's file from its beginning, at most so many bytes, and keeps nothing: the
+ * system has it in memory then, and no query waits for a disk page by page. */
+void db_read_ahead(struct db *db, int64_t most);
 /* What is being asked, on another thread, fails with ERR_CANCELLED; the only call
  * that may come from there.  Nothing is being asked: does nothing. */
 void db_interrupt(struct db *db);

@@ -10,8 +10,9 @@
 #include "tui/ws.h"
 
 enum {
-	PATIENCE_MS = 40, /* of what is asked while the screen waits */
-	CACHE_KB = 2000,  /* of each connection; the reader's goes through all words */
+	PATIENCE_MS = 40,       /* of what is asked while the screen waits */
+	CACHE_KB = 2000,        /* of each connection; the reader's goes through all words */
+	AHEAD_BYTES = 64 << 20, /* of the database, read while a filter is typed: 100 000 takes */
 };
 
 static const double SETTLE_S = 0.04, READ_S = 1;
@@ -64,6 +65,30 @@ static bool settle_list(struct ws *ws, double seconds)
 	if (rc)
 		ws_fail(ws, &e);
 	return is_there && !rc;
+}
+
+static int read_ahead(struct db *db, struct task *t, struct err *e)
+{
+	db_read_ahead(db, AHEAD_BYTES);
+	return 0;
+}
+
+static void end_read_ahead(struct ws *ws, struct task *t, int rc, struct err *e)
+{
+	free(t);
+}
+
+void ws_read_ahead(struct ws *ws)
+{
+	struct task *t;
+
+	if (ws->has_read_ahead)
+		return;
+	ws->has_read_ahead = true;
+	t = xcalloc(1, sizeof(*t));
+	t->run = read_ahead;
+	t->end = end_read_ahead;
+	background_do(ws->chores, t);
 }
 
 void ws_settle(struct ws *ws)

@@ -27,6 +27,7 @@ static void do_filter(struct ws *ws, const char *args)
 	str_clear(&ws->before);
 	str_add(&ws->before, str_get(&v->filter.text));
 	ws_input(ws, INPUT_FILTER, str_get(&v->filter.text));
+	ws_read_ahead(ws);
 }
 
 /* Kept, or forgotten, by the writer. */

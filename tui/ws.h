@@ -104,6 +104,7 @@ struct ws {
 	struct arena arena;
 	struct background *reader, *writer, *chores, *looks; /* lists; changes; exports; waves */
 	bool is_writer_late;                                 /* ws_settle() waited for it in vain */
+	bool has_read_ahead;
 	struct exports {
 		size_t n, n_done, n_failed; /* takes of the exports that are not all done */
 		size_t n_denoised;
@@ -224,6 +225,9 @@ size_t ws_targets(struct ws *ws, struct arena *a, const int64_t **ret);
 void changes_open(struct ws *ws);
 void changes_close(struct ws *ws); /* waits for what is being written */
 void changes_work(struct ws *ws);  /* goes on with what a thread has done */
+
+/* Once, when somebody is about to filter: what the keys will ask for is read from the disk. */
+void ws_read_ahead(struct ws *ws);
 
 /* Waits, a moment at most, until lists and changes that were asked for are there: what
  * a key does is done to what its user sees. */
