@@ -57,7 +57,7 @@ static void tell_start(const struct compose_cost *c, bool is_brief, struct str *
 	char time[32];
 
 	if (c->is_paused)
-		str_add(out, is_brief ? ", the queue is paused"
+		str_add(out, is_brief ? ", queue paused"
 				      : ", starts when the queue goes on: it is paused");
 	else if (!a->jobs)
 		str_add(out, ", starts at once");

@@ -365,11 +365,15 @@ static void cost_in_brief(void **state)
 		&c, "F5: 2 takes (2 prompts), 98 min each to render, 2.0 MB, starts at once");
 	c.n = (struct compose_count){2, 1, 4};
 	c.is_paused = true;
-	costs_in_brief(
-		&c, "F5: 8 takes (2 × 4), 98 min each to render, 8.0 MB, the queue is paused");
-	c.is_paused = false;
+	costs_in_brief(&c,
+		"F5: 8 takes (2 prompts × 4 takes), 98 min each to render, 8.0 MB, queue paused");
+	c.n.settings = 3;
+	costs_in_brief(&c, "F5: 24 takes (2 × 3 × 4), 98 min each to render, 24.0 MB, queue paused");
 	c.is_repeat = true;
 	c.n = (struct compose_count){1, 1, 4};
+	costs_in_brief(
+		&c, "F5: 4 takes, the same again, 98 min each to render, 4.0 MB, queue paused");
+	c.is_paused = false;
 	costs_in_brief(
 		&c, "F5: 4 takes, the same again, 98 min each to render, 4.0 MB, starts at once");
 	c.is_repeat = false;
