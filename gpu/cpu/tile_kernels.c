@@ -303,11 +303,17 @@ static void split(uint16_t *y, ptrdiff_t part, const float *x, int64_t n)
 		memcpy(y + p * part + i, &parts[p], (size_t)(n - i) * sizeof(*y));
 }
 
+#if defined(__AVX512BF16__)
+INLINE vf from_bf16(__m256i x)
+{
+	return (vf)_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16);
+}
+#endif
+
 INLINE void place_block(
 	uint16_t *y, ptrdiff_t part, int n_parts, const float *x, float slope, int is_leaky)
 {
 	vf v[TILE_K / VW];
-	vh parts[3];
 
 	UNROLL
 	for (int i = 0; i < TILE_K / VW; i++) {
@@ -315,14 +321,17 @@ INLINE void place_block(
 		if (is_leaky)
 			v[i] = vselect(v[i] < 0.0f, v[i] * slope, v[i]);
 	}
-#if defined(__AVX512BF16__)
-	if (n_parts == 1) {
-		_mm512_storeu_si512(y, (__m512i)_mm512_cvtne2ps_pbh((__m512)v[1], (__m512)v[0]));
-		return;
-	}
-#endif
 	UNROLL
+#if defined(__AVX512BF16__)
+	for (int p = 0; p < n_parts; p++) {
+		const __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)v[1], (__m512)v[0]);
+		_mm512_storeu_si512(y + p * part, both);
+		v[0] -= from_bf16(_mm512_castsi512_si256(both));
+		v[1] -= from_bf16(_mm512_extracti64x4_epi64(both, 1));
+	}
+#else
 	for (int i = 0; i < TILE_K / VW; i++) {
+		vh parts[3];
 		if (n_parts == 1)
 			parts[0] = to_bf16(v[i]);
 		else
@@ -331,6 +340,7 @@ INLINE void place_block(
 		for (int p = 0; p < n_parts; p++)
 			*(vh *)(y + p * part + i * VW) = parts[p];
 	}
+#endif
 }
 
 INLINE void place_frames(uint16_t *y, ptrdiff_t block, ptrdiff_t part, int n_parts, const float *x,
