@@ -152,7 +152,7 @@ check 'the change comes' sees 'favourite: 1 take'
 keys 3
 if row ' rendering '; then
 	pid=$(worker_pid)
-	kill -STOP "$pid"
+	freeze "$pid"
 	keys 1 3 j k
 	check 'keys while the worker stands still' sees ' Queue  '
 	keys 1

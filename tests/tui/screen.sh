@@ -84,16 +84,39 @@ sees_no()
 # lock: another program writes to the library, until unlock.
 lock()
 {
-	mkfifo "$scratch/held"
+	[ -p "$scratch/held" ] || mkfifo "$scratch/held"
+	: >"$scratch/lock" # what was said the last time
 	python3 -c '
 import sqlite3, sys
 c = sqlite3.connect(sys.argv[1], isolation_level=None)
-c.execute("BEGIN IMMEDIATE")
+try:
+    c.execute("BEGIN IMMEDIATE")
+except sqlite3.OperationalError:
+    sys.exit(print("refused", flush=True))
 print("locked", flush=True)
 open(sys.argv[2]).read()
 c.execute("ROLLBACK")' "$WOODSHED_LIBRARY/library.db" "$scratch/held" >"$scratch/lock" &
 	child=$!
-	until grep -q locked "$scratch/lock"; do sleep 0.05; done
+	until grep -q locked "$scratch/lock"; do
+		if grep -q refused "$scratch/lock"; then # somebody has had it for five seconds
+			wait "$child"
+			child=''
+			return 1
+		fi
+		sleep 0.05
+	done
+}
+
+# freeze PID: stops a program, but not where it would keep all others from the database.
+freeze()
+{
+	kill -STOP "$1"
+	until lock; do
+		kill -CONT "$1"
+		sleep 0.1
+		kill -STOP "$1"
+	done
+	unlock
 }
 
 unlock()
