@@ -368,7 +368,8 @@ static void cost_in_brief(void **state)
 	costs_in_brief(&c,
 		"F5: 8 takes (2 prompts × 4 takes), 98 min each to render, 8.0 MB, queue paused");
 	c.n.settings = 3;
-	costs_in_brief(&c, "F5: 24 takes (2 × 3 × 4), 98 min each to render, 24.0 MB, queue paused");
+	costs_in_brief(
+		&c, "F5: 24 takes (2 × 3 × 4), 98 min each to render, 24.0 MB, queue paused");
 	c.is_repeat = true;
 	c.n = (struct compose_count){1, 1, 4};
 	costs_in_brief(
