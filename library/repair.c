@@ -65,6 +65,14 @@ int library_open(
 	return rc;
 }
 
+void library_tell_found(size_t n, struct str *out)
+{
+	str_printf(out,
+		"library.db was missing: it was made anew from %zu file%s, without ratings, tags "
+		"and queue",
+		n, n == 1 ? "" : "s");
+}
+
 /* *ret is NULL when it is damaged. */
 static int open_sound(const char *library, struct db **ret, struct err *e)
 {

@@ -10,6 +10,7 @@
 struct arena;
 struct db;
 struct err;
+struct str;
 
 struct repair {
 	const char *moved; /* where a damaged database was moved to; NULL: it is sound */
@@ -22,6 +23,8 @@ struct repair {
  * *ret_found, how many takes; else 0. */
 int library_open(
 	const char *library, int64_t now_ms, struct db **ret, size_t *ret_found, struct err *e);
+/* The same in words: "library.db was missing: it was made anew from 3 files, ..." */
+void library_tell_found(size_t n, struct str *out);
 
 /* Checks the database; one that is damaged is moved aside (nothing is deleted) and
  * made anew from the takes' files.  Then files and rows are paired, and the jobs

@@ -89,16 +89,15 @@ void verb_catch_signals(void)
 
 int verb_open_library(const struct globals *g, const char *library, struct db **ret, struct err *e)
 {
-	char text[160];
+	struct str text = {0};
 	size_t n;
 	int rc = library_open(library, clock_unix_ms(), ret, &n, e);
 
 	if (!rc && n && !g->quiet) {
-		snprintf(text, sizeof(text),
-			"warning: library.db was missing: it was made anew from %zu file%s, "
-			"without ratings, tags and queue",
-			n, n == 1 ? "" : "s");
-		complain(text);
+		str_add(&text, "warning: ");
+		library_tell_found(n, &text);
+		complain(text.s);
+		str_done(&text);
 	}
 	return rc;
 }

@@ -638,6 +638,7 @@ static int show(struct ws *ws, struct err *e)
 		.entries = paths_shared(ws->env->program, "themes/terminfo", &ws->arena),
 		.is_mono = !globals_has_color(ws->globals, ws->env, true)};
 	struct waits w = open_waits(ws->library);
+	struct str found = {0};
 	int rc = terminal_open(&(struct terminal_desc){&env, ws->log_fd}, e);
 
 	if (!rc) {
@@ -645,11 +646,11 @@ static int show(struct ws *ws, struct err *e)
 		paint_with(ws->colors, ws->globals->plain);
 		settings_reload(ws);
 		open_control(ws);
-		if (ws->n_found)
-			ws_complain(ws,
-				"library.db was missing: it was made anew from %zu file%s, "
-				"without ratings, tags and queue",
-				ws->n_found, ws->n_found == 1 ? "" : "s");
+		if (ws->n_found) {
+			library_tell_found(ws->n_found, &found);
+			ws_complain(ws, "%s", found.s);
+			str_done(&found);
+		}
 		frame_draw(ws);
 		if (terminal_is_blind()) {
 			ws_settle(ws); /* the list is part of what is printed */

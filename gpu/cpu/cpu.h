@@ -3,7 +3,8 @@
  * cpu.c	opens, allocates, holds the table and the tiling of work
  * linear.c, lstm.c, gru.c, attention.c, windows.c, conv2d.c	products; inner loops in
  *	kernels.c, those of attention.c for many queries in attend_kernels.c
- * tiles.c, tile_attention.c	products of bf16 by bf16; inner loops in tile_kernels.c
+ * tiles.c, tile_attention.c, tile_feed_forward.c	products of bf16 by bf16; inner loops in
+ *	tile_kernels.c
  * group_norm.c	inner loops in image_kernels.c
  * norm.c, elementwise.c, diffusion.c, sample.c	the rest; inner loops in vec_kernels.c
  *

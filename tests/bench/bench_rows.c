@@ -4,8 +4,8 @@
  *	bench_rows [--threads N] [--passes N] [--only PART-OF-A-LINE] [--cold] [f32|split|tiles]
  *
  * GFLOP/s of the processor's time of all threads (of one thread, then), the best of some
- * passes, and by their mean.  --cold: linear and feed-forward layers and images take another matrix
- *each pass, from memory, as a step of a network does. */
+ * passes, and by their mean.  --cold: linear and feed-forward layers and images take another
+ * matrix each pass, from memory, as a step of a network does. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
