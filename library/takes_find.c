@@ -293,18 +293,22 @@ static int find_sorted(struct db *db, const struct takes_query *wanted,
 	return rc;
 }
 
-static int find_by_sets(struct db *db, const struct filter *f, const struct takes_query *wanted,
-	struct takes_prompts *all, struct takes_found *ret, struct err *e)
+static int find_by_sets(struct db *db, const struct takes_query *wanted, struct takes_prompts *all,
+	struct takes_found *ret, struct err *e)
 {
 	uint64_t *bits = xcalloc(words_for(all->n), sizeof(*bits));
 	struct picking p = {.wanted = wanted, .all = all, .bits = bits, .ret = ret};
-	int rc = find_bits(db, f, all, bits, e);
+	struct filter f = {0};
+	int rc = filter_parse(wanted->filter ? wanted->filter : "", wanted->now_ms, &f, e);
 
+	if (!rc)
+		rc = find_bits(db, &f, all, bits, e);
 	if (!rc && wanted->order <= TAKES_OLDEST)
 		pick_by_time(&p);
 	else if (!rc)
 		rc = pick_by_index(db, &p, e);
 	free(bits);
+	filter_done(&f);
 	return rc;
 }
 
@@ -312,20 +316,15 @@ int takes_find(struct db *db, const struct takes_query *wanted, struct takes_pro
 	struct takes_found *ret, struct err *e)
 {
 	const size_t n = all->n ? all->n : 1;
-	struct filter f;
 	int rc;
 
 	*ret = (struct takes_found){0};
-	rc = filter_parse(wanted->filter ? wanted->filter : "", wanted->now_ms, &f, e);
-	if (rc)
-		return rc;
 	ret->ids = xcalloc(n, sizeof(*ret->ids));
 	ret->prompts = xcalloc(n, sizeof(*ret->prompts));
 	rc = wanted->order == TAKES_SCORE ? find_sorted(db, wanted, all, ret, e)
-					  : find_by_sets(db, &f, wanted, all, ret, e);
+					  : find_by_sets(db, wanted, all, ret, e);
 	if (rc)
 		takes_found_done(ret);
-	filter_done(&f);
 	return rc;
 }
 
