@@ -178,10 +178,12 @@ void cuda_attention_windows(struct gpu *g, struct gpu_tensor *y, const struct gp
 /* norm.cu */
 void cuda_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *b, float eps, bool rms);
-void cuda_group_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
-	const struct gpu_group_norm *how);
 void cuda_head_norm(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *w,
 	const struct gpu_tensor *b, int64_t first, int64_t n_heads, float eps);
+
+/* group_norm.cu */
+void cuda_group_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_group_norm *how);
 
 /* elementwise.cu */
 void cuda_concat(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,

@@ -1,17 +1,21 @@
-/* Norms.  Statistics are taken in two passes (mean, then squares about it); a row or
- * piece lies in the first-level cache after the first.
+/* Norms.
  *
- * layer, rms   a block a row; sums in f32, a warp tree, then the warps in order.
- *              Read once from memory and written once: 8 bytes an element.
- * head norm    a warp a head; 8 bytes an element.
- * group norm   sums in f64: partial sums over pieces of PIECE rows, a thread a channel;
- *              then a block a group folds them in a fixed order into scale and shift of
- *              its channels; then y = x * scale + shift (and silu).  x is read twice,
- *              y written once: 12 bytes an element.  An H100 does 67 TFLOP/s in f64, a
- *              consumer card 1/64 of its f32: two additions an element are still free. */
+ * layer, rms   two passes (mean, then squares about it), sums in f32 as norm.cuh has them.
+ *              Rows of up to 4096 elements that lie at 16 bytes stay in registers: up to
+ *              1024 a warp a row and no barrier, longer ones 4 warps.  Others: a block a
+ *              row, which is read three times, from the first-level cache after the first.
+ *              4 bytes an element in, 4 or 2 out (8 more with a bias for x).  On an H200
+ *              the version for all rows took 7.7 us for 1025 x 1536 (Stable Audio, 9.4 MB,
+ *              mostly in L2) and 4 to 5 us for the rows of AudioLDM 2; expected now 3 and 2.
+ * head norm    a warp a head; 8 bytes an element. */
 #include "gpu/cuda/norm.cuh"
 
-enum { THREADS = 256, PIECE = 64 };
+enum {
+	THREADS = 256,
+	HELD_THREADS = 128, /* of norm_held */
+	HELD_MAX = 4096,    /* elements of a row in it */
+	HELD_MANY = 512,    /* rows from which several share a block */
+};
 
 /* ---- layer and rms ------------------------------------------------------ */
 
@@ -19,11 +23,17 @@ struct norm {
 	void *y; /* f32 or bf16 */
 	float *x;
 	const float *w, *b, *more; /* b, more: or NULL */
-	int64_t k;
+	int64_t n_rows, k;
 	float eps;
 	bool rms;
 };
 
+static __device__ __forceinline__ float normed(const struct norm &o, float x, float w, float b)
+{
+	return o.b ? fmaf(x, w, b) : x * w;
+}
+
+/* Rows of any length, at any address: a block a row, which is read three times. */
 template <typename TO> static __global__ void norm(struct norm o)
 {
 	SHARED(float, sums, [2 * NORM_WARPS]);
@@ -32,19 +42,171 @@ template <typename TO> static __global__ void norm(struct norm o)
 	float mean[1], scale[1];
 
 	norm_moments<1>(mean, scale, x, o.k, 1, o.k, o.eps, o.rms, sums);
-	/* y may be x: what is written here is read by this thread alone from now on. */
+	/* y may be x: all of the row was read before the last barrier in there. */
 	for (int64_t i = threadIdx.x; i < o.k; i += blockDim.x) {
 		const float f = x[i], v = (f - mean[0]) * scale[0];
-		store(&y[i], o.b ? fmaf(v, o.w[i], o.b[i]) : v * o.w[i]);
+		store(&y[i], normed(o, v, o.w[i], o.b ? o.b[i] : 0));
 		if (o.more)
 			x[i] = f + o.more[i];
 	}
 }
 
+/* The sum over a row, of which WARPS warps play PLAYS times as many, as block_sums() has it. */
+template <int WARPS, int PLAYS>
+static __device__ __forceinline__ float held_sum(float (&x)[PLAYS], float *shared)
+{
+	float sum = 0;
+
+#pragma unroll
+	for (int p = 0; p < PLAYS; p++)
+		x[p] = warp_sum(x[p]);
+	if (WARPS == 1) {
+#pragma unroll
+		for (int p = 0; p < PLAYS; p++)
+			sum += x[p];
+		return sum;
+	}
+	if (threadIdx.x % WARP == 0)
+#pragma unroll
+		for (int p = 0; p < PLAYS; p++)
+			shared[p * WARPS + threadIdx.x / WARP] = x[p];
+	__syncthreads();
+#pragma unroll
+	for (int w = 0; w < PLAYS * WARPS; w++)
+		sum += shared[w];
+	return sum;
+}
+
+/* x += more, what is left for the product behind the norm to add to. */
+template <int N>
+static __device__ __forceinline__ void add_held(
+	const struct norm &o, float *to, const float (&x)[N][4], int first, int step)
+{
+	float more[N][4];
+
+#pragma unroll
+	for (int i = 0; i < N; i++)
+		if (first + i * step < (int)o.k)
+			norm_four(more[i], o.more, first + i * step, o.k, true);
+#pragma unroll
+	for (int i = 0; i < N; i++) {
+		if (first + i * step >= (int)o.k)
+			continue;
+#pragma unroll
+		for (int j = 0; j < 4; j++)
+			more[i][j] += x[i][j];
+		store_four(to + first + i * step, more[i]);
+	}
+}
+
+/* Rows that registers hold: each thread of WARPS warps plays PLAYS threads of norm_threads(k),
+ * which have up to FOURS fours each; four i * WARPS * 32 + t of the row is i of thread t.  Weights
+ * come while x does; shifts, too, where registers are left.  WARPS = 1: a warp a row, several rows
+ * a block, no barrier. */
+template <typename TO, int WARPS, int PLAYS, int FOURS>
+static __global__ void __launch_bounds__(HELD_THREADS, WARPS > 1 && FOURS <= 2 ? 8 : 3)
+	norm_held(struct norm o)
+{
+	constexpr int N = PLAYS * FOURS, STEP = WARPS * WARP * 4;
+	SHARED(float, sums, [2 * PLAYS * WARPS]);
+	const unsigned team = threadIdx.x / (WARPS * WARP), teams = blockDim.x / (WARPS * WARP);
+	const int64_t row = (int64_t)blockIdx.x * teams + team;
+	const int first = (int)(threadIdx.x % (WARPS * WARP)) * 4, k = (int)o.k;
+	float x[N][4], w[N][4], b[N][4], part[PLAYS], mean = 0;
+
+	if (row >= o.n_rows) /* a whole warp */
+		return;
+	float *const from = o.x + row * k;
+	TO *const y = (TO *)o.y + row * k;
+#pragma unroll
+	for (int i = 0; i < N; i++) {
+		const int at = first + i * STEP;
+		if (at >= k)
+			continue;
+		norm_four(x[i], from, at, k, true);
+		norm_four(w[i], o.w, at, k, true);
+		if (o.b && WARPS == 1)
+			norm_four(b[i], o.b, at, k, true);
+	}
+	if (o.more)
+		add_held<N>(o, from, x, first, STEP);
+	if (!o.rms) {
+#pragma unroll
+		for (int p = 0; p < PLAYS; p++) {
+			part[p] = 0;
+#pragma unroll
+			for (int i = p; i < N; i += PLAYS)
+				if (first + i * STEP < k)
+					part[p] = norm_sum(part[p], x[i]);
+		}
+		mean = held_sum<WARPS, PLAYS>(part, sums) / (float)k;
+	}
+#pragma unroll
+	for (int p = 0; p < PLAYS; p++) {
+		part[p] = 0;
+#pragma unroll
+		for (int i = p; i < N; i += PLAYS)
+			part[p] = norm_squares(part[p], x[i], mean, k - first - i * STEP);
+	}
+	const float scale =
+		norm_scale(held_sum<WARPS, PLAYS>(part, sums + PLAYS * WARPS), k, o.eps);
+#pragma unroll
+	for (int i = 0; i < N; i++)
+		if (o.b && WARPS > 1 && first + i * STEP < k)
+			norm_four(b[i], o.b, first + i * STEP, k, true);
+#pragma unroll
+	for (int i = 0; i < N; i++) {
+		if (first + i * STEP >= k)
+			continue;
+#pragma unroll
+		for (int j = 0; j < 4; j++)
+			x[i][j] = normed(o, (x[i][j] - mean) * scale, w[i][j], b[i][j]);
+		store_four(y + first + i * STEP, x[i]);
+	}
+}
+
+/* Whether norm_held takes them. */
+static bool can_hold(const struct norm *o, size_t size)
+{
+	const uintptr_t bits = (uintptr_t)o->x | (uintptr_t)o->w | (uintptr_t)o->b;
+
+	return o->k % 4 == 0 && o->k <= HELD_MAX && (bits | (uintptr_t)o->more) % 16 == 0 &&
+	       (uintptr_t)o->y % (4 * size) == 0;
+}
+
+template <typename TO> static void launch_held(struct gpu *g, const struct norm *o)
+{
+	const unsigned rows = o->n_rows >= HELD_MANY ? HELD_THREADS / WARP : 1;
+	const unsigned blocks = blocks_for(o->n_rows, rows);
+
+	if (o->k > 2048)
+		LAUNCH(g, (norm_held<TO, 4, 2, 4>), (unsigned)o->n_rows, HELD_THREADS, 0, *o);
+	else if (o->k > 1024)
+		LAUNCH(g, (norm_held<TO, 4, 2, 2>), (unsigned)o->n_rows, HELD_THREADS, 0, *o);
+	else if (o->k > 640)
+		LAUNCH(g, (norm_held<TO, 1, 8, 1>), blocks, rows * WARP, 0, *o);
+	else if (o->k > 384)
+		LAUNCH(g, (norm_held<TO, 1, 5, 1>), blocks, rows * WARP, 0, *o);
+	else if (o->k > 256)
+		LAUNCH(g, (norm_held<TO, 1, 3, 1>), blocks, rows * WARP, 0, *o);
+	else if (o->k > 128)
+		LAUNCH(g, (norm_held<TO, 1, 2, 1>), blocks, rows * WARP, 0, *o);
+	else
+		LAUNCH(g, (norm_held<TO, 1, 1, 1>), blocks, rows * WARP, 0, *o);
+}
+
+template <typename TO> static void launch_norm_to(struct gpu *g, const struct norm *o)
+{
+	if (can_hold(o, sizeof(TO)))
+		launch_held<TO>(g, o);
+	else
+		LAUNCH(g, (norm<TO>), (unsigned)o->n_rows, norm_threads(o->k), 0, *o);
+}
+
 static void launch_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_norm *how, const struct gpu_tensor *more, bool rms)
 {
-	const int64_t k = x->ne[x->n_dims - 1], n_rows = gpu_count(x) / k;
+	const int64_t k = x->ne[x->n_dims - 1];
 	struct norm o = {};
 
 	o.y = y->data;
@@ -52,13 +214,14 @@ static void launch_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_te
 	o.w = (const float *)how->w->data;
 	o.b = rms ? NULL : (const float *)how->b->data;
 	o.more = more ? (const float *)more->data : NULL;
+	o.n_rows = gpu_count(x) / k;
 	o.k = k;
 	o.eps = how->eps;
 	o.rms = rms;
 	if (y->dtype == GPU_BF16)
-		LAUNCH(g, (norm<uint16_t>), (unsigned)n_rows, norm_threads(k), 0, o);
+		launch_norm_to<uint16_t>(g, &o);
 	else
-		LAUNCH(g, (norm<float>), (unsigned)n_rows, norm_threads(k), 0, o);
+		launch_norm_to<float>(g, &o);
 }
 
 void cuda_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
@@ -104,145 +267,4 @@ void cuda_head_norm(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor
 	LAUNCH(g, head_norm, blocks_for(x->ne[0] * n_heads, THREADS / WARP), THREADS, 0,
 		(float *)x->data, (const float *)w->data, (const float *)b->data, x->ne[0],
 		x->ne[1], first, n_heads, w->ne[0], eps);
-}
-
-/* ---- groups ------------------------------------------------------------- */
-
-struct group_norm {
-	float *y;
-	const float *x, *w, *b;
-	int64_t n_batch, n_rows, width, n_pieces, n_groups;
-	double *partial; /* [B, pieces, sums and squares, width] */
-	float *affine;   /* [B, scale and shift, width] */
-	float eps;
-	bool silu;
-};
-
-/* A thread a channel of a piece; neighbours read neighbours. */
-static __global__ void moments(struct group_norm o, int64_t column_blocks)
-{
-	const int64_t piece = blockIdx.x / column_blocks; /* of all batch rows */
-	const int64_t c = blockIdx.x % column_blocks * blockDim.x + threadIdx.x;
-
-	if (c >= o.width)
-		return;
-	const int64_t batch = piece / o.n_pieces, first = piece % o.n_pieces * PIECE;
-	const int64_t end = first + PIECE < o.n_rows ? first + PIECE : o.n_rows;
-	const float *x = o.x + batch * o.n_rows * o.width + c;
-	double sum = 0, squares = 0;
-	UNROLL(8)
-	for (int64_t r = first; r < end; r++) {
-		const double v = x[r * o.width];
-		sum += v;
-		squares = fma(v, v, squares);
-	}
-	o.partial[piece * 2 * o.width + c] = sum;
-	o.partial[piece * 2 * o.width + o.width + c] = squares;
-}
-
-static __device__ double block_sum_f64(double x, double *shared)
-{
-	for (int step = blockDim.x / 2; step > 0; step /= 2) {
-		shared[threadIdx.x] = x;
-		__syncthreads();
-		if ((int)threadIdx.x < step)
-			x += shared[threadIdx.x + step];
-		__syncthreads();
-	}
-	if (threadIdx.x == 0)
-		shared[0] = x;
-	__syncthreads();
-	x = shared[0];
-	__syncthreads();
-	return x;
-}
-
-/* A block a group of a batch row. */
-static __global__ void fold(struct group_norm o)
-{
-	SHARED(double, shared, [THREADS]);
-	const int64_t batch = blockIdx.x / o.n_groups, group = blockIdx.x % o.n_groups;
-	const int64_t n = o.width / o.n_groups, first = group * n;
-	const double *p = o.partial + batch * o.n_pieces * 2 * o.width + first;
-	double sum = 0, squares = 0;
-
-	for (int64_t i = threadIdx.x; i < o.n_pieces * n; i += THREADS) {
-		const int64_t at = i / n * 2 * o.width + i % n;
-		sum += p[at];
-		squares += p[at + o.width];
-	}
-	const double count = (double)(n * o.n_rows);
-	const double mean = block_sum_f64(sum, shared) / count;
-	const double variance = block_sum_f64(squares, shared) / count - mean * mean;
-	const double inverse = 1 / sqrt((variance > 0 ? variance : 0) + (double)o.eps);
-	float *scale = o.affine + batch * 2 * o.width, *shift = scale + o.width;
-	for (int64_t c = first + threadIdx.x; c < first + n; c += THREADS) {
-		scale[c] = (float)(inverse * (double)o.w[c]);
-		shift[c] = (float)((double)o.b[c] - mean * inverse * (double)o.w[c]);
-	}
-}
-
-template <typename V>
-static __device__ __forceinline__ V affine_of(V x, V scale, V shift, bool silu);
-
-template <> __device__ __forceinline__ float affine_of(float x, float scale, float shift, bool silu)
-{
-	const float v = fmaf(x, scale, shift);
-
-	return silu ? v / (1 + expf(-v)) : v;
-}
-
-template <>
-__device__ __forceinline__ float4 affine_of(float4 x, float4 scale, float4 shift, bool silu)
-{
-	return make_float4(affine_of(x.x, scale.x, shift.x, silu),
-		affine_of(x.y, scale.y, shift.y, silu), affine_of(x.z, scale.z, shift.z, silu),
-		affine_of(x.w, scale.w, shift.w, silu));
-}
-
-/* V: float, or float4 where the width is a multiple of 4. */
-template <typename V> static __global__ void affine(struct group_norm o)
-{
-	const int64_t width = o.width * (int64_t)sizeof(float) / (int64_t)sizeof(V);
-	const int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-
-	if (i >= o.n_batch * o.n_rows * width)
-		return;
-	const V *scale = (const V *)o.affine + i / (o.n_rows * width) * 2 * width + i % width;
-	((V *)o.y)[i] = affine_of(((const V *)o.x)[i], scale[0], scale[width], o.silu);
-}
-
-void cuda_group_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
-	const struct gpu_group_norm *how)
-{
-	struct group_norm o = {};
-
-	o.y = (float *)y->data;
-	o.x = (const float *)x->data;
-	o.w = (const float *)how->w->data;
-	o.b = (const float *)how->b->data;
-	o.n_batch = x->ne[0];
-	o.width = x->ne[x->n_dims - 1];
-	o.n_rows = gpu_count(x) / o.n_batch / o.width;
-	o.n_pieces = (o.n_rows + PIECE - 1) / PIECE;
-	o.n_groups = how->n_groups;
-	o.eps = how->eps;
-	o.silu = how->silu;
-	const int64_t n_partial = o.n_batch * o.n_pieces * 2 * o.width;
-	o.partial = (double *)cuda_scratch(g, 0,
-		(size_t)n_partial * sizeof(double) +
-			(size_t)(o.n_batch * 2 * o.width) * sizeof(float));
-	if (!o.partial)
-		return;
-	o.affine = (float *)(o.partial + n_partial);
-	const unsigned threads = o.width >= 128 ? 128 : 32;
-	const int64_t column_blocks = (o.width + threads - 1) / threads;
-	const int64_t n = gpu_count(x);
-	LAUNCH(g, moments, (unsigned)(o.n_batch * o.n_pieces * column_blocks), threads, 0, o,
-		column_blocks);
-	LAUNCH(g, fold, (unsigned)(o.n_batch * o.n_groups), THREADS, 0, o);
-	if (o.width % 4 == 0 && ((uintptr_t)o.x | (uintptr_t)o.y) % 16 == 0)
-		LAUNCH(g, affine<float4>, blocks_for(n / 4, THREADS), THREADS, 0, o);
-	else
-		LAUNCH(g, affine<float>, blocks_for(n, THREADS), THREADS, 0, o);
 }

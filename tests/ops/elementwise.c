@@ -46,6 +46,14 @@ static void norms(void **state)
 			test_done(NULL);
 		}
 	check_norm(70, 1024, 0, 3);
+	/* rows that CUDA holds in registers, in each of its ways */
+	check_norm(1030, 128, 0, 1);
+	check_norm(515, 252, 0, 1);
+	check_norm(2, 384, 5, 1);
+	check_norm(3, 640, 0, 1);
+	check_norm(2, 900, 0, 1);
+	check_norm(5, 1536, 10, 1);
+	check_norm(2, 4092, 0, 1);
 	check_norm(3, 2049, 0, 100);
 	check_norm(3, 64, 1000, 1); /* one pass over x^2 would lose the variance */
 	check_norm(2, 100, 0, 1e-6f);

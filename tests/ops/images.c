@@ -265,6 +265,14 @@ static void group_norms(void **state)
 		test_done(NULL);
 	}
 	check_group_norm(1, 300, 2, 8, 100);
+	/* on CUDA: in pieces of rows, several groups a block, or a group wider than one */
+	check_group_norm(2, 3100, 7, 8, 3);
+	test_done(NULL);
+	check_group_norm(1, 70, 2, 1100, 0);
+	check_group_norm(1, 3, 2, 301, 0);
+	test_done(NULL);
+	check_group_norm(1, 16500, 3, 4, 1);
+	test_done(NULL);
 }
 
 /* ---- concat ------------------------------------------------------------- */
