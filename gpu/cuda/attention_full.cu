@@ -187,15 +187,6 @@ struct flash_out {
 	bool pairs_aligned;
 };
 
-static __device__ __forceinline__ unsigned bf16_pair(float low, float high)
-{
-	const __nv_bfloat162 h = __floats2bfloat162_rn(low, high);
-	unsigned u;
-
-	memcpy(&u, &h, sizeof(u));
-	return u;
-}
-
 /* A thread has 8 channels; neighbours have neighbouring channels of qkv. */
 static __global__ void __launch_bounds__(ROUND_THREADS) round_heads(const struct flash a)
 {
@@ -216,18 +207,6 @@ static __global__ void __launch_bounds__(ROUND_THREADS) round_heads(const struct
 }
 
 #if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
-
-/* 2^x to 2 ulp, 0 below 2^-126 */
-static __device__ __forceinline__ float exp2_fast(float x)
-{
-#if defined(WOODSHED_EMULATED)
-	return exp2f(x);
-#else
-	float y;
-	asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-	return y;
-#endif
-}
 
 template <int D> struct flash_tile {
 	static const int PER_ROW = D / 8, LD = PER_ROW + 1; /* 16-byte words */

@@ -482,28 +482,53 @@ void cuda_concat(
 
 /* ---- rotary positions --------------------------------------------------- */
 
-/* A thread turns one pair: x[i], x[i + R/2] by the angle of (row, i). */
-static __global__ void rope(float *x, const float *table, int64_t n_rows, int64_t width,
-	int64_t n_heads, int64_t head_dim, int64_t half)
+/* A thread turns V neighbouring pairs: x[i], x[i + R/2] by the angle of (row, i).  A pair a thread
+ * and 64-bit divisions took 5.2 us on an H200 for 1025 rows of 48 heads with 16 pairs (Stable
+ * Audio, 12.6 MB, in L2); expected now 3. */
+template <int V>
+static __global__ void rope(struct operand x, struct operand table, unsigned blocks,
+	unsigned per_row, unsigned head_dim, unsigned half)
 {
-	const int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+	const unsigned i = blockIdx.x % blocks * blockDim.x + threadIdx.x, per_head = half / V;
+	const int64_t row = blockIdx.x / blocks;
 
-	if (i >= n_rows * n_heads * half)
+	if (i >= per_row)
 		return;
-	const int64_t pair = i % half, head = i / half % n_heads, row = i / half / n_heads;
-	const float c = table[row * 2 * half + pair], s = table[row * 2 * half + half + pair];
-	float *p = x + row * width + head * head_dim + pair;
-	const float u = p[0], v = p[half];
-	p[0] = u * c - v * s;
-	p[half] = v * c + u * s;
+	const unsigned pair = i % per_head * V, first = i / per_head * head_dim + pair;
+	const struct lanes<V> c = load<V>(table, row, pair), s = load<V>(table, row, half + pair),
+			      u = load<V>(x, row, first), v = load<V>(x, row, first + half);
+	struct lanes<V> p, q;
+	for (int k = 0; k < V; k++) {
+		p.x[k] = u.x[k] * c.x[k] - v.x[k] * s.x[k];
+		q.x[k] = v.x[k] * c.x[k] + u.x[k] * s.x[k];
+	}
+	store<V>(x, row, first, p);
+	store<V>(x, row, first + half, q);
+}
+
+/* As few blocks a row as there may be, and they as small. */
+template <int V>
+static void launch_rope(struct gpu *g, const struct operand *o, int64_t n_rows, int64_t n_heads,
+	int64_t head_dim, int64_t half)
+{
+	const int64_t per_row = half / V * n_heads;
+	const unsigned blocks = blocks_for(per_row, THREADS),
+		       threads = blocks_for(per_row, blocks * WARP) * WARP;
+
+	LAUNCH(g, rope<V>, (unsigned)n_rows * blocks, threads, 0, o[0], o[1], blocks,
+		(unsigned)per_row, (unsigned)head_dim, (unsigned)half);
 }
 
 void cuda_rope(struct gpu *g, struct gpu_tensor *x, const struct gpu_tensor *table, int64_t n_heads,
 	int64_t head_dim)
 {
-	const int64_t half = table->ne[1] / 2, n = x->ne[0] * n_heads * half;
+	const struct operand o[2] = {operand_of(x), operand_of(table)};
+	const int64_t half = table->ne[1] / 2, n = x->ne[0];
 
-	if (n)
-		LAUNCH(g, rope, blocks_for(n, THREADS), THREADS, 0, (float *)x->data,
-			(const float *)table->data, x->ne[0], x->ne[1], n_heads, head_dim, half);
+	if (!half)
+		return;
+	if (half % 4 == 0 && head_dim % 4 == 0 && is_wide({n, 4}, o, 2))
+		launch_rope<4>(g, o, n, n_heads, head_dim, half);
+	else
+		launch_rope<1>(g, o, n, n_heads, head_dim, half);
 }

@@ -87,6 +87,18 @@ static __device__ __forceinline__ float scaled(float x, float scale, float bias)
 	return __fadd_rn(__fmul_rn(x, scale), bias);
 }
 
+/* 2^x to 2 ulp, 0 below 2^-126 */
+static __device__ __forceinline__ float exp2_fast(float x)
+{
+#if defined(WOODSHED_EMULATED)
+	return exp2f(x);
+#else
+	float y;
+	asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+	return y;
+#endif
+}
+
 /* Tells what is wrong at the next gpu_sync(). */
 static __device__ __forceinline__ void tell_fault(
 	unsigned long long *status, enum cuda_fault fault, int at)
@@ -107,6 +119,16 @@ static __device__ __forceinline__ uint16_t f32_to_bf16(float f)
 	if ((u & 0x7fffffff) > 0x7f800000)
 		return (uint16_t)(u >> 16 | 0x40);
 	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+/* Both, the first in the lower half. */
+static __device__ __forceinline__ unsigned bf16_pair(float low, float high)
+{
+	const __nv_bfloat162 h = __floats2bfloat162_rn(low, high);
+	unsigned u;
+
+	memcpy(&u, &h, sizeof(u));
+	return u;
 }
 
 /* *y = f, rounded to what y is. */

@@ -44,9 +44,7 @@ static __device__ __forceinline__ void store_four(float *y, const float (&v)[4])
 
 static __device__ __forceinline__ void store_four(uint16_t *y, const float (&v)[4])
 {
-	*reinterpret_cast<uint2 *>(y) =
-		make_uint2(f32_to_bf16(v[0]) | (unsigned)f32_to_bf16(v[1]) << 16,
-			f32_to_bf16(v[2]) | (unsigned)f32_to_bf16(v[3]) << 16);
+	*reinterpret_cast<uint2 *>(y) = make_uint2(bf16_pair(v[0], v[1]), bf16_pair(v[2], v[3]));
 }
 
 static __device__ __forceinline__ float norm_sum(float sum, const float (&v)[4])

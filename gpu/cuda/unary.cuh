@@ -35,4 +35,29 @@ template <enum gpu_unary OP> static __device__ __forceinline__ float apply(float
 	}
 }
 
+/* For what is rounded to bf16, 2^-9 of it: good to 2^-18, and to 2^-20 where |x| < 8, in a
+ * third of the instructions, without the exact division and erfc().  GELU: erfc to 1.2e-7 of
+ * itself as a polynomial of 1 / (1 + z / 2) in an exponent, z = |x| / sqrt(2) (Numerical
+ * Recipes, 6.2, erfcc()); here in powers of 2. */
+template <enum gpu_unary OP> static __device__ __forceinline__ float apply_near(float x)
+{
+	if (OP == GPU_UNARY_SILU)
+		return __fdividef(x, 1 + exp2_fast(-1.44269504f * x));
+	if (OP != GPU_UNARY_GELU)
+		return apply<OP>(x);
+	const float t = __fdividef(1, fmaf(0.35355339f, fabsf(x), 1));
+	float p = 0.24651730f;
+	p = fmaf(p, t, -1.1861149f);
+	p = fmaf(p, t, 2.1474745f);
+	p = fmaf(p, t, -1.6377531f);
+	p = fmaf(p, t, 0.40232158f);
+	p = fmaf(p, t, -0.26875686f);
+	p = fmaf(p, t, 0.13963006f);
+	p = fmaf(p, t, 0.53970062f);
+	p = fmaf(p, t, 1.4427292f);
+	p = fmaf(p, t, -1.8257482f);
+	const float e = t * exp2_fast(fmaf(-0.72134752f * x, x, p));
+	return 0.5f * x * (x < 0 ? e : 2 - e);
+}
+
 #endif
