@@ -323,7 +323,8 @@ void gpu_kv_fill(struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu
 void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
 	const struct gpu_kv *kv, float scale);
 
-/* Bidirectional self-attention: qkv [T, 3H] with H = heads * d, y [T, H].
+/* Bidirectional self-attention: qkv [T, 3H] with H = heads * d, y [T, H]; or of B sequences,
+ * each to itself, with the bits that it has alone: qkv [B, T, 3H], y [B, T, H].
  * bias [heads, 2T-1] f32 or NULL: added to the score of query q and key k at
  * column k - q + T - 1 (T5's relative position bias).  A device that multiplies tiles may
  * take its products as GPU_SPLIT does. */

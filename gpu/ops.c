@@ -3,11 +3,11 @@
 
 #include <math.h>
 
-/* f32, or what the device's products round to, [T, H]. */
-static bool is_output(const struct gpu *g, const struct gpu_tensor *y)
+/* f32, or what the device's products round to. */
+static bool is_output(const struct gpu *g, const struct gpu_tensor *y, int rank)
 {
-	return gpu_is_f32(y, 2) ||
-	       (g->ops->input_dtype && gpu_is_plain(y, GPU_BF16) && y->n_dims == 2);
+	return gpu_is_f32(y, rank) ||
+	       (g->ops->input_dtype && gpu_is_plain(y, GPU_BF16) && y->n_dims == rank);
 }
 
 static bool is_kv(const struct gpu_kv *kv)
@@ -56,7 +56,7 @@ void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 {
 	CALL(g, "attention_cross", attention_cross, IN(y), IN(q));
 	NEED(is_kv(kv), "the cache is empty");
-	NEED((kv->dtype == GPU_TILES ? is_output(g, y) : gpu_is_f32(y, 2)) && gpu_is_f32(q, 2) &&
+	NEED((kv->dtype == GPU_TILES ? is_output(g, y, 2) : gpu_is_f32(y, 2)) && gpu_is_f32(q, 2) &&
 			gpu_is_same_shape(y, q),
 		"y and q must be contiguous f32 of one shape [R, H]");
 	NEED(q->ne[1] > 0 && q->ne[1] % (kv->n_heads * kv->head_dim) == 0,
@@ -69,16 +69,19 @@ void gpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 		g->ops->attention_cross(g, y, q, kv, scale);
 }
 
-/* Both attentions over all of a sequence: rank, heads, widths. */
+/* Both attentions over all of a sequence, or of several: rank, heads, widths. */
 static const char *full_fault(
 	const struct gpu_tensor *y, const struct gpu_tensor *qkv, int64_t n_heads, bool can_write)
 {
-	if (!can_write || !gpu_is_f32(qkv, 2))
-		return "y and qkv must be contiguous f32 of rank 2";
-	if (n_heads <= 0 || y->ne[1] % n_heads != 0 || y->ne[1] <= 0)
+	const int last = y->n_dims - 1;
+
+	if (!can_write || !gpu_is_f32(qkv, y->n_dims) || last < 1 || last > 2)
+		return "y and qkv must be contiguous f32, both of rank 2 or of rank 3";
+	if (n_heads <= 0 || y->ne[last] % n_heads != 0 || y->ne[last] <= 0)
 		return "heads do not divide the width";
-	if (y->ne[0] != qkv->ne[0] || qkv->ne[1] % 3 != 0 || qkv->ne[1] / 3 != y->ne[1])
-		return "y must be [T, H] and qkv [T, 3H]";
+	if (!gpu_is_same_extents(y, qkv, 0, last) || qkv->ne[last] % 3 != 0 ||
+		qkv->ne[last] / 3 != y->ne[last])
+		return "y must be [T, H] and qkv [T, 3H], or [B, T, H] and [B, T, 3H]";
 	return NULL;
 }
 
@@ -86,14 +89,14 @@ void gpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_te
 	const struct gpu_tensor *bias, int64_t n_heads, float scale)
 {
 	CALL(g, "attention_full", attention_full, IN(y), IN(qkv), OPT(bias));
-	const char *fault = full_fault(y, qkv, n_heads, gpu_is_f32(y, 2));
+	const char *fault = full_fault(y, qkv, n_heads, gpu_is_f32(y, y->n_dims));
 	NEED(!fault, fault);
 	NEED(!bias || (gpu_is_f32(bias, 2) && bias->ne[0] == n_heads &&
-			      bias->ne[1] == 2 * y->ne[0] - 1),
+			      bias->ne[1] == 2 * y->ne[y->n_dims - 2] - 1),
 		"bias must be f32 [heads, 2T-1]");
 	NEED(y->data != qkv->data, "y may not be qkv");
 	g->dispatches++;
-	if (y->ne[0])
+	if (gpu_count(y))
 		g->ops->attention_full(g, y, qkv, bias, n_heads, scale);
 }
 
@@ -101,11 +104,11 @@ void gpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 	int64_t n_heads, float scale)
 {
 	CALL(g, "attention_tiles", attention_tiles, IN(y), IN(qkv));
-	const char *fault = full_fault(y, qkv, n_heads, is_output(g, y));
+	const char *fault = full_fault(y, qkv, n_heads, is_output(g, y, y->n_dims));
 	NEED(!fault, fault);
 	NEED(y->data != qkv->data, "y may not be qkv");
 	g->dispatches++;
-	if (y->ne[0])
+	if (gpu_count(y))
 		g->ops->attention_tiles(g, y, qkv, n_heads, scale);
 }
 

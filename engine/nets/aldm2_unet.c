@@ -461,19 +461,17 @@ static const struct gpu_tensor *embed_time(struct pass *p, const struct gpu_tens
 static void self_attention(const struct pass *p, const struct unet_stack *s, struct gpu_tensor *y,
 	const struct gpu_tensor *x, const struct gpu_norm *norm, const struct gpu_tensor *w)
 {
-	const int64_t n = x->ne[0] / p->run->n_rows;
-	struct gpu_tensor *qkv = gpu_new(p->g, p->a, GPU_F32, "qkv", SHAPE(x->ne[0], 3 * s->width));
+	const int64_t b = p->run->n_rows, n = x->ne[0] / b, c = s->width;
+	const float scale = 1 / sqrtf((float)(c / s->n_heads));
+	struct gpu_tensor *qkv = gpu_new(p->g, p->a, GPU_F32, "qkv", SHAPE(x->ne[0], 3 * c));
 
 	gpu_norm_linear(p->g, p->a, qkv, x, norm, w, NULL);
-	for (int64_t r = 0; r < p->run->n_rows; r++) {
-		struct gpu_tensor *to = gpu_view(p->g, p->a, y, 0, r * n, n);
-		const struct gpu_tensor *from = gpu_view(p->g, p->a, qkv, 0, r * n, n);
-		const float scale = 1 / sqrtf((float)(s->width / s->n_heads));
-		if (w->dtype == GPU_TILES)
-			gpu_attention_tiles(p->g, to, from, s->n_heads, scale);
-		else
-			gpu_attention_full(p->g, to, from, NULL, s->n_heads, scale);
-	}
+	struct gpu_tensor *to = gpu_reshape(p->g, p->a, y, SHAPE(b, n, c));
+	const struct gpu_tensor *from = gpu_reshape(p->g, p->a, qkv, SHAPE(b, n, 3 * c));
+	if (w->dtype == GPU_TILES)
+		gpu_attention_tiles(p->g, to, from, s->n_heads, scale);
+	else
+		gpu_attention_full(p->g, to, from, NULL, s->n_heads, scale);
 }
 
 static void cross_attention(const struct pass *p, const struct unet_stack *s,

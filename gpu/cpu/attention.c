@@ -337,7 +337,7 @@ static void full_task(void *ud, size_t task)
 			   .lds = round_up(t, PANEL)});
 }
 
-void cpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+static void full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	const struct gpu_tensor *bias, int64_t n_heads, float scale)
 {
 	if (!bias && qkv->ne[0] >= SPLIT_FROM && cpu_of(g)->isa >= CPU_AMX) {
@@ -359,4 +359,14 @@ void cpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_te
 	w.scratch = cpu_scratch(g, (size_t)n_heads * w.task_bytes);
 	if (w.scratch)
 		run(&w, n_heads, n_heads * t * t * dim * 4, full_task);
+}
+
+void cpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	const struct gpu_tensor *bias, int64_t n_heads, float scale)
+{
+	for (int64_t i = 0; i < cpu_sequences(y); i++) {
+		struct gpu_tensor to = cpu_sequence(y, i);
+		const struct gpu_tensor from = cpu_sequence(qkv, i);
+		full(g, &to, &from, bias, n_heads, scale);
+	}
 }

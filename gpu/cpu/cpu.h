@@ -127,6 +127,27 @@ void cpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 void cpu_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	const struct gpu_tensor *bias, int64_t n_heads, float scale);
 
+/* Of [B, T, H], which are contiguous, sequence i; of [T, H] all. */
+static inline struct gpu_tensor cpu_sequence(const struct gpu_tensor *t, int64_t i)
+{
+	struct gpu_tensor one = *t;
+
+	if (t->n_dims == 3) {
+		one.n_dims = 2;
+		one.ne[0] = t->ne[1];
+		one.ne[1] = t->ne[2];
+		one.nb[0] = t->nb[1];
+		one.nb[1] = t->nb[2];
+		one.data = (float *)t->data + i * t->nb[0];
+	}
+	return one;
+}
+
+static inline int64_t cpu_sequences(const struct gpu_tensor *t)
+{
+	return t->n_dims == 3 ? t->ne[0] : 1;
+}
+
 /* tiles.c: the same for GPU_TILES and GPU_SPLIT; a product as linear.c has it */
 struct tile_product {
 	const struct gpu_tensor *w;

@@ -368,7 +368,11 @@ static void run(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qk
 void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	int64_t n_heads, float scale)
 {
-	run(g, y, qkv, n_heads, scale, 1);
+	for (int64_t i = 0; i < cpu_sequences(y); i++) {
+		struct gpu_tensor to = cpu_sequence(y, i);
+		const struct gpu_tensor from = cpu_sequence(qkv, i);
+		run(g, &to, &from, n_heads, scale, 1);
+	}
 }
 
 void cpu_attention_split(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,

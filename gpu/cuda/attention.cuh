@@ -301,8 +301,10 @@ static inline float *attention_f32(struct gpu *g, const struct gpu_tensor *y)
 
 static inline void attention_narrow(struct gpu *g, struct gpu_tensor *y, const float *from)
 {
+	const int64_t width = y->ne[y->n_dims - 1];
+
 	if (y->dtype == GPU_BF16)
-		cuda_bf16(g, y->data, y->ne[1], from, y->ne[1], y->ne[0], y->ne[1]);
+		cuda_bf16(g, y->data, width, from, width, gpu_count(y) / width, width);
 }
 
 /* How many tiles of channels a block writes, and how many blocks write a head's. */

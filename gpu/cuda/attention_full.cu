@@ -1,4 +1,4 @@
-/* Attention over whole sequences: qkv [T, 3H], columns q, k, v, heads contiguous; and of
+/* Attention over whole sequences: qkv [B, T, 3H], columns q, k, v, heads contiguous; and of
  * many queries to a filled cache on tensor cores.
  *
  * attend_whole: f32, tiles of attention.cuh; attention_full, attention_windows (many short
@@ -10,7 +10,7 @@
  *
  * attention_tiles on tensor cores, two kernels:
  *
- * round_heads: qkv to bf16, to nearest even, as [q, k, v][head][T'][D] with T' = T rounded
+ * round_heads: qkv to bf16, to nearest even, as [q, k, v][B][head][T'][D] with T' = T rounded
  * up to 64, D = d rounded up to a width of attend_tiles, filled up with zeros.  Moves
  * 12 T H + 6 T' heads D bytes: Stable Audio (T = 1025, 24 heads of 64) 29 MB, 9 us at
  * 3.35 TB/s, less as far as qkv is still in L2.
@@ -95,6 +95,12 @@ static struct whole whole_of(
 		.is_aligned = (uintptr_t)qkv->data % 16 == 0 && dim % 4 == 0};
 }
 
+/* B */
+static int64_t sequences_of(const struct gpu_tensor *qkv)
+{
+	return qkv->n_dims == 3 ? qkv->ne[0] : 1;
+}
+
 template <bool ROUND>
 static void run_whole(struct gpu *g, const struct whole *a, int64_t n_sequences)
 {
@@ -109,7 +115,7 @@ static void run_whole(struct gpu *g, const struct whole *a, int64_t n_sequences)
 void cuda_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	const struct gpu_tensor *bias, int64_t n_heads, float scale)
 {
-	const int64_t n = qkv->ne[0];
+	const int64_t n = qkv->ne[qkv->n_dims - 2];
 	struct whole a = whole_of(y, qkv, n, n_heads, scale);
 
 	if (bias) { /* column k - q + n - 1 */
@@ -117,7 +123,7 @@ void cuda_attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 		a.bias_head = 2 * n - 1;
 		a.bias_row = -1;
 	}
-	run_whole<false>(g, &a, 1);
+	run_whole<false>(g, &a, sequences_of(qkv));
 }
 
 void cuda_attention_windows(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
@@ -150,9 +156,9 @@ enum {
 
 struct flash {
 	const float *qkv;
-	uint16_t *rounded;                  /* [3][n_heads][n_padded][width] */
+	uint16_t *rounded;                  /* [3][n_sequences][n_heads][n_padded][width] */
 	void *y;                            /* f32, or bf16 */
-	int64_t n_words;                    /* 16-byte words of rounded */
+	unsigned n_words, n_sequences;      /* 16-byte words of rounded */
 	unsigned n_heads, q_tiles, per_row; /* per_row: words of a head's row */
 	int n, n_padded, dim, width;
 	float scale;
@@ -190,18 +196,20 @@ struct flash_out {
 /* A thread has 8 channels; neighbours have neighbouring channels of qkv. */
 static __global__ void __launch_bounds__(ROUND_THREADS) round_heads(const struct flash a)
 {
-	const int64_t i = blockIdx.x * (int64_t)ROUND_THREADS + threadIdx.x;
+	const unsigned i = blockIdx.x * ROUND_THREADS + threadIdx.x;
 
 	if (i >= a.n_words)
 		return;
-	const unsigned word = (unsigned)(i % a.per_row), columns = 3 * a.n_heads;
-	const int64_t rest = i / a.per_row;
-	const unsigned part_head = (unsigned)(rest % columns); /* part * n_heads + head */
-	const int64_t t = rest / columns;
-	const int left = t < a.n ? a.dim - (int)word * 8 : 0;
-	const float *x = a.qkv + (t * columns + part_head) * a.dim + word * 8;
+	const unsigned word = i % a.per_row, columns = 3 * a.n_heads, rest = i / a.per_row;
+	const unsigned part_head = rest % columns, row = rest / columns; /* of n_padded each */
+	const unsigned sequence = row / a.n_padded, t = row % a.n_padded;
+	const int left = t < (unsigned)a.n ? a.dim - (int)word * 8 : 0;
+	const float *x =
+		a.qkv + (((int64_t)sequence * a.n + t) * columns + part_head) * a.dim + word * 8;
 	const float4 u = load4(x, left, a.is_aligned), v = load4(x + 4, left - 4, a.is_aligned);
-	const int64_t to = ((int64_t)part_head * a.n_padded + t) * a.width + word * 8;
+	const unsigned part = part_head / a.n_heads, head = part_head % a.n_heads;
+	const int64_t item = ((int64_t)part * a.n_sequences + sequence) * a.n_heads + head;
+	const int64_t to = (item * a.n_padded + t) * a.width + word * 8;
 	*reinterpret_cast<uint4 *>(a.rounded + to) = make_uint4(
 		bf16_pair(u.x, u.y), bf16_pair(u.z, u.w), bf16_pair(v.x, v.y), bf16_pair(v.z, v.w));
 }
@@ -397,10 +405,11 @@ template <int D>
 static __device__ __forceinline__ void flash_block(
 	const struct flash *a, struct flash_tile<D> *k_tile, struct flash_tile<D> *v_tile)
 {
-	const unsigned tile = blockIdx.x % a->q_tiles, head = blockIdx.x / a->q_tiles;
+	const unsigned tile = blockIdx.x % a->q_tiles, item = blockIdx.x / a->q_tiles,
+		       head = item % a->n_heads, sequence = item / a->n_heads;
 	const int query = flash_query(tile), channel = flash_channel();
-	const int64_t part = (int64_t)a->n_heads * a->n_padded * D;
-	const uint16_t *const rows = a->rounded + (int64_t)head * a->n_padded * D;
+	const int64_t part = (int64_t)a->n_sequences * a->n_heads * a->n_padded * D;
+	const uint16_t *const rows = a->rounded + (int64_t)item * a->n_padded * D;
 	const uint16_t *const q_rows = rows + (int64_t)query * D + channel;
 	const struct flash_keys keys = {rows + part, rows + 2 * part, D, D / 8, a->n};
 	unsigned q[D / 16][4];
@@ -416,7 +425,7 @@ static __device__ __forceinline__ void flash_block(
 	flash_attend<D, true>(&keys, q, k_tile, v_tile, a->scale, o, l);
 	const struct flash_out out = {
 		(int64_t)a->n_heads * a->dim, a->n, a->dim, query, channel, a->pairs_aligned};
-	const int64_t at = (int64_t)head * a->dim;
+	const int64_t at = (int64_t)sequence * a->n * out.ld + (int64_t)head * a->dim;
 	if (a->is_bf16)
 		flash_write<D>((uint16_t *)a->y + at, &out, o, l);
 	else
@@ -535,8 +544,10 @@ static int flash_width(int64_t dim)
 
 static void run_flash(struct gpu *g, const struct flash *a)
 {
+	const unsigned n = a->n_sequences * a->n_heads * a->q_tiles;
+
 	LAUNCH(g, round_heads, blocks_for(a->n_words, ROUND_THREADS), ROUND_THREADS, 0, *a);
-#define RUN(D) LAUNCH(g, (attend_tiles<D>), a->n_heads * a->q_tiles, MMA_THREADS, 0, *a)
+#define RUN(D) LAUNCH(g, (attend_tiles<D>), n, MMA_THREADS, 0, *a)
 	FOR_WIDTH(a->width, RUN);
 #undef RUN
 }
@@ -544,7 +555,8 @@ static void run_flash(struct gpu *g, const struct flash *a)
 void cuda_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	int64_t n_heads, float scale)
 {
-	const int64_t n = qkv->ne[0], dim = y->ne[1] / n_heads;
+	const int64_t n = qkv->ne[qkv->n_dims - 2], dim = y->ne[y->n_dims - 1] / n_heads,
+		      n_sequences = sequences_of(qkv);
 	const unsigned q_tiles = blocks_for(n, TILE);
 
 	if (dim > MAX_DIM || cuda_of(g)->arch < 80 || scale <= 0) {
@@ -552,16 +564,18 @@ void cuda_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_
 		a.y = attention_f32(g, y);
 		if (!a.y)
 			return;
-		run_whole<true>(g, &a, 1);
+		run_whole<true>(g, &a, n_sequences);
 		attention_narrow(g, y, a.y);
 		return;
 	}
 	const int width = flash_width(dim);
-	const int64_t n_padded = (int64_t)q_tiles * TILE, elements = 3 * n_heads * n_padded * width;
+	const int64_t n_padded = (int64_t)q_tiles * TILE,
+		      elements = 3 * n_sequences * n_heads * n_padded * width;
 	const struct flash a = {.qkv = (const float *)qkv->data,
 		.rounded = (uint16_t *)cuda_scratch(g, 0, (size_t)elements * sizeof(uint16_t)),
 		.y = y->data,
-		.n_words = elements / 8,
+		.n_words = (unsigned)(elements / 8),
+		.n_sequences = (unsigned)n_sequences,
 		.n_heads = (unsigned)n_heads,
 		.q_tiles = q_tiles,
 		.per_row = (unsigned)width / 8,

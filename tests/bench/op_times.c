@@ -165,14 +165,14 @@ static double attention_flops(const struct gpu_tensor *y, int64_t n_keys)
 static void attention_full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	const struct gpu_tensor *bias, int64_t n_heads, float scale)
 {
-	TIMED(ATTENTION_FULL, attention_flops(y, y->ne[0]),
+	TIMED(ATTENTION_FULL, attention_flops(y, y->ne[y->n_dims - 2]),
 		attention_full(g, y, qkv, bias, n_heads, scale));
 }
 
 static void attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	int64_t n_heads, float scale)
 {
-	TIMED(ATTENTION_TILES, attention_flops(y, y->ne[0]),
+	TIMED(ATTENTION_TILES, attention_flops(y, y->ne[y->n_dims - 2]),
 		attention_tiles(g, y, qkv, n_heads, scale));
 }
 

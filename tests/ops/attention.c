@@ -417,6 +417,40 @@ static void check_full(int64_t n_time, int64_t n_heads, int64_t head_dim, bool h
 	}
 }
 
+/* Sequences in one call have the bits of each alone. */
+static void check_sequences(int64_t batch, int64_t n, int64_t n_heads, int64_t dim, bool has_bias)
+{
+	const int64_t width = n_heads * dim, each = n * width;
+	const float *qkv = random_floats(batch * 3 * each);
+	const float *bias = random_floats(n_heads * (2 * n - 1));
+	float *want = keep((size_t)(batch * each), sizeof(*want));
+
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *one = empty(&d, "one", SHAPE(n, width));
+		struct gpu_tensor *all = empty(&d, "all", SHAPE(batch, n, width));
+		struct gpu_tensor *b = put(&d, "bias", SHAPE(n_heads, 2 * n - 1), bias);
+		for (int64_t i = 0; i < batch; i++) {
+			gpu_attention_full(d.g, one,
+				put(&d, "qkv", SHAPE(n, 3 * width), qkv + i * 3 * each),
+				has_bias ? b : NULL, n_heads, 1);
+			memcpy(want + i * each, get(&d, one), (size_t)each * sizeof(*want));
+		}
+		gpu_attention_full(d.g, all, put(&d, "qkv", SHAPE(batch, n, 3 * width), qkv),
+			has_bias ? b : NULL, n_heads, 1);
+		assert_same_bits(get(&d, all), want, batch * each,
+			"isa %d: %d of %d positions, %d heads of %d", d.isa, (int)batch, (int)n,
+			(int)n_heads, (int)dim);
+	}
+}
+
+static void sequences(void **state)
+{
+	check_sequences(3, 33, 2, 16, true);
+	check_sequences(2, 130, 1, 33, false);
+	check_sequences(2, 260, 2, 64, false);
+}
+
 static void full(void **state)
 {
 	static const int64_t sizes[][3] = {{1, 1, 1}, {2, 3, 7}, {7, 2, 32}, {31, 1, 33},
@@ -442,6 +476,7 @@ int main(void)
 		TEST(scores_are_large),
 		TEST(cross),
 		TEST(full),
+		TEST(sequences),
 	};
 
 	return RUN_TAP_WITH(tests, 1, 0);

@@ -481,6 +481,11 @@ static void wrong_shapes(void **state)
 	WRONG(gpu_attention_full(g, f2x8, f2x24, NULL, 3, 1), "heads do not divide the width");
 	WRONG(gpu_attention_full(g, f3x8, f2x24, NULL, 2, 1), "y must be [T, H]");
 	WRONG(gpu_attention_full(g, f2x8, f2x24, f2x4, 2, 1), "bias must be f32 [heads, 2T-1]");
+	WRONG(gpu_attention_full(g, f2x8, empty(&d, "qkv", SHAPE(1, 2, 24)), NULL, 2, 1),
+		"both of rank 2 or of rank 3");
+	WRONG(gpu_attention_full(g, empty(&d, "y", SHAPE(2, 2, 8)),
+		      empty(&d, "qkv", SHAPE(1, 2, 24)), NULL, 2, 1),
+		"or [B, T, H] and [B, T, 3H]");
 
 	WRONG(gpu_layer_norm(g, f2x8, f2x8, f8, f2x8, 0), "w and b must be f32, one per column");
 	WRONG(gpu_layer_norm(g, f2x8, f2x8, f8, NULL, 0), "layer_norm: b is missing");
@@ -534,8 +539,8 @@ static void wrong_shapes(void **state)
 	WRONG(gpu_sample(g, i2, f2x8, &s), "or there is no seed");
 #undef WRONG
 	/* Only the one call that was right, and the fills of the tensors made on
-	 * the way: lstm_y, bias, two of qkv, kv_x. */
-	assert_int_equal(gpu_dispatches(g) - before, 1 + 5);
+	 * the way: lstm_y, bias, four of qkv, kv_x, y. */
+	assert_int_equal(gpu_dispatches(g) - before, 1 + 8);
 	dev_close(&d);
 }
 

@@ -227,6 +227,39 @@ static void check_attention(int64_t n, int64_t n_heads, int64_t dim)
 	}
 }
 
+/* Sequences in one call have the bits of each alone. */
+static void check_sequences(int64_t batch, int64_t n, int64_t n_heads, int64_t dim)
+{
+	const int64_t width = n_heads * dim, each = n * width;
+	const float *qkv = random_floats(batch * 3 * each), scale = 1 / sqrtf((float)dim);
+	float *want = keep((size_t)(batch * each), sizeof(*want));
+
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *one = empty(&d, "one", SHAPE(n, width));
+		struct gpu_tensor *all = empty(&d, "all", SHAPE(batch, n, width));
+		for (int64_t i = 0; i < batch; i++) {
+			gpu_attention_tiles(d.g, one,
+				put(&d, "qkv", SHAPE(n, 3 * width), qkv + i * 3 * each), n_heads,
+				scale);
+			memcpy(want + i * each, get(&d, one), (size_t)each * sizeof(*want));
+		}
+		gpu_attention_tiles(
+			d.g, all, put(&d, "qkv", SHAPE(batch, n, 3 * width), qkv), n_heads, scale);
+		assert_same_bits(get(&d, all), want, batch * each,
+			"isa %d: %d of %d positions, %d heads of %d", d.isa, (int)batch, (int)n,
+			(int)n_heads, (int)dim);
+	}
+}
+
+static void sequences(void **state)
+{
+	check_sequences(3, 70, 2, 32);
+	check_sequences(2, 64, 3, 48);
+	check_sequences(2, 9, 1, 5);
+	check_sequences(2, 66, 1, 130);
+}
+
 static void attention(void **state)
 {
 	static const int64_t cases[][3] = {{1, 1, 1}, {2, 3, 5}, {31, 2, 8}, {33, 2, 32},
@@ -386,6 +419,7 @@ int main(void)
 		TEST(convolutions),
 		TEST(transposed),
 		TEST(attention),
+		TEST(sequences),
 		TEST(splits),
 		TEST(threads),
 	};
