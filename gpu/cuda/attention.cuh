@@ -32,10 +32,12 @@ enum {
 };
 
 /* Blocks whose registers fit a multiprocessor without spilling. */
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
-enum { TILE_BLOCKS = 2, FLASH_BLOCKS = 3 };
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1200
+enum { TILE_BLOCKS = 2, FLASH_BLOCKS = 3, FILLED_BLOCKS = 2, FILLED_SMALL_BLOCKS = 2 };
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+enum { TILE_BLOCKS = 2, FLASH_BLOCKS = 3, FILLED_BLOCKS = 2, FILLED_SMALL_BLOCKS = 4 };
 #else
-enum { TILE_BLOCKS = 3, FLASH_BLOCKS = 4 };
+enum { TILE_BLOCKS = 3, FLASH_BLOCKS = 4, FILLED_BLOCKS = 3, FILLED_SMALL_BLOCKS = 4 };
 #endif
 
 /* A tile is [k][TILE].  Groups of four columns change places with k / 4: then storing

@@ -497,6 +497,7 @@ static int cuda_open(struct gpu *g, struct err *e)
 	pthread_mutex_init(&c->stage_lock, NULL);
 	pthread_cond_init(&c->stage_free, NULL);
 	c->arch = prop.major * 10 + prop.minor;
+	c->n_multiprocessors = prop.multiProcessorCount;
 	g->ops = &cuda_ops;
 	g->device = c;
 	rc = make_context(c, e);
