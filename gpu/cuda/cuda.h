@@ -49,6 +49,8 @@ struct cuda {
 	cublasHandle_t blas;
 	void *workspace; /* of cuBLAS, on the device; owned */
 	int arch;        /* 75, 80, 90: compute capability */
+	unsigned n_multiprocessors;
+	size_t block_shared; /* bytes of shared memory that a block may have */
 	/* On the device; owned: (row or id) << 8 | enum cuda_fault, the least of those told
 	 * since the last gpu_sync(), or all ones. */
 	unsigned long long *status;

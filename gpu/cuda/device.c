@@ -497,6 +497,8 @@ static int cuda_open(struct gpu *g, struct err *e)
 	pthread_mutex_init(&c->stage_lock, NULL);
 	pthread_cond_init(&c->stage_free, NULL);
 	c->arch = prop.major * 10 + prop.minor;
+	c->n_multiprocessors = (unsigned)prop.multiProcessorCount;
+	c->block_shared = prop.sharedMemPerBlockOptin;
 	g->ops = &cuda_ops;
 	g->device = c;
 	rc = make_context(c, e);

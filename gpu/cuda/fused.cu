@@ -16,6 +16,7 @@
  *
  * Bits are those of the parts run one by one, as long as cuBLAS sums the same with y in it. */
 #include "gpu/cuda/matrix.h"
+#include "gpu/cuda/kernel.cuh"
 #include "gpu/cuda/unary.cuh"
 
 enum { THREADS = 256 };
@@ -41,7 +42,7 @@ static void norm_linear(struct gpu *g, struct cuda_linear *l, const struct gpu_n
 {
 	struct gpu_tensor t = takes_bf16(g, l->x, l->w) ? as_bf16(normed) : *normed;
 
-	if (cuda_can_norm(l->x, l->w)) {
+	if (cuda_can_norm(g, l->x, l->w)) {
 		l->norm = norm;
 	} else {
 		cuda_norm_rows(g, &t, l->x, norm, more);

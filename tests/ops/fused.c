@@ -551,8 +551,8 @@ static void launches(void **state)
 	{
 		assert_int_equal(launches_of(&d, 2, false, false), 1);
 		assert_int_equal(launches_of(&d, 2, false, true), 2);
-		assert_int_equal(launches_of(&d, 8, false, false), 2);
-		assert_int_equal(launches_of(&d, 8, false, true), 3);
+		assert_int_equal(launches_of(&d, 8, false, false), 1);
+		assert_int_equal(launches_of(&d, 8, false, true), 2);
 		assert_int_equal(launches_of(&d, 40, true, false), 2);
 		assert_int_equal(launches_of(&d, 40, true, true), 4);
 		assert_int_equal(launches_of_attention(&d, false), 3);
