@@ -21,10 +21,10 @@
  * notice).  x of [8, 8192] is 256 KB, more than an L1 cache has: it comes from the L2 cache
  * as fast as the weights from memory, about 0.8 of the roof.
  *
- * More rows, and tiles: cuBLAS, 2 M N K operations, before it a pass that puts the bias into
- * y (8 M N bytes more).  bf16: x is rounded to bf16 into scratch, sums f32; [2050, 1536] x
- * [6144, 1536]: 39 GFLOP, 50 us at 790 TFLOP/s, and 30 us for a bias.  int8: the steps as bf16
- * (exact) in scratch, scaled afterwards.  f32: f32, without TF32.  Before compute capability
+ * More rows, and tiles: cuBLAS, 2 M N K operations, which adds the bias on its way (product.c).
+ * bf16: x is rounded to bf16 into scratch, sums f32; [2050, 1536] x [6144, 1536]: 39 GFLOP,
+ * 50 us at 790 TFLOP/s.  int8: the steps as bf16 (exact) in scratch, scaled afterwards, then
+ * with the bias (8 M N bytes more).  f32: f32, without TF32.  Before compute capability
  * 8.0 there is no bf16 product: w becomes f32 in scratch, x stays f32.  The bits of a row
  * depend on the number of rows, by which cuBLAS chooses what it does.
  *
@@ -375,8 +375,8 @@ static const void *piece_x(struct gpu *g, const struct piece *p, int64_t *batch_
 	return y;
 }
 
-static void piece_products(
-	struct gpu *g, const struct piece *p, float *y, int64_t y_batch, int64_t ldy, bool add)
+static void piece_products(struct gpu *g, const struct piece *p, float *y, int64_t y_batch,
+	int64_t ldy, const float *bias, bool add)
 {
 	const struct cuda_rows *r = p->r;
 	const int64_t k = r->w->ne[1] / r->taps, ldw = cuda_matrix_ld(r->w->dtype, r->w->ne[1]);
@@ -405,6 +405,7 @@ static void piece_products(
 	for (int64_t tap = 0; tap < r->taps && !gpu_failed(g); tap++) {
 		q.x = x + (size_t)(tap * r->tap) * size;
 		q.w = (const char *)p->w + (size_t)(tap * k) * size;
+		q.bias = tap ? NULL : bias;
 		q.beta = add || tap ? 1 : 0;
 		product(g, &q);
 	}
@@ -427,9 +428,11 @@ static void run_piece(struct gpu *g, const struct piece *p)
 	a.bias_first = p->first;
 	a.add = r->add;
 	if (!i8 || r->alone) {
-		if (r->bias)
+		const bool by_product = r->bias_n >= r->w->ne[0] && r->groups == 1;
+		const float *bias = r->bias && by_product ? r->bias + p->first : NULL;
+		if (r->bias && !bias)
 			launch_around(g, &a);
-		piece_products(g, p, a.y, r->y_batch, r->ldy, r->bias || r->add);
+		piece_products(g, p, a.y, r->y_batch, r->ldy, bias, (r->bias && !bias) || r->add);
 		return;
 	}
 	float *product = a.y;
@@ -443,7 +446,7 @@ static void run_piece(struct gpu *g, const struct piece *p)
 		if (!product)
 			return;
 	}
-	piece_products(g, p, product, a.product_batch, a.ldp, false);
+	piece_products(g, p, product, a.product_batch, a.ldp, NULL, false);
 	a.product = product;
 	a.scale = r->w->scale + p->first;
 	launch_around(g, &a);
