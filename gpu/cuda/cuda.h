@@ -31,7 +31,12 @@ enum cuda_fault {
 	CUDA_N_FAULTS,
 };
 
-enum { CUDA_N_STAGES = 8, CUDA_N_SCRATCH = 3, CUDA_STAGE_BYTES = 4 << 20 };
+enum {
+	CUDA_N_STAGES = 8,
+	CUDA_N_SCRATCH = 3,
+	CUDA_STAGE_BYTES = 4 << 20,
+	CUDA_WORKSPACE_BYTES = 32 << 20
+};
 
 struct cuda_scratch {
 	void *at; /* owned */
@@ -47,8 +52,9 @@ struct cuda_stage { /* pinned memory on its way to or from the device */
 struct cuda {
 	cudaStream_t stream; /* everything runs on it, in order */
 	cublasHandle_t blas;
-	void *workspace; /* of cuBLAS, on the device; owned */
-	int arch;        /* 75, 80, 90: compute capability */
+	void *workspace;         /* of cuBLAS, on the device; owned */
+	struct cuda_plan *plans; /* of products, or NULL so far: product.c; owned */
+	int arch;                /* 75, 80, 90: compute capability */
 	unsigned n_multiprocessors;
 	size_t block_shared; /* bytes of shared memory that a block may have */
 	/* On the device; owned: (row or id) << 8 | enum cuda_fault, the least of those told
@@ -88,12 +94,12 @@ void cuda_stage_give(struct gpu *g, struct cuda_stage *s);
 
 /* ---- products (product.c, convert.cu) ------------------------------------ */
 
-/* For each batch b:  y[m,n] = sum_k x[m,k] w[n,k] + beta y[m,n], row-major:
+/* For each batch b:  y[m,n] = sum_k x[m,k] w[n,k] + beta y[m,n] + bias[n], row-major:
  *	x at x + b*x_batch, rows ldx >= k apart (cuBLAS refuses less; cuda_rows_product() of
  *	matrix.h does not), w at w + b*w_batch, rows ldw apart; is_nn: w is [k, n] instead,
  *	rows ldw apart.
  * x and w have the same dtype, F32 (never TF32) or BF16; y is f32; sums are f32.
- * Strides in elements.  m, n, k >= 1. */
+ * Strides in elements.  m, n, k >= 1.  beta: 0 or 1. */
 struct cuda_product {
 	enum gpu_dtype dtype;
 	const void *x, *w;
@@ -102,6 +108,7 @@ struct cuda_product {
 	int64_t ldx, ldw, ldy;
 	int64_t batches; /* 0 means 1 */
 	int64_t x_batch, w_batch, y_batch;
+	const float *bias; /* the same for all batches; or NULL */
 	float beta;
 	bool is_nn;
 };

@@ -150,11 +150,27 @@ static __device__ __forceinline__ float bf16_to_f32(uint16_t bits)
 /* To nearest even; NaN stays NaN. */
 static __device__ __forceinline__ uint16_t f32_to_bf16(float f)
 {
+#if __CUDA_ARCH__ >= 800
+	return __bfloat16_as_ushort(__float2bfloat16_rn(f));
+#else
 	const unsigned u = __float_as_uint(f);
 
 	if ((u & 0x7fffffff) > 0x7f800000)
 		return (uint16_t)(u >> 16 | 0x40);
 	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+#endif
+}
+
+/* Two of them, the first where it lies first in memory. */
+static __device__ __forceinline__ unsigned f32_to_bf16_pair(float first, float second)
+{
+#if __CUDA_ARCH__ >= 800
+	unsigned pair;
+	asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
+	return pair;
+#else
+	return (unsigned)f32_to_bf16(second) << 16 | f32_to_bf16(first);
+#endif
 }
 
 /* *y = f, rounded to what y is. */

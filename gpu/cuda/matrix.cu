@@ -6,10 +6,10 @@
  *
  * Up to 8 rows of x (steps of a language model): few.cu.
  *
- * More rows, and tiles: cuBLAS, 2 M N K operations, before it a pass that puts the bias into
- * y (8 M N bytes more).  bf16: x is rounded to bf16 into scratch, sums f32; [2050, 1536] x
- * [6144, 1536]: 39 GFLOP, 50 us at 790 TFLOP/s, and 30 us for a bias.  int8: the steps as bf16
- * (exact) in scratch, scaled afterwards.  f32: f32, without TF32.  Before compute capability
+ * More rows, and tiles: cuBLAS, 2 M N K operations, which adds the bias on its way (product.c).
+ * bf16: x is rounded to bf16 into scratch, sums f32; [2050, 1536] x [6144, 1536]: 39 GFLOP,
+ * 50 us at 790 TFLOP/s.  int8: the steps as bf16 (exact) in scratch, scaled afterwards, then
+ * with the bias (8 M N bytes more).  f32: f32, without TF32.  Before compute capability
  * 8.0 there is no bf16 product: w becomes f32 in scratch, x stays f32.  The bits of a row
  * depend on the number of rows, by which cuBLAS chooses what it does.
  *
@@ -30,6 +30,7 @@ enum {
 	PIECE_PLAIN = 64 << 20, /* or do not: then it is a bound for scratch alone */
 	SLAB = 16 << 20,        /* elements of w converted at a time */
 };
+constexpr int64_t MAX_GRID = 65535; /* of y and z */
 
 static int64_t round_up(int64_t n, int64_t to)
 {
@@ -127,40 +128,93 @@ struct around {
 	float *y;
 	int64_t batches, y_batch, rows, ldy, n;
 	const float *bias; /* [bias_n], or NULL */
-	int64_t bias_n, bias_first;
+	unsigned bias_n, bias_first;
+	bool repeats;       /* the bias: set by launch_around() */
 	const float *scale; /* of product: y = product * scale + bias */
 	const float *product;
 	int64_t product_batch, ldp;
 	bool add;
 };
 
-/* y = (y) + (product * scale) + bias: a warp for each row and COLUMNS of it. */
-static __global__ void around_product(struct around a)
+/* Where biases repeat: which one column o has. */
+static __device__ __forceinline__ unsigned bias_of(const struct around &a, unsigned o)
 {
-	const int64_t i = (int64_t)blockIdx.x * LINE + threadIdx.y;
-	const int64_t first = (int64_t)blockIdx.y * COLUMNS + threadIdx.x;
+	return a.repeats ? (a.bias_first + o) % a.bias_n : a.bias_first + o;
+}
 
-	if (i >= a.batches * a.rows)
+static __device__ __forceinline__ void around_one(
+	const struct around &a, float *y, const float *p, unsigned o)
+{
+	float s = a.bias ? a.bias[bias_of(a, o)] : 0;
+
+	if (a.scale)
+		s = scaled(p[o], a.scale[o], s);
+	y[o] = a.add ? s + y[o] : s;
+}
+
+static __device__ __forceinline__ float4 four(const float *x)
+{
+	return *reinterpret_cast<const float4 *>(x);
+}
+
+static __device__ __forceinline__ void around_four(
+	const struct around &a, float *y, const float *p, unsigned o)
+{
+	float4 s = a.bias ? four(a.bias + bias_of(a, o)) : make_float4(0, 0, 0, 0);
+
+	if (a.scale) {
+		const float4 v = four(p + o), by = four(a.scale + o);
+		s = make_float4(scaled(v.x, by.x, s.x), scaled(v.y, by.y, s.y),
+			scaled(v.z, by.z, s.z), scaled(v.w, by.w, s.w));
+	}
+	if (a.add) {
+		const float4 v = four(y + o);
+		s = make_float4(s.x + v.x, s.y + v.y, s.z + v.z, s.w + v.w);
+	}
+	*reinterpret_cast<float4 *>(y + o) = s;
+}
+
+/* y = (y) + (product * scale) + bias: a warp for each row and COLUMNS of it, blocks on z for
+ * the batches.  FOURS: everything comes in fours, at 16 bytes. */
+template <bool FOURS> static __global__ void around_product(struct around a)
+{
+	const int64_t row = (int64_t)blockIdx.x * LINE + threadIdx.y;
+	const unsigned step = FOURS ? 4 : 1, first = blockIdx.y * COLUMNS;
+	const unsigned n = (unsigned)a.n, end = first + COLUMNS < n ? first + COLUMNS : n;
+
+	if (row >= a.rows)
 		return;
-	const int64_t batch = i / a.rows, row = i % a.rows;
-	float *y = a.y + batch * a.y_batch + row * a.ldy;
-	const float *p = a.product + batch * a.product_batch + row * a.ldp;
-	int64_t b = a.bias ? (a.bias_first + first) % a.bias_n : 0;
-	for (int64_t o = first; o < a.n && o < first + COLUMNS; o += WARP) {
-		float s = a.bias ? a.bias[b] : 0;
-		if (a.scale)
-			s = scaled(p[o], a.scale[o], s);
-		y[o] = a.add ? s + y[o] : s;
-		for (b += WARP; a.bias && b >= a.bias_n;)
-			b -= a.bias_n;
+	for (int64_t batch = blockIdx.z; batch < a.batches; batch += gridDim.z) {
+		float *y = a.y + batch * a.y_batch + row * a.ldy;
+		const float *p = a.product + batch * a.product_batch + row * a.ldp;
+		for (unsigned o = first + threadIdx.x * step; o < end; o += WARP * step)
+			if (FOURS)
+				around_four(a, y, p, o);
+			else
+				around_one(a, y, p, o);
 	}
 }
 
-static void launch_around(struct gpu *g, const struct around *a)
+static bool in_fours(const struct around *a)
 {
-	const dim3 blocks(blocks_for(a->batches * a->rows, LINE), blocks_for(a->n, COLUMNS));
+	const int64_t sizes = a->n | a->ldy | a->y_batch | a->ldp | a->product_batch |
+			      a->bias_first | (a->repeats ? a->bias_n : 0);
+	const uintptr_t at =
+		(uintptr_t)a->y | (uintptr_t)a->bias | (uintptr_t)a->scale | (uintptr_t)a->product;
 
-	LAUNCH(g, around_product, blocks, dim3(WARP, LINE), 0, *a);
+	return sizes % 4 == 0 && at % sizeof(float4) == 0;
+}
+
+static void launch_around(struct gpu *g, struct around *a)
+{
+	const dim3 blocks(blocks_for(a->rows, LINE), blocks_for(a->n, COLUMNS),
+		(unsigned)(a->batches < MAX_GRID ? a->batches : MAX_GRID));
+
+	a->repeats = a->bias && a->bias_first + a->n > a->bias_n;
+	if (in_fours(a))
+		LAUNCH(g, (around_product<true>), blocks, dim3(WARP, LINE), 0, *a);
+	else
+		LAUNCH(g, (around_product<false>), blocks, dim3(WARP, LINE), 0, *a);
 }
 
 void cuda_bias(struct gpu *g, float *y, int64_t batches, int64_t y_batch, int64_t rows, int64_t ldy,
@@ -175,7 +229,7 @@ void cuda_bias(struct gpu *g, float *y, int64_t batches, int64_t y_batch, int64_
 	a.ldy = ldy;
 	a.n = n;
 	a.bias = bias;
-	a.bias_n = bias_n;
+	a.bias_n = (unsigned)bias_n;
 	a.add = add;
 	launch_around(g, &a);
 }
@@ -260,8 +314,8 @@ static const void *piece_x(struct gpu *g, const struct piece *p, int64_t *batch_
 	return y;
 }
 
-static void piece_products(
-	struct gpu *g, const struct piece *p, float *y, int64_t y_batch, int64_t ldy, bool add)
+static void piece_products(struct gpu *g, const struct piece *p, float *y, int64_t y_batch,
+	int64_t ldy, const float *bias, bool add)
 {
 	const struct cuda_rows *r = p->r;
 	const int64_t k = r->w->ne[1] / r->taps, ldw = cuda_matrix_ld(r->w->dtype, r->w->ne[1]);
@@ -290,6 +344,7 @@ static void piece_products(
 	for (int64_t tap = 0; tap < r->taps && !gpu_failed(g); tap++) {
 		q.x = x + (size_t)(tap * r->tap) * size;
 		q.w = (const char *)p->w + (size_t)(tap * k) * size;
+		q.bias = tap ? NULL : bias;
 		q.beta = add || tap ? 1 : 0;
 		product(g, &q);
 	}
@@ -308,13 +363,16 @@ static void run_piece(struct gpu *g, const struct piece *p)
 	a.ldy = r->ldy;
 	a.n = p->n;
 	a.bias = r->bias;
-	a.bias_n = r->bias_n;
-	a.bias_first = p->first;
+	a.bias_n = (unsigned)r->bias_n;
+	a.bias_first = (unsigned)p->first;
 	a.add = r->add;
 	if (!i8 || r->alone) {
-		if (r->bias)
+		/* A product adds the same to all its batches, which groups are. */
+		const bool before = r->bias && r->groups > 1;
+		if (before)
 			launch_around(g, &a);
-		piece_products(g, p, a.y, r->y_batch, r->ldy, r->bias || r->add);
+		piece_products(g, p, a.y, r->y_batch, r->ldy,
+			r->bias && !before ? r->bias + p->first : NULL, before || r->add);
 		return;
 	}
 	float *product = a.y;
@@ -328,7 +386,7 @@ static void run_piece(struct gpu *g, const struct piece *p)
 		if (!product)
 			return;
 	}
-	piece_products(g, p, product, a.product_batch, a.ldp, false);
+	piece_products(g, p, product, a.product_batch, a.ldp, NULL, false);
 	a.product = product;
 	a.scale = r->w->scale + p->first;
 	launch_around(g, &a);
@@ -351,6 +409,23 @@ static void cut(const struct cuda_rows *r, int64_t *batches, int64_t *rows)
 	}
 }
 
+/* A bias that repeats, as often as products need it. */
+static bool repeat_bias(struct gpu *g, struct cuda_rows *r)
+{
+	const int64_t n = r->w->ne[0];
+	float *all;
+
+	if (!r->bias || r->bias_n >= n || (r->w->dtype == GPU_I8 && !r->alone))
+		return true;
+	all = (float *)cuda_scratch(g, 1, (size_t)n * sizeof(float));
+	if (!all)
+		return false;
+	cuda_bias(g, all, 1, 0, 1, n, n, r->bias, r->bias_n, false);
+	r->bias = all;
+	r->bias_n = n;
+	return true;
+}
+
 void cuda_rows_product(struct gpu *g, const struct cuda_rows *rows)
 {
 	struct cuda_rows r = *rows;
@@ -361,6 +436,8 @@ void cuda_rows_product(struct gpu *g, const struct cuda_rows *rows)
 	r.groups = r.groups ? r.groups : 1;
 	p.r = &r;
 	p.dtype = cuda_product_dtype(g, r.w, r.exact);
+	if (!repeat_bias(g, &r))
+		return;
 	cut(&r, &n_batches, &n_rows);
 	const int64_t n_out = r.w->ne[0], ldw = cuda_matrix_ld(r.w->dtype, r.w->ne[1]);
 	const bool is_whole = is_ready(r.w, p.dtype) || r.groups > 1 || ldw > SLAB;

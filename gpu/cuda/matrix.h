@@ -30,7 +30,7 @@ const void *cuda_weights(struct gpu *g, const struct gpu_tensor *w, int64_t firs
 /* y[b,m,o] = sum_{i,j} x[b,m,i,j] w[o, i*K/taps + j] + bias[o % bias_n] (+ y[b,m,o]),
  * where x[b,m,i,j] lies at x + b*x_batch + m*ldx + i*tap + j, so that rows may overlap: a
  * convolution is such a product.  Any number of rows, any dtype of w.  Takes scratch 0
- * where w is converted, 1 for int8 with add, 2 for x in bf16. */
+ * where w is converted, 1 for int8 with add or a bias that repeats, 2 for x in bf16. */
 struct cuda_rows {
 	const struct gpu_tensor *w; /* [N, K] */
 	const float *bias;          /* or NULL */
