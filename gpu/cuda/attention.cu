@@ -307,6 +307,8 @@ static __global__ void __launch_bounds__(SPLIT_THREADS, 4) attend_split(const st
 	const int at = (int)(threadIdx.x % KEY_LANES) * N, here = a.dim - at;
 	const int64_t width = kv_width(a.dim);
 	const float *x = a.q + query * a.ldq + (int64_t)head * a.dim + at;
+	let_next_start();
+	after_previous();
 	const int len = a.lens[row], n = len + APPEND;
 	struct lane_sums<E> l = {
 		- INFINITY, 0,
@@ -359,6 +361,8 @@ template <bool APPEND>
 static __global__ void __launch_bounds__(JOIN_THREADS) join_splits(const struct split a)
 {
 	const int64_t item = blockIdx.x, at = item * a.n_splits;
+	let_next_start();
+	after_previous();
 	const int n = a.n_keys[item], n_splits = (n + SPLIT - 1) / SPLIT,
 		  width = (int)kv_width(a.dim);
 	float top = a.tops[at], sum = 0;
@@ -384,11 +388,11 @@ template <typename E, bool APPEND> static void launch_split(struct gpu *g, const
 	const int64_t lanes = kv_width(a->dim) / words<E>::N;
 
 	if (lanes <= 8)
-		LAUNCH(g, (attend_split<E, 8, APPEND>), n, SPLIT_THREADS, 0, *a);
+		LAUNCH_EARLY(g, (attend_split<E, 8, APPEND>), n, SPLIT_THREADS, 0, *a);
 	else if (lanes <= 16)
-		LAUNCH(g, (attend_split<E, 16, APPEND>), n, SPLIT_THREADS, 0, *a);
+		LAUNCH_EARLY(g, (attend_split<E, 16, APPEND>), n, SPLIT_THREADS, 0, *a);
 	else
-		LAUNCH(g, (attend_split<E, 32, APPEND>), n, SPLIT_THREADS, 0, *a);
+		LAUNCH_EARLY(g, (attend_split<E, 32, APPEND>), n, SPLIT_THREADS, 0, *a);
 }
 
 /* A warp has a whole position. */
@@ -415,7 +419,7 @@ template <bool APPEND> static void run_split(struct gpu *g, struct split *a, enu
 	else
 		launch_split<uint16_t, APPEND>(g, a);
 	if (a->n_keys)
-		LAUNCH(g, (join_splits<APPEND>), (unsigned)items, JOIN_THREADS, 0, *a);
+		LAUNCH_EARLY(g, (join_splits<APPEND>), (unsigned)items, JOIN_THREADS, 0, *a);
 }
 
 /* ---- many queries ------------------------------------------------------- */

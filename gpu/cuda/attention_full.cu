@@ -219,8 +219,8 @@ static __global__ void __launch_bounds__(ROUND_THREADS) round_heads(const struct
 	const unsigned part = part_head / a.n_heads, head = part_head % a.n_heads;
 	const int64_t item = ((int64_t)part * a.n_sequences + sequence) * a.n_heads + head;
 	const int64_t to = (item * a.n_padded + t) * a.width + word * 8;
-	*reinterpret_cast<uint4 *>(a.rounded + to) = make_uint4(
-		bf16_pair(u.x, u.y), bf16_pair(u.z, u.w), bf16_pair(v.x, v.y), bf16_pair(v.z, v.w));
+	*reinterpret_cast<uint4 *>(a.rounded + to) = make_uint4(f32_to_bf16_pair(u.x, u.y),
+		f32_to_bf16_pair(u.z, u.w), f32_to_bf16_pair(v.x, v.y), f32_to_bf16_pair(v.z, v.w));
 }
 
 #if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
@@ -295,8 +295,9 @@ static __device__ __forceinline__ void flash_values(
 #pragma unroll
 	for (int k = 0; k < KEYS / 16; k++) {
 		const float *even = p[2 * k], *odd = p[2 * k + 1];
-		const unsigned a[4] = {bf16_pair(even[0], even[1]), bf16_pair(even[2], even[3]),
-			bf16_pair(odd[0], odd[1]), bf16_pair(odd[2], odd[3])};
+		const unsigned a[4] = {f32_to_bf16_pair(even[0], even[1]),
+			f32_to_bf16_pair(even[2], even[3]), f32_to_bf16_pair(odd[0], odd[1]),
+			f32_to_bf16_pair(odd[2], odd[3])};
 #pragma unroll
 		for (int d = 0; d < D / 16; d++) {
 			unsigned b[4];
@@ -353,7 +354,7 @@ static __device__ __forceinline__ void store_pair(float *to, float2 v)
 
 static __device__ __forceinline__ void store_pair(uint16_t *to, float2 v)
 {
-	*reinterpret_cast<unsigned *>(to) = bf16_pair(v.x, v.y);
+	*reinterpret_cast<unsigned *>(to) = f32_to_bf16_pair(v.x, v.y);
 }
 
 /* A thread has channels of two queries, which four lanes share. */
@@ -505,9 +506,9 @@ static __device__ __forceinline__ unsigned load_pair(const float *x, int left, b
 {
 	if (left > 1 && is_aligned) {
 		const float2 v = *reinterpret_cast<const float2 *>(x);
-		return bf16_pair(v.x, v.y);
+		return f32_to_bf16_pair(v.x, v.y);
 	}
-	return bf16_pair(left > 0 ? x[0] : 0, left > 1 ? x[1] : 0);
+	return f32_to_bf16_pair(left > 0 ? x[0] : 0, left > 1 ? x[1] : 0);
 }
 
 template <int D, int N_WARPS>

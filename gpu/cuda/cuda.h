@@ -31,7 +31,12 @@ enum cuda_fault {
 	CUDA_N_FAULTS,
 };
 
-enum { CUDA_N_STAGES = 8, CUDA_N_SCRATCH = 3, CUDA_STAGE_BYTES = 4 << 20 };
+enum {
+	CUDA_N_STAGES = 8,
+	CUDA_N_SCRATCH = 3,
+	CUDA_STAGE_BYTES = 4 << 20,
+	CUDA_WORKSPACE_BYTES = 32 << 20
+};
 
 struct cuda_scratch {
 	void *at; /* owned */
@@ -47,9 +52,11 @@ struct cuda_stage { /* pinned memory on its way to or from the device */
 struct cuda {
 	cudaStream_t stream; /* everything runs on it, in order */
 	cublasHandle_t blas;
-	void *workspace; /* of cuBLAS, on the device; owned */
-	int arch;        /* 75, 80, 90: compute capability */
-	int n_multiprocessors;
+	void *workspace;         /* of cuBLAS, on the device; owned */
+	struct cuda_plan *plans; /* of products, or NULL so far: product.c; owned */
+	int arch;                /* 75, 80, 90: compute capability */
+	unsigned n_multiprocessors;
+	size_t block_shared; /* bytes of shared memory that a block may have */
 	/* On the device; owned: (row or id) << 8 | enum cuda_fault, the least of those told
 	 * since the last gpu_sync(), or all ones. */
 	unsigned long long *status;
@@ -87,12 +94,12 @@ void cuda_stage_give(struct gpu *g, struct cuda_stage *s);
 
 /* ---- products (product.c, convert.cu) ------------------------------------ */
 
-/* For each batch b:  y[m,n] = sum_k x[m,k] w[n,k] + beta y[m,n], row-major:
+/* For each batch b:  y[m,n] = sum_k x[m,k] w[n,k] + beta y[m,n] + bias[n], row-major:
  *	x at x + b*x_batch, rows ldx >= k apart (cuBLAS refuses less; cuda_rows_product() of
  *	matrix.h does not), w at w + b*w_batch, rows ldw apart; is_nn: w is [k, n] instead,
  *	rows ldw apart.
  * x and w have the same dtype, F32 (never TF32) or BF16; y is f32; sums are f32.
- * Strides in elements.  m, n, k >= 1. */
+ * Strides in elements.  m, n, k >= 1.  beta: 0 or 1. */
 struct cuda_product {
 	enum gpu_dtype dtype;
 	const void *x, *w;
@@ -101,15 +108,15 @@ struct cuda_product {
 	int64_t ldx, ldw, ldy;
 	int64_t batches; /* 0 means 1 */
 	int64_t x_batch, w_batch, y_batch;
+	const float *bias; /* the same for all batches; or NULL */
 	float beta;
 	bool is_nn;
 };
 void cuda_product(struct gpu *g, const struct cuda_product *p);
 
-/* norm.cu: layer norm of x [T, C] to y, f32 or bf16 (to nearest even).  more: NULL, or [C]:
- * afterwards x += more (in place). */
+/* norm.cu: layer norm of x [T, C] to y, f32 or bf16 (to nearest even). */
 void cuda_norm_rows(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
-	const struct gpu_norm *norm, const struct gpu_tensor *more);
+	const struct gpu_norm *norm);
 
 /* convert.cu: whether the module has code for the device of this thread. */
 cudaError_t cuda_find_kernels(void);

@@ -23,7 +23,6 @@ enum {
 	MIN_ARCH = 75,
 	/* A driver runs what toolkits of its major version built. */
 	MIN_DRIVER = CUDART_VERSION / 1000 * 1000,
-	WORKSPACE = 32 << 20,
 };
 
 /* ---- errors ------------------------------------------------------------- */
@@ -354,6 +353,7 @@ void cuda_close(struct gpu *g)
 		cudaFree(c->scratch[i].at);
 	cudaFree(c->status);
 	cudaFree(c->workspace);
+	free(c->plans);
 	if (c->blas)
 		cublasDestroy(c->blas);
 	if (c->stream)
@@ -472,12 +472,13 @@ static bool make_parts(struct gpu *g)
 			return false;
 	if (!cuda_ok(g, cudaMalloc((void **)&c->status, sizeof(*c->status)), "opening") ||
 		!clear_status(g, "opening") ||
-		!cuda_ok(g, cudaMalloc(&c->workspace, WORKSPACE), "opening"))
+		!cuda_ok(g, cudaMalloc(&c->workspace, CUDA_WORKSPACE_BYTES), "opening"))
 		return false;
 	if (cublasCreate(&c->blas) == CUBLAS_STATUS_SUCCESS &&
 		cublasSetStream(c->blas, c->stream) == CUBLAS_STATUS_SUCCESS &&
 		/* Its own would be allocated, which a recording cannot do. */
-		cublasSetWorkspace(c->blas, c->workspace, WORKSPACE) == CUBLAS_STATUS_SUCCESS)
+		cublasSetWorkspace(c->blas, c->workspace, CUDA_WORKSPACE_BYTES) ==
+			CUBLAS_STATUS_SUCCESS)
 		return true;
 	gpu_fail(
 		g, ERR_GPU, "cuBLAS cannot be started; end what uses the GPU, or use --device cpu");
@@ -497,7 +498,8 @@ static int cuda_open(struct gpu *g, struct err *e)
 	pthread_mutex_init(&c->stage_lock, NULL);
 	pthread_cond_init(&c->stage_free, NULL);
 	c->arch = prop.major * 10 + prop.minor;
-	c->n_multiprocessors = prop.multiProcessorCount;
+	c->n_multiprocessors = (unsigned)prop.multiProcessorCount;
+	c->block_shared = prop.sharedMemPerBlockOptin;
 	g->ops = &cuda_ops;
 	g->device = c;
 	rc = make_context(c, e);

@@ -7,18 +7,18 @@
  *
  * More rows, multiplied in bf16, of T rows, C wide and F hidden, bytes of memory:
  *	norm		writes bf16: 6 T C in one launch, before 14 T C in two
- *	product of 2F	its bias waits: 16 T F less, a pass that puts it into y and reading that
- *	gate		scales, adds the bias, writes bf16: 10 T F, before 18 T F with rounding;
- *			63 MB of Stable Audio took 23.5 us on an H200, two elements a thread and
- *			64-bit divisions; expected now 15
- *	bias of C	comes with the norm: 4 T C, before 8 T C
- * Of [1025, 1536] with F = 6144 (Stable Audio): 170 MB less, 0.05 ms at 3.3 TB/s, beside
+ *	product of 2F	its scales (int8) wait: 16 T F less; its bias, too, which costs nothing
+ *	gate		scales, adds the bias, writes bf16: 10 T F, before 18 T F with rounding
+ * Of [1025, 1536] with F = 6144 (Stable Audio): 63 MB less, 0.02 ms at 3.3 TB/s, beside
  * products of 0.11 ms (all of a layer) at 790 TFLOP/s; a gated layer is 4 launches instead of
- * 8.  Arithmetic, not measured.
+ * 6.  Arithmetic, not measured.  The gate alone took 23.6 us there with a division of 64 bits
+ * and exact exponentials for two elements a thread (H200); expected now, with eight: 15 us,
+ * 4.2 TB/s.
  *
- * Bits are those of the parts run one by one, as long as cuBLAS sums the same with y in it; a gate
- * that is rounded to bf16 is good to 2^-18 before. */
+ * Bits are those of the parts run one by one, as long as cuBLAS sums the same without a bias; a
+ * gate that is rounded to bf16 is good to 2^-18 before. */
 #include "gpu/cuda/matrix.h"
+#include "gpu/cuda/kernel.cuh"
 #include "gpu/cuda/unary.cuh"
 
 enum { THREADS = 256, EIGHT = 8 };
@@ -38,16 +38,16 @@ static struct gpu_tensor as_bf16(const struct gpu_tensor *t)
 	return half;
 }
 
-/* l of the norm of x; afterwards, unless it is NULL, x += more. */
+/* l of the norm of x. */
 static void norm_linear(struct gpu *g, struct cuda_linear *l, const struct gpu_norm *norm,
-	const struct gpu_tensor *more, const struct gpu_tensor *normed)
+	const struct gpu_tensor *normed)
 {
 	struct gpu_tensor t = takes_bf16(g, l->x, l->w) ? as_bf16(normed) : *normed;
 
-	if (cuda_can_norm(l->x, l->w)) {
+	if (cuda_can_norm(g, l->x, l->w)) {
 		l->norm = norm;
 	} else {
-		cuda_norm_rows(g, &t, l->x, norm, more);
+		cuda_norm_rows(g, &t, l->x, norm);
 		l->x = &t;
 	}
 	cuda_linear_with(g, l);
@@ -63,7 +63,7 @@ bool cuda_norm_linear(struct gpu *g, struct gpu_tensor *y, const struct gpu_tens
 	l.x = x;
 	l.w = w;
 	l.bias = bias;
-	norm_linear(g, &l, norm, NULL, normed);
+	norm_linear(g, &l, norm, normed);
 	return true;
 }
 
@@ -124,7 +124,7 @@ template <enum gpu_unary OP> static __global__ void __launch_bounds__(THREADS) g
 	finish_eight(o, by, c + (unsigned)o.f);
 #pragma unroll
 	for (int j = 0; j < EIGHT; j += 2)
-		word[j / 2] = bf16_pair(
+		word[j / 2] = f32_to_bf16_pair(
 			v[j] * apply_near<OP>(by[j]), v[j + 1] * apply_near<OP>(by[j + 1]));
 	*reinterpret_cast<uint4 *>(o.y + (int64_t)i * EIGHT) =
 		make_uint4(word[0], word[1], word[2], word[3]);
@@ -190,7 +190,7 @@ bool cuda_feed_forward(struct gpu *g, struct gpu_tensor *x, const struct gpu_fee
 	in.is_alone = fuses;
 	in.has_act = !ff->is_gated && cuda_is_few(x, ff->in);
 	in.act = ff->act;
-	norm_linear(g, &in, &ff->norm, fuses ? ff->out_bias : NULL, normed);
+	norm_linear(g, &in, &ff->norm, normed);
 	if (gpu_failed(g))
 		return true;
 	if (fuses)
@@ -202,7 +202,7 @@ bool cuda_feed_forward(struct gpu *g, struct gpu_tensor *x, const struct gpu_fee
 	out.y = x;
 	out.x = &h;
 	out.w = ff->out;
-	out.bias = fuses ? NULL : ff->out_bias;
+	out.bias = ff->out_bias;
 	out.add = true;
 	cuda_linear_with(g, &out);
 	return true;

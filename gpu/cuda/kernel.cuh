@@ -6,6 +6,11 @@
  *	wrong is told by gpu_fail() with the kernel's name.  A kernel that is a template
  *	is named in parentheses: LAUNCH(g, (fill<float>), ...).  grid.x reaches 2^31 - 1,
  *	grid.y and grid.z 65 535.
+ * LAUNCH_EARLY(...)
+ *	the same, but blocks may begin before the kernel before it has ended, as soon as all of
+ *	that one's blocks called let_next_start() or ended.  The kernel calls after_previous()
+ *	before it touches what others write; until then it may read weights alone.  All its
+ *	blocks do, so that whoever waits for it waits for what was before, too.
  * SHARED(type, name, [n]...)
  *	an array in shared memory: SHARED(float, tile, [32][33]);
  * DYNAMIC_SHARED(type, name)
@@ -30,10 +35,53 @@
 #define LAUNCH(g, kernel, grid, block, shared, ...)                                                \
 	(kernel<<<(grid), (block), (shared), cuda_of(g)->stream>>>(__VA_ARGS__),                   \
 		(void)cuda_ok(g, cudaPeekAtLastError(), NAME_OF(kernel)))
+#define LAUNCH_EARLY(g, kernel, grid, block, shared, ...)                                          \
+	launch_early((g), NAME_OF(kernel), kernel, (grid), (block), (shared), __VA_ARGS__)
 #define SHARED(type, name, extents) __shared__ type name extents
 #define DYNAMIC_SHARED(type, name)                                                                 \
 	extern __shared__ __align__(16) unsigned char woodshed_dynamic_shared[];                   \
 	type *name = reinterpret_cast<type *>(woodshed_dynamic_shared)
+#endif
+
+#if defined(WOODSHED_EMULATED)
+static __device__ __forceinline__ void after_previous(void)
+{
+}
+static __device__ __forceinline__ void let_next_start(void)
+{
+}
+#define LAUNCH_EARLY LAUNCH
+#else
+static __device__ __forceinline__ void after_previous(void)
+{
+#if __CUDA_ARCH__ >= 900
+	asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+static __device__ __forceinline__ void let_next_start(void)
+{
+#if __CUDA_ARCH__ >= 900
+	asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+template <class... P, class... A>
+static inline void launch_early(struct gpu *g, const char *name, void (*kernel)(P...), dim3 grid,
+	dim3 block, size_t shared, A &&...args)
+{
+	cudaLaunchAttribute early = {};
+	cudaLaunchConfig_t config = {};
+
+	early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+	early.val.programmaticStreamSerializationAllowed = 1;
+	config.gridDim = grid;
+	config.blockDim = block;
+	config.dynamicSmemBytes = shared;
+	config.stream = cuda_of(g)->stream;
+	config.attrs = &early;
+	config.numAttrs = cuda_of(g)->arch >= 90 ? 1 : 0;
+	cuda_ok(g, cudaLaunchKernelEx(&config, kernel, P(args)...), name);
+}
 #endif
 
 enum { WARP = 32 };
@@ -114,21 +162,27 @@ static __device__ __forceinline__ float bf16_to_f32(uint16_t bits)
 /* To nearest even; NaN stays NaN. */
 static __device__ __forceinline__ uint16_t f32_to_bf16(float f)
 {
+#if __CUDA_ARCH__ >= 800
+	return __bfloat16_as_ushort(__float2bfloat16_rn(f));
+#else
 	const unsigned u = __float_as_uint(f);
 
 	if ((u & 0x7fffffff) > 0x7f800000)
 		return (uint16_t)(u >> 16 | 0x40);
 	return (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+#endif
 }
 
-/* Both, the first in the lower half. */
-static __device__ __forceinline__ unsigned bf16_pair(float low, float high)
+/* Two of them, the first where it lies first in memory. */
+static __device__ __forceinline__ unsigned f32_to_bf16_pair(float first, float second)
 {
-	const __nv_bfloat162 h = __floats2bfloat162_rn(low, high);
-	unsigned u;
-
-	memcpy(&u, &h, sizeof(u));
-	return u;
+#if __CUDA_ARCH__ >= 800
+	unsigned pair;
+	asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
+	return pair;
+#else
+	return (unsigned)f32_to_bf16(second) << 16 | f32_to_bf16(first);
+#endif
 }
 
 /* *y = f, rounded to what y is. */

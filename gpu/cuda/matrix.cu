@@ -4,27 +4,12 @@
  * that cuBLAS takes them as they are and 16-byte loads need no tail.  int8: q = round(w /
  * scale), scale[o] = max|row o| / 127; tiles are plain bf16.  put.cu fills them.
  *
- * Up to 8 rows of x (steps of a language model): few_rows, bound by reading the weights.
- *	y[m,o] = sum_k x[m,k] w[o,k] (* scale[o]) + bias[o] (+ y[m,o])
- * with the norm of x before and a function behind it where an op has them (fused.cu).
- * x stays f32, sums are f32 (stream.cuh: their order, and why a row of x has the same bits
- * alone and among others).  A block of 256 threads computes 4 rows of w: at K = 2048 each
- * thread reads two fours of each.  Bytes moved: w once, everything else is in caches.
- * Expected, not measured, at 3.35 TB/s (H100):
- *	[2048, 2048] bf16 8.4 MB: 2.5 us; [8192, 2048] and [2048, 8192] 34 MB: 10 us; int8 half
- * N = 2048 has 512 blocks, 4 or (above 2 rows) 2 resident on each of 132 multiprocessors,
- * with 64 or 32 KB of weights on their way; the ramp of a launch, about 1 us, is what keeps
- * the small ones from that roof.  At the roof a multiprocessor gets 14.5 bytes of weights a
- * clock: for R rows of x in bf16, 7.3 R of its 128 f32 operations and 7.3 R bytes of x of
- * the 128 that the L1 cache gives.  int8 doubles both and converts: 8 rows are bound by that,
- * at about 0.6 of the roof of an H100 (a 24 GB card reads 3 bytes a clock and does not
- * notice).  x of [8, 8192] is 256 KB, more than an L1 cache has: it comes from the L2 cache
- * as fast as the weights from memory, about 0.8 of the roof.
+ * Up to 8 rows of x (steps of a language model): few.cu.
  *
- * More rows, and tiles: cuBLAS, 2 M N K operations, before it a pass that puts the bias into
- * y (8 M N bytes more).  bf16: x is rounded to bf16 into scratch, sums f32; [2050, 1536] x
- * [6144, 1536]: 39 GFLOP, 50 us at 790 TFLOP/s, and 30 us for a bias.  int8: the steps as bf16
- * (exact) in scratch, scaled afterwards.  f32: f32, without TF32.  Before compute capability
+ * More rows, and tiles: cuBLAS, 2 M N K operations, which adds the bias on its way (product.c).
+ * bf16: x is rounded to bf16 into scratch, sums f32; [2050, 1536] x [6144, 1536]: 39 GFLOP,
+ * 50 us at 790 TFLOP/s.  int8: the steps as bf16 (exact) in scratch, scaled afterwards, then
+ * with the bias (8 M N bytes more).  f32: f32, without TF32.  Before compute capability
  * 8.0 there is no bf16 product: w becomes f32 in scratch, x stays f32.  The bits of a row
  * depend on the number of rows, by which cuBLAS chooses what it does.
  *
@@ -33,8 +18,9 @@
  * as one batch, and one for the M mod p rows that remain.  No FLOPs are wasted; each batch
  * reads x again, from the L2 cache: x goes by in pieces that stay there, with y. */
 #include "gpu/cuda/matrix.h"
-#include "gpu/cuda/stream.cuh"
-#include "gpu/cuda/unary.cuh"
+
+#include "gpu/cuda/few.h"
+#include "gpu/cuda/kernel.cuh"
 
 enum {
 	THREADS = 256,
@@ -43,9 +29,8 @@ enum {
 	PIECE = 4 << 20,        /* elements of x that go by at a time, where rows overlap, */
 	PIECE_PLAIN = 64 << 20, /* or do not: then it is a bound for scratch alone */
 	SLAB = 16 << 20,        /* elements of w converted at a time */
-	NORM_ROWS = 4,          /* of x that few_rows takes the norm of, */
-	NORM_BYTES = 40 << 10,  /* in that much shared memory at most */
 };
+constexpr int64_t MAX_GRID = 65535; /* of y and z */
 
 static int64_t round_up(int64_t n, int64_t to)
 {
@@ -60,105 +45,6 @@ size_t cuda_matrix_bytes(
 	*ret_scale = dtype == GPU_I8 ? (size_t)n_out * sizeof(float) : 0;
 	*ret_sums = 0;
 	return (size_t)(n_out * cuda_matrix_ld(dtype, n_in)) * gpu_dtype_size(dtype);
-}
-
-/* ---- up to 8 rows ------------------------------------------------------- */
-
-struct few {
-	const void *w;
-	int64_t ldw, n, k;
-	const float *scale, *bias; /* or NULL */
-	const float *x;
-	int64_t ldx;
-	float *y;
-	int64_t ldy;
-	int64_t group;                /* outputs that see the same k columns of x */
-	const float *norm_w, *norm_b; /* of the norm of x, or NULL */
-	float eps;
-	int rows;
-	bool add, has_act;
-	enum gpu_unary act;
-};
-
-/* The norm of x, in shared memory: each block computes it anew. */
-template <int ROWS> static __device__ __forceinline__ void norm_few(const struct few &f, float *to)
-{
-	SHARED(float, sums, [2 * ROWS * NORM_WARPS]);
-	float mean[ROWS], scale[ROWS];
-
-	norm_moments<ROWS>(mean, scale, f.x, f.ldx, f.rows, f.k, f.eps, false, sums);
-	for (int64_t i = threadIdx.x; i < f.k; i += blockDim.x)
-#pragma unroll
-		for (int m = 0; m < ROWS; m++)
-			if (m < f.rows)
-				to[m * f.k + i] = fmaf((f.x[m * f.ldx + i] - mean[m]) * scale[m],
-					f.norm_w[i], f.norm_b[i]);
-	__syncthreads();
-}
-
-template <typename T, int ROWS, bool ALIGNED, bool NORM>
-static __global__ void __launch_bounds__(STREAM_THREADS, ROWS > 2 ? 2 : 4) few_rows(struct few f)
-{
-	constexpr int OUTS = STREAM_OUTS, N = OUTS * ROWS;
-	SHARED(float, parts, [STREAM_WARPS * STREAM_SUMS]);
-	const int64_t first = (int64_t)blockIdx.x * OUTS;
-	const float *x = f.x + first / f.group * f.k;
-	int64_t ldx = f.ldx;
-	const T *w[OUTS];
-	float sum[N];
-
-	if (NORM) {
-		DYNAMIC_SHARED(float, normed);
-		norm_few<ROWS>(f, normed);
-		x = normed;
-		ldx = f.k;
-	}
-#pragma unroll
-	for (int o = 0; o < OUTS; o++)
-		w[o] = (const T *)f.w + (first + o < f.n ? first + o : f.n - 1) * f.ldw;
-	stream_part<T, ROWS, OUTS, ALIGNED>(sum, w, x, ldx, f.rows, f.k);
-	stream_lanes(sum, parts + threadIdx.x / WARP * N);
-	__syncthreads();
-	for (int i = (int)threadIdx.x; i < N; i += (int)blockDim.x) {
-		const int64_t o = first + i / ROWS;
-		const int m = i % ROWS;
-		if (o >= f.n || m >= f.rows)
-			continue;
-		float *y = f.y + m * f.ldy + o, s = stream_total(parts, N, i);
-		if (f.scale)
-			s = __fmul_rn(s, f.scale[o]);
-		if (f.bias)
-			s = __fadd_rn(s, f.bias[o]);
-		if (f.has_act)
-			s = f.act == GPU_UNARY_GELU ? apply<GPU_UNARY_GELU>(s)
-						    : apply<GPU_UNARY_RELU>(s);
-		*y = f.add ? __fadd_rn(s, *y) : s;
-	}
-}
-
-template <typename T, int ROWS> static void launch_few(struct gpu *g, const struct few *f)
-{
-	const unsigned blocks = blocks_for(f->n, STREAM_OUTS), threads = stream_threads(f->k);
-
-	if (ROWS <= NORM_ROWS && f->norm_w)
-		LAUNCH(g, (few_rows < T, ROWS <= NORM_ROWS ? ROWS : 1, true, true >), blocks,
-			threads, (size_t)(f->rows * f->k) * sizeof(float), *f);
-	else if (stream_is_aligned(f->x, f->ldx, f->k))
-		LAUNCH(g, (few_rows<T, ROWS, true, false>), blocks, threads, 0, *f);
-	else
-		LAUNCH(g, (few_rows<T, ROWS, false, false>), blocks, threads, 0, *f);
-}
-
-template <typename T> static void launch_few_of(struct gpu *g, const struct few *f)
-{
-	if (f->rows == 1)
-		launch_few<T, 1>(g, f);
-	else if (f->rows == 2)
-		launch_few<T, 2>(g, f);
-	else if (f->rows <= 4)
-		launch_few<T, 4>(g, f);
-	else
-		launch_few<T, 8>(g, f);
 }
 
 /* ---- weights as cuBLAS takes them --------------------------------------- */
@@ -242,40 +128,93 @@ struct around {
 	float *y;
 	int64_t batches, y_batch, rows, ldy, n;
 	const float *bias; /* [bias_n], or NULL */
-	int64_t bias_n, bias_first;
+	unsigned bias_n, bias_first;
+	bool repeats;       /* the bias: set by launch_around() */
 	const float *scale; /* of product: y = product * scale + bias */
 	const float *product;
 	int64_t product_batch, ldp;
 	bool add;
 };
 
-/* y = (y) + (product * scale) + bias: a warp for each row and COLUMNS of it. */
-static __global__ void around_product(struct around a)
+/* Where biases repeat: which one column o has. */
+static __device__ __forceinline__ unsigned bias_of(const struct around &a, unsigned o)
 {
-	const int64_t i = (int64_t)blockIdx.x * LINE + threadIdx.y;
-	const int64_t first = (int64_t)blockIdx.y * COLUMNS + threadIdx.x;
+	return a.repeats ? (a.bias_first + o) % a.bias_n : a.bias_first + o;
+}
 
-	if (i >= a.batches * a.rows)
+static __device__ __forceinline__ void around_one(
+	const struct around &a, float *y, const float *p, unsigned o)
+{
+	float s = a.bias ? a.bias[bias_of(a, o)] : 0;
+
+	if (a.scale)
+		s = scaled(p[o], a.scale[o], s);
+	y[o] = a.add ? s + y[o] : s;
+}
+
+static __device__ __forceinline__ float4 four(const float *x)
+{
+	return *reinterpret_cast<const float4 *>(x);
+}
+
+static __device__ __forceinline__ void around_four(
+	const struct around &a, float *y, const float *p, unsigned o)
+{
+	float4 s = a.bias ? four(a.bias + bias_of(a, o)) : make_float4(0, 0, 0, 0);
+
+	if (a.scale) {
+		const float4 v = four(p + o), by = four(a.scale + o);
+		s = make_float4(scaled(v.x, by.x, s.x), scaled(v.y, by.y, s.y),
+			scaled(v.z, by.z, s.z), scaled(v.w, by.w, s.w));
+	}
+	if (a.add) {
+		const float4 v = four(y + o);
+		s = make_float4(s.x + v.x, s.y + v.y, s.z + v.z, s.w + v.w);
+	}
+	*reinterpret_cast<float4 *>(y + o) = s;
+}
+
+/* y = (y) + (product * scale) + bias: a warp for each row and COLUMNS of it, blocks on z for
+ * the batches.  FOURS: everything comes in fours, at 16 bytes. */
+template <bool FOURS> static __global__ void around_product(struct around a)
+{
+	const int64_t row = (int64_t)blockIdx.x * LINE + threadIdx.y;
+	const unsigned step = FOURS ? 4 : 1, first = blockIdx.y * COLUMNS;
+	const unsigned n = (unsigned)a.n, end = first + COLUMNS < n ? first + COLUMNS : n;
+
+	if (row >= a.rows)
 		return;
-	const int64_t batch = i / a.rows, row = i % a.rows;
-	float *y = a.y + batch * a.y_batch + row * a.ldy;
-	const float *p = a.product + batch * a.product_batch + row * a.ldp;
-	int64_t b = a.bias ? (a.bias_first + first) % a.bias_n : 0;
-	for (int64_t o = first; o < a.n && o < first + COLUMNS; o += WARP) {
-		float s = a.bias ? a.bias[b] : 0;
-		if (a.scale)
-			s = scaled(p[o], a.scale[o], s);
-		y[o] = a.add ? s + y[o] : s;
-		for (b += WARP; a.bias && b >= a.bias_n;)
-			b -= a.bias_n;
+	for (int64_t batch = blockIdx.z; batch < a.batches; batch += gridDim.z) {
+		float *y = a.y + batch * a.y_batch + row * a.ldy;
+		const float *p = a.product + batch * a.product_batch + row * a.ldp;
+		for (unsigned o = first + threadIdx.x * step; o < end; o += WARP * step)
+			if (FOURS)
+				around_four(a, y, p, o);
+			else
+				around_one(a, y, p, o);
 	}
 }
 
-static void launch_around(struct gpu *g, const struct around *a)
+static bool in_fours(const struct around *a)
 {
-	const dim3 blocks(blocks_for(a->batches * a->rows, LINE), blocks_for(a->n, COLUMNS));
+	const int64_t sizes = a->n | a->ldy | a->y_batch | a->ldp | a->product_batch |
+			      a->bias_first | (a->repeats ? a->bias_n : 0);
+	const uintptr_t at =
+		(uintptr_t)a->y | (uintptr_t)a->bias | (uintptr_t)a->scale | (uintptr_t)a->product;
 
-	LAUNCH(g, around_product, blocks, dim3(WARP, LINE), 0, *a);
+	return sizes % 4 == 0 && at % sizeof(float4) == 0;
+}
+
+static void launch_around(struct gpu *g, struct around *a)
+{
+	const dim3 blocks(blocks_for(a->rows, LINE), blocks_for(a->n, COLUMNS),
+		(unsigned)(a->batches < MAX_GRID ? a->batches : MAX_GRID));
+
+	a->repeats = a->bias && a->bias_first + a->n > a->bias_n;
+	if (in_fours(a))
+		LAUNCH(g, (around_product<true>), blocks, dim3(WARP, LINE), 0, *a);
+	else
+		LAUNCH(g, (around_product<false>), blocks, dim3(WARP, LINE), 0, *a);
 }
 
 void cuda_bias(struct gpu *g, float *y, int64_t batches, int64_t y_batch, int64_t rows, int64_t ldy,
@@ -290,7 +229,7 @@ void cuda_bias(struct gpu *g, float *y, int64_t batches, int64_t y_batch, int64_
 	a.ldy = ldy;
 	a.n = n;
 	a.bias = bias;
-	a.bias_n = bias_n;
+	a.bias_n = (unsigned)bias_n;
 	a.add = add;
 	launch_around(g, &a);
 }
@@ -375,8 +314,8 @@ static const void *piece_x(struct gpu *g, const struct piece *p, int64_t *batch_
 	return y;
 }
 
-static void piece_products(
-	struct gpu *g, const struct piece *p, float *y, int64_t y_batch, int64_t ldy, bool add)
+static void piece_products(struct gpu *g, const struct piece *p, float *y, int64_t y_batch,
+	int64_t ldy, const float *bias, bool add)
 {
 	const struct cuda_rows *r = p->r;
 	const int64_t k = r->w->ne[1] / r->taps, ldw = cuda_matrix_ld(r->w->dtype, r->w->ne[1]);
@@ -405,6 +344,7 @@ static void piece_products(
 	for (int64_t tap = 0; tap < r->taps && !gpu_failed(g); tap++) {
 		q.x = x + (size_t)(tap * r->tap) * size;
 		q.w = (const char *)p->w + (size_t)(tap * k) * size;
+		q.bias = tap ? NULL : bias;
 		q.beta = add || tap ? 1 : 0;
 		product(g, &q);
 	}
@@ -423,13 +363,16 @@ static void run_piece(struct gpu *g, const struct piece *p)
 	a.ldy = r->ldy;
 	a.n = p->n;
 	a.bias = r->bias;
-	a.bias_n = r->bias_n;
-	a.bias_first = p->first;
+	a.bias_n = (unsigned)r->bias_n;
+	a.bias_first = (unsigned)p->first;
 	a.add = r->add;
 	if (!i8 || r->alone) {
-		if (r->bias)
+		/* A product adds the same to all its batches, which groups are. */
+		const bool before = r->bias && r->groups > 1;
+		if (before)
 			launch_around(g, &a);
-		piece_products(g, p, a.y, r->y_batch, r->ldy, r->bias || r->add);
+		piece_products(g, p, a.y, r->y_batch, r->ldy,
+			r->bias && !before ? r->bias + p->first : NULL, before || r->add);
 		return;
 	}
 	float *product = a.y;
@@ -443,7 +386,7 @@ static void run_piece(struct gpu *g, const struct piece *p)
 		if (!product)
 			return;
 	}
-	piece_products(g, p, product, a.product_batch, a.ldp, false);
+	piece_products(g, p, product, a.product_batch, a.ldp, NULL, false);
 	a.product = product;
 	a.scale = r->w->scale + p->first;
 	launch_around(g, &a);
@@ -466,6 +409,23 @@ static void cut(const struct cuda_rows *r, int64_t *batches, int64_t *rows)
 	}
 }
 
+/* A bias that repeats, as often as products need it. */
+static bool repeat_bias(struct gpu *g, struct cuda_rows *r)
+{
+	const int64_t n = r->w->ne[0];
+	float *all;
+
+	if (!r->bias || r->bias_n >= n || (r->w->dtype == GPU_I8 && !r->alone))
+		return true;
+	all = (float *)cuda_scratch(g, 1, (size_t)n * sizeof(float));
+	if (!all)
+		return false;
+	cuda_bias(g, all, 1, 0, 1, n, n, r->bias, r->bias_n, false);
+	r->bias = all;
+	r->bias_n = n;
+	return true;
+}
+
 void cuda_rows_product(struct gpu *g, const struct cuda_rows *rows)
 {
 	struct cuda_rows r = *rows;
@@ -476,6 +436,8 @@ void cuda_rows_product(struct gpu *g, const struct cuda_rows *rows)
 	r.groups = r.groups ? r.groups : 1;
 	p.r = &r;
 	p.dtype = cuda_product_dtype(g, r.w, r.exact);
+	if (!repeat_bias(g, &r))
+		return;
 	cut(&r, &n_batches, &n_rows);
 	const int64_t n_out = r.w->ne[0], ldw = cuda_matrix_ld(r.w->dtype, r.w->ne[1]);
 	const bool is_whole = is_ready(r.w, p.dtype) || r.groups > 1 || ldw > SLAB;
@@ -505,36 +467,42 @@ static int64_t rows_of(const struct gpu_tensor *x)
 
 bool cuda_is_few(const struct gpu_tensor *x, const struct gpu_tensor *w)
 {
-	return rows_of(x) <= STREAM_ROWS && w->dtype != GPU_TILES;
+	return rows_of(x) <= CUDA_FEW_ROWS && w->dtype != GPU_TILES;
 }
 
-bool cuda_can_norm(const struct gpu_tensor *x, const struct gpu_tensor *w)
+static struct cuda_few few_of(const struct gpu_tensor *x, const struct gpu_tensor *w)
 {
-	const int64_t k = w->ne[1], n = rows_of(x);
+	const int64_t n_in = x->ne[x->n_dims - 1];
+	struct cuda_few f = {};
 
-	return cuda_is_few(x, w) && n <= NORM_ROWS &&
-	       n * k <= NORM_BYTES / (int64_t)sizeof(float) &&
-	       stream_is_aligned((const float *)x->data, k, k);
+	f.dtype = w->dtype;
+	f.w = w->data;
+	f.ldw = cuda_matrix_ld(w->dtype, w->ne[1]);
+	f.n = w->ne[0];
+	f.k = w->ne[1];
+	f.scale = w->scale;
+	f.x = (const float *)x->data;
+	f.ldx = n_in;
+	f.ldy = f.n;
+	f.group = f.n / (n_in / f.k);
+	f.rows = (int)rows_of(x);
+	return f;
+}
+
+bool cuda_can_norm(const struct gpu *g, const struct gpu_tensor *x, const struct gpu_tensor *w)
+{
+	if (!cuda_is_few(x, w))
+		return false;
+	const struct cuda_few f = few_of(x, w);
+	return cuda_few_can_norm(g, &f);
 }
 
 static void linear_few(struct gpu *g, const struct cuda_linear *l)
 {
-	const struct gpu_tensor *w = l->w;
-	const int64_t n = w->ne[0], n_in = l->x->ne[l->x->n_dims - 1];
-	struct few f = {};
+	struct cuda_few f = few_of(l->x, l->w);
 
-	f.w = w->data;
-	f.ldw = cuda_matrix_ld(w->dtype, w->ne[1]);
-	f.n = n;
-	f.k = w->ne[1];
-	f.scale = w->scale;
 	f.bias = l->bias ? (const float *)l->bias->data : NULL;
-	f.x = (const float *)l->x->data;
-	f.ldx = n_in;
 	f.y = (float *)l->y->data;
-	f.ldy = n;
-	f.group = n / (n_in / w->ne[1]);
-	f.rows = (int)rows_of(l->x);
 	f.add = l->add;
 	f.has_act = l->has_act;
 	f.act = l->act;
@@ -543,12 +511,7 @@ static void linear_few(struct gpu *g, const struct cuda_linear *l)
 		f.norm_b = (const float *)l->norm->b->data;
 		f.eps = l->norm->eps;
 	}
-	if (w->dtype == GPU_F32)
-		launch_few_of<float>(g, &f);
-	else if (w->dtype == GPU_I8)
-		launch_few_of<int8_t>(g, &f);
-	else
-		launch_few_of<uint16_t>(g, &f);
+	cuda_few_rows(g, &f);
 }
 
 void cuda_linear_with(struct gpu *g, const struct cuda_linear *l)

@@ -30,7 +30,7 @@ const void *cuda_weights(struct gpu *g, const struct gpu_tensor *w, int64_t firs
 /* y[b,m,o] = sum_{i,j} x[b,m,i,j] w[o, i*K/taps + j] + bias[o % bias_n] (+ y[b,m,o]),
  * where x[b,m,i,j] lies at x + b*x_batch + m*ldx + i*tap + j, so that rows may overlap: a
  * convolution is such a product.  Any number of rows, any dtype of w.  Takes scratch 0
- * where w is converted, 1 for int8 with add, 2 for x in bf16. */
+ * where w is converted, 1 for int8 with add or a bias that repeats, 2 for x in bf16. */
 struct cuda_rows {
 	const struct gpu_tensor *w; /* [N, K] */
 	const float *bias;          /* or NULL */
@@ -62,9 +62,9 @@ struct cuda_linear {
 	bool is_alone; /* int8: without the scales; not where cuda_is_few() */
 };
 void cuda_linear_with(struct gpu *g, const struct cuda_linear *l); /* x: f32, or bf16 as above */
-/* Whether few_rows computes it, and whether that takes the norm of x on its way. */
+/* Whether few.cu computes it, and whether that takes the norm of x on its way. */
 bool cuda_is_few(const struct gpu_tensor *x, const struct gpu_tensor *w);
-bool cuda_can_norm(const struct gpu_tensor *x, const struct gpu_tensor *w);
+bool cuda_can_norm(const struct gpu *g, const struct gpu_tensor *x, const struct gpu_tensor *w);
 
 /* y[b,m,o] = bias[o % bias_n] (+ y[b,m,o] with add), for o < n. */
 void cuda_bias(struct gpu *g, float *y, int64_t batches, int64_t y_batch, int64_t rows, int64_t ldy,

@@ -4,7 +4,7 @@
  *              Rows of up to 4096 elements that lie at 16 bytes stay in registers: up to
  *              1024 a warp a row and no barrier, longer ones 4 warps.  Others: a block a
  *              row, which is read three times, from the first-level cache after the first.
- *              4 bytes an element in, 4 or 2 out (8 more with a bias for x).  On an H200
+ *              4 bytes an element in, 4 or 2 out.  On an H200
  *              the version for all rows took 7.7 us for 1025 x 1536 (Stable Audio, 9.4 MB,
  *              mostly in L2) and 4 to 5 us for the rows of AudioLDM 2; expected now 3 and 2.
  * head norm    a warp a head; 8 bytes an element. */
@@ -20,9 +20,8 @@ enum {
 /* ---- layer and rms ------------------------------------------------------ */
 
 struct norm {
-	void *y; /* f32 or bf16 */
-	float *x;
-	const float *w, *b, *more; /* b, more: or NULL */
+	void *y;                /* f32 or bf16 */
+	const float *x, *w, *b; /* b: or NULL */
 	int64_t n_rows, k;
 	float eps;
 	bool rms;
@@ -37,17 +36,15 @@ static __device__ __forceinline__ float normed(const struct norm &o, float x, fl
 template <typename TO> static __global__ void norm(struct norm o)
 {
 	SHARED(float, sums, [2 * NORM_WARPS]);
-	float *x = o.x + (int64_t)blockIdx.x * o.k;
+	const float *x = o.x + (int64_t)blockIdx.x * o.k;
 	TO *y = (TO *)o.y + (int64_t)blockIdx.x * o.k;
 	float mean[1], scale[1];
 
 	norm_moments<1>(mean, scale, x, o.k, 1, o.k, o.eps, o.rms, sums);
 	/* y may be x: all of the row was read before the last barrier in there. */
 	for (int64_t i = threadIdx.x; i < o.k; i += blockDim.x) {
-		const float f = x[i], v = (f - mean[0]) * scale[0];
+		const float v = (x[i] - mean[0]) * scale[0];
 		store(&y[i], normed(o, v, o.w[i], o.b ? o.b[i] : 0));
-		if (o.more)
-			x[i] = f + o.more[i];
 	}
 }
 
@@ -77,28 +74,6 @@ static __device__ __forceinline__ float held_sum(float (&x)[PLAYS], float *share
 	return sum;
 }
 
-/* x += more, what is left for the product behind the norm to add to. */
-template <int N>
-static __device__ __forceinline__ void add_held(
-	const struct norm &o, float *to, const float (&x)[N][4], int first, int step)
-{
-	float more[N][4];
-
-#pragma unroll
-	for (int i = 0; i < N; i++)
-		if (first + i * step < (int)o.k)
-			norm_four(more[i], o.more, first + i * step, o.k, true);
-#pragma unroll
-	for (int i = 0; i < N; i++) {
-		if (first + i * step >= (int)o.k)
-			continue;
-#pragma unroll
-		for (int j = 0; j < 4; j++)
-			more[i][j] += x[i][j];
-		store_four(to + first + i * step, more[i]);
-	}
-}
-
 /* Rows that registers hold: each thread of WARPS warps plays PLAYS threads of norm_threads(k),
  * which have up to FOURS fours each; four i * WARPS * 32 + t of the row is i of thread t.  Weights
  * come while x does; shifts, too, where registers are left.  WARPS = 1: a warp a row, several rows
@@ -116,7 +91,7 @@ static __global__ void __launch_bounds__(HELD_THREADS, WARPS > 1 && FOURS <= 2 ?
 
 	if (row >= o.n_rows) /* a whole warp */
 		return;
-	float *const from = o.x + row * k;
+	const float *const from = o.x + row * k;
 	TO *const y = (TO *)o.y + row * k;
 #pragma unroll
 	for (int i = 0; i < N; i++) {
@@ -128,8 +103,6 @@ static __global__ void __launch_bounds__(HELD_THREADS, WARPS > 1 && FOURS <= 2 ?
 		if (o.b && WARPS == 1)
 			norm_four(b[i], o.b, at, k, true);
 	}
-	if (o.more)
-		add_held<N>(o, from, x, first, STEP);
 	if (!o.rms) {
 #pragma unroll
 		for (int p = 0; p < PLAYS; p++) {
@@ -170,7 +143,7 @@ static bool can_hold(const struct norm *o, size_t size)
 {
 	const uintptr_t bits = (uintptr_t)o->x | (uintptr_t)o->w | (uintptr_t)o->b;
 
-	return o->k % 4 == 0 && o->k <= HELD_MAX && (bits | (uintptr_t)o->more) % 16 == 0 &&
+	return o->k % 4 == 0 && o->k <= HELD_MAX && bits % 16 == 0 &&
 	       (uintptr_t)o->y % (4 * size) == 0;
 }
 
@@ -204,16 +177,15 @@ template <typename TO> static void launch_norm_to(struct gpu *g, const struct no
 }
 
 static void launch_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
-	const struct gpu_norm *how, const struct gpu_tensor *more, bool rms)
+	const struct gpu_norm *how, bool rms)
 {
 	const int64_t k = x->ne[x->n_dims - 1];
 	struct norm o = {};
 
 	o.y = y->data;
-	o.x = (float *)x->data;
+	o.x = (const float *)x->data;
 	o.w = (const float *)how->w->data;
 	o.b = rms ? NULL : (const float *)how->b->data;
-	o.more = more ? (const float *)more->data : NULL;
 	o.n_rows = gpu_count(x) / k;
 	o.k = k;
 	o.eps = how->eps;
@@ -229,13 +201,13 @@ void cuda_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 {
 	const struct gpu_norm how = {w, b, eps};
 
-	launch_norm(g, y, x, &how, NULL, rms);
+	launch_norm(g, y, x, &how, rms);
 }
 
-void cuda_norm_rows(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
-	const struct gpu_norm *how, const struct gpu_tensor *more)
+void cuda_norm_rows(
+	struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x, const struct gpu_norm *how)
 {
-	launch_norm(g, y, x, how, more, false);
+	launch_norm(g, y, x, how, false);
 }
 
 /* ---- heads -------------------------------------------------------------- */

@@ -1,5 +1,5 @@
-/* norm.cuh: the norm of rows, the same bits wherever it is computed: they depend on the
- * length of a row alone.
+/* norm.cuh: the norm of rows, whose bits depend on the length of a row alone, in whichever
+ * kernel of norm.cu.
  *
  * Thread i of norm_threads(k) sums the fours i, i + threads, ... of a row in ascending order,
  * then lanes are summed as a tree and warps in ascending order; first x, then the squares of
@@ -44,7 +44,8 @@ static __device__ __forceinline__ void store_four(float *y, const float (&v)[4])
 
 static __device__ __forceinline__ void store_four(uint16_t *y, const float (&v)[4])
 {
-	*reinterpret_cast<uint2 *>(y) = make_uint2(bf16_pair(v[0], v[1]), bf16_pair(v[2], v[3]));
+	*reinterpret_cast<uint2 *>(y) =
+		make_uint2(f32_to_bf16_pair(v[0], v[1]), f32_to_bf16_pair(v[2], v[3]));
 }
 
 static __device__ __forceinline__ float norm_sum(float sum, const float (&v)[4])

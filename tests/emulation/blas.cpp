@@ -1,7 +1,7 @@
-/* Products in the place of cuBLAS: c = beta c + op(a) op(b), column-major, f32 or bf16,
- * each sum one f32 chain over k in ascending order.  Arguments are refused as cuBLAS
- * refuses them; operands are checked as whole ranges. */
-#include "tests/emulation/cublas_v2.h"
+/* Products in the place of cuBLAS and cublasLt: c = beta c + op(a) op(b) + bias,
+ * column-major, f32 or bf16, each sum one f32 chain over k in ascending order.  Arguments
+ * are refused as cuBLAS refuses them; operands are checked as whole ranges. */
+#include "tests/emulation/cublasLt.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +86,9 @@ struct product {
 	float *c;
 	int ldc;
 	long long stride_c;
+	const float *bias; /* or NULL */
+	char *workspace;   /* that it spoils */
+	size_t workspace_bytes;
 };
 
 enum { TILE = 16 };
@@ -131,7 +134,8 @@ static void multiply(const struct product *p, long long batch, int first, const 
 			sum += a[k] * element(p, b, at + k * step);
 		float *c = p->c + batch * p->stride_c + (long long)n * p->ldc + first;
 		for (int i = 0; i < rows; i++)
-			c[i] = p->alpha * sum[i] + (p->beta == 0 ? 0 : p->beta * c[i]);
+			c[i] = p->alpha * sum[i] + (p->beta == 0 ? 0 : p->beta * c[i]) +
+			       (p->bias ? p->bias[first + i] : 0);
 	}
 }
 
@@ -152,11 +156,11 @@ static void check_range(const void *at, size_t size, long long stride, int batch
 					continue;
 				emulator_describe_device(closed, text);
 				emulator_report_launch("cuBLAS product",
-					"out of bounds: matrix %s, batch %lld, column %d, at %s",
-					which, i, col, text);
+					"out of bounds: %s, batch %lld, column %d, at %s", which, i,
+					col, text);
 			}
-			emulator_report_launch("cuBLAS product",
-				"matrix %s is not in device memory: %p", which, p);
+			emulator_report_launch(
+				"cuBLAS product", "%s is not in device memory: %p", which, p);
 		}
 }
 
@@ -168,10 +172,16 @@ static void run_product(struct operation *op)
 
 	emulator_device()->counts.products++;
 	check_range(a->at, size, a->stride, p->batches, a->is_transposed ? p->m : p->k, a->ld,
-		a->is_transposed ? p->k : p->m, "A");
+		a->is_transposed ? p->k : p->m, "matrix A");
 	check_range(b->at, size, b->stride, p->batches, b->is_transposed ? p->k : p->n, b->ld,
-		b->is_transposed ? p->n : p->k, "B");
-	check_range(p->c, 4, p->stride_c, p->batches, p->n, p->ldc, p->m, "C");
+		b->is_transposed ? p->n : p->k, "matrix B");
+	check_range(p->c, 4, p->stride_c, p->batches, p->n, p->ldc, p->m, "matrix C");
+	if (p->bias)
+		check_range(p->bias, 4, 0, 1, 1, 0, p->m, "the bias");
+	if (p->workspace_bytes) {
+		check_range(p->workspace, 1, 0, 1, 1, 0, (int)p->workspace_bytes, "the workspace");
+		memset(p->workspace, 0xff, p->workspace_bytes);
+	}
 	tile *packed = (tile *)aligned_alloc(sizeof(tile), (size_t)p->k * sizeof(tile));
 	if (!packed)
 		abort();
@@ -225,6 +235,9 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
 		(float *)c,
 		ldc,
 		stride_c,
+		NULL,
+		NULL,
+		0,
 	};
 	emulator_lock();
 	if (emulator_is_recording(handle->stream) && !handle->has_workspace)
@@ -232,6 +245,293 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
 			"recorded without a workspace of the caller's, which cublasSetStream() "
 			"takes away");
 	error = emulator_submit(handle->stream, &p.op);
+	emulator_unlock(error);
+	return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
+}
+
+/* ---- cublasLt ----------------------------------------------------------- */
+
+/* What lies in the descriptors. */
+struct how {
+	cublasComputeType_t compute;
+	int32_t op_a, op_b;
+	uint32_t epilogue;
+	const float *bias;
+};
+struct layout {
+	int64_t type, rows, columns, ld, stride;
+	int32_t batches;
+};
+struct limits {
+	uint64_t workspace;
+	uint32_t alignment[4]; /* of a, b, c, d */
+};
+/* An algorithm is for what it was chosen for: so much of that has to be the same. */
+struct algo {
+	uint64_t problem; /* hashed */
+	uint64_t workspace;
+	uint32_t alignment[4];
+	uint32_t alignment_bias;
+};
+static_assert(sizeof(struct how) <= sizeof(cublasLtMatmulDescOpaque_t), "too small");
+static_assert(sizeof(struct layout) <= sizeof(cublasLtMatrixLayoutOpaque_t), "too small");
+static_assert(sizeof(struct limits) <= sizeof(cublasLtMatmulPreferenceOpaque_t), "too small");
+static_assert(sizeof(struct algo) <= sizeof(cublasLtMatmulAlgo_t), "too small");
+
+enum { LT_WORKSPACE = 4096 };
+
+template <typename T, typename O> static T read_as(const O *opaque)
+{
+	T t;
+
+	memcpy(&t, opaque, sizeof(t));
+	return t;
+}
+
+/* Sets what lies `at` bytes into a descriptor. */
+static cublasStatus_t set(void *opaque, size_t at, size_t size, const void *value, size_t bytes)
+{
+	if (!value || bytes != size)
+		return CUBLAS_STATUS_INVALID_VALUE;
+	memcpy((char *)opaque + at, value, bytes);
+	return CUBLAS_STATUS_SUCCESS;
+}
+#define SET(type, member)                                                                          \
+	set(opaque, offsetof(type, member), sizeof(((type *)NULL)->member), value, bytes)
+
+cublasStatus_t cublasLtMatmulDescInit(
+	cublasLtMatmulDesc_t opaque, cublasComputeType_t compute, cudaDataType scale)
+{
+	const struct how how = {compute, CUBLAS_OP_N, CUBLAS_OP_N, CUBLASLT_EPILOGUE_DEFAULT, NULL};
+
+	if (scale != CUDA_R_32F)
+		return CUBLAS_STATUS_INVALID_VALUE;
+	memcpy(opaque, &how, sizeof(how));
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t opaque,
+	cublasLtMatmulDescAttributes_t which, const void *value, size_t bytes)
+{
+	switch (which) {
+	case CUBLASLT_MATMUL_DESC_TRANSA:
+		return SET(struct how, op_a);
+	case CUBLASLT_MATMUL_DESC_TRANSB:
+		return SET(struct how, op_b);
+	case CUBLASLT_MATMUL_DESC_EPILOGUE:
+		return SET(struct how, epilogue);
+	case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
+		return SET(struct how, bias);
+	}
+	return CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasLtMatrixLayoutInit(cublasLtMatrixLayout_t opaque, cudaDataType type,
+	uint64_t rows, uint64_t columns, int64_t ld)
+{
+	const struct layout layout = {type, (int64_t)rows, (int64_t)columns, ld, 0, 1};
+
+	memcpy(opaque, &layout, sizeof(layout));
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t opaque,
+	cublasLtMatrixLayoutAttribute_t which, const void *value, size_t bytes)
+{
+	switch (which) {
+	case CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT:
+		return SET(struct layout, batches);
+	case CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET:
+		return SET(struct layout, stride);
+	}
+	return CUBLAS_STATUS_INVALID_VALUE;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceInit(cublasLtMatmulPreference_t opaque)
+{
+	const struct limits limits = {0, {256, 256, 256, 256}};
+
+	memcpy(opaque, &limits, sizeof(limits));
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t opaque,
+	cublasLtMatmulPreferenceAttributes_t which, const void *value, size_t bytes)
+{
+	switch (which) {
+	case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES:
+		return SET(struct limits, workspace);
+	case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES:
+		return SET(struct limits, alignment[0]);
+	case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES:
+		return SET(struct limits, alignment[1]);
+	case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES:
+		return SET(struct limits, alignment[2]);
+	case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES:
+		return SET(struct limits, alignment[3]);
+	}
+	return CUBLAS_STATUS_INVALID_VALUE;
+}
+
+/* d = op(a) op(b), as it is asked for. */
+struct problem {
+	struct how how;
+	struct layout a, b, c, d;
+};
+
+static struct problem problem_of(cublasLtMatmulDesc_t how, cublasLtMatrixLayout_t a,
+	cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d)
+{
+	return {read_as<struct how>(how), read_as<struct layout>(a), read_as<struct layout>(b),
+		read_as<struct layout>(c), read_as<struct layout>(d)};
+}
+
+static bool has_bias(const struct problem *p)
+{
+	return p->how.epilogue == CUBLASLT_EPILOGUE_BIAS;
+}
+
+static uint64_t hash_of(const struct problem *p)
+{
+	uint64_t h = (uint64_t)p->how.compute << 32 | (unsigned)p->how.op_a << 16 |
+		     (unsigned)p->how.op_b << 8 | p->how.epilogue;
+
+	for (const struct layout *l : {&p->a, &p->b, &p->c, &p->d})
+		for (int64_t n :
+			{l->type, l->rows, l->columns, l->ld, l->stride, (int64_t)l->batches})
+			h = (h ^ (uint64_t)n) * 0x9e3779b97f4a7c15 + 1;
+	return h;
+}
+
+static cublasStatus_t check_problem(const struct problem *p)
+{
+	const struct layout *a = &p->a, *b = &p->b, *d = &p->d;
+	const bool ta = p->how.op_a != CUBLAS_OP_N, tb = p->how.op_b != CUBLAS_OP_N;
+
+	if ((ta ? a->columns : a->rows) != d->rows || (tb ? b->rows : b->columns) != d->columns ||
+		(ta ? a->rows : a->columns) != (tb ? b->columns : b->rows) ||
+		a->batches != d->batches || b->batches != d->batches || d->batches < 1 ||
+		memcmp(&p->c, d, sizeof(*d)) != 0)
+		return CUBLAS_STATUS_INVALID_VALUE;
+	for (const struct layout *l : {a, b, d})
+		if (l->rows < 1 || l->columns < 1 || l->rows > INT32_MAX ||
+			l->columns > INT32_MAX || l->ld > INT32_MAX || l->ld < l->rows)
+			return CUBLAS_STATUS_INVALID_VALUE;
+	if (a->type != b->type || d->type != CUDA_R_32F ||
+		(a->type != CUDA_R_32F && a->type != CUDA_R_16BF) ||
+		(p->how.compute != CUBLAS_COMPUTE_32F &&
+			p->how.compute != CUBLAS_COMPUTE_32F_PEDANTIC) ||
+		(p->how.epilogue != CUBLASLT_EPILOGUE_DEFAULT && !has_bias(p)) ||
+		(has_bias(p) && !p->how.bias))
+		return CUBLAS_STATUS_NOT_SUPPORTED;
+	if (a->type == CUDA_R_16BF && emulator_device()->arch < 80)
+		return CUBLAS_STATUS_ARCH_MISMATCH;
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static uint32_t alignment_of(const void *p)
+{
+	const uintptr_t at = (uintptr_t)p | 256;
+
+	return (uint32_t)(at & (~at + 1));
+}
+
+/* There is none with a bias for rows of bf16 that start at odd elements: a device may have
+ * none for whatever it likes, and what is done then is to be seen here, too.  What may take a
+ * workspace does. */
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t how,
+	cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c,
+	cublasLtMatrixLayout_t d, cublasLtMatmulPreference_t opaque, int most,
+	cublasLtMatmulHeuristicResult_t *results, int *n)
+{
+	const struct problem p = problem_of(how, a, b, c, d);
+	const struct limits limits = read_as<struct limits>(opaque);
+	const cublasStatus_t status = check_problem(&p);
+	struct algo algo = {};
+
+	*n = 0;
+	if (!handle)
+		return CUBLAS_STATUS_NOT_INITIALIZED;
+	if (most < 1)
+		return CUBLAS_STATUS_INVALID_VALUE;
+	if (status != CUBLAS_STATUS_SUCCESS)
+		return status;
+	if (has_bias(&p) && p.a.type == CUDA_R_16BF &&
+		((p.a.ld | p.b.ld) % 2 || limits.alignment[0] < 4 || limits.alignment[1] < 4))
+		return CUBLAS_STATUS_NOT_SUPPORTED;
+	algo.problem = hash_of(&p);
+	algo.workspace = limits.workspace < LT_WORKSPACE ? 0 : LT_WORKSPACE;
+	memcpy(algo.alignment, limits.alignment, sizeof(algo.alignment));
+	algo.alignment_bias = has_bias(&p) ? alignment_of(p.how.bias) : 0;
+	results[0] = {};
+	memcpy(&results[0].algo, &algo, sizeof(algo));
+	results[0].workspaceSize = algo.workspace;
+	results[0].wavesCount = 1;
+	*n = 1;
+	return CUBLAS_STATUS_SUCCESS;
+}
+
+static void check_algo(const struct algo *algo, const struct problem *p, const void *const at[4])
+{
+	static const char names[] = "ABCD";
+
+	if (algo->problem != hash_of(p))
+		emulator_report_launch("cuBLAS product", "its algorithm was chosen for another");
+	for (int i = 0; i < 4; i++)
+		if (alignment_of(at[i]) < algo->alignment[i])
+			emulator_report_launch("cuBLAS product",
+				"matrix %c lies at %u bytes, its algorithm was chosen for %u",
+				names[i], alignment_of(at[i]), algo->alignment[i]);
+	if (has_bias(p) && alignment_of(p->how.bias) < algo->alignment_bias)
+		emulator_report_launch("cuBLAS product",
+			"the bias lies at %u bytes, its algorithm was chosen for %u",
+			alignment_of(p->how.bias), algo->alignment_bias);
+}
+
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t how, const void *alpha,
+	const void *a, cublasLtMatrixLayout_t layout_a, const void *b,
+	cublasLtMatrixLayout_t layout_b, const void *beta, const void *c,
+	cublasLtMatrixLayout_t layout_c, void *d, cublasLtMatrixLayout_t layout_d,
+	const cublasLtMatmulAlgo_t *opaque, void *workspace, size_t workspace_bytes,
+	cudaStream_t stream)
+{
+	const struct problem p = problem_of(how, layout_a, layout_b, layout_c, layout_d);
+	const cublasStatus_t status = check_problem(&p);
+	const void *const at[] = {a, b, c, d};
+	cudaError_t error;
+
+	if (!handle)
+		return CUBLAS_STATUS_NOT_INITIALIZED;
+	if (status != CUBLAS_STATUS_SUCCESS)
+		return status;
+	if (!alpha || !beta || !opaque)
+		return CUBLAS_STATUS_INVALID_VALUE;
+	if (c != d)
+		return CUBLAS_STATUS_NOT_SUPPORTED;
+	const struct algo algo = read_as<struct algo>(opaque);
+	if (workspace_bytes < algo.workspace)
+		return CUBLAS_STATUS_INVALID_VALUE;
+	const struct product product = {
+		{NULL, sizeof(product), run_product},
+		(int)p.d.rows,
+		(int)p.d.columns,
+		(int)(p.how.op_a == CUBLAS_OP_N ? p.a.columns : p.a.rows),
+		p.d.batches,
+		p.a.type == CUDA_R_16BF,
+		*(const float *)alpha,
+		*(const float *)beta,
+		{a, p.how.op_a != CUBLAS_OP_N, (int)p.a.ld, p.a.stride},
+		{b, p.how.op_b != CUBLAS_OP_N, (int)p.b.ld, p.b.stride},
+		(float *)d,
+		(int)p.d.ld,
+		p.d.stride,
+		has_bias(&p) ? p.how.bias : NULL,
+		(char *)workspace,
+		algo.workspace,
+	};
+	emulator_lock();
+	check_algo(&algo, &p, at);
+	error = emulator_submit(stream, &product.op);
 	emulator_unlock(error);
 	return error == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }

@@ -113,21 +113,25 @@ void emulation_ldmatrix(unsigned *r, int n, bool transposed, const void *row)
 /* ---- copies ------------------------------------------------------------- */
 
 /* A copy lands when its thread waits for its group; until then there are NaNs. */
-static struct pending {
+struct pending {
 	void *shared;
 	const void *global, *pc;
 	size_t bytes, bytes_read;
-	unsigned thread, group;
-	bool is_done;
-} * pending;
-static size_t n_pending, n_room;
-static unsigned group[MAX_THREADS]; /* that the thread's next copy is of */
+	unsigned group;
+};
+/* Those of a thread, in order; the first are done. */
+static struct copies {
+	struct pending *at;
+	size_t n, n_done, n_room;
+	unsigned group; /* that the next is of */
+} copies[MAX_THREADS];
 
 void emulator_copies_begin(void)
 {
-	if (n_pending)
-		memset(group, 0, sizeof(group));
-	n_pending = 0;
+	for (unsigned i = 0; i < MAX_THREADS; i++) {
+		copies[i].n = copies[i].n_done = 0;
+		copies[i].group = 0;
+	}
 }
 
 void emulation_copy_async(void *shared, const void *global, size_t bytes, size_t bytes_read)
@@ -143,35 +147,32 @@ void emulation_copy_async(void *shared, const void *global, size_t bytes, size_t
 	emulator_check(global, bytes_read, false, pc);
 	emulator_check(shared, bytes, true, pc);
 	memset(shared, 0xff, bytes);
-	if (n_pending == n_room) {
-		n_room = n_room ? 2 * n_room : 1024;
-		pending = (struct pending *)realloc(pending, n_room * sizeof(*pending));
-		if (!pending)
+	struct copies *c = &copies[me->index];
+	if (c->n_done == c->n)
+		c->n = c->n_done = 0;
+	if (c->n == c->n_room) {
+		c->n_room = c->n_room ? 2 * c->n_room : 16;
+		c->at = (struct pending *)realloc(c->at, c->n_room * sizeof(*c->at));
+		if (!c->at)
 			abort();
 	}
-	pending[n_pending++] = {
-		shared, global, pc, bytes, bytes_read, me->index, group[me->index], false};
+	c->at[c->n++] = {shared, global, pc, bytes, bytes_read, c->group};
 }
 
 void emulation_copy_async_commit(void)
 {
-	group[emulator_run.now->index]++;
+	copies[emulator_run.now->index].group++;
 }
 
 /* All but the last n groups have landed. */
 void emulation_copy_async_wait(unsigned n)
 {
-	const unsigned me = emulator_run.now->index;
+	struct copies *c = &copies[emulator_run.now->index];
 
-	for (size_t i = 0; i < n_pending; i++) {
-		struct pending *p = &pending[i];
-		if (p->thread != me || p->is_done || p->group + n >= group[me])
-			continue;
-		p->is_done = true;
+	for (; c->n_done < c->n && c->at[c->n_done].group + n < c->group; c->n_done++) {
+		const struct pending *p = &c->at[c->n_done];
 		emulator_check(p->shared, p->bytes, true, p->pc);
 		memset(p->shared, 0, p->bytes);
 		memcpy(p->shared, p->global, p->bytes_read);
 	}
-	while (n_pending && pending[n_pending - 1].is_done)
-		n_pending--;
 }

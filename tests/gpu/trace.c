@@ -3,8 +3,8 @@
  *	CUDA_INJECTION64_PATH=$PWD/trace.so TRACE=FILE PROGRAM
  *
  * CUDA loads this library when it starts.  FILE has a line for each kernel, nodes of graphs
- * too: begin and end in ns, grid and block (their threads' number), registers, bytes of shared memory,
- * name; and for each copy and fill its bytes.  tests/gpu/kernels sums it up. */
+ * too: begin and end in ns, grid and block (their threads' number), registers, bytes of shared
+ *memory, name; and for each copy and fill its bytes.  tests/gpu/kernels sums it up. */
 #include <cupti.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -4,6 +4,8 @@
 #include "tests/emulation/broken/cases.h"
 #include "tests/emulation/emulation.h"
 
+#include <cublasLt.h>
+
 enum { N = 64 };
 
 /* ---- global memory ------------------------------------------------------ */
@@ -177,6 +179,64 @@ static void product_without_workspace(bool is_broken)
 		0, p, CUDA_R_32F, 8, 0, &none, p + 64, CUDA_R_32F, 8, 0, 1,
 		CUBLAS_COMPUTE_32F_PEDANTIC, CUBLAS_GEMM_DEFAULT);
 	device_ok(cudaStreamEndCapture(stream, &graph), "end");
+}
+
+/* c[8, 8] = a[8, 8] b[8, 8] + bias[8] by cublasLt, a and b at p, the algorithm chosen for
+ * a lying at so many bytes. */
+static void product_of_lt(
+	const float *p, float *c, const float *bias, uint32_t bytes, void *workspace)
+{
+	const uint32_t epilogue = CUBLASLT_EPILOGUE_BIAS;
+	const uint64_t room = 4096;
+	const float one = 1, none = 0;
+	cublasLtMatmulDescOpaque_t how;
+	cublasLtMatrixLayoutOpaque_t square;
+	cublasLtMatmulPreferenceOpaque_t limits;
+	cublasLtMatmulHeuristicResult_t found;
+	cublasHandle_t blas;
+	int n;
+
+	cublasCreate(&blas);
+	cublasLtMatmulDescInit(&how, CUBLAS_COMPUTE_32F, CUDA_R_32F);
+	cublasLtMatmulDescSetAttribute(
+		&how, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof(epilogue));
+	cublasLtMatmulDescSetAttribute(
+		&how, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof(bias));
+	cublasLtMatrixLayoutInit(&square, CUDA_R_32F, 8, 8, 8);
+	cublasLtMatmulPreferenceInit(&limits);
+	cublasLtMatmulPreferenceSetAttribute(
+		&limits, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &bytes, sizeof(bytes));
+	cublasLtMatmulPreferenceSetAttribute(
+		&limits, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &room, sizeof(room));
+	cublasLtMatmulAlgoGetHeuristic((cublasLtHandle_t)blas, &how, &square, &square, &square,
+		&square, &limits, 1, &found, &n);
+	cublasLtMatmul((cublasLtHandle_t)blas, &how, &one, p, &square, p, &square, &none, c,
+		&square, c, &square, &found.algo, workspace, room, cuda_of(&g)->stream);
+	device_wait();
+}
+
+static void bias_past_tensor(bool is_broken)
+{
+	float *p = (float *)device_alloc(4096), *bias = tensors();
+
+	product_of_lt(p, p + 64, is_broken ? bias + N - 4 : bias, 256, device_alloc(4096));
+}
+
+static void product_of_lt_misaligned(bool is_broken)
+{
+	float *p = (float *)device_alloc(4096);
+
+	product_of_lt(p, p + 64, p + 128, 256, device_alloc(4096));
+	product_of_lt(p + 256, p + 320, p + 384, is_broken ? 4096 : 256, device_alloc(4096));
+}
+
+static void workspace_of_lt_too_small(bool is_broken)
+{
+	float *p = (float *)device_alloc(4096);
+	char *workspace = (char *)device_alloc(1 << 16);
+
+	emulation_guard(workspace + 4096, (1 << 16) - 4096, false);
+	product_of_lt(p, p + 64, p + 128, 256, workspace + (is_broken ? 256 : 0));
 }
 
 /* ---- the program's and other threads' memory ---------------------------- */
@@ -669,6 +729,12 @@ const struct emulation_case emulation_cases[] = {
 		"cuBLAS product: out of bounds: matrix A, batch 0, column 8, at allocation 1"},
 	{"a product recorded without a workspace", product_without_workspace,
 		"cuBLAS product: recorded without a workspace of the caller's"},
+	{"a bias past a tensor", bias_past_tensor,
+		"cuBLAS product: out of bounds: the bias, batch 0, column 0, at allocation"},
+	{"a matrix less aligned than its algorithm", product_of_lt_misaligned,
+		"cuBLAS product: matrix A lies at * bytes, its algorithm was chosen for"},
+	{"a workspace that is too small", workspace_of_lt_too_small,
+		"cuBLAS product: out of bounds: the workspace, batch 0, column 0, at allocation"},
 	{"memory of the program", program_memory,
 		"of_program block (0,0,0) thread (*: writes 4 bytes of the program"},
 	{"another thread's variable", other_stack,

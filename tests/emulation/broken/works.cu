@@ -4,6 +4,8 @@
 #include "tests/emulation/broken/cases.h"
 #include "tests/emulation/emulation.h"
 
+#include <cublasLt.h>
+
 static struct cuda device;
 struct gpu g = {.ops = NULL, .device = &device};
 
@@ -229,6 +231,101 @@ static const char *products_of_blas(void)
 	return NULL;
 }
 
+struct lt {
+	cublasLtMatmulDescOpaque_t how;
+	cublasLtMatrixLayoutOpaque_t a, b, c;
+	cublasLtMatmulPreferenceOpaque_t limits;
+};
+
+static void lt_layout(cublasLtMatrixLayout_t l, cudaDataType type, uint64_t rows, uint64_t columns,
+	int64_t ld, int32_t batches, int64_t stride)
+{
+	cublasLtMatrixLayoutInit(l, type, rows, columns, ld);
+	cublasLtMatrixLayoutSetAttribute(
+		l, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batches, sizeof(batches));
+	cublasLtMatrixLayoutSetAttribute(
+		l, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof(stride));
+}
+
+static cublasStatus_t lt_choose(
+	cublasHandle_t blas, struct lt *lt, cublasLtMatmulHeuristicResult_t *found)
+{
+	int n = 0;
+
+	return cublasLtMatmulAlgoGetHeuristic((cublasLtHandle_t)blas, &lt->how, &lt->a, &lt->b,
+		&lt->c, &lt->c, &lt->limits, 1, found, &n);
+}
+
+/* Column-major c = c + op(a) b + bias, batches of overlapping b, f32; what is refused. */
+static const char *products_of_lt(void)
+{
+	enum { M = 19, N = 5, K = 7, B = 2 };
+	float a[M * K], b[K * N + K], c[B * M * N], bias[M];
+	float *p = (float *)device_alloc(sizeof(a)), *q = (float *)device_alloc(sizeof(b)),
+	      *r = (float *)device_alloc(sizeof(c)), *s = (float *)device_alloc(sizeof(bias));
+	const int32_t t = CUBLAS_OP_T;
+	const uint32_t epilogue = CUBLASLT_EPILOGUE_BIAS, four = 4;
+	const uint64_t room = 1 << 16;
+	const float one = 1;
+	cublasLtMatmulHeuristicResult_t found;
+	cublasHandle_t blas;
+	struct lt lt;
+
+	for (int i = 0; i < M * K; i++)
+		a[i] = (float)(i % 5 - 2);
+	for (int i = 0; i < K * N + K; i++)
+		b[i] = (float)(i % 7 - 3);
+	for (int i = 0; i < B * M * N; i++)
+		c[i] = (float)(i % 3);
+	for (int i = 0; i < M; i++)
+		bias[i] = (float)i;
+	cudaMemcpyAsync(p, a, sizeof(a), cudaMemcpyHostToDevice, device.stream);
+	cudaMemcpyAsync(q, b, sizeof(b), cudaMemcpyHostToDevice, device.stream);
+	cudaMemcpyAsync(r, c, sizeof(c), cudaMemcpyHostToDevice, device.stream);
+	cudaMemcpyAsync(s, bias, sizeof(bias), cudaMemcpyHostToDevice, device.stream);
+	CHECK(cublasCreate(&blas) == CUBLAS_STATUS_SUCCESS);
+	cublasLtMatmulDescInit(&lt.how, CUBLAS_COMPUTE_32F_PEDANTIC, CUDA_R_32F);
+	cublasLtMatmulDescSetAttribute(&lt.how, CUBLASLT_MATMUL_DESC_TRANSA, &t, sizeof(t));
+	cublasLtMatmulDescSetAttribute(
+		&lt.how, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof(epilogue));
+	cublasLtMatmulDescSetAttribute(&lt.how, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &s, sizeof(s));
+	CHECK(cublasLtMatmulDescSetAttribute(&lt.how, CUBLASLT_MATMUL_DESC_TRANSA, &t, 8) ==
+		CUBLAS_STATUS_INVALID_VALUE);
+	lt_layout(&lt.a, CUDA_R_32F, K, M, K, B, 0);
+	lt_layout(&lt.b, CUDA_R_32F, K, N, K, B, K);
+	lt_layout(&lt.c, CUDA_R_32F, M, N, M, B, M * N);
+	cublasLtMatmulPreferenceInit(&lt.limits);
+	CHECK(lt_choose(blas, &lt, &found) == CUBLAS_STATUS_SUCCESS && found.workspaceSize == 0);
+	cublasLtMatmulPreferenceSetAttribute(
+		&lt.limits, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &room, sizeof(room));
+	cublasLtMatmulPreferenceSetAttribute(
+		&lt.limits, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &four, sizeof(four));
+	CHECK(lt_choose(blas, &lt, &found) == CUBLAS_STATUS_SUCCESS && found.workspaceSize > 0);
+	void *workspace = device_alloc(found.workspaceSize);
+	CHECK(cublasLtMatmul((cublasLtHandle_t)blas, &lt.how, &one, p, &lt.a, q, &lt.b, &one, r,
+		      &lt.c, r, &lt.c, &found.algo, workspace, found.workspaceSize - 1,
+		      device.stream) == CUBLAS_STATUS_INVALID_VALUE);
+	CHECK(cublasLtMatmul((cublasLtHandle_t)blas, &lt.how, &one, p, &lt.a, q, &lt.b, &one, r,
+		      &lt.c, r, &lt.c, &found.algo, workspace, found.workspaceSize,
+		      device.stream) == CUBLAS_STATUS_SUCCESS);
+	const float *h = fetch(r, B * M * N);
+	for (int i = 0; i < B * M * N; i++) {
+		const int batch = i / (M * N), n = i % (M * N) / M, m = i % M;
+		float sum = 0;
+		for (int k = 0; k < K; k++)
+			sum += a[m * K + k] * b[(batch + n) * K + k];
+		CHECK(h[i] == sum + c[i] + bias[m]);
+	}
+	/* Rows that overlap are no matrix; dtypes as above; a column too much. */
+	lt_layout(&lt.b, CUDA_R_32F, K, N, K - 1, B, K);
+	CHECK(lt_choose(blas, &lt, &found) == CUBLAS_STATUS_INVALID_VALUE);
+	lt_layout(&lt.b, CUDA_R_16F, K, N, K, B, K);
+	CHECK(lt_choose(blas, &lt, &found) == CUBLAS_STATUS_NOT_SUPPORTED);
+	lt_layout(&lt.b, CUDA_R_32F, K, N + 1, K, B, K);
+	CHECK(lt_choose(blas, &lt, &found) == CUBLAS_STATUS_INVALID_VALUE);
+	return NULL;
+}
+
 /* ---- streams and recordings --------------------------------------------- */
 
 struct scale {
@@ -412,6 +509,7 @@ const struct emulation_check emulation_checks[] = {
 	{"votes of a block", NULL, votes_of_a_block},
 	{"mma of fragments is a product", NULL, a_product_of_matrices},
 	{"products of cuBLAS", NULL, products_of_blas},
+	{"products of cublasLt", NULL, products_of_lt},
 	{"recordings are replayed", NULL, replays},
 	{"recordings do not allocate or wait", NULL, recordings_do_not_allocate},
 	{"streams run when waited for", NULL, streams_run_late},
