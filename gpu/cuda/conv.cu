@@ -4,13 +4,19 @@
  *	conv1d			row t at x + t * stride * Cin, K = kernel * Cin
  *	conv_transpose1d	row t at x + t * Cin, K = ceil(kernel / stride) * Cin, and its
  *				stride * Cout outputs are as many frames of y
- * Nothing is gathered; such rows overlap, which cuda_rows_product() sees to.  A dilated one is
- * a product for each tap, added up in y.  conv1d wastes no FLOPs, conv_transpose1d those of
- * the zero taps where stride does not divide kernel.  Bytes: x once, in bf16 once more each
- * way, y written twice (bias, product) and read once; all but the first in the L2 cache.
- * Expected, not measured, on an H100 (790 TFLOP/s, 3.3 TB/s, 5 TB/s from the L2 cache):
- *	Oobleck's last level, [2 097 152, 128], kernel 7 in bf16: 481 GFLOP, 0.6 ms; 2.1 GB,
- *	0.65 ms; x 7 times from the L2 cache, 0.7 ms.  Dilated: y 7 times each way there, 3.5 ms.
+ * Nothing is gathered; such rows overlap, which cuda_rows_product() sees to.  conv1d wastes no
+ * FLOPs, conv_transpose1d those of the zero taps where stride does not divide kernel.  Bytes:
+ * x once, in bf16 once more each way, y written twice (bias, product) and read once; all but
+ * the first in the L2 cache.
+ * The taps of a dilated one lie apart.  They are spread into scratch, as much as the L2 cache
+ * holds at a time: each frame of x is read once, rounded, and written where each of its taps
+ * is seen; then it is a plain product.  Bytes: kernel * Cin of 2 (f32: 4) each way for a
+ * frame, where a product for each tap, added up in y, would take kernel * Cout of 4 each way.
+ * That is how it goes where strides or odd channels keep x from being spread.
+ * Expected, not measured, on an H200 (600 TFLOP/s, 4.2 TB/s, 5 TB/s from the L2 cache):
+ *	Oobleck's last level, [2 097 152, 128], kernel 7 in bf16: 481 GFLOP, 0.8 ms; 2.1 GB,
+ *	0.5 ms; x 7 times from the L2 cache, 0.8 ms.  Dilated: 3.8 GB each way there, 1.5 ms,
+ *	in 157 turns of a spread, a bias and a product.
  *	EnCodec's last, [960 000, 64] -> 1, kernel 7, f32: 0.9 GFLOP, but one output fills a
  *	small part of cuBLAS's tile: about 1 ms; 250 MB, 75 us.
  *
@@ -53,6 +59,91 @@ static struct cuda_rows rows_of(const struct gpu_tensor *y, const struct gpu_ten
 	return r;
 }
 
+/* What spread goes over: frames of one sequence, and the rows that see them. */
+struct spread {
+	const float *x;
+	int channels; /* a multiple of 4; x at 16 bytes */
+	int taps, dilation;
+	int64_t rows, ld; /* of y; row t sees x[t + tap * dilation] */
+};
+
+static __device__ __forceinline__ void put(float *y, const float *v)
+{
+	*reinterpret_cast<float4 *>(y) = make_float4(v[0], v[1], v[2], v[3]);
+}
+
+static __device__ __forceinline__ void put(uint16_t *y, const float *v)
+{
+	*reinterpret_cast<uint2 *>(y) =
+		make_uint2((unsigned)f32_to_bf16(v[1]) << 16 | f32_to_bf16(v[0]),
+			(unsigned)f32_to_bf16(v[3]) << 16 | f32_to_bf16(v[2]));
+}
+
+/* A warp for each frame of x, four channels a thread. */
+template <typename T> static __global__ void spread(T *y, struct spread o)
+{
+	const int64_t frame = (int64_t)blockIdx.x * LINE + threadIdx.y;
+
+	if (frame >= o.rows + (int64_t)(o.taps - 1) * o.dilation)
+		return;
+	for (int c = (int)threadIdx.x * 4; c < o.channels; c += WARP * 4) {
+		const float4 f = *reinterpret_cast<const float4 *>(o.x + frame * o.channels + c);
+		const float v[4] = {f.x, f.y, f.z, f.w};
+		int64_t row = frame;
+		for (int tap = 0; tap < o.taps && row >= 0; tap++, row -= o.dilation)
+			if (row < o.rows)
+				put(y + row * o.ld + tap * o.channels + c, v);
+	}
+}
+
+static void launch_spread(struct gpu *g, void *y, enum gpu_dtype dtype, const struct spread *o)
+{
+	const int64_t frames = o->rows + (int64_t)(o->taps - 1) * o->dilation;
+	const dim3 threads(WARP, LINE);
+
+	if (dtype == GPU_BF16)
+		LAUNCH(g, (spread<uint16_t>), blocks_for(frames, LINE), threads, 0, (uint16_t *)y,
+			*o);
+	else
+		LAUNCH(g, (spread<float>), blocks_for(frames, LINE), threads, 0, (float *)y, *o);
+}
+
+static bool can_spread(const struct cuda_rows *r, int64_t channels, struct gpu_conv conv)
+{
+	return conv.stride == 1 && channels % 4 == 0 && (uintptr_t)r->x % 16 == 0 &&
+	       r->x_batch % 4 == 0 && conv.kernel * channels <= GATHERED &&
+	       conv.kernel * conv.dilation <= INT32_MAX;
+}
+
+/* r: all but the rows of x as a dilated convolution sees them. */
+static void dilated(
+	struct gpu *g, const struct cuda_rows *all, int64_t channels, struct gpu_conv conv)
+{
+	const enum gpu_dtype dtype = cuda_product_dtype(g, all->w, false);
+	const int64_t ld = cuda_matrix_ld(dtype, all->w->ne[1]), step = GATHERED / ld + 1;
+	const int64_t most = all->rows < step ? all->rows : step;
+	void *rows = cuda_scratch(g, 1, (size_t)(most * ld) * gpu_dtype_size(dtype));
+	struct cuda_rows r = *all;
+	struct spread o = {};
+
+	o.channels = (int)channels;
+	o.taps = (int)conv.kernel;
+	o.dilation = (int)conv.dilation;
+	o.ld = ld;
+	r.batches = 1;
+	r.x = rows;
+	r.is_bf16 = dtype == GPU_BF16;
+	r.ldx = ld;
+	for (int64_t b = 0; b < all->batches; b++)
+		for (int64_t at = 0; at < all->rows && rows && !gpu_failed(g); at += r.rows) {
+			r.rows = o.rows = all->rows - at < most ? all->rows - at : most;
+			o.x = (const float *)all->x + b * all->x_batch + at * channels;
+			r.y = all->y + b * all->y_batch + at * all->ldy;
+			launch_spread(g, rows, dtype, &o);
+			cuda_rows_product(g, &r);
+		}
+}
+
 void cuda_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv)
 {
@@ -61,12 +152,17 @@ void cuda_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x
 
 	r.rows = y->ne[y->n_dims - 2];
 	r.ldx = conv.stride * channels;
+	if (!r.batches || !r.rows)
+		return;
+	if (conv.dilation > 1 && conv.kernel > 1 && can_spread(&r, channels, conv)) {
+		dilated(g, &r, channels, conv);
+		return;
+	}
 	if (conv.dilation > 1) {
 		r.taps = conv.kernel;
 		r.tap = conv.dilation * channels;
 	}
-	if (r.batches && r.rows)
-		cuda_rows_product(g, &r);
+	cuda_rows_product(g, &r);
 }
 
 void cuda_conv_transpose1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
@@ -127,18 +223,6 @@ static __device__ __forceinline__ const float *seen(
 		x /= 2;
 	}
 	return p.image + (y * o.width + x) * o.channels + (at - tap * (int)o.channels);
-}
-
-static __device__ __forceinline__ void put(float *y, const float *v)
-{
-	*reinterpret_cast<float4 *>(y) = make_float4(v[0], v[1], v[2], v[3]);
-}
-
-static __device__ __forceinline__ void put(uint16_t *y, const float *v)
-{
-	*reinterpret_cast<uint2 *>(y) =
-		make_uint2((unsigned)f32_to_bf16(v[1]) << 16 | f32_to_bf16(v[0]),
-			(unsigned)f32_to_bf16(v[3]) << 16 | f32_to_bf16(v[2]));
 }
 
 /* A warp for each row and COLUMNS of it, four a thread.  WHOLE: channels come in fours, at 16

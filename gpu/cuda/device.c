@@ -24,6 +24,9 @@ enum {
 	/* A driver runs what toolkits of its major version built. */
 	MIN_DRIVER = CUDART_VERSION / 1000 * 1000,
 	WORKSPACE = 32 << 20,
+	PIECE = 1 << 25, /* elements: see cuda_piece() */
+	LEAST_PIECE = 1 << 20,
+	ALIVE = 16,
 };
 
 /* ---- errors ------------------------------------------------------------- */
@@ -160,6 +163,18 @@ uint64_t cuda_bytes_free(struct gpu *g)
 		return left;
 	cudaGetLastError(); /* or the next kernel would be blamed for it */
 	return 0;
+}
+
+/* A launch takes the host 4 to 8 us (measured, H200); an op on 2^25 elements takes the GPU
+ * ten times as long at 4 TB/s.  A decoder has a dozen such activations alive. */
+int64_t cuda_piece(struct gpu *g)
+{
+	const uint64_t left = cuda_bytes_free(g);
+	int64_t n = PIECE;
+
+	while (left && n > LEAST_PIECE && (uint64_t)n * ALIVE * sizeof(float) > left)
+		n /= 2;
+	return n;
 }
 
 /* A recording holds the addresses: what grows moves, and older recordings are stale. */
