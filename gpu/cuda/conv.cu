@@ -4,21 +4,26 @@
  *	conv1d			row t at x + t * stride * Cin, K = kernel * Cin
  *	conv_transpose1d	row t at x + t * Cin, K = ceil(kernel / stride) * Cin, and its
  *				stride * Cout outputs are as many frames of y
- * Nothing is gathered; such rows overlap, which cuda_rows_product() sees to.  conv1d wastes no
- * FLOPs, conv_transpose1d those of the zero taps where stride does not divide kernel.  Bytes:
- * x once, in bf16 once more each way, y written twice (bias, product) and read once; all but
- * the first in the L2 cache.
- * The taps of a dilated one lie apart.  They are spread into scratch, as much as the L2 cache
- * holds at a time: each frame of x is read once, rounded, and written where each of its taps
- * is seen; then it is a plain product.  Bytes: kernel * Cin of 2 (f32: 4) each way for a
- * frame, where a product for each tap, added up in y, would take kernel * Cout of 4 each way.
- * That is how it goes where strides or odd channels keep x from being spread.
- * Expected, not measured, on an H200 (600 TFLOP/s, 4.2 TB/s, 5 TB/s from the L2 cache):
+ * Such rows overlap, which cuda_rows_product() sees to where they are multiplied in bf16.
+ * conv1d wastes no FLOPs, conv_transpose1d those of the zero taps where stride does not divide
+ * kernel.  Bytes: x once, in bf16 once more each way, y written twice (bias, product) and read
+ * once; all but the first in the L2 cache.
+ *
+ * Taps that lie apart (dilation), and all those of f32, are spread into scratch: a frame of x
+ * is read once, rounded, and written where each of its taps is seen; then it is a plain
+ * product.  Bytes: K of 2 or 4 each way for a frame, in bf16 by way of the L2 cache.  A product
+ * for each tap, added up in y, takes kernel * Cout of 4 each way; that is how it goes where
+ * strides or odd channels keep x from being spread.  In f32 overlapping rows take no bytes but
+ * kernels of cuBLAS that are slow (measured, H200: 5120 frames, kernel 11, 512 -> 512 in
+ * 1.21 ms, 24 TFLOP/s, and a product for each tap, dilated, in 0.84 ms).
+ *
+ * Expected, not measured, on an H200 (600 TFLOP/s, f32 40; 4.2 TB/s, 5 TB/s from the L2 cache):
  *	Oobleck's last level, [2 097 152, 128], kernel 7 in bf16: 481 GFLOP, 0.8 ms; 2.1 GB,
  *	0.5 ms; x 7 times from the L2 cache, 0.8 ms.  Dilated: 3.8 GB each way there, 1.5 ms,
- *	in 157 turns of a spread, a bias and a product.
+ *	in 112 turns of a spread, a bias and a product.
+ *	HiFi-GAN's first level, as above: 30 GFLOP, 0.74 ms; 115 MB each way, 0.06 ms.
  *	EnCodec's last, [960 000, 64] -> 1, kernel 7, f32: 0.9 GFLOP, but one output fills a
- *	small part of cuBLAS's tile: about 1 ms; 250 MB, 75 us.
+ *	small part of cuBLAS's tile: about 1 ms; 1.7 GB each way, 0.8 ms.
  *
  * Over an image.  The places that an output sees are gathered into scratch, as much as the L2
  * cache holds at a time, in the dtype of the product, with zeros where a tap lies outside or
@@ -33,6 +38,8 @@ enum {
 	LINE = 8, /* rows a block gathers, a warp each */
 	COLUMNS = 1024,
 	GATHERED = 12 << 20, /* elements gathered at a time */
+	SPREAD_BF16 = 16 << 20,
+	SPREAD_F32 = 32 << 20, /* such a product takes longer than bytes do, and likes rows */
 };
 
 /* ---- over time ---------------------------------------------------------- */
@@ -59,12 +66,13 @@ static struct cuda_rows rows_of(const struct gpu_tensor *y, const struct gpu_ten
 	return r;
 }
 
-/* What spread goes over: frames of one sequence, and the rows that see them. */
+/* What spread goes over: frames of some sequences, and the rows that see them. */
 struct spread {
 	const float *x;
-	int channels; /* a multiple of 4; x at 16 bytes */
+	int64_t batch; /* elements from one sequence to the next */
+	int channels;  /* a multiple of 4; x at 16 bytes */
 	int taps, dilation;
-	int64_t rows, ld; /* of y; row t sees x[t + tap * dilation] */
+	int64_t rows, ld; /* of y, for each sequence; row t sees x[t + tap * dilation] */
 };
 
 static __device__ __forceinline__ void put(float *y, const float *v)
@@ -83,11 +91,13 @@ static __device__ __forceinline__ void put(uint16_t *y, const float *v)
 template <typename T> static __global__ void spread(T *y, struct spread o)
 {
 	const int64_t frame = (int64_t)blockIdx.x * LINE + threadIdx.y;
+	const float *x = o.x + blockIdx.y * o.batch + frame * o.channels;
 
 	if (frame >= o.rows + (int64_t)(o.taps - 1) * o.dilation)
 		return;
+	y += blockIdx.y * o.rows * o.ld;
 	for (int c = (int)threadIdx.x * 4; c < o.channels; c += WARP * 4) {
-		const float4 f = *reinterpret_cast<const float4 *>(o.x + frame * o.channels + c);
+		const float4 f = *reinterpret_cast<const float4 *>(x + c);
 		const float v[4] = {f.x, f.y, f.z, f.w};
 		int64_t row = frame;
 		for (int tap = 0; tap < o.taps && row >= 0; tap++, row -= o.dilation)
@@ -96,68 +106,100 @@ template <typename T> static __global__ void spread(T *y, struct spread o)
 	}
 }
 
-static void launch_spread(struct gpu *g, void *y, enum gpu_dtype dtype, const struct spread *o)
+static void launch_spread(
+	struct gpu *g, void *y, enum gpu_dtype dtype, const struct spread *o, int64_t batches)
 {
 	const int64_t frames = o->rows + (int64_t)(o->taps - 1) * o->dilation;
-	const dim3 threads(WARP, LINE);
+	const dim3 blocks(blocks_for(frames, LINE), (unsigned)batches), threads(WARP, LINE);
 
 	if (dtype == GPU_BF16)
-		LAUNCH(g, (spread<uint16_t>), blocks_for(frames, LINE), threads, 0, (uint16_t *)y,
-			*o);
+		LAUNCH(g, (spread<uint16_t>), blocks, threads, 0, (uint16_t *)y, *o);
 	else
-		LAUNCH(g, (spread<float>), blocks_for(frames, LINE), threads, 0, (float *)y, *o);
+		LAUNCH(g, (spread<float>), blocks, threads, 0, (float *)y, *o);
 }
 
-static bool can_spread(const struct cuda_rows *r, int64_t channels, struct gpu_conv conv)
+/* Of y: taps of x, dilation frames apart. */
+struct taps {
+	int64_t n, dilation, channels;
+};
+
+/* Whether taps are spread: where they lie apart, or the product is in f32. */
+static bool is_spread(const struct gpu *g, const struct cuda_rows *r, struct taps taps)
 {
-	return conv.stride == 1 && channels % 4 == 0 && (uintptr_t)r->x % 16 == 0 &&
-	       r->x_batch % 4 == 0 && conv.kernel * channels <= GATHERED &&
-	       conv.kernel * conv.dilation <= INT32_MAX;
+	const bool wants = taps.dilation > 1 || cuda_product_dtype(g, r->w, false) == GPU_F32;
+
+	return wants && taps.n > 1 && taps.channels % 4 == 0 && (uintptr_t)r->x % 16 == 0 &&
+	       r->x_batch % 4 == 0 && r->w->ne[1] <= SPREAD_BF16 &&
+	       taps.n * taps.dilation <= INT32_MAX;
 }
 
-/* r: all but the rows of x as a dilated convolution sees them. */
-static void dilated(
-	struct gpu *g, const struct cuda_rows *all, int64_t channels, struct gpu_conv conv)
+/* How many go by at a time so that about as many do each time, `most` or fewer. */
+static int64_t even(int64_t n, int64_t most)
 {
-	const enum gpu_dtype dtype = cuda_product_dtype(g, all->w, false);
-	const int64_t ld = cuda_matrix_ld(dtype, all->w->ne[1]), step = GATHERED / ld + 1;
-	const int64_t most = all->rows < step ? all->rows : step;
-	void *rows = cuda_scratch(g, 1, (size_t)(most * ld) * gpu_dtype_size(dtype));
-	struct cuda_rows r = *all;
+	const int64_t turns = (n + most - 1) / most;
+
+	return (n + turns - 1) / turns;
+}
+
+/* Sequences that lie one behind the other are one. */
+static void merged_product(struct gpu *g, struct cuda_rows r)
+{
+	if (r.x_batch == r.rows * r.ldx && r.y_batch == r.rows * r.ldy) {
+		r.rows *= r.batches;
+		r.batches = 1;
+	}
+	cuda_rows_product(g, &r);
+}
+
+/* As r says, whose rows see taps of x. */
+static void spread_product(struct gpu *g, const struct cuda_rows *r, struct taps taps)
+{
+	const enum gpu_dtype dtype = cuda_product_dtype(g, r->w, false);
+	const int64_t ld = cuda_matrix_ld(dtype, r->w->ne[1]);
+	const int64_t fit = (dtype == GPU_BF16 ? SPREAD_BF16 : SPREAD_F32) / ld + 1;
+	const int64_t n_rows = even(r->rows, fit);
+	const int64_t together = fit / n_rows < UINT16_MAX ? fit / n_rows : UINT16_MAX;
+	const int64_t most = r->batches < together ? r->batches : together;
+	void *rows = cuda_scratch(g, 1, (size_t)(most * n_rows * ld) * gpu_dtype_size(dtype));
+	struct cuda_rows q = *r;
 	struct spread o = {};
 
-	o.channels = (int)channels;
-	o.taps = (int)conv.kernel;
-	o.dilation = (int)conv.dilation;
+	o.batch = r->x_batch;
+	o.channels = (int)taps.channels;
+	o.taps = (int)taps.n;
+	o.dilation = (int)taps.dilation;
 	o.ld = ld;
-	r.batches = 1;
-	r.x = rows;
-	r.is_bf16 = dtype == GPU_BF16;
-	r.ldx = ld;
-	for (int64_t b = 0; b < all->batches; b++)
-		for (int64_t at = 0; at < all->rows && rows && !gpu_failed(g); at += r.rows) {
-			r.rows = o.rows = all->rows - at < most ? all->rows - at : most;
-			o.x = (const float *)all->x + b * all->x_batch + at * channels;
-			r.y = all->y + b * all->y_batch + at * all->ldy;
-			launch_spread(g, rows, dtype, &o);
-			cuda_rows_product(g, &r);
+	q.x = rows;
+	q.is_bf16 = dtype == GPU_BF16;
+	q.ldx = ld;
+	for (int64_t b = 0; b < r->batches && rows; b += q.batches) {
+		q.batches = r->batches - b < most ? r->batches - b : most;
+		for (int64_t at = 0; at < r->rows && !gpu_failed(g); at += q.rows) {
+			q.rows = o.rows = r->rows - at < n_rows ? r->rows - at : n_rows;
+			q.x_batch = q.rows * ld;
+			o.x = (const float *)r->x + b * r->x_batch + at * taps.channels;
+			q.y = r->y + b * r->y_batch + at * r->ldy;
+			launch_spread(g, rows, dtype, &o, q.batches);
+			merged_product(g, q);
 		}
+	}
 }
 
 void cuda_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv)
 {
 	const int64_t channels = x->ne[x->n_dims - 1];
+	const struct taps taps = {conv.kernel, conv.dilation, channels};
 	struct cuda_rows r = rows_of(y, x, w, bias);
 
 	r.rows = y->ne[y->n_dims - 2];
-	r.ldx = conv.stride * channels;
 	if (!r.batches || !r.rows)
 		return;
-	if (conv.dilation > 1 && conv.kernel > 1 && can_spread(&r, channels, conv)) {
-		dilated(g, &r, channels, conv);
+	if (conv.stride == 1 && is_spread(g, &r, taps)) {
+		spread_product(g, &r, taps);
 		return;
 	}
+	r.ldx = conv.stride * channels;
 	if (conv.dilation > 1) {
 		r.taps = conv.kernel;
 		r.tap = conv.dilation * channels;
@@ -169,11 +211,16 @@ void cuda_conv_transpose1d(struct gpu *g, struct gpu_tensor *y, const struct gpu
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv)
 {
 	const int64_t channels = x->ne[x->n_dims - 1];
+	const struct taps taps = {w->ne[1] / channels, 1, channels};
 	struct cuda_rows r = rows_of(y, x, w, bias);
 
 	r.rows = y->ne[y->n_dims - 2] / conv.stride;
 	r.ldx = channels;
-	if (r.batches && r.rows)
+	if (!r.batches || !r.rows)
+		return;
+	if (is_spread(g, &r, taps))
+		spread_product(g, &r, taps);
+	else
 		cuda_rows_product(g, &r);
 }
 
