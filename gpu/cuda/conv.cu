@@ -160,7 +160,8 @@ static void spread_product(struct gpu *g, const struct cuda_rows *r, struct taps
 	const int64_t n_rows = even(r->rows, fit);
 	const int64_t together = fit / n_rows < UINT16_MAX ? fit / n_rows : UINT16_MAX;
 	const int64_t most = r->batches < together ? r->batches : together;
-	void *rows = cuda_scratch(g, 1, (size_t)(most * n_rows * ld) * gpu_dtype_size(dtype));
+	/* Where the product would round x, had it not been done here. */
+	void *rows = cuda_scratch(g, 2, (size_t)(most * n_rows * ld) * gpu_dtype_size(dtype));
 	struct cuda_rows q = *r;
 	struct spread o = {};
 

@@ -24,9 +24,6 @@ enum {
 	/* A driver runs what toolkits of its major version built. */
 	MIN_DRIVER = CUDART_VERSION / 1000 * 1000,
 	WORKSPACE = 32 << 20,
-	PIECE = 1 << 25, /* elements: see cuda_piece() */
-	LEAST_PIECE = 1 << 20,
-	ALIVE = 16,
 };
 
 /* ---- errors ------------------------------------------------------------- */
@@ -169,10 +166,11 @@ uint64_t cuda_bytes_free(struct gpu *g)
  * ten times as long at 4 TB/s.  A decoder has a dozen such activations alive. */
 int64_t cuda_piece(struct gpu *g)
 {
+	enum { MOST = 1 << 25, LEAST = 1 << 20, ALIVE = 16 };
 	const uint64_t left = cuda_bytes_free(g);
-	int64_t n = PIECE;
+	int64_t n = MOST;
 
-	while (left && n > LEAST_PIECE && (uint64_t)n * ALIVE * sizeof(float) > left)
+	while (left && n > LEAST && (uint64_t)n * ALIVE * sizeof(float) > left)
 		n /= 2;
 	return n;
 }
