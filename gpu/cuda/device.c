@@ -163,10 +163,11 @@ uint64_t cuda_bytes_free(struct gpu *g)
 }
 
 /* A launch takes the host 4 to 8 us (measured, H200); an op on 2^25 elements takes the GPU
- * ten times as long at 4 TB/s.  A decoder has a dozen such activations alive. */
+ * ten times as long at 4 TB/s.  A decoder has a dozen such activations alive, and scratch of up
+ * to seven. */
 int64_t cuda_piece(struct gpu *g)
 {
-	enum { MOST = 1 << 25, LEAST = 1 << 20, ALIVE = 16 };
+	enum { MOST = 1 << 25, LEAST = 1 << 20, ALIVE = 32 };
 	const uint64_t left = cuda_bytes_free(g);
 	int64_t n = MOST;
 
