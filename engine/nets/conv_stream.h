@@ -2,9 +2,9 @@
  * share.
  *
  * Depth first: what a layer makes of a piece goes to the end before the next piece is
- * cut, so that it is in the processor's cache when the next layer reads it, and the
- * memory taken does not depend on the length.  What a layer sees of what came before
- * is its own affair. */
+ * cut, so that it is in the processor's cache when the next layer reads it (a GPU's pieces
+ * are larger, see gpu_piece()), and the memory taken does not depend on the length.  What a
+ * layer sees of what came before is its own affair. */
 #ifndef WOODSHED_ENGINE_NETS_CONV_STREAM_H
 #define WOODSHED_ENGINE_NETS_CONV_STREAM_H
 
