@@ -25,6 +25,8 @@
 
 enum {
 	MAX_STEPS = 10000,
+	/* Taken by the autoencoder at a time, on a processor; what the caller waits for when it
+	 * cancels. */
 	DECODE_FRAMES = 64,
 	ENCODE_SAMPLES = 1 << 16,
 	FADE_SAMPLES = 2048, /* between what was made anew and what stays */
@@ -265,15 +267,26 @@ static void take_latents(void *ud, struct gpu *g, const struct gpu_tensor *y)
 	free(both);
 }
 
+/* Frames for the autoencoder to take at a time, each of which is `width` elements of its
+ * widest layer. */
+static int64_t at_once(const struct render *rd, int64_t frames, int64_t width)
+{
+	const int64_t n = gpu_piece(rd->g, frames * width) / width;
+
+	return n > 1 ? n : 1;
+}
+
 /* The audio, then silence up to the window's end, a piece at a time. */
 static int push_audio(struct render *rd, struct oobleck_stream *s)
 {
 	const struct engine_audio *a = &rd->r->init;
-	const int64_t total = rd->m->dit.cfg.window * rd->m->vae.cfg.hop;
+	const struct oobleck_config *cfg = &rd->m->vae.cfg;
+	const int64_t total = rd->m->dit.cfg.window * cfg->hop;
+	const int64_t most = at_once(rd, ENCODE_SAMPLES, cfg->encoder_width);
 	int rc = 0;
 
 	for (int64_t at = 0, n; at < total && !rc; at += n) {
-		n = total - at < ENCODE_SAMPLES ? total - at : ENCODE_SAMPLES;
+		n = total - at < most ? total - at : most;
 		struct gpu_mark mark = gpu_arena_mark(rd->step);
 		struct gpu_tensor *x =
 			gpu_zeros(rd->g, rd->step, GPU_F32, "audio", SHAPE(n, a->channels));
@@ -519,20 +532,23 @@ static void take_samples(void *ud, struct gpu *g, const struct gpu_tensor *y)
 	rd->n_decoded += n;
 }
 
-/* Frames to decode next: as many as samples are left, for the decoder keeps some back. */
-static int64_t next_frames(const struct render *rd, int64_t at)
+/* Frames to decode next, `most` at a time: as many as samples are left, for the decoder keeps
+ * some back. */
+static int64_t next_frames(const struct render *rd, int64_t at, int64_t most)
 {
 	const int64_t hop = rd->m->vae.cfg.hop, window = rd->m->dit.cfg.window;
 	int64_t n = (rd->r->n_frames - rd->n_decoded + hop - 1) / hop;
 
-	n = n < DECODE_FRAMES ? n : DECODE_FRAMES;
+	n = n < most ? n : most;
 	return window - at < n ? window - at : n;
 }
 
 /* No more frames than the take's samples need. */
 static int decode(struct render *rd, const struct gpu_tensor *latents, bool tell)
 {
+	const struct oobleck_config *cfg = &rd->m->vae.cfg;
 	const int64_t window = latents->ne[0], wanted = rd->r->n_frames;
+	const int64_t most = at_once(rd, DECODE_FRAMES, cfg->hop * cfg->decoder_width);
 	struct gpu_arena *state = gpu_arena_new(rd->g, "decoder");
 	struct oobleck_stream *s =
 		oobleck_stream_new(&rd->m->vae.decoder, rd->g, state, rd->step, take_samples, rd);
@@ -543,7 +559,7 @@ static int decode(struct render *rd, const struct gpu_tensor *latents, bool tell
 	rd->n_decoded = 0;
 	rd->rc = 0;
 	for (int64_t at = 0, n; at < window && rd->n_decoded < wanted && !rc; at += n) {
-		n = next_frames(rd, at);
+		n = next_frames(rd, at, most);
 		struct gpu_mark mark = gpu_arena_mark(rd->step);
 		oobleck_push(s, gpu_view(rd->g, rd->step, latents, 0, at, n));
 		gpu_arena_release(rd->step, mark);

@@ -64,6 +64,10 @@ uint64_t gpu_bytes_live(const struct gpu *g);
 uint64_t gpu_bytes_peak(const struct gpu *g);
 /* What could be allocated on the device now; 0 if that is not known. */
 uint64_t gpu_bytes_free(struct gpu *g);
+/* Elements of activations that layers in a row had best make at a time: in_cache, what a
+ * processor's caches keep from one to the next; on a GPU what keeps it busy for longer than
+ * asking it takes, 2^25, or the half, a quarter, .. of that where little memory is free. */
+int64_t gpu_piece(struct gpu *g, int64_t in_cache);
 uint64_t gpu_dispatches(const struct gpu *g);
 
 /* ---- tensors ------------------------------------------------------------ */
@@ -117,7 +121,8 @@ struct gpu_mark {
 
 struct gpu_arena *gpu_arena_new(struct gpu *g, const char *name);
 void gpu_arena_free(struct gpu_arena *a); /* NULL-safe */
-/* The next `bytes` of data come from one piece, where that is possible. */
+/* The next `bytes` of data come from one piece, where that is possible; pieces that are too
+ * small and empty are given back. */
 void gpu_arena_reserve(struct gpu_arena *a, uint64_t bytes);
 struct gpu_mark gpu_arena_mark(struct gpu_arena *a);
 /* Forgets what was allocated after the mark; the memory is kept for reuse, so

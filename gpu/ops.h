@@ -30,6 +30,7 @@ struct gpu_ops {
 	void *(*alloc)(struct gpu *g, size_t bytes);
 	void (*release)(struct gpu *g, void *p, size_t bytes);
 	uint64_t (*bytes_free)(struct gpu *g);
+	int64_t (*piece)(struct gpu *g); /* gpu_piece(); NULL: what is in caches */
 	void (*write)(struct gpu *g, void *dst, const void *src, size_t bytes);
 	void (*read)(struct gpu *g, void *dst, const void *src, size_t bytes);
 	void (*zero)(struct gpu *g, void *dst, size_t bytes);

@@ -215,6 +215,11 @@ uint64_t gpu_bytes_free(struct gpu *g)
 	return g->ops->bytes_free(g);
 }
 
+int64_t gpu_piece(struct gpu *g, int64_t in_cache)
+{
+	return g->ops->piece ? g->ops->piece(g) : in_cache;
+}
+
 uint64_t gpu_dispatches(const struct gpu *g)
 {
 	return g->dispatches;
@@ -275,19 +280,26 @@ static struct chunk *chunk_new(struct gpu_arena *a, struct bump *b, size_t bytes
 	return c;
 }
 
+/* What comes after `now` is empty: chunks of less than `bytes` make room.  Where the next is,
+ * or NULL. */
+static struct chunk **give_back(struct gpu_arena *a, struct bump *b, size_t bytes)
+{
+	struct chunk **link = b->now ? &b->now->next : &b->first;
+
+	while (*link && (*link)->size < bytes) {
+		struct chunk *small = *link;
+		*link = small->next;
+		chunk_free(a, b, small);
+	}
+	return link;
+}
+
 /* bytes: a multiple of ALIGN.  Of them `exact` may be touched. */
 static void *bump_alloc(
 	struct gpu_arena *a, struct bump *b, size_t bytes, size_t exact, const char *what)
 {
-	struct chunk **link = b->now ? &b->now->next : &b->first;
-
 	if (!b->now || bytes > b->now->size - b->used) {
-		/* What comes after `now` is empty: too small chunks make room. */
-		while (*link && (*link)->size < bytes) {
-			struct chunk *small = *link;
-			*link = small->next;
-			chunk_free(a, b, small);
-		}
+		struct chunk **link = give_back(a, b, bytes);
 		if (!*link)
 			*link = chunk_new(a, b, bytes, what);
 		if (!*link)
@@ -351,18 +363,21 @@ void gpu_arena_free(struct gpu_arena *a)
 void gpu_arena_reserve(struct gpu_arena *a, uint64_t bytes)
 {
 	struct bump *b = &a->data;
-	struct chunk **link = b->now ? &b->now->next : &b->first;
-	const uint64_t left = a->g->ops->bytes_free(a->g);
 	char *base;
 
-	if (gpu_failed(a->g) || bytes < CHUNK_MIN || bytes > BYTES_MAX || (left && bytes > left))
+	if (gpu_failed(a->g) || bytes < CHUNK_MIN || bytes > BYTES_MAX ||
+		(b->now && bytes <= b->now->size - b->used))
+		return;
+	struct chunk **link = give_back(a, b, (size_t)bytes);
+	const uint64_t left = a->g->ops->bytes_free(a->g);
+	if (*link || (left && bytes > left))
 		return;
 	base = a->g->ops->alloc(a->g, (size_t)bytes);
 	if (!base)
 		return;
 	guard(a, b, base, (size_t)bytes, false);
 	struct chunk *c = xcalloc(1, sizeof(*c));
-	*c = (struct chunk){.next = *link, .base = base, .size = (size_t)bytes};
+	*c = (struct chunk){.base = base, .size = (size_t)bytes};
 	*link = c;
 	b->size += bytes;
 }

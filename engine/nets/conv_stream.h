@@ -2,9 +2,9 @@
  * share.
  *
  * Depth first: what a layer makes of a piece goes to the end before the next piece is
- * cut, so that it is in the processor's cache when the next layer reads it, and the
- * memory taken does not depend on the length.  What a layer sees of what came before
- * is its own affair. */
+ * cut, so that it is in the processor's cache when the next layer reads it (a GPU's pieces
+ * are larger, see gpu_piece()), and the memory taken does not depend on the length.  What a
+ * layer sees of what came before is its own affair. */
 #ifndef WOODSHED_ENGINE_NETS_CONV_STREAM_H
 #define WOODSHED_ENGINE_NETS_CONV_STREAM_H
 
@@ -20,6 +20,9 @@ struct conv_stream {
 	/* What layer i makes of x, or of the end of the stream (NULL), in `step`; NULL: nothing
 	 * is ready. */
 	struct gpu_tensor *(*run)(void *layers, int i, const struct gpu_tensor *x);
+	/* The same of x (or of nothing, NULL) and the end behind it in one go; NULL: an end is
+	 * run for itself, and what it makes goes through all layers before the next one ends. */
+	struct gpu_tensor *(*run_last)(void *layers, int i, const struct gpu_tensor *x);
 	void *layers;
 	/* Told what the last layer makes; valid during the call. */
 	void (*emit)(void *ud, struct gpu *g, const struct gpu_tensor *y);
@@ -28,7 +31,7 @@ struct conv_stream {
 
 /* After a failure of the device nothing is run. */
 void conv_stream_push(const struct conv_stream *s, const struct gpu_tensor *x);
-/* The end of the stream, layer by layer. */
+/* The end of the stream. */
 void conv_stream_flush(const struct conv_stream *s);
 
 #endif

@@ -33,8 +33,9 @@
 #include "library/base/arena.h"
 
 /* Floats of activation that a layer makes at a time: they should stay in a
- * processor's second-level cache on their way to the next layer. */
-enum { PIECE = 1 << 17 };
+ * processor's second-level cache on their way to the next layer.  On a GPU all of
+ * what comes at once, but no more than this. */
+enum { PIECE = 1 << 17, MOST_PIECE = 1 << 22 };
 
 /* The input of a convolution as it arrives: the padded input so far, of which
  * the end is kept. */
@@ -621,12 +622,15 @@ static struct gpu_tensor *run(void *layers, int i, const struct gpu_tensor *x)
 
 /* ---- streams ------------------------------------------------------------ */
 
-static void stage_init(struct codec_stream *s, struct gpu_arena *state, struct stage *st)
+static void stage_init(
+	struct codec_stream *s, struct gpu_arena *state, struct stage *st, int64_t most)
 {
 	const struct codec_layer *l = st->layer;
 	const int64_t made = l->kind == CODEC_UP ? l->c_out * l->conv.stride : l->c_out;
 
-	st->piece = PIECE / (s->batch * (made > l->c_in ? made : l->c_in));
+	if (l->kind == CODEC_LSTM)
+		most = PIECE; /* frame by frame anyway */
+	st->piece = most / (s->batch * (made > l->c_in ? made : l->c_in));
 	if (st->piece < 1)
 		st->piece = 1;
 	if (l->kind != CODEC_LSTM) {
@@ -659,6 +663,8 @@ struct codec_stream *codec_stream_new(const struct codec *c, const struct codec_
 	codec_emit_fn *emit, void *ud)
 {
 	struct codec_stream *s = xcalloc(1, sizeof(*s));
+	const int64_t piece_of_device = gpu_piece(g, PIECE);
+	const int64_t most = piece_of_device < MOST_PIECE ? piece_of_device : MOST_PIECE;
 
 	s->codec = c;
 	s->chain = (struct conv_stream){.g = g,
@@ -673,7 +679,7 @@ struct codec_stream *codec_stream_new(const struct codec *c, const struct codec_
 	s->batch = batch;
 	for (int i = 0; i < s->chain.n_layers; i++) {
 		s->stage[i].layer = &chain->layer[i];
-		stage_init(s, state, &s->stage[i]);
+		stage_init(s, state, &s->stage[i], most);
 	}
 	return s;
 }

@@ -12,7 +12,14 @@
  *
  * Weights are the Stability AI Community License's.  All convolutions pad with zeros
  * and are weight-normed, transposed ones by input channel.  Nothing bounds the
- * output: it may exceed 1. */
+ * output: it may exceed 1.
+ *
+ * 1024 latents, 47.55 s, are 5.2 TFLOP.  Of bytes a residual unit on a GPU moves some 20 times
+ * its input of f32, which is 1.07 GB at the samples and 2 GB over all levels: 0.17 TB of three
+ * units each.  So bytes count there: expected, not measured, 45 ms on an H200 (4.2 TB/s).  128
+ * latents go by at a time then (2^25 elements at the samples, gpu_piece()), with 1.43 GB of
+ * activations alive at most, in eight pushes of some 450 launches and 6 ms each.  Pieces that
+ * fit a processor's caches were 110 000 launches and 0.95 s there (measured). */
 #include "engine/nets/oobleck.h"
 
 #include <math.h>
@@ -26,7 +33,9 @@
 #include "library/base/arena.h"
 
 enum {
-	PIECE = 1 << 18, /* floats that a layer is fed at once: they stay in the cache */
+	/* Floats that a layer is fed at once: they stay in a processor's cache. */
+	PIECE = 1 << 18,
+	ROOM = 1 << 16, /* bytes between tensors, generously */
 	KERNEL = 7,
 	LATENT_KERNEL = 3,
 	N_RESIDUAL = 3,
@@ -342,84 +351,113 @@ static const struct gpu_tensor *activate(
 	return y;
 }
 
-static struct gpu_tensor *run_conv(struct oobleck_stream *s, const struct oobleck_layer *l,
-	const struct gpu_tensor *x, int64_t n)
+static void run_conv(struct oobleck_stream *s, const struct oobleck_layer *l, struct gpu_tensor *y,
+	const struct gpu_tensor *x)
 {
-	struct gpu_tensor *y = new_frames(s, "conv", n, l->c_out);
-
 	gpu_conv1d(s->chain.g, y, activate(s, &l->snake, x), l->w, l->bias, l->conv);
-	return y;
 }
 
-static struct gpu_tensor *run_residual(struct oobleck_stream *s, const struct oobleck_layer *l,
-	const struct gpu_tensor *x, int64_t n)
+static void run_residual(struct oobleck_stream *s, const struct oobleck_layer *l,
+	struct gpu_tensor *y, const struct gpu_tensor *x)
 {
-	struct gpu_tensor *mid = run_conv(s, l, x, n);
-	struct gpu_tensor *y = new_frames(s, "residual", n, l->c_out);
+	struct gpu_tensor *mid = new_frames(s, "conv", y->ne[0], l->c_out);
 
+	run_conv(s, l, mid, x);
 	gpu_snake(s->chain.g, mid, mid, l->snake_out.alpha, l->snake_out.inv_beta);
 	/* Output j stands over input j; the window begins with what pads it. */
-	gpu_copy(s->chain.g, y, part(s, x, l->pad, n));
+	gpu_copy(s->chain.g, y, part(s, x, l->pad, y->ne[0]));
 	gpu_linear_add(s->chain.g, y, mid, l->w_out, l->b_out);
-	return y;
+}
+
+static void run_up(struct oobleck_stream *s, const struct oobleck_layer *l, struct gpu_tensor *y,
+	const struct gpu_tensor *x)
+{
+	gpu_conv_transpose1d(s->chain.g, y, activate(s, &l->snake, x), l->w, l->bias, l->conv);
 }
 
 /* Of the outputs, `pad` are dropped in front of the first and behind the last. */
-static struct gpu_tensor *run_up(struct oobleck_stream *s, struct stage *st,
-	const struct gpu_tensor *x, int64_t n, bool is_last)
+static struct gpu_tensor *trim(
+	struct oobleck_stream *s, struct stage *st, struct gpu_tensor *y, bool is_last)
 {
-	const struct oobleck_layer *l = st->layer;
-	struct gpu_tensor *y = new_frames(s, "up", n * l->conv.stride, l->c_out);
-	const int64_t front = st->has_output ? 0 : l->pad, behind = is_last ? l->pad : 0;
-	const int64_t left = y->ne[0] - front - behind;
+	const int64_t pad = st->layer->pad, front = st->has_output ? 0 : pad;
+	const int64_t left = y->ne[0] - front - (is_last ? pad : 0);
 
-	gpu_conv_transpose1d(s->chain.g, y, activate(s, &l->snake, x), l->w, l->bias, l->conv);
 	st->has_output = true;
 	return left > 0 ? part(s, y, front, left) : NULL;
 }
 
-/* x NULL: the end of the stream.  NULL when no output is ready. */
-static struct gpu_tensor *run(void *layers, int i, const struct gpu_tensor *x)
+/* What came before, x, and `padding` zeros; what later outputs need of it is kept. */
+static struct gpu_tensor *next_window(struct oobleck_stream *s, struct stage *st,
+	const struct gpu_tensor *x, int64_t padding, int64_t n_out)
 {
-	struct oobleck_stream *s = layers;
-	struct stage *st = &s->stage[i];
-	const struct oobleck_layer *l = st->layer;
-	const int64_t padding = l->kind == OOBLECK_UP ? 1 : l->pad, n = x ? x->ne[0] : padding;
-	struct gpu_tensor *window = new_frames(s, "window", st->n_tail + n, l->c_in);
-	const int64_t length = st->n_tail + n;
-	const int64_t n_out = length < st->span ? 0 : (length - st->span) / st->stride + 1;
+	const int64_t n = x ? x->ne[0] : 0, length = st->n_tail + n + padding;
+	struct gpu_tensor *window = new_frames(s, "window", length, st->layer->c_in);
 
 	if (st->n_tail)
 		gpu_copy(s->chain.g, part(s, window, 0, st->n_tail),
 			part(s, st->tail, 0, st->n_tail));
-	if (x)
+	if (n)
 		gpu_copy(s->chain.g, part(s, window, st->n_tail, n), x);
-	else if (n)
-		gpu_fill(s->chain.g, part(s, window, st->n_tail, n), 0);
+	if (padding)
+		gpu_fill(s->chain.g, part(s, window, st->n_tail + n, padding), 0);
 	st->n_tail = length - n_out * st->stride;
 	if (st->n_tail)
 		gpu_copy(s->chain.g, part(s, st->tail, 0, st->n_tail),
 			part(s, window, n_out * st->stride, st->n_tail));
-	if (!n_out)
+	return window;
+}
+
+/* x may be NULL; is_last: the stream ends behind it.  NULL when no output is ready. */
+static struct gpu_tensor *take(
+	struct oobleck_stream *s, int i, const struct gpu_tensor *x, bool is_last)
+{
+	struct stage *st = &s->stage[i];
+	const struct oobleck_layer *l = st->layer;
+	const int64_t padding = !is_last ? 0 : l->kind == OOBLECK_UP ? 1 : l->pad;
+	const int64_t length = st->n_tail + (x ? x->ne[0] : 0) + padding;
+	const int64_t n = length < st->span ? 0 : (length - st->span) / st->stride + 1;
+	struct gpu_tensor *y =
+		new_frames(s, "layer", n * (l->kind == OOBLECK_UP ? l->conv.stride : 1), l->c_out);
+	struct gpu_mark mark = gpu_arena_mark(s->chain.step); /* y alone stays */
+	struct gpu_tensor *window = next_window(s, st, x, padding, n);
+
+	if (n) {
+		window = part(s, window, 0, (n - 1) * st->stride + st->span);
+		if (l->kind == OOBLECK_UP)
+			run_up(s, l, y, window);
+		else if (l->kind == OOBLECK_RESIDUAL)
+			run_residual(s, l, y, window);
+		else
+			run_conv(s, l, y, window);
+	}
+	gpu_arena_release(s->chain.step, mark);
+	if (!n)
 		return NULL;
-	const struct gpu_tensor *seen = part(s, window, 0, (n_out - 1) * st->stride + st->span);
-	if (l->kind == OOBLECK_UP)
-		return run_up(s, st, seen, n_out, !x);
-	return l->kind == OOBLECK_RESIDUAL ? run_residual(s, l, seen, n_out)
-					   : run_conv(s, l, seen, n_out);
+	return l->kind == OOBLECK_UP ? trim(s, st, y, is_last) : y;
+}
+
+static struct gpu_tensor *run(void *layers, int i, const struct gpu_tensor *x)
+{
+	return take(layers, i, x, !x);
+}
+
+static struct gpu_tensor *run_last(void *layers, int i, const struct gpu_tensor *x)
+{
+	return take(layers, i, x, true);
 }
 
 /* ---- streams ------------------------------------------------------------ */
 
 /* What pads the front is in the tail from the start. */
-static void stage_init(struct oobleck_stream *s, struct gpu_arena *state, struct stage *st)
+static void stage_init(
+	struct oobleck_stream *s, struct gpu_arena *state, struct stage *st, int64_t piece)
 {
 	const struct oobleck_layer *l = st->layer;
 	const bool up = l->kind == OOBLECK_UP;
 
 	st->span = up ? 2 : (l->conv.kernel - 1) * l->conv.dilation + 1;
 	st->stride = up ? 1 : l->conv.stride;
-	st->piece = PIECE / l->c_in > st->span ? PIECE / l->c_in : st->span;
+	st->piece = piece / l->c_in > st->span ? piece / l->c_in : st->span;
 	st->n_tail = up ? 1 : l->pad;
 	st->tail = gpu_zeros(s->chain.g, state, GPU_F32, "tail",
 		SHAPE(st->span + st->stride + st->n_tail, l->c_in));
@@ -436,6 +474,7 @@ struct oobleck_stream *oobleck_stream_new(const struct oobleck_chain *chain, str
 	struct gpu_arena *state, struct gpu_arena *step, oobleck_emit_fn *emit, void *ud)
 {
 	struct oobleck_stream *s = xcalloc(1, sizeof(*s));
+	const int64_t most = gpu_piece(g, PIECE);
 
 	s->chain = (struct conv_stream){.g = g,
 		.step = step,
@@ -443,12 +482,13 @@ struct oobleck_stream *oobleck_stream_new(const struct oobleck_chain *chain, str
 		.n_layers = chain->n_layers,
 		.piece = piece,
 		.run = run,
+		.run_last = run_last,
 		.layers = s,
 		.emit = emit,
 		.ud = ud};
 	for (int i = 0; i < s->chain.n_layers; i++) {
 		s->stage[i].layer = &chain->layer[i];
-		stage_init(s, state, &s->stage[i]);
+		stage_init(s, state, &s->stage[i], most);
 	}
 	return s;
 }
@@ -458,8 +498,29 @@ void oobleck_stream_free(struct oobleck_stream *s)
 	free(s);
 }
 
+/* Bytes of `step` that a push of n frames takes: what each layer makes, and besides what the
+ * widest needs in between. */
+static uint64_t push_bytes(const struct oobleck_stream *s, int64_t n)
+{
+	int64_t made = 0, most = 0;
+
+	for (int i = 0; i < s->chain.n_layers; i++) {
+		const struct stage *st = &s->stage[i];
+		const struct oobleck_layer *l = st->layer;
+		n = n < st->piece ? n : st->piece;
+		const int64_t window = (st->n_tail + n) * l->c_in;
+		n = l->kind == OOBLECK_UP ? n * l->conv.stride : n / st->stride + 1;
+		const int64_t mid = l->kind == OOBLECK_RESIDUAL ? n * l->c_out : 0;
+		made += n * l->c_out;
+		if (most < made + window * (l->snake.alpha ? 2 : 1) + mid)
+			most = made + window * (l->snake.alpha ? 2 : 1) + mid;
+	}
+	return (uint64_t)most * sizeof(float) + ROOM;
+}
+
 void oobleck_push(struct oobleck_stream *s, const struct gpu_tensor *x)
 {
+	gpu_arena_reserve(s->chain.step, push_bytes(s, x->ne[0]));
 	conv_stream_push(&s->chain, x);
 }
 

@@ -2,8 +2,9 @@
  *
  * Both halves are streams, like EnCodec's (engine/nets/encodec.h): fed any number
  * of frames at a time, they emit every output that can be known by then; however
- * the input is cut, the output is the same bit for bit, and the memory taken does
- * not depend on the length.
+ * the input is cut, the output is the same bit for bit (on CUDA: but for what the order of
+ * sums in a product of another size changes), and the memory taken does not depend on the
+ * length.
  *
  * Use: oobleck_configure(), config_check(), oobleck_bind_decoder() and (only for
  * audio to begin with) oobleck_bind_encoder(), bind_load(), oobleck_prepare(), then

@@ -4,15 +4,25 @@
  *	conv1d			row t at x + t * stride * Cin, K = kernel * Cin
  *	conv_transpose1d	row t at x + t * Cin, K = ceil(kernel / stride) * Cin, and its
  *				stride * Cout outputs are as many frames of y
- * Nothing is gathered; such rows overlap, which cuda_rows_product() sees to.  A dilated one is
- * a product for each tap, added up in y.  conv1d wastes no FLOPs, conv_transpose1d those of
- * the zero taps where stride does not divide kernel.  Bytes: x once, in bf16 once more each
- * way, in the L2 cache; y written once, and both ways for each further tap of a dilated one.
- * Expected, not measured, on an H100 (790 TFLOP/s, 3.3 TB/s, 5 TB/s from the L2 cache):
- *	Oobleck's last level, [2 097 152, 128], kernel 7 in bf16: 481 GFLOP, 0.6 ms; 2.1 GB,
- *	0.65 ms; x 7 times from the L2 cache, 0.7 ms.  Dilated: y 7 times each way there, 3.5 ms.
+ * Such rows overlap, which cuda_rows_product() sees to where they are multiplied in bf16.
+ * conv1d wastes no FLOPs, conv_transpose1d those of the zero taps where stride does not divide
+ * kernel.  Bytes: x once, in bf16 once more each way, y written once.
+ *
+ * Taps that lie apart (dilation), and all those of f32, are spread into scratch: a frame of x
+ * is read once, rounded, and written where each of its taps is seen; then it is a plain
+ * product.  Bytes: K of 2 or 4 each way for a frame, in bf16 by way of the L2 cache.  A product
+ * for each tap, added up in y, takes kernel * Cout of 4 each way; that is how it goes where
+ * strides or odd channels keep x from being spread.  In f32 overlapping rows take no bytes but
+ * kernels of cuBLAS that are slow (measured, H200: 5120 frames, kernel 11, 512 -> 512 in
+ * 1.21 ms, 24 TFLOP/s, and a product for each tap, dilated, in 0.84 ms).
+ *
+ * Expected, not measured, on an H200 (600 TFLOP/s, f32 40; 4.2 TB/s, 5 TB/s from the L2 cache):
+ *	Oobleck's last level, [2 097 152, 128], kernel 7 in bf16: 481 GFLOP, 0.8 ms; 2.1 GB,
+ *	0.5 ms; x 7 times from the L2 cache, 0.8 ms.  Dilated: 3.8 GB each way there, 1.5 ms,
+ *	in 112 turns of a spread and a product.
+ *	HiFi-GAN's first level, as above: 30 GFLOP, 0.74 ms; 115 MB each way, 0.06 ms.
  *	EnCodec's last, [960 000, 64] -> 1, kernel 7, f32: 0.9 GFLOP, but one output fills a
- *	small part of cuBLAS's tile: about 1 ms; 250 MB, 75 us.
+ *	small part of cuBLAS's tile: about 1 ms; 1.7 GB each way, 0.8 ms.
  *
  * Over an image.  The places that an output sees are gathered into scratch, as much as the L2
  * cache holds at a time, in the dtype of the product, with zeros where a tap lies outside or
@@ -27,6 +37,8 @@ enum {
 	LINE = 8, /* rows a block gathers, a warp each */
 	COLUMNS = 1024,
 	GATHERED = 12 << 20, /* elements gathered at a time */
+	SPREAD_BF16 = 16 << 20,
+	SPREAD_F32 = 32 << 20, /* such a product takes longer than bytes do, and likes rows */
 };
 
 /* ---- over time ---------------------------------------------------------- */
@@ -53,31 +65,162 @@ static struct cuda_rows rows_of(const struct gpu_tensor *y, const struct gpu_ten
 	return r;
 }
 
+/* What spread goes over: frames of some sequences, and the rows that see them. */
+struct spread {
+	const float *x;
+	int64_t batch; /* elements from one sequence to the next */
+	int channels;  /* a multiple of 4; x at 16 bytes */
+	int taps, dilation;
+	int64_t rows, ld; /* of y, for each sequence; row t sees x[t + tap * dilation] */
+};
+
+static __device__ __forceinline__ void put(float *y, const float *v)
+{
+	*reinterpret_cast<float4 *>(y) = make_float4(v[0], v[1], v[2], v[3]);
+}
+
+static __device__ __forceinline__ void put(uint16_t *y, const float *v)
+{
+	*reinterpret_cast<uint2 *>(y) =
+		make_uint2((unsigned)f32_to_bf16(v[1]) << 16 | f32_to_bf16(v[0]),
+			(unsigned)f32_to_bf16(v[3]) << 16 | f32_to_bf16(v[2]));
+}
+
+/* A warp for each frame of x, four channels a thread. */
+template <typename T> static __global__ void spread(T *y, struct spread o)
+{
+	const int64_t frame = (int64_t)blockIdx.x * LINE + threadIdx.y;
+	const float *x = o.x + blockIdx.y * o.batch + frame * o.channels;
+
+	if (frame >= o.rows + (int64_t)(o.taps - 1) * o.dilation)
+		return;
+	y += blockIdx.y * o.rows * o.ld;
+	for (int c = (int)threadIdx.x * 4; c < o.channels; c += WARP * 4) {
+		const float4 f = *reinterpret_cast<const float4 *>(x + c);
+		const float v[4] = {f.x, f.y, f.z, f.w};
+		int64_t row = frame;
+		for (int tap = 0; tap < o.taps && row >= 0; tap++, row -= o.dilation)
+			if (row < o.rows)
+				put(y + row * o.ld + tap * o.channels + c, v);
+	}
+}
+
+static void launch_spread(
+	struct gpu *g, void *y, enum gpu_dtype dtype, const struct spread *o, int64_t batches)
+{
+	const int64_t frames = o->rows + (int64_t)(o->taps - 1) * o->dilation;
+	const dim3 blocks(blocks_for(frames, LINE), (unsigned)batches), threads(WARP, LINE);
+
+	if (dtype == GPU_BF16)
+		LAUNCH(g, (spread<uint16_t>), blocks, threads, 0, (uint16_t *)y, *o);
+	else
+		LAUNCH(g, (spread<float>), blocks, threads, 0, (float *)y, *o);
+}
+
+/* Of y: taps of x, dilation frames apart. */
+struct taps {
+	int64_t n, dilation, channels;
+};
+
+/* Whether taps are spread: where they lie apart, or the product is in f32. */
+static bool is_spread(const struct gpu *g, const struct cuda_rows *r, struct taps taps)
+{
+	const bool wants = taps.dilation > 1 || cuda_product_dtype(g, r->w, false) == GPU_F32;
+
+	return wants && taps.n > 1 && taps.channels % 4 == 0 && (uintptr_t)r->x % 16 == 0 &&
+	       r->x_batch % 4 == 0 && r->w->ne[1] <= SPREAD_BF16 &&
+	       taps.n * taps.dilation <= INT32_MAX;
+}
+
+/* How many go by at a time so that about as many do each time, `most` or fewer. */
+static int64_t even(int64_t n, int64_t most)
+{
+	const int64_t turns = (n + most - 1) / most;
+
+	return (n + turns - 1) / turns;
+}
+
+/* Sequences that lie one behind the other are one. */
+static void merged_product(struct gpu *g, struct cuda_rows r)
+{
+	if (r.x_batch == r.rows * r.ldx && r.y_batch == r.rows * r.ldy) {
+		r.rows *= r.batches;
+		r.batches = 1;
+	}
+	cuda_rows_product(g, &r);
+}
+
+/* As r says, whose rows see taps of x. */
+static void spread_product(struct gpu *g, const struct cuda_rows *r, struct taps taps)
+{
+	const enum gpu_dtype dtype = cuda_product_dtype(g, r->w, false);
+	const int64_t ld = cuda_matrix_ld(dtype, r->w->ne[1]);
+	const int64_t fit = (dtype == GPU_BF16 ? SPREAD_BF16 : SPREAD_F32) / ld + 1;
+	const int64_t n_rows = even(r->rows, fit);
+	const int64_t together = fit / n_rows < UINT16_MAX ? fit / n_rows : UINT16_MAX;
+	const int64_t most = r->batches < together ? r->batches : together;
+	/* Where the product would round x, had it not been done here. */
+	void *rows = cuda_scratch(g, 2, (size_t)(most * n_rows * ld) * gpu_dtype_size(dtype));
+	struct cuda_rows q = *r;
+	struct spread o = {};
+
+	o.batch = r->x_batch;
+	o.channels = (int)taps.channels;
+	o.taps = (int)taps.n;
+	o.dilation = (int)taps.dilation;
+	o.ld = ld;
+	q.x = rows;
+	q.is_bf16 = dtype == GPU_BF16;
+	q.ldx = ld;
+	for (int64_t b = 0; b < r->batches && rows; b += q.batches) {
+		q.batches = r->batches - b < most ? r->batches - b : most;
+		for (int64_t at = 0; at < r->rows && !gpu_failed(g); at += q.rows) {
+			q.rows = o.rows = r->rows - at < n_rows ? r->rows - at : n_rows;
+			q.x_batch = q.rows * ld;
+			o.x = (const float *)r->x + b * r->x_batch + at * taps.channels;
+			q.y = r->y + b * r->y_batch + at * r->ldy;
+			launch_spread(g, rows, dtype, &o, q.batches);
+			merged_product(g, q);
+		}
+	}
+}
+
 void cuda_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv)
 {
 	const int64_t channels = x->ne[x->n_dims - 1];
+	const struct taps taps = {conv.kernel, conv.dilation, channels};
 	struct cuda_rows r = rows_of(y, x, w, bias);
 
 	r.rows = y->ne[y->n_dims - 2];
+	if (!r.batches || !r.rows)
+		return;
+	if (conv.stride == 1 && is_spread(g, &r, taps)) {
+		spread_product(g, &r, taps);
+		return;
+	}
 	r.ldx = conv.stride * channels;
 	if (conv.dilation > 1) {
 		r.taps = conv.kernel;
 		r.tap = conv.dilation * channels;
 	}
-	if (r.batches && r.rows)
-		cuda_rows_product(g, &r);
+	cuda_rows_product(g, &r);
 }
 
 void cuda_conv_transpose1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv conv)
 {
 	const int64_t channels = x->ne[x->n_dims - 1];
+	const struct taps taps = {w->ne[1] / channels, 1, channels};
 	struct cuda_rows r = rows_of(y, x, w, bias);
 
 	r.rows = y->ne[y->n_dims - 2] / conv.stride;
 	r.ldx = channels;
-	if (r.batches && r.rows)
+	if (!r.batches || !r.rows)
+		return;
+	if (is_spread(g, &r, taps))
+		spread_product(g, &r, taps);
+	else
 		cuda_rows_product(g, &r);
 }
 
@@ -127,18 +270,6 @@ static __device__ __forceinline__ const float *seen(
 		x /= 2;
 	}
 	return p.image + (y * o.width + x) * o.channels + (at - tap * (int)o.channels);
-}
-
-static __device__ __forceinline__ void put(float *y, const float *v)
-{
-	*reinterpret_cast<float4 *>(y) = make_float4(v[0], v[1], v[2], v[3]);
-}
-
-static __device__ __forceinline__ void put(uint16_t *y, const float *v)
-{
-	*reinterpret_cast<uint2 *>(y) =
-		make_uint2((unsigned)f32_to_bf16(v[1]) << 16 | f32_to_bf16(v[0]),
-			(unsigned)f32_to_bf16(v[3]) << 16 | f32_to_bf16(v[2]));
 }
 
 /* A warp for each row and COLUMNS of it, four a thread.  WHOLE: channels come in fours, at 16

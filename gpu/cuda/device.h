@@ -11,6 +11,7 @@ int cuda_sync(struct gpu *g, struct err *e);
 void *cuda_alloc(struct gpu *g, size_t bytes);
 void cuda_release(struct gpu *g, void *p, size_t bytes);
 uint64_t cuda_bytes_free(struct gpu *g);
+int64_t cuda_piece(struct gpu *g);
 void cuda_write(struct gpu *g, void *dst, const void *src, size_t bytes);
 void cuda_read(struct gpu *g, void *dst, const void *src, size_t bytes);
 void cuda_zero(struct gpu *g, void *dst, size_t bytes);

@@ -55,10 +55,13 @@ template <int V>
 static __device__ __forceinline__ bool place(struct rows rows, int64_t *row, int64_t *col)
 {
 	const int64_t i = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * V;
+	const int64_t n = rows.n_rows * rows.n_cols;
 
-	if (i >= rows.n_rows * rows.n_cols)
+	if (i >= n)
 		return false;
-	*row = rows.n_rows == 1 ? 0 : i / rows.n_cols;
+	*row = rows.n_rows == 1  ? 0
+	       : n <= UINT32_MAX ? (uint32_t)i / (uint32_t)rows.n_cols /* that of 64 bits is slow */
+				 : i / rows.n_cols;
 	*col = i - *row * rows.n_cols;
 	return true;
 }

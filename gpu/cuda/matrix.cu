@@ -403,7 +403,7 @@ static void cut(const struct cuda_rows *r, int64_t *batches, int64_t *rows)
 	*rows = r->rows;
 	if (all >= limit) {
 		*batches = 1;
-		*rows = round_up(limit / r->ldx + 1, k / r->ldx + 1);
+		*rows = round_up(limit / r->ldx + 1, (k + r->ldx - 1) / r->ldx);
 	} else if (all * r->batches > limit) {
 		*batches = limit / all;
 	}

@@ -11,6 +11,7 @@ const struct gpu_ops cuda_ops = {
 	.alloc = cuda_alloc,
 	.release = cuda_release,
 	.bytes_free = cuda_bytes_free,
+	.piece = cuda_piece,
 	.write = cuda_write,
 	.read = cuda_read,
 	.zero = cuda_zero,

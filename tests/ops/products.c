@@ -461,6 +461,9 @@ static const struct conv_case conv_cases[] = {
 	{1, 300, 32, 64, {3, 1, 1}},
 	{12, 9, 3, 5, {5, 1, 1}}, /* more sequences than taps */
 	{2, 60, 5, 7, {5, 2, 3}},
+	{2, 130, 12, 7, {7, 1, 9}}, /* dilated, channels in fours */
+	{1, 75, 132, 40, {7, 1, 3}},
+	{1, 25, 4, 3, {7, 1, 4}},
 };
 
 static void conv1d(void **state)

@@ -173,6 +173,42 @@ static void release_to_the_very_start(void **state)
 	dev_close(&d);
 }
 
+static void reserved_memory_is_one_piece(void **state)
+{
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_arena *a = gpu_arena_new(d.g, "reserved");
+		const struct gpu_mark start = gpu_arena_mark(a);
+		void *first = NULL;
+		gpu_new(d.g, a, GPU_F32, "small", SHAPE(1000));
+		gpu_arena_release(a, start);
+		for (int i = 0; i < 3; i++) { /* what is there is enough from then on */
+			gpu_arena_reserve(a, (4 << 20) + 4096);
+			struct gpu_tensor *t = gpu_new(d.g, a, GPU_F32, "t", SHAPE(1 << 19));
+			struct gpu_tensor *u = gpu_new(d.g, a, GPU_F32, "u", SHAPE(1 << 19));
+			first = first ? first : t->data;
+			assert_ptr_equal(t->data, first);
+			assert_in_range((uintptr_t)u->data, (uintptr_t)t->data + (2 << 20),
+				(uintptr_t)t->data + (2 << 20) + 4096);
+			gpu_arena_reserve(a, 2048); /* of what is left */
+			gpu_arena_release(a, start);
+		}
+		gpu_arena_free(a);
+		assert_fine(d.g);
+	}
+}
+
+static void pieces_suit_the_device(void **state)
+{
+	FOR_EACH_ISA(d)
+	{
+		if (!strcmp(gpu_device(d.g), "cpu"))
+			assert_int_equal(gpu_piece(d.g, 12345), 12345);
+		else
+			assert_in_range(gpu_piece(d.g, 12345), 1 << 20, 1 << 25);
+	}
+}
+
 /* More than there is: needed and free, at once, before anything is touched. */
 static void out_of_memory(void **state)
 {
@@ -673,6 +709,8 @@ int main(void)
 		TEST(matrices_are_counted),
 		TEST(steps_repeat),
 		TEST(release_to_the_very_start),
+		TEST(reserved_memory_is_one_piece),
+		TEST(pieces_suit_the_device),
 		TEST(out_of_memory),
 		TEST(shapes_that_do_not_exist),
 		TEST(views),
