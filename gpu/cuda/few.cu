@@ -26,17 +26,31 @@
 
 /* ---- what becomes of a sum ---------------------------------------------- */
 
-static __device__ __forceinline__ void finish(const struct cuda_few &f, int64_t o, int m, float s)
-{
-	float *y = f.y + m * f.ldy + o;
+/* Of an output: its scale (int8), its bias, and what it is added to. */
+struct few_after {
+	float scale, bias, y;
+};
 
-	if (f.scale)
-		s = __fmul_rn(s, f.scale[o]);
+template <typename T>
+static __device__ __forceinline__ void load_after(
+	struct few_after *a, const struct cuda_few &f, int64_t o, int m)
+{
+	a->scale = sizeof(T) == 1 ? f.scale[o] : 1;
+	a->bias = f.bias ? f.bias[o] : 0;
+	a->y = f.add ? f.y[m * f.ldy + o] : 0;
+}
+
+template <typename T>
+static __device__ __forceinline__ void finish(
+	const struct cuda_few &f, int64_t o, int m, float s, const struct few_after &a)
+{
+	if (sizeof(T) == 1)
+		s = __fmul_rn(s, a.scale);
 	if (f.bias)
-		s = __fadd_rn(s, f.bias[o]);
+		s = __fadd_rn(s, a.bias);
 	if (f.has_act)
 		s = f.act == GPU_UNARY_GELU ? apply<GPU_UNARY_GELU>(s) : apply<GPU_UNARY_RELU>(s);
-	*y = f.add ? __fadd_rn(s, *y) : s;
+	f.y[m * f.ldy + o] = f.add ? __fadd_rn(s, a.y) : s;
 }
 
 /* ---- tensor cores ------------------------------------------------------- */
@@ -45,15 +59,13 @@ enum {
 	TILE_WARPS = 16,
 	TILE_THREADS = TILE_WARPS * WARP,
 	TILE_OUTS = 16,
-	TILE_SUMS = TILE_OUTS * CUDA_FEW_ROWS,
-	DEPTH = 4,  /* loads of a lane from each of its two rows of w that are under way */
-	LOAD = 16,  /* bytes of one, */
-	CHUNK = 64, /* of four lanes, which share a row, */
-	APART = CHUNK * TILE_WARPS, /* from one of a warp to its next */
-	GROUP = APART * DEPTH,
-	RING = DEPTH * 2 * TILE_THREADS, /* loads of a block */
-	N_PARTS = 3,                     /* bf16 numbers of an f32 */
-	ROW_WARPS = 2,                   /* that take the moments of a row of x */
+	LOAD = 16,                 /* bytes of a lane from each of its two rows of w, */
+	CHUNK = 64,                /* of four lanes, which share a row, */
+	STEP = CHUNK * TILE_WARPS, /* of a block: from one load of a warp to its next */
+	DEPTH = 4,                 /* steps that are under way, */
+	SLOT = 2 * TILE_THREADS,   /* loads of one */
+	N_PARTS = 3,               /* bf16 numbers of an f32 */
+	ROW_WARPS = 2,             /* that take the moments of a row of x */
 };
 
 /* Parts of x, in the order of k, two a word. */
@@ -114,66 +126,90 @@ static __device__ __forceinline__ void eight_weights(
 	}
 }
 
-/* Loads of a lane from rows of w, 8 apart, of one tile: what lies in them from `at` on, in
- * bytes, whose end is at `end`. */
+/* Where a lane fetches from next: two rows of w, 8 apart, of a tile. */
 struct few_source {
-	const char *at;
-	int64_t eight; /* bytes */
-	int left, end; /* rows from the lane's first on, bytes of a row */
+	const char *at; /* the lane's first bytes of the first of them */
+	int left;       /* rows from the first on */
+	int byte, slot; /* from the beginning of a row; of the ring: what is used, then fetched */
 };
 
-/* Whether the row has something for a warp that loads from there on. */
+/* Whether a row has something for a warp that loads from there on. */
 static __device__ __forceinline__ bool has_chunk(int byte, int end)
 {
 	return (byte & ~(CHUNK - 1)) < end;
 }
 
-/* Into a lane's own 16 bytes of shared memory for each. */
+/* One step, into a lane's own 16 bytes of shared memory for each row.  end: bytes of a row;
+ * after it come rows of the block's next tile, `step` rows on. */
 static __device__ __forceinline__ void fetch(
-	uint4 *to, const struct few_source &s, int byte, const void *anywhere)
+	uint4 *ring, struct few_source *s, int first, int end, int step, const void *anywhere)
 {
 #pragma unroll
-	for (int i = 0; i < 2 && has_chunk(byte, s.end); i++) {
-		const bool is_there = byte < s.end && s.left > i * 8;
-		copy_async_16(to + i * TILE_THREADS,
-			is_there ? s.at + byte + i * s.eight : anywhere, is_there);
+	for (int i = 0; i < 2 && has_chunk(s->byte, end); i++) {
+		const bool is_there = s->byte < end && s->left > i * 8;
+		copy_async_16(ring + s->slot + i * TILE_THREADS,
+			is_there ? s->at + s->byte + i * 8 * (int64_t)end : anywhere, is_there);
 	}
 	copy_async_commit();
+	s->slot = s->slot == (DEPTH - 1) * SLOT ? 0 : s->slot + SLOT;
+	s->byte += STEP;
+	if (s->byte - first < end) /* for the whole block alike */
+		return;
+	s->byte = first;
+	s->at += (int64_t)step * end;
+	s->left -= step;
 }
 
-/* Eight of a row of x from k on, after its norm; zeros where there are none. */
-template <bool NORM>
-static __device__ __forceinline__ void load_x(float (&v)[8], const struct cuda_few &f, int row,
-	int64_t k, bool is_aligned, const float *moments)
+/* Eight of x, of which n are there, in fours where they are aligned; zeros for the others. */
+template <bool ALIGNED>
+static __device__ __forceinline__ void load_some(float (&v)[8], const float *x, int n)
 {
-	const float *x = f.x + row * f.ldx + k;
-
 #pragma unroll
-	for (int i = 0; i < 8; i++)
-		v[i] = 0;
-	if (k >= f.k)
-		return;
-	if (!is_aligned || k + 8 > f.k) {
-#pragma unroll
-		for (int i = 0; i < 8; i++)
-			v[i] = k + i < f.k ? x[i] : 0;
-	} else {
-#pragma unroll
-		for (int i = 0; i < 8; i += 4) {
-			const float4 four = *reinterpret_cast<const float4 *>(x + i);
-			v[i] = four.x;
-			v[i + 1] = four.y;
-			v[i + 2] = four.z;
-			v[i + 3] = four.w;
+	for (int i = 0; i < 8; i += ALIGNED ? 4 : 1) {
+		if (!ALIGNED) {
+			v[i] = i < n ? x[i] : 0;
+			continue;
 		}
+		float4 four = make_float4(0, 0, 0, 0);
+		if (i < n)
+			four = *reinterpret_cast<const float4 *>(x + i);
+		v[i] = four.x;
+		v[i + 1] = four.y;
+		v[i + 2] = four.z;
+		v[i + 3] = four.w;
 	}
+}
+
+/* Eight of a row of x from k on, after its norm, whose sums over the row are at `sums`. */
+template <bool NORM>
+static __device__ __forceinline__ void load_x(
+	float (&v)[8], const struct cuda_few &f, int row, int k, bool is_aligned, const float *sums)
+{
+	const int left = (int)f.k - k;
+
+	if (NORM || is_aligned)
+		load_some<true>(v, f.x + row * f.ldx + k, left);
+	else
+		load_some<false>(v, f.x + row * f.ldx + k, left);
 	if (!NORM)
 		return;
-	const float mean = moments[2 * row], scale = moments[2 * row + 1];
+	const float *of = sums + row * ROW_WARPS;
+	float mean = 0, scale = 0, w[8], b[8];
+#pragma unroll
+	for (int i = 0; i < ROW_WARPS; i++) {
+		mean += of[i];
+		scale += of[TILE_WARPS + i];
+	}
+	mean /= (float)f.k;
+	scale = 1 / sqrtf(scale / (float)f.k + f.eps);
+	load_some<true>(w, f.norm_w + k, left);
 #pragma unroll
 	for (int i = 0; i < 8; i++)
-		if (k + i < f.k)
-			v[i] = fmaf((v[i] - mean) * scale, f.norm_w[k + i], f.norm_b[k + i]);
+		v[i] = (v[i] - mean) * scale;
+	load_some<true>(b, f.norm_b + k, left);
+#pragma unroll
+	for (int i = 0; i < 8; i++)
+		v[i] = fmaf(v[i], w[i], b[i]);
 }
 
 /* sums += w x of eight k of a lane: sums[0] of the first number of x, [1] of the others. */
@@ -194,10 +230,9 @@ static __device__ __forceinline__ void multiply(
 	}
 }
 
-/* Mean and 1 / sqrt(variance + eps) of each row to moments[2 * row]: ROW_WARPS warps a row,
- * in two passes (mean, then squares about it). */
-static __device__ __forceinline__ void take_moments(
-	const struct cuda_few &f, int warp, float *moments, float *halves)
+/* Sums over each row of x, [ROW_WARPS] a row, then of squares about its mean, [TILE_WARPS]
+ * behind them. */
+static __device__ __forceinline__ void sum_rows(const struct cuda_few &f, int warp, float *sums)
 {
 	const int row = warp / ROW_WARPS, part = warp % ROW_WARPS, lane = (int)threadIdx.x % WARP;
 	const float *x = f.x + (row < f.rows ? row : 0) * f.ldx;
@@ -219,164 +254,171 @@ static __device__ __forceinline__ void take_moments(
 		}
 		sum = warp_sum(sum);
 		if (lane == 0)
-			halves[pass * TILE_WARPS + warp] = sum;
+			sums[pass * TILE_WARPS + warp] = sum;
 		__syncthreads();
-		sum = 0;
+		if (pass == 0) {
 #pragma unroll
-		for (int i = 0; i < ROW_WARPS; i++)
-			sum += halves[pass * TILE_WARPS + row * ROW_WARPS + i];
-		if (pass == 0)
-			mean = sum / (float)f.k;
-		else if (part == 0 && lane == 0) {
-			moments[2 * row] = mean;
-			moments[2 * row + 1] = 1 / sqrtf(sum / (float)f.k + f.eps);
+			for (int i = 0; i < ROW_WARPS; i++)
+				mean += sums[row * ROW_WARPS + i];
+			mean /= (float)f.k;
 		}
+	}
+}
+
+/* The numbers of eights of all rows of x, [n_eights][row]. */
+template <bool NORM>
+static __device__ __forceinline__ void keep_x(struct few_parts *kept, const struct cuda_few &f,
+	int first, int n_eights, bool is_aligned, const float *sums)
+{
+#pragma unroll 1 /* registers */
+	for (int i = (int)threadIdx.x; i < n_eights * f.rows; i += TILE_THREADS) {
+		float v[8];
+		load_x<NORM>(v, f, i % f.rows, first + i / f.rows * 8, is_aligned, sums);
+		split(&kept[i], v);
 	}
 	__syncthreads();
 }
 
-/* The numbers of eight k of a row of x. */
-template <bool NORM>
-static __device__ __forceinline__ struct few_parts parts_of(
-	const struct cuda_few &f, int row, int64_t k, bool is_aligned, const float *moments)
+/* What the norm needs, from memory to the L2 cache: nobody writes it. */
+static __device__ __forceinline__ void prefetch_norm(const struct cuda_few &f)
 {
-	struct few_parts p;
-	float v[8];
-
-	load_x<NORM>(v, f, row, k, is_aligned, moments);
-	split(&p, v);
-	return p;
-}
-
-/* Those of all of x, [eights][row]. */
-template <bool NORM>
-static __device__ __forceinline__ void keep_x(struct few_parts *kept, const struct cuda_few &f,
-	int n_eights, bool is_aligned, const float *moments)
-{
-	for (int i = (int)threadIdx.x; i < n_eights * f.rows; i += TILE_THREADS)
-		kept[i] = parts_of<NORM>(
-			f, i % f.rows, (int64_t)(i / f.rows) * 8, is_aligned, moments);
-	__syncthreads();
+#if !defined(WOODSHED_EMULATED)
+	for (int64_t k = (int64_t)threadIdx.x * 32; k < f.k; k += TILE_THREADS * 32) {
+		asm volatile("prefetch.global.L2 [%0];" ::"l"(f.norm_w + k));
+		asm volatile("prefetch.global.L2 [%0];" ::"l"(f.norm_b + k));
+	}
+#endif
 }
 
 #endif
 
-/* NORM: only with KEPT, x in shared memory behind the ring. */
-template <typename T, bool NORM, bool KEPT>
+/* slab: bytes of a row of w for which x is in shared memory at a time, whole steps. */
+template <typename T, bool NORM>
 static __global__ void __launch_bounds__(TILE_THREADS, 2)
-	few_tiles(const struct cuda_few f, bool is_aligned)
+	few_tiles(const struct cuda_few f, int slab, bool is_aligned)
 {
 #if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
 	const int SIZE = (int)sizeof(T), EIGHT = 8 * SIZE, HALVES = LOAD / EIGHT;
-	SHARED(float, sums_of, [TILE_WARPS][TILE_SUMS]);
-	SHARED(float, moments, [2 * CUDA_FEW_ROWS]);
-	SHARED(float, halves, [2 * TILE_WARPS]);
+	SHARED(float, row_sums, [2 * TILE_WARPS]);
 	DYNAMIC_SHARED(uint4, ring); /* [DEPTH][2][TILE_THREADS] */
-	struct few_parts *const kept = (struct few_parts *)(ring + RING);
-	const int warp = (int)threadIdx.x / WARP, row = (int)threadIdx.x % WARP / 4;
-	const int first = warp * CHUNK + (int)threadIdx.x % 4 * LOAD, end = (int)f.ldw * SIZE,
-		  n_groups = (end + GROUP - 1) / GROUP;
-	const int step = (int)gridDim.x * TILE_OUTS;
+	/* [2][TILE_WARPS][TILE_OUTS][rows] */
+	float *const sums_of = (float *)(ring + DEPTH * SLOT);
+	const int n_sums = TILE_OUTS * f.rows, n = (int)f.n, end = (int)f.ldw * SIZE;
+	struct few_parts *const kept = (struct few_parts *)(sums_of + 2 * TILE_WARPS * n_sums);
+	const int warp = (int)threadIdx.x / WARP, row = (int)threadIdx.x % WARP / 4,
+		  column = (int)threadIdx.x % 4;
+	/* The output that the thread finishes. */
+	const int out = (int)threadIdx.x / f.rows;
+	const int first = warp * CHUNK + column * LOAD, step = (int)gridDim.x * TILE_OUTS;
 	int tile = (int)blockIdx.x * TILE_OUTS;
-	uint4 *const w = ring + threadIdx.x;
-	struct few_source from = {(const char *)f.w + (int64_t)(tile + row) * end, (int64_t)8 * end,
-		(int)f.n - tile - row, end};
+	struct few_source from = {
+		(const char *)f.w + (int64_t)(tile + row) * end, n - tile - row, first, 0};
+	struct few_after after = {};
+	bool odd = false;
+	int kept_at = 0;
 
 	let_next_start();
 #pragma unroll
 	for (int i = 0; i < DEPTH; i++)
-		fetch(w + i * 2 * TILE_THREADS, from, first + i * APART, f.w);
+		fetch(ring + threadIdx.x, &from, first, end, step, f.w);
+	if (NORM)
+		prefetch_norm(f);
 	after_previous();
 	if (NORM)
-		take_moments(f, warp, moments, halves);
-	if (KEPT)
-		keep_x<NORM>(kept, f, (end + EIGHT - 1) / EIGHT, is_aligned, moments);
-	for (; tile < f.n; tile += step) {
+		sum_rows(f, warp, row_sums);
+	for (; tile < n; tile += step) {
+		const bool finishes = out < TILE_OUTS && tile + out < n;
 		float sums[2][4] = {};
-		for (int group = 0; group < n_groups; group++) {
-			const bool is_last = group + 1 == n_groups;
-			const int at = group * GROUP + first;
-			if (is_last) { /* the next rows are fetched */
-				from.at += (int64_t)step * end;
-				from.left -= step;
+
+		for (int at = 0; at < end; at += STEP) {
+			if (at == 0 ? tile < step || slab < end : at - kept_at == slab) {
+				kept_at = at;
+				if (at || tile >= step)
+					__syncthreads(); /* what was kept has been used */
+				keep_x<NORM>(kept, f, at / SIZE,
+					((end - at < slab ? end - at : slab) + EIGHT - 1) / EIGHT,
+					is_aligned, row_sums);
 			}
-#pragma unroll 2 /* registers */
-			for (int i = 0; i < DEPTH; i++) {
-				uint4 *const slot = w + i * 2 * TILE_THREADS;
-				const int byte = at + i * APART;
-				copy_async_wait<DEPTH - 1>();
+			if (at == 0 && finishes)
+				load_after<T>(
+					&after, f, tile + out, (int)threadIdx.x - out * f.rows);
+			const int byte = at + first;
+			copy_async_wait<DEPTH - 1>();
 #pragma unroll
-				for (int half = 0; half < HALVES && has_chunk(byte, end); half++) {
-					const uint4 rows[2] = {slot[0], slot[TILE_THREADS]};
-					const int k = byte / SIZE + half * 8;
-					struct few_parts x = {};
-					if (row < f.rows && k < f.ldw)
-						x = KEPT ? kept[k / 8 * f.rows + row]
-							 : parts_of<false>(
-								   f, row, k, is_aligned, moments);
-					multiply<T>(sums, rows, half, x);
-				}
-				fetch(slot, from, (is_last ? first : at + GROUP) + i * APART, f.w);
+			for (int half = 0; half < HALVES && has_chunk(byte, end); half++) {
+				const uint4 rows[2] = {ring[from.slot + (int)threadIdx.x],
+					ring[from.slot + TILE_THREADS + (int)threadIdx.x]};
+				struct few_parts x = {};
+				if (row < f.rows && byte + half * EIGHT < end)
+					x = kept[((byte - kept_at) / EIGHT + half) * f.rows + row];
+				multiply<T>(sums, rows, half, x);
 			}
+			fetch(ring + threadIdx.x, &from, first, end, step, f.w);
 		}
-		float *to = sums_of[warp] + row * CUDA_FEW_ROWS + (int)threadIdx.x % 4 * 2;
+		/* Two sets of sums: with the barrier of the next tile these have been used. */
+		float *const all = sums_of + odd * TILE_WARPS * n_sums;
+		float *const mine = all + warp * n_sums;
 #pragma unroll
 		for (int i = 0; i < 4; i++)
-			to[i / 2 * 8 * CUDA_FEW_ROWS + i % 2] = sums[1][i] + sums[0][i];
+			if (column * 2 + i % 2 < f.rows)
+				mine[(row + i / 2 * 8) * f.rows + column * 2 + i % 2] =
+					sums[1][i] + sums[0][i];
 		__syncthreads();
-		const int o = tile + (int)threadIdx.x / CUDA_FEW_ROWS,
-			  m = (int)threadIdx.x % CUDA_FEW_ROWS;
-		if (threadIdx.x < TILE_SUMS && m < f.rows && o < f.n) {
+		if (finishes) {
 			float s = 0;
 #pragma unroll
 			for (int i = 0; i < TILE_WARPS; i++)
-				s += sums_of[i][threadIdx.x];
-			finish(f, o, m, s);
+				s += all[i * n_sums + (int)threadIdx.x];
+			finish<T>(f, tile + out, (int)threadIdx.x - out * f.rows, s, after);
 		}
-		__syncthreads();
+		odd = !odd;
 	}
 #endif
 }
 
-/* Of x in shared memory, behind the ring. */
-static size_t kept_bytes(const struct cuda_few *f)
+/* Shared memory of a block that keeps x for `slab` bytes of w. */
+static size_t tiles_shared(const struct cuda_few *f, int64_t slab)
 {
-	return (size_t)((f->ldw + 7) / 8 * f->rows) * sizeof(struct few_parts);
+	const size_t eight = 8 * gpu_dtype_size(f->dtype),
+		     sums = sizeof(float) * 2 * TILE_WARPS * TILE_OUTS;
+
+	return DEPTH * SLOT * sizeof(uint4) + (size_t)f->rows * sums +
+	       ((size_t)slab + eight - 1) / eight * (size_t)f->rows * sizeof(struct few_parts);
 }
 
-static bool has_room(const struct gpu *g, const struct cuda_few *f)
+/* As much of a row of w as there is room for x of, in whole steps. */
+static int64_t slab_of(const struct gpu *g, const struct cuda_few *f)
 {
-	const size_t others =
-		sizeof(float) * (TILE_WARPS * TILE_SUMS + 2 * CUDA_FEW_ROWS + 2 * TILE_WARPS) +
-		(1 << 10); /* what the system takes */
+	/* What the kernel has besides, and the system takes. */
+	const size_t room = cuda_of(g)->block_shared - sizeof(float) * 2 * TILE_WARPS - (1 << 10);
+	int64_t slab = (f->ldw * (int64_t)gpu_dtype_size(f->dtype) + STEP - 1) / STEP * STEP;
 
-	return RING * sizeof(uint4) + kept_bytes(f) + others <= cuda_of(g)->block_shared;
+	while (slab > STEP && tiles_shared(f, slab) > room)
+		slab = (slab / 2 + STEP - 1) / STEP * STEP;
+	return tiles_shared(f, slab) <= room ? slab : 0;
 }
 
-template <typename T, bool NORM, bool KEPT>
-static void launch_tiles(struct gpu *g, const struct cuda_few *f, unsigned blocks)
+template <typename T, bool NORM>
+static void launch_tiles(struct gpu *g, const struct cuda_few *f, int64_t slab)
 {
-	const size_t shared = RING * sizeof(uint4) + (KEPT ? kept_bytes(f) : 0);
+	const unsigned tiles = blocks_for(f->n, TILE_OUTS), most = cuda_of(g)->n_multiprocessors;
+	const size_t shared = tiles_shared(f, slab);
 
 	if (cuda_ok(g,
-		    cudaFuncSetAttribute(few_tiles<T, NORM, KEPT>,
+		    cudaFuncSetAttribute(few_tiles<T, NORM>,
 			    cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared),
 		    "few_tiles"))
-		LAUNCH_EARLY(g, (few_tiles<T, NORM, KEPT>), blocks, TILE_THREADS, shared, *f,
-			stream_is_aligned(f->x, f->ldx, 4));
+		LAUNCH_EARLY(g, (few_tiles<T, NORM>), tiles < most ? tiles : most, TILE_THREADS,
+			shared, *f, (int)slab, stream_is_aligned(f->x, f->ldx, f->k));
 }
 
-template <typename T> static void launch_tiles_of(struct gpu *g, const struct cuda_few *f)
+template <typename T>
+static void launch_tiles_of(struct gpu *g, const struct cuda_few *f, int64_t slab)
 {
-	const unsigned tiles = blocks_for(f->n, TILE_OUTS), most = cuda_of(g)->n_multiprocessors,
-		       blocks = tiles < most ? tiles : most;
-
 	if (f->norm_w)
-		launch_tiles<T, true, true>(g, f, blocks);
-	else if (tiles > blocks && has_room(g, f))
-		launch_tiles<T, false, true>(g, f, blocks);
+		launch_tiles<T, true>(g, f, slab);
 	else
-		launch_tiles<T, false, false>(g, f, blocks);
+		launch_tiles<T, false>(g, f, slab);
 }
 
 /* ---- FMA units ---------------------------------------------------------- */
@@ -398,9 +440,14 @@ static __global__ void __launch_bounds__(STREAM_THREADS, ROWS > 2 ? 2 : 4)
 		sum, w, f.x + first / f.group * f.k, f.ldx, f.rows, f.k);
 	stream_lanes(sum, parts + threadIdx.x / WARP * N);
 	__syncthreads();
-	for (int i = (int)threadIdx.x; i < N; i += (int)blockDim.x)
-		if (first + i / ROWS < f.n && i % ROWS < f.rows)
-			finish(f, first + i / ROWS, i % ROWS, stream_total(parts, N, i));
+	for (int i = (int)threadIdx.x; i < N; i += (int)blockDim.x) {
+		const int64_t o = first + i / ROWS;
+		struct few_after after = {};
+		if (o >= f.n || i % ROWS >= f.rows)
+			continue;
+		load_after<T>(&after, f, o, i % ROWS);
+		finish<T>(f, o, i % ROWS, stream_total(parts, N, i), after);
+	}
 }
 
 template <typename T, int ROWS> static void launch_few(struct gpu *g, const struct cuda_few *f)
@@ -427,23 +474,28 @@ template <typename T> static void launch_few_of(struct gpu *g, const struct cuda
 
 /* ---- which -------------------------------------------------------------- */
 
-static bool takes_tiles(const struct gpu *g, const struct cuda_few *f)
+/* What of x is in shared memory at a time, where tensor cores multiply; else 0. */
+static int64_t tiles_slab(const struct gpu *g, const struct cuda_few *f)
 {
-	return cuda_of(g)->arch >= 80 && f->dtype != GPU_F32 && f->group == f->n &&
-	       f->k < INT32_MAX && f->n < INT32_MAX;
+	const bool can = cuda_of(g)->arch >= 80 && f->dtype != GPU_F32 && f->group == f->n &&
+			 f->ldw < INT32_MAX / 4 && f->n < INT32_MAX / 2;
+
+	return can ? slab_of(g, f) : 0;
 }
 
 bool cuda_few_can_norm(const struct gpu *g, const struct cuda_few *f)
 {
-	return takes_tiles(g, f) && has_room(g, f) && stream_is_aligned(f->x, f->ldx, f->k);
+	return tiles_slab(g, f) && stream_is_aligned(f->x, f->ldx, f->k);
 }
 
 void cuda_few_rows(struct gpu *g, const struct cuda_few *f)
 {
-	if (takes_tiles(g, f) && f->dtype == GPU_I8)
-		launch_tiles_of<int8_t>(g, f);
-	else if (takes_tiles(g, f))
-		launch_tiles_of<uint16_t>(g, f);
+	const int64_t slab = tiles_slab(g, f);
+
+	if (slab && f->dtype == GPU_I8)
+		launch_tiles_of<int8_t>(g, f, slab);
+	else if (slab)
+		launch_tiles_of<uint16_t>(g, f, slab);
 	else if (f->dtype == GPU_F32)
 		launch_few_of<float>(g, f);
 	else if (f->dtype == GPU_I8)
