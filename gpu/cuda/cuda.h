@@ -56,7 +56,7 @@ struct cuda {
 	struct cuda_plan *plans; /* of products, or NULL so far: product.c; owned */
 	int arch;                /* 75, 80, 90: compute capability */
 	unsigned n_multiprocessors;
-	size_t block_shared; /* bytes of shared memory that a block may have */
+	size_t block_shared, multiprocessor_shared; /* bytes of shared memory that one may have */
 	/* On the device; owned: (row or id) << 8 | enum cuda_fault, the least of those told
 	 * since the last gpu_sync(), or all ones. */
 	unsigned long long *status;

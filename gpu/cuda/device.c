@@ -514,6 +514,7 @@ static int cuda_open(struct gpu *g, struct err *e)
 	c->arch = prop.major * 10 + prop.minor;
 	c->n_multiprocessors = (unsigned)prop.multiProcessorCount;
 	c->block_shared = prop.sharedMemPerBlockOptin;
+	c->multiprocessor_shared = prop.sharedMemPerMultiprocessor;
 	g->ops = &cuda_ops;
 	g->device = c;
 	rc = make_context(c, e);

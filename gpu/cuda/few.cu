@@ -1,20 +1,23 @@
 /* Products of up to 8 rows of x (steps of a language model), bound by reading the weights.
  *	y[m,o] = act(sum_k norm(x)[m,k] w[o,k] (* scale[o]) + bias[o]) (+ y[m,o])
- * A row of x has the same bits alone and among others.
+ * A row of x has the same bits alone and among others; the norm has those of norm.cu.
  *
  * few_tiles, bf16 and int8 from compute capability 8.0 on: tensor cores, mma of 16 rows of w
  * and 8 of x, 16 k deep, bf16 with f32 sums.  x stays exact: three bf16 numbers have the 24
  * bits of an f32, so a product is three.  Which k is which within an mma is free, as long as
  * w and x agree: a lane takes 16 bytes of w, neighbours in k, and the same k of its row of x.
- * A block of 16 warps has 16 rows of w at a time, each warp a share of k; there are as many
- * blocks as multiprocessors.  Weights come through a ring in shared memory, 64 KB a block,
- * where each lane reads what it fetched itself: those of the next rows are under way while
- * these are multiplied, and the first do not wait for the kernel before this one
- * (LAUNCH_EARLY).  A block takes the norm of x, and makes the three numbers of it, once.
+ * A block of 16 warps has 16 rows of w at a time, each warp a share of k; there are two blocks
+ * a multiprocessor where its memory holds two.  Weights come through a ring in shared memory,
+ * 64 KB a block, where each lane reads what it fetched itself: those of the next rows are
+ * under way while these are multiplied, and the first do not wait for the kernel before this
+ * one (LAUNCH_EARLY).  The three numbers of x, and its norm before, are made once a block.
  * Bytes moved: w once; x comes from caches.  1 KB of weights is 6 mma of a warp (12 in int8),
- * so that 8 rows cost what one costs.  Expected at 4.2 TB/s (H200): [2048, 2048] in bf16 8.4
- * MB, 2 us and about 2 us for the first and the last byte; [8192, 2048] and [2048, 8192] 34
- * MB, 8 + 2 us; int8 half of the first part.
+ * so that 8 rows cost little more than one.
+ * Measured (H200, 4.2 TB/s, MusicGen large in bf16, by the distances of kernels' ends): [2048,
+ * 8192] 33.5 MB 11.8 us; [2048, 2048] 8.4 MB 4.7 us; with the norm and one block a
+ * multiprocessor, which read x three times, [6144, 2048] 17 us, [8192, 2048] 19.5 us.  Two
+ * blocks took 12 % off a step.  Expected of what is here now, beyond that: 2 us less for each
+ * norm.
  * Sums: of a warp as mma adds, in ascending order of k, the first of the three numbers by
  * itself; then the warps in ascending order.
  *
@@ -65,8 +68,16 @@ enum {
 	DEPTH = 4,                 /* steps that are under way, */
 	SLOT = 2 * TILE_THREADS,   /* loads of one */
 	N_PARTS = 3,               /* bf16 numbers of an f32 */
-	ROW_WARPS = 2,             /* that take the moments of a row of x */
+	MAX_TEAMS = NORM_WARPS * CUDA_FEW_ROWS, /* warps of norm.cuh, of all rows */
+	N_AHEAD = 2, /* fours of the norm's weights that a lane has early */
 };
+
+/* Whether there is something to do before the kernel before this one has ended. */
+#if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 900
+#define STARTS_EARLY true
+#else
+#define STARTS_EARLY false
+#endif
 
 /* Parts of x, in the order of k, two a word. */
 struct few_parts {
@@ -86,21 +97,15 @@ static __device__ __forceinline__ float truncated(float x)
 	return __uint_as_float(__float_as_uint(x) & 0xffff0000u);
 }
 
-static __device__ __forceinline__ void split(struct few_parts *p, const float (&x)[8])
+/* Word i of each. */
+static __device__ __forceinline__ void split(struct few_parts *p, int i, float even, float odd)
 {
-	float rest[8];
-
 #pragma unroll
-	for (int i = 0; i < 8; i++)
-		rest[i] = x[i];
-#pragma unroll
-	for (int part = 0; part < N_PARTS; part++)
-#pragma unroll
-		for (int i = 0; i < 8; i += 2) {
-			p->at[part][i / 2] = upper_halves(rest[i], rest[i + 1]);
-			rest[i] -= truncated(rest[i]);
-			rest[i + 1] -= truncated(rest[i + 1]);
-		}
+	for (int part = 0; part < N_PARTS; part++) {
+		p->at[part][i] = upper_halves(even, odd);
+		even -= truncated(even);
+		odd -= truncated(odd);
+	}
 }
 
 /* Eight weights of the 16 bytes of a lane, as words of two. */
@@ -180,38 +185,6 @@ static __device__ __forceinline__ void load_some(float (&v)[8], const float *x, 
 	}
 }
 
-/* Eight of a row of x from k on, after its norm, whose sums over the row are at `sums`. */
-template <bool NORM>
-static __device__ __forceinline__ void load_x(
-	float (&v)[8], const struct cuda_few &f, int row, int k, bool is_aligned, const float *sums)
-{
-	const int left = (int)f.k - k;
-
-	if (NORM || is_aligned)
-		load_some<true>(v, f.x + row * f.ldx + k, left);
-	else
-		load_some<false>(v, f.x + row * f.ldx + k, left);
-	if (!NORM)
-		return;
-	const float *of = sums + row * ROW_WARPS;
-	float mean = 0, scale = 0, w[8], b[8];
-#pragma unroll
-	for (int i = 0; i < ROW_WARPS; i++) {
-		mean += of[i];
-		scale += of[TILE_WARPS + i];
-	}
-	mean /= (float)f.k;
-	scale = 1 / sqrtf(scale / (float)f.k + f.eps);
-	load_some<true>(w, f.norm_w + k, left);
-#pragma unroll
-	for (int i = 0; i < 8; i++)
-		v[i] = (v[i] - mean) * scale;
-	load_some<true>(b, f.norm_b + k, left);
-#pragma unroll
-	for (int i = 0; i < 8; i++)
-		v[i] = fmaf(v[i], w[i], b[i]);
-}
-
 /* sums += w x of eight k of a lane: sums[0] of the first number of x, [1] of the others. */
 template <typename T>
 static __device__ __forceinline__ void multiply(
@@ -230,80 +203,161 @@ static __device__ __forceinline__ void multiply(
 	}
 }
 
-/* Sums over each row of x, [ROW_WARPS] a row, then of squares about its mean, [TILE_WARPS]
- * behind them. */
-static __device__ __forceinline__ void sum_rows(const struct cuda_few &f, int warp, float *sums)
-{
-	const int row = warp / ROW_WARPS, part = warp % ROW_WARPS, lane = (int)threadIdx.x % WARP;
-	const float *x = f.x + (row < f.rows ? row : 0) * f.ldx;
-	const int64_t step = ROW_WARPS * WARP * 4, first = (part * WARP + lane) * 4;
-	float mean = 0;
-
-#pragma unroll
-	for (int pass = 0; pass < 2; pass++) {
-		float sum = 0;
-#pragma unroll 4
-		for (int64_t k = first; k < f.k; k += step) {
-			const float4 v = *reinterpret_cast<const float4 *>(x + k);
-			if (pass == 0) {
-				sum += (v.x + v.y) + (v.z + v.w);
-				continue;
-			}
-			const float a = v.x - mean, b = v.y - mean, c = v.z - mean, d = v.w - mean;
-			sum += fmaf(a, a, b * b) + fmaf(c, c, d * d);
-		}
-		sum = warp_sum(sum);
-		if (lane == 0)
-			sums[pass * TILE_WARPS + warp] = sum;
-		__syncthreads();
-		if (pass == 0) {
-#pragma unroll
-			for (int i = 0; i < ROW_WARPS; i++)
-				mean += sums[row * ROW_WARPS + i];
-			mean /= (float)f.k;
-		}
-	}
-}
-
-/* The numbers of eights of all rows of x, [n_eights][row]. */
-template <bool NORM>
-static __device__ __forceinline__ void keep_x(struct few_parts *kept, const struct cuda_few &f,
-	int first, int n_eights, bool is_aligned, const float *sums)
+/* The numbers of n_eights eights of all rows of x from column k on, [n_eights][row]. */
+static __device__ __forceinline__ void keep_x(
+	struct few_parts *kept, const struct cuda_few &f, int k, int n_eights, bool is_aligned)
 {
 #pragma unroll 1 /* registers */
 	for (int i = (int)threadIdx.x; i < n_eights * f.rows; i += TILE_THREADS) {
+		const int at = k + i / f.rows * 8;
+		const float *x = f.x + i % f.rows * f.ldx + at;
 		float v[8];
-		load_x<NORM>(v, f, i % f.rows, first + i / f.rows * 8, is_aligned, sums);
-		split(&kept[i], v);
+		if (is_aligned)
+			load_some<true>(v, x, (int)f.k - at);
+		else
+			load_some<false>(v, x, (int)f.k - at);
+#pragma unroll
+		for (int j = 0; j < 4; j++)
+			split(&kept[i], j, v[2 * j], v[2 * j + 1]);
 	}
 	__syncthreads();
 }
 
-/* What the norm needs, from memory to the L2 cache: nobody writes it. */
-static __device__ __forceinline__ void prefetch_norm(const struct cuda_few &f)
+/* Of the threads that norm.cuh has for each row, `threads`, a warp plays 32 at a time. */
+struct few_team {
+	int threads, warps; /* of a row */
+	int n_columns;      /* with the zeros that fill them up */
+};
+
+/* A four of x, and where its numbers will be: half of an eight. */
+struct few_four {
+	struct few_parts *eight;
+	int word; /* its first, of two */
+};
+
+static __device__ __forceinline__ struct few_four four_of(
+	struct few_parts *kept, const struct cuda_few &f, int row, int column)
 {
-#if !defined(WOODSHED_EMULATED)
-	for (int64_t k = (int64_t)threadIdx.x * 32; k < f.k; k += TILE_THREADS * 32) {
-		asm volatile("prefetch.global.L2 [%0];" ::"l"(f.norm_w + k));
-		asm volatile("prefetch.global.L2 [%0];" ::"l"(f.norm_b + k));
+	return {&kept[column / 8 * f.rows + row], column / 4 % 2 * 2};
+}
+
+/* x itself, meanwhile, in words that no other four has. */
+static __device__ __forceinline__ void put_raw(const struct few_four &to, const float (&v)[4])
+{
+#pragma unroll
+	for (int j = 0; j < 4; j++)
+		to.eight->at[j / 2][to.word + j % 2] = __float_as_uint(v[j]);
+}
+
+static __device__ __forceinline__ void get_raw(float (&v)[4], const struct few_four &from)
+{
+#pragma unroll
+	for (int j = 0; j < 4; j++)
+		v[j] = __uint_as_float(from.eight->at[j / 2][from.word + j % 2]);
+}
+
+static __device__ __forceinline__ float sum_of(const float *sums, int n)
+{
+	float s = 0;
+
+	for (int i = 0; i < n; i++)
+		s += sums[i];
+	return s;
+}
+
+/* The first column of a lane, whose warp plays team warp i of all rows. */
+static __device__ __forceinline__ int team_column(const struct few_team &t, int i)
+{
+	return (i % t.warps * WARP + (int)threadIdx.x % WARP) * 4;
+}
+
+/* The numbers of the norm of all of x, with the sums of norm.cuh.  A row is read once and waits
+ * in the memory where its numbers come to be.  w, b: AHEAD, of the lane's first fours. */
+template <bool AHEAD>
+static __device__ __forceinline__ void keep_normed(struct few_parts *kept, const struct cuda_few &f,
+	int warp, const struct few_team &team, const float (&w)[N_AHEAD][4],
+	const float (&b)[N_AHEAD][4], float *sums)
+{
+	float *const squares = sums + MAX_TEAMS;
+	const int n = team.warps * f.rows, step = team.threads * 4, k = (int)f.k;
+	float v[4];
+
+#pragma unroll 1 /* registers */
+	for (int i = warp; i < n; i += TILE_WARPS) {
+		const int row = i / team.warps;
+		float sum = 0;
+		for (int at = team_column(team, i); at < team.n_columns; at += step) {
+			v[0] = v[1] = v[2] = v[3] = 0;
+			if (at < k)
+				norm_four(v, f.x + row * f.ldx, at, k, true);
+			put_raw(four_of(kept, f, row, at), v);
+			sum = norm_sum(sum, v);
+		}
+		sum = warp_sum(sum);
+		if (threadIdx.x % WARP == 0)
+			sums[i] = sum;
 	}
-#endif
+	__syncthreads();
+#pragma unroll 1
+	for (int i = warp; i < n; i += TILE_WARPS) {
+		const int row = i / team.warps;
+		const float mean = sum_of(sums + row * team.warps, team.warps) / (float)k;
+		float sum = 0;
+		for (int at = team_column(team, i); at < k; at += step) {
+			get_raw(v, four_of(kept, f, row, at));
+			sum = norm_squares(sum, v, mean, k - at);
+		}
+		sum = warp_sum(sum);
+		if (threadIdx.x % WARP == 0)
+			squares[i] = sum;
+	}
+	__syncthreads();
+#pragma unroll 1
+	for (int i = warp; i < n; i += TILE_WARPS) {
+		const int row = i / team.warps;
+		const float mean = sum_of(sums + row * team.warps, team.warps) / (float)k,
+			    scale = norm_scale(
+				    sum_of(squares + row * team.warps, team.warps), k, f.eps);
+		int turn = i == warp ? 0 : N_AHEAD;
+		for (int at = team_column(team, i); at < team.n_columns; at += step, turn++) {
+			const struct few_four to = four_of(kept, f, row, at);
+			float more[4] = {}, add[4] = {};
+			if (at < k && (!AHEAD || turn >= N_AHEAD)) {
+				norm_four(more, f.norm_w, at, k, true);
+				norm_four(add, f.norm_b, at, k, true);
+			}
+#pragma unroll
+			for (int j = 0; j < N_AHEAD * 4; j++)
+				if (AHEAD && turn == j / 4) {
+					more[j % 4] = w[j / 4][j % 4];
+					add[j % 4] = b[j / 4][j % 4];
+				}
+			get_raw(v, to);
+#pragma unroll
+			for (int j = 0; j < 4; j++) /* 0 after the last */
+				v[j] = fmaf((v[j] - mean) * scale, more[j], add[j]);
+			split(to.eight, to.word, v[0], v[1]);
+			split(to.eight, to.word + 1, v[2], v[3]);
+		}
+	}
+	__syncthreads();
 }
 
 #endif
 
-/* slab: bytes of a row of w for which x is in shared memory at a time, whole steps. */
+/* slab: bytes of a row of w for which x is in shared memory at a time, whole steps; NORM: all. */
 template <typename T, bool NORM>
 static __global__ void __launch_bounds__(TILE_THREADS, 2)
-	few_tiles(const struct cuda_few f, int slab, bool is_aligned)
+	few_tiles(const struct cuda_few f, int slab, int norm_team, bool is_aligned)
 {
 #if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
 	const int SIZE = (int)sizeof(T), EIGHT = 8 * SIZE, HALVES = LOAD / EIGHT;
-	SHARED(float, row_sums, [2 * TILE_WARPS]);
-	DYNAMIC_SHARED(uint4, ring); /* [DEPTH][2][TILE_THREADS] */
+	const bool AHEAD = STARTS_EARLY && SIZE == 2; /* int8 takes more registers */
+	DYNAMIC_SHARED(uint4, ring);                  /* [DEPTH][2][TILE_THREADS] */
 	/* [2][TILE_WARPS][TILE_OUTS][rows] */
 	float *const sums_of = (float *)(ring + DEPTH * SLOT);
-	const int n_sums = TILE_OUTS * f.rows, n = (int)f.n, end = (int)f.ldw * SIZE;
+	const int n_sums = TILE_OUTS * f.rows, n = (int)f.n, end = (int)f.ldw * SIZE,
+		  n_eights = (end + EIGHT - 1) / EIGHT;
 	struct few_parts *const kept = (struct few_parts *)(sums_of + 2 * TILE_WARPS * n_sums);
 	const int warp = (int)threadIdx.x / WARP, row = (int)threadIdx.x % WARP / 4,
 		  column = (int)threadIdx.x % 4;
@@ -321,30 +375,42 @@ static __global__ void __launch_bounds__(TILE_THREADS, 2)
 #pragma unroll
 	for (int i = 0; i < DEPTH; i++)
 		fetch(ring + threadIdx.x, &from, first, end, step, f.w);
-	if (NORM)
-		prefetch_norm(f);
-	after_previous();
-	if (NORM)
-		sum_rows(f, warp, row_sums);
+	if (NORM) {
+		SHARED(float, row_sums, [2 * MAX_TEAMS]);
+		const struct few_team team = {norm_team, norm_team / WARP, n_eights * 8};
+		float norm_w[N_AHEAD][4] = {}, norm_b[N_AHEAD][4] = {};
+#pragma unroll
+		for (int i = 0; i < (AHEAD ? N_AHEAD : 0); i++) {
+			const int column = team_column(team, warp) + i * norm_team * 4;
+			if (column >= f.k)
+				continue;
+			norm_four(norm_w[i], f.norm_w, column, f.k, true);
+			norm_four(norm_b[i], f.norm_b, column, f.k, true);
+		}
+		after_previous();
+		keep_normed<AHEAD>(kept, f, warp, team, norm_w, norm_b, row_sums);
+	} else {
+		after_previous();
+	}
 	for (; tile < n; tile += step) {
 		const bool finishes = out < TILE_OUTS && tile + out < n;
 		float sums[2][4] = {};
 
 		for (int at = 0; at < end; at += STEP) {
-			if (at == 0 ? tile < step || slab < end : at - kept_at == slab) {
+			if (!NORM && (at == 0 ? tile < step || slab < end : at - kept_at == slab)) {
 				kept_at = at;
 				if (at || tile >= step)
 					__syncthreads(); /* what was kept has been used */
-				keep_x<NORM>(kept, f, at / SIZE,
-					((end - at < slab ? end - at : slab) + EIGHT - 1) / EIGHT,
-					is_aligned, row_sums);
+				keep_x(kept, f, at / SIZE,
+					end - at < slab ? n_eights - at / EIGHT : slab / EIGHT,
+					is_aligned);
 			}
 			if (at == 0 && finishes)
 				load_after<T>(
 					&after, f, tile + out, (int)threadIdx.x - out * f.rows);
 			const int byte = at + first;
 			copy_async_wait<DEPTH - 1>();
-#pragma unroll
+#pragma unroll 1 /* registers */
 			for (int half = 0; half < HALVES && has_chunk(byte, end); half++) {
 				const uint4 rows[2] = {ring[from.slot + (int)threadIdx.x],
 					ring[from.slot + TILE_THREADS + (int)threadIdx.x]};
@@ -376,6 +442,9 @@ static __global__ void __launch_bounds__(TILE_THREADS, 2)
 #endif
 }
 
+/* Bytes that a block has besides, and the system takes. */
+static const size_t OTHER_SHARED = sizeof(float) * 2 * MAX_TEAMS + (1 << 10);
+
 /* Shared memory of a block that keeps x for `slab` bytes of w. */
 static size_t tiles_shared(const struct cuda_few *f, int64_t slab)
 {
@@ -386,12 +455,16 @@ static size_t tiles_shared(const struct cuda_few *f, int64_t slab)
 	       ((size_t)slab + eight - 1) / eight * (size_t)f->rows * sizeof(struct few_parts);
 }
 
+static int64_t whole_slab(const struct cuda_few *f)
+{
+	return (f->ldw * (int64_t)gpu_dtype_size(f->dtype) + STEP - 1) / STEP * STEP;
+}
+
 /* As much of a row of w as there is room for x of, in whole steps. */
 static int64_t slab_of(const struct gpu *g, const struct cuda_few *f)
 {
-	/* What the kernel has besides, and the system takes. */
-	const size_t room = cuda_of(g)->block_shared - sizeof(float) * 2 * TILE_WARPS - (1 << 10);
-	int64_t slab = (f->ldw * (int64_t)gpu_dtype_size(f->dtype) + STEP - 1) / STEP * STEP;
+	const size_t room = cuda_of(g)->block_shared - OTHER_SHARED;
+	int64_t slab = whole_slab(f);
 
 	while (slab > STEP && tiles_shared(f, slab) > room)
 		slab = (slab / 2 + STEP - 1) / STEP * STEP;
@@ -401,15 +474,18 @@ static int64_t slab_of(const struct gpu *g, const struct cuda_few *f)
 template <typename T, bool NORM>
 static void launch_tiles(struct gpu *g, const struct cuda_few *f, int64_t slab)
 {
-	const unsigned tiles = blocks_for(f->n, TILE_OUTS), most = cuda_of(g)->n_multiprocessors;
+	const struct cuda *c = cuda_of(g);
 	const size_t shared = tiles_shared(f, slab);
+	const bool two = 2 * (shared + OTHER_SHARED) <= c->multiprocessor_shared;
+	const unsigned tiles = blocks_for(f->n, TILE_OUTS), most = c->n_multiprocessors << two;
 
 	if (cuda_ok(g,
 		    cudaFuncSetAttribute(few_tiles<T, NORM>,
 			    cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared),
 		    "few_tiles"))
 		LAUNCH_EARLY(g, (few_tiles<T, NORM>), tiles < most ? tiles : most, TILE_THREADS,
-			shared, *f, (int)slab, stream_is_aligned(f->x, f->ldx, f->k));
+			shared, *f, (int)slab, (int)norm_threads(f->k),
+			stream_is_aligned(f->x, f->ldx, f->k));
 }
 
 template <typename T>
@@ -485,7 +561,9 @@ static int64_t tiles_slab(const struct gpu *g, const struct cuda_few *f)
 
 bool cuda_few_can_norm(const struct gpu *g, const struct cuda_few *f)
 {
-	return tiles_slab(g, f) && stream_is_aligned(f->x, f->ldx, f->k);
+	const int64_t slab = tiles_slab(g, f);
+
+	return slab && slab == whole_slab(f) && stream_is_aligned(f->x, f->ldx, f->k);
 }
 
 void cuda_few_rows(struct gpu *g, const struct cuda_few *f)
