@@ -16,10 +16,10 @@
  *
  * 1024 latents, 47.55 s, are 5.2 TFLOP.  Of bytes a residual unit on a GPU moves some 20 times
  * its input of f32, which is 1.07 GB at the samples and 2 GB over all levels: 0.17 TB of three
- * units each.  So bytes count there: expected, not measured, 45 ms on an H200 (4.2 TB/s).  128
- * latents go by at a time then (2^25 elements at the samples, gpu_piece()), with 1.43 GB of
- * activations alive at most, in eight pushes of some 450 launches and 6 ms each.  Pieces that
- * fit a processor's caches were 110 000 launches and 0.95 s there (measured). */
+ * units each.  So bytes count there: 40 ms at 4.2 TB/s.  128 latents go by at a time then (2^25
+ * elements at the samples, gpu_piece()), with 1.43 GB of activations alive at most, in eight
+ * pushes of some 375 launches and 6.3 ms each.  On an H200 decoding takes 56 ms, kernels 42 of
+ * them; pieces that fit a processor's caches were 110 000 launches and 0.95 s. */
 #include "engine/nets/oobleck.h"
 
 #include <math.h>

@@ -11,7 +11,8 @@
  * the new position touches it.  Moves 2 * positions * width elements, once; all loads of
  * a thread, 16 of 16 bytes, are on their way before the first is used, so that a block has
  * 32 KB in flight.  MusicGen Large, bf16, 2 rows at position 1500: 24.6 MB a layer, 7.3 us
- * at 3.35 TB/s.
+ * at 3.35 TB/s.  On an H200 it takes 3.7 us at the first 60 positions, and a step at 1491 takes
+ * 7.7 us a layer more than one at 10.
  *
  * join_splits: y = sum_s e^(m_s - m) o_s / sum_s e^(m_s - m) l_s in ascending order of the
  * splits that have positions, whatever the grid, so that max_len and replaying change no

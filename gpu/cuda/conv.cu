@@ -16,20 +16,24 @@
  * kernels of cuBLAS that are slow (measured, H200: 5120 frames, kernel 11, 512 -> 512 in
  * 1.21 ms, 24 TFLOP/s, and a product for each tap, dilated, in 0.84 ms).
  *
- * Expected, not measured, on an H200 (600 TFLOP/s, f32 40; 4.2 TB/s, 5 TB/s from the L2 cache):
+ * By arithmetic for an H200 (600 TFLOP/s, f32 40; 4.2 TB/s, 5 TB/s from the L2 cache), and
+ * measured on one:
  *	Oobleck's last level, [2 097 152, 128], kernel 7 in bf16: 481 GFLOP, 0.8 ms; 2.1 GB,
- *	0.5 ms; x 7 times from the L2 cache, 0.8 ms.  Dilated: 3.8 GB each way there, 1.5 ms,
- *	in 112 turns of a spread and a product.
+ *	0.5 ms; x 7 times from the L2 cache, 0.8 ms.  Measured: 64 turns of rounding, 7.3 us,
+ *	and a product, 13.4 us: 1.3 ms.  Dilated: 3.8 GB each way there, 1.5 ms.  Measured: 112
+ *	turns of a spread, 12.1 us, and a product, 11.3 us: 2.6 ms.
  *	HiFi-GAN's first level, as above: 30 GFLOP, 0.74 ms; 115 MB each way, 0.06 ms.
- *	EnCodec's last, [960 000, 64] -> 1, kernel 7, f32: 0.9 GFLOP, but one output fills a
- *	small part of cuBLAS's tile: about 1 ms; 1.7 GB each way, 0.8 ms.
+ *	Measured: 0.79 ms and 0.04 ms.
+ *	EnCodec's last, [960 000, 64] -> 1, kernel 7, f32, not measured: 0.9 GFLOP, but one output
+ *	fills a small part of cuBLAS's tile: about 1 ms; 1.7 GB each way, 0.8 ms.
  *
  * Over an image.  The places that an output sees are gathered into scratch, as much as the L2
  * cache holds at a time, in the dtype of the product, with zeros where a tap lies outside or
  * K is filled up; then it is a plain product, without wasted FLOPs but those of the filling.
  * Bytes, in the L2 cache: kernel^2 Cin of 2 each way for an output.
  *	[1, 1024, 64, 128], 3 x 3, 128 -> 128 in bf16: 19 GFLOP, 25 us; 0.3 GB gathered, about
- *	60 us at 5 TB/s.  512 -> 512 in [1, 128, 8]: 4.8 GFLOP, 6 us; 9 MB each way, 4 us. */
+ *	60 us at 5 TB/s.  On an H200: six turns of gathering, 16 us, and a product, 10 us.
+ *	512 -> 512 in [1, 128, 8]: 4.8 GFLOP, 6 us; 9 MB each way, 4 us: not measured. */
 #include "gpu/cuda/kernel.cuh"
 #include "gpu/cuda/matrix.h"
 

@@ -8,10 +8,11 @@
  * groups, so that what it folds is small (64 pieces of 8 groups: 8 KB) and neighbouring threads
  * read neighbours.
  *
- * AudioLDM 2's UNet has 71 a step.  Three kernels, of which the second folded sums of channels, a
+ * AudioLDM 2's UNet has 93 a step.  Three kernels, of which the second folded sums of channels, a
  * block a group, took 9 us each on an H200: 3.8, 3.4 (for a few KB: 16 barriers, 64-bit divisions
- * of indices, divisions and a root in f64) and 1.7.  Expected now: 3 to 4.  An element becomes f64
- * once, of which an H100 does 16 a clock and multiprocessor, a consumer card 2. */
+ * of indices, divisions and a root in f64) and 1.7.  Now one takes 3.1 to 5.0 there, and two, for
+ * large images, 13.  An element becomes f64 once, of which an H100 does 16 a clock and
+ * multiprocessor, a consumer card 2. */
 #include "gpu/cuda/norm.cuh"
 
 enum {

@@ -7,8 +7,9 @@
  *	int8		a block a row: scale = max|row| / 127, q = round(w / scale); 0 for a row
  *			that vanishes
  * The bus takes 75 us for a stage of 4 MB (PCIe 5, 55 GB/s); a kernel moves at most 12 MB
- * in memory, 4 us at 3.3 TB/s: arithmetic, not measured.  CUDA_N_STAGES of them are under
- * way, so that as many threads read the file while the bus works. */
+ * in memory, 4 us at 3.3 TB/s: arithmetic.  On the machine of an H200 copies of 2 MB took 58 us,
+ * 36 GB/s.  CUDA_N_STAGES of them are under way, so that as many threads read the file while
+ * the bus works. */
 #include "gpu/cuda/matrix.h"
 
 #include <string.h>

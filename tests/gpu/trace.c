@@ -1,10 +1,11 @@
 /* What runs on a GPU and when, by CUPTI, of a program that knows nothing of it:
  *
- *	CUDA_INJECTION64_PATH=$PWD/trace.so TRACE=FILE PROGRAM
+ *	ninja -C BUILD tests/gpu/trace.so
+ *	CUDA_INJECTION64_PATH=$PWD/BUILD/tests/gpu/trace.so TRACE=FILE PROGRAM
  *
  * CUDA loads this library when it starts.  FILE has a line for each kernel, nodes of graphs
  * too: begin and end in ns, grid and block (their threads' number), registers, bytes of shared
- *memory, name; and for each copy and fill its bytes.  tests/gpu/kernels sums it up. */
+ * memory, name; and for each copy and fill its bytes.  tests/gpu/kernels sums it up. */
 #include <cupti.h>
 #include <inttypes.h>
 #include <stdio.h>
