@@ -43,15 +43,7 @@
 	type *name = reinterpret_cast<type *>(woodshed_dynamic_shared)
 #endif
 
-#if defined(WOODSHED_EMULATED)
-static __device__ __forceinline__ void after_previous(void)
-{
-}
-static __device__ __forceinline__ void let_next_start(void)
-{
-}
-#define LAUNCH_EARLY LAUNCH
-#else
+#if !defined(WOODSHED_EMULATED)
 static __device__ __forceinline__ void after_previous(void)
 {
 #if __CUDA_ARCH__ >= 900

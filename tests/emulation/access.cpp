@@ -259,11 +259,29 @@ static inline bool is_over(uint64_t stamp, uint64_t me)
 	return epoch < emulator_run.first_epoch ? emulator_run.has_atomic : is_before(stamp, me);
 }
 
+/* An early kernel before after_previous(). */
+static void check_ahead(uintptr_t off, size_t n, enum how how, const void *pc)
+{
+	char at[EMULATOR_TEXT], text[EMULATOR_TEXT];
+	const uint64_t done = emulator_run.done_epoch << STAMP_EPOCH;
+	bool is_fine = how == READ;
+
+	for (size_t i = off / WORD; is_fine && i < (off + n) / WORD; i++)
+		is_fine = emulator_traces[i].wrote < done;
+	if (is_fine)
+		return;
+	emulator_describe_device((const void *)(emulator_base + off), text);
+	emulator_report(emulator_run.now, "ahead: %s %zu bytes at %s before after_previous()%s",
+		does[how], n, text, place(pc, at));
+}
+
 /* Whole words: what is smaller is not traced. */
 static inline void check_global(uintptr_t off, size_t n, enum how how, const void *pc)
 {
 	const uint64_t me = emulator_hot.stamp | (how == ATOMIC ? STAMP_ATOMIC : 0);
 
+	if (emulator_hot.is_ahead)
+		check_ahead(off, n, how, pc);
 	emulator_run.has_atomic |= how == ATOMIC;
 	for (size_t i = off / WORD; i < (off + n) / WORD; i++) {
 		struct emulator_trace *t = &emulator_traces[i];

@@ -7,7 +7,8 @@
  * nobody wrote, two threads touching the same shared bytes, or words of global memory,
  * between barriers when one of them writes, a barrier or a shuffle that some threads of
  * the block or warp do not reach, too much shared memory, a grid or block beyond the
- * device's limits.
+ * device's limits, and what a kernel that may begin early does before after_previous():
+ * writing, and reading what other such kernels wrote.
  *
  * WOODSHED_EMULATED_FAULT in the environment, items separated by commas, makes a device
  * that is not as it should be:

@@ -98,7 +98,8 @@ struct emulator_fibre {
 	unsigned index;
 	uint3 at; /* threadIdx */
 	bool is_at_barrier;
-	int line; /* of the barrier */
+	int line;        /* of the barrier */
+	bool has_waited; /* for the kernels before; see LAUNCH_EARLY */
 	/* the op of a warp that it waits in */
 	enum emulation_warp_op op;
 	unsigned mask;
@@ -130,6 +131,8 @@ struct emulator_run {
 	uint64_t launch_epoch; /* at the beginning */
 	uint64_t first_epoch;  /* of the block */
 	bool has_atomic;       /* the block changed global memory atomically */
+	bool has_waited;       /* a thread of the block waited for the kernels before */
+	uint64_t done_epoch;   /* what was written before is there when an early kernel begins */
 	struct emulator_warp warps[MAX_WARPS];
 };
 extern struct emulator_run emulator_run;
@@ -161,6 +164,7 @@ void emulator_copies_begin(void);
 struct emulator_hot {
 	uintptr_t stack;
 	uint64_t stamp;
+	bool is_ahead; /* of the kernels before */
 };
 extern struct emulator_hot emulator_hot;
 /* True on the thread of the host that runs a kernel, while it does. */

@@ -36,6 +36,7 @@ struct emulation_kernel {
 	dim3 grid, block;
 	size_t shared; /* bytes asked for */
 	size_t args_bytes;
+	bool is_early; /* may begin before the kernel before it has ended */
 };
 
 extern "C" {
@@ -65,21 +66,23 @@ template <class... P> struct emulation_call {
 };
 
 template <class... P, class... A>
-static inline cudaError_t emulation_launch_args(cudaStream_t stream, const char *name,
-	void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, A &&...args)
+static inline cudaError_t emulation_launch_args(bool is_early, cudaStream_t stream,
+	const char *name, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, A &&...args)
 {
 	const emulation_call<P...> c = {kernel, std::tuple<P...>(std::forward<A>(args)...)};
 	const struct emulation_kernel k = {name, reinterpret_cast<const void *>(kernel),
-		emulation_call<P...>::call, grid, block, shared, sizeof(c)};
+		emulation_call<P...>::call, grid, block, shared, sizeof(c), is_early};
 
 	return emulation_launch(stream, &k, &c);
 }
 
 #define NAME_OF(...) #__VA_ARGS__
-#define LAUNCH(g, kernel, grid, block, shared, ...)                                                \
-	(emulation_launch_args(cuda_of(g)->stream, NAME_OF(kernel), kernel, (grid), (block),       \
-		 (shared), __VA_ARGS__),                                                           \
+#define LAUNCH_AS(is_early, g, kernel, grid, block, shared, ...)                                   \
+	(emulation_launch_args((is_early), cuda_of(g)->stream, NAME_OF(kernel), kernel, (grid),    \
+		 (block), (shared), __VA_ARGS__),                                                  \
 		(void)cuda_ok(g, cudaPeekAtLastError(), NAME_OF(kernel)))
+#define LAUNCH(...)       LAUNCH_AS(false, __VA_ARGS__)
+#define LAUNCH_EARLY(...) LAUNCH_AS(true, __VA_ARGS__)
 
 #define SHARED(type, name, extents)                                                                \
 	static const char emulation_key_##name = 0;                                                \
@@ -109,6 +112,17 @@ enum emulation_vote {
 	EMULATION_AND,
 	EMULATION_OR,
 };
+
+/* As in kernel.cuh: what an early kernel reads before after_previous() must not be of early
+ * kernels before it, and it writes nothing. */
+extern "C" void emulation_after_previous(void);
+static inline void after_previous(void)
+{
+	emulation_after_previous();
+}
+static inline void let_next_start(void)
+{
+}
 
 extern "C" int emulation_barrier(enum emulation_vote vote, int predicate, int line);
 #define __syncthreads()        ((void)emulation_barrier(EMULATION_NONE, 0, __LINE__))

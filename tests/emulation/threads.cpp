@@ -266,6 +266,13 @@ static void set_hot(const struct emulator_fibre *f)
 	emulator_hot.stack = (uintptr_t)f->stack;
 	emulator_hot.stamp = emulator_run.epoch << STAMP_EPOCH |
 			     (uint64_t)warp_of(f)->clock << STAMP_CLOCK | f->index;
+	emulator_hot.is_ahead = emulator_run.kernel->is_early && !f->has_waited;
+}
+
+void emulation_after_previous(void)
+{
+	emulator_run.now->has_waited = emulator_run.has_waited = true;
+	emulator_hot.is_ahead = false;
 }
 
 static struct emulator_fibre *pick(void)
@@ -615,7 +622,9 @@ static void begin_block(void)
 	struct emulator_run *run = &emulator_run;
 
 	run->first_epoch = ++run->epoch;
-	run->has_atomic = false;
+	run->has_atomic = run->has_waited = false;
+	for (unsigned i = 0; i < run->n_threads; i++)
+		fibres[i].has_waited = false;
 	emulator_copies_begin();
 	n_done = n_at_barrier = 0;
 	barrier.n_true = 0;
@@ -643,6 +652,8 @@ static void run_block(void)
 	go(NULL, run->now);
 	if (n_done < run->n_threads)
 		report_stuck();
+	if (run->kernel->is_early && !run->has_waited)
+		emulator_report(&fibres[0], "ahead: the block ends without after_previous()");
 }
 
 static uint64_t common_divisor(uint64_t a, uint64_t b)
@@ -688,5 +699,8 @@ void emulator_run_kernel(const struct emulation_kernel *kernel, void *args)
 	}
 	emulator_in_kernel = false;
 	emulator_shared_end();
+	/* The next begins when this one's blocks have ended, unless it called let_next_start(). */
+	if (!kernel->is_early)
+		run->done_epoch = run->epoch + 1;
 	run->kernel = NULL;
 }

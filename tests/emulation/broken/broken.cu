@@ -689,6 +689,63 @@ static void grid(bool is_broken)
 	device_wait();
 }
 
+/* y = x + 1 where each reads what another kernel that began early wrote. */
+static __global__ void follow(float *y, const float *x, bool reads_early)
+{
+	float v = reads_early ? x[threadIdx.x] : 0;
+
+	let_next_start();
+	after_previous();
+	if (!reads_early)
+		v = x[threadIdx.x];
+	y[threadIdx.x] = v + 1;
+}
+
+static void reads_ahead(bool is_broken)
+{
+	float *x = (float *)device_alloc(128), *y = (float *)device_alloc(128),
+	      *z = (float *)device_alloc(128);
+
+	LAUNCH(&g, fill, 1, 32, 0, x, (int64_t)32);
+	/* Of a kernel that is over when this one begins. */
+	LAUNCH_EARLY(&g, follow, 1, 32, 0, y, x, true);
+	LAUNCH_EARLY(&g, follow, 1, 32, 0, z, y, is_broken);
+	device_wait();
+}
+
+static __global__ void write_early(float *y, bool waits)
+{
+	if (waits)
+		after_previous();
+	y[threadIdx.x] = 1;
+	if (!waits)
+		after_previous();
+}
+
+static void writes_ahead(bool is_broken)
+{
+	LAUNCH_EARLY(&g, write_early, 1, 32, 0, (float *)device_alloc(128), !is_broken);
+	device_wait();
+}
+
+static __global__ void idle(int)
+{
+}
+
+static __global__ void idle_after(int)
+{
+	after_previous();
+}
+
+static void never_waits(bool is_broken)
+{
+	if (is_broken)
+		LAUNCH_EARLY(&g, idle, 1, 32, 0, 1);
+	else
+		LAUNCH_EARLY(&g, idle_after, 1, 32, 0, 1);
+	device_wait();
+}
+
 static void no_grid(bool is_broken)
 {
 	LAUNCH(&g, nothing, is_broken ? 0 : 1, 1, 0, 1);
@@ -764,6 +821,13 @@ const struct emulation_case emulation_cases[] = {
 	{"too much shared memory together", both_too_much,
 		"both_shared block (0,0,0) thread (*: 40960 bytes of shared arrays and 9216 asked "
 		"for: a block may have 49152 without cudaFuncSetAttribute()"},
+	{"a read of what a kernel may not have written yet", reads_ahead,
+		"follow block (0,0,0) thread (*: ahead: reads 4 bytes at allocation 2 (128 bytes)"},
+	{"a write while the kernel before may run", writes_ahead,
+		"write_early block (0,0,0) thread (*: ahead: writes 4 bytes at allocation 1 (128 "
+		"bytes)"},
+	{"a kernel that does not wait for those before", never_waits,
+		"idle block (0,0,0) thread (*: ahead: the block ends without after_previous()"},
 	{"a race", race,
 		"neighbours<true> block (0,0,0) thread (*: race: *at shared a (256 bytes)"},
 	{"a race of two rounds", race_of_rounds,
