@@ -21,11 +21,11 @@ enum {
 	STREAM_WARPS = STREAM_THREADS / WARP,
 	STREAM_OUTS = 4, /* rows of weights that share x in registers, at most */
 	STREAM_SUMS = STREAM_OUTS * STREAM_ROWS,
-/* Fours of bytes that 8 rows unroll: on 10.0 ptxas has no room for a second. */
+/* Fours of bf16 or bytes that 8 rows unroll: on 10.0 ptxas has no room for a second. */
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 1000
-	STREAM_BYTE_FOURS = 1,
+	STREAM_EIGHT_FOURS = 1,
 #else
-	STREAM_BYTE_FOURS = 2,
+	STREAM_EIGHT_FOURS = 2,
 #endif
 };
 
@@ -106,7 +106,7 @@ static __device__ __forceinline__ void stream_part(float (&sum)[N], const T *con
 #pragma unroll
 	for (int i = 0; i < N; i++)
 		sum[i] = 0;
-#pragma unroll(ROWS == STREAM_ROWS && sizeof(T) == 1 ? STREAM_BYTE_FOURS : 4 / sizeof(T))
+#pragma unroll(ROWS == STREAM_ROWS && sizeof(T) < 4 ? STREAM_EIGHT_FOURS : 4 / sizeof(T))
 	for (int64_t at = (int64_t)threadIdx.x * 4; at < k; at += step) {
 		float v[OUTS][4];
 #pragma unroll
