@@ -203,6 +203,36 @@ static __device__ __forceinline__ void multiply(
 	}
 }
 
+/* sums += w x of a lane's fetched bytes of two rows of w, from `byte` of them on; x of it is
+ * at_kept bytes of w into what is kept. */
+template <typename T>
+static __device__ __forceinline__ void multiply_step(float (&sums)[2][4], const uint4 *fetched,
+	const struct few_parts *kept, const struct cuda_few &f, int byte, int at_kept)
+{
+	const int EIGHT = 8 * (int)sizeof(T), row = (int)threadIdx.x % WARP / 4,
+		  end = (int)(f.ldw * (int)sizeof(T));
+
+#pragma unroll 1 /* registers */
+	for (int half = 0; half < LOAD / EIGHT && has_chunk(byte, end); half++) {
+		const uint4 rows[2] = {fetched[0], fetched[TILE_THREADS]};
+		struct few_parts x = {};
+		if (row < f.rows && byte + half * EIGHT < end)
+			x = kept[(at_kept / EIGHT + half) * f.rows + row];
+		multiply<T>(sums, rows, half, x);
+	}
+}
+
+/* Those of the warp: [TILE_OUTS][rows]. */
+static __device__ __forceinline__ void put_sums(float *to, const float (&sums)[2][4], int rows)
+{
+	const int out = (int)threadIdx.x % WARP / 4, row = (int)threadIdx.x % 4 * 2;
+
+#pragma unroll
+	for (int i = 0; i < 4; i++)
+		if (row + i % 2 < rows)
+			to[(out + i / 2 * 8) * rows + row + i % 2] = sums[1][i] + sums[0][i];
+}
+
 /* The numbers of n_eights eights of all rows of x from column k on, [n_eights][row]. */
 static __device__ __forceinline__ void keep_x(
 	struct few_parts *kept, const struct cuda_few &f, int k, int n_eights, bool is_aligned)
@@ -351,7 +381,7 @@ static __global__ void __launch_bounds__(TILE_THREADS, 2)
 	few_tiles(const struct cuda_few f, int slab, int norm_team, bool is_aligned)
 {
 #if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
-	const int SIZE = (int)sizeof(T), EIGHT = 8 * SIZE, HALVES = LOAD / EIGHT;
+	const int SIZE = (int)sizeof(T), EIGHT = 8 * SIZE;
 	const bool AHEAD = STARTS_EARLY && SIZE == 2; /* int8 takes more registers */
 	DYNAMIC_SHARED(uint4, ring);                  /* [DEPTH][2][TILE_THREADS] */
 	/* [2][TILE_WARPS][TILE_OUTS][rows] */
@@ -359,11 +389,11 @@ static __global__ void __launch_bounds__(TILE_THREADS, 2)
 	const int n_sums = TILE_OUTS * f.rows, n = (int)f.n, end = (int)f.ldw * SIZE,
 		  n_eights = (end + EIGHT - 1) / EIGHT;
 	struct few_parts *const kept = (struct few_parts *)(sums_of + 2 * TILE_WARPS * n_sums);
-	const int warp = (int)threadIdx.x / WARP, row = (int)threadIdx.x % WARP / 4,
-		  column = (int)threadIdx.x % 4;
+	const int warp = (int)threadIdx.x / WARP, row = (int)threadIdx.x % WARP / 4;
 	/* The output that the thread finishes. */
 	const int out = (int)threadIdx.x / f.rows;
-	const int first = warp * CHUNK + column * LOAD, step = (int)gridDim.x * TILE_OUTS;
+	const int first = warp * CHUNK + (int)threadIdx.x % 4 * LOAD,
+		  step = (int)gridDim.x * TILE_OUTS;
 	int tile = (int)blockIdx.x * TILE_OUTS;
 	struct few_source from = {
 		(const char *)f.w + (int64_t)(tile + row) * end, n - tile - row, first, 0};
@@ -408,27 +438,14 @@ static __global__ void __launch_bounds__(TILE_THREADS, 2)
 			if (at == 0 && finishes)
 				load_after<T>(
 					&after, f, tile + out, (int)threadIdx.x - out * f.rows);
-			const int byte = at + first;
 			copy_async_wait<DEPTH - 1>();
-#pragma unroll 1 /* registers */
-			for (int half = 0; half < HALVES && has_chunk(byte, end); half++) {
-				const uint4 rows[2] = {ring[from.slot + (int)threadIdx.x],
-					ring[from.slot + TILE_THREADS + (int)threadIdx.x]};
-				struct few_parts x = {};
-				if (row < f.rows && byte + half * EIGHT < end)
-					x = kept[((byte - kept_at) / EIGHT + half) * f.rows + row];
-				multiply<T>(sums, rows, half, x);
-			}
+			multiply_step<T>(sums, ring + from.slot + threadIdx.x, kept, f, at + first,
+				at + first - kept_at);
 			fetch(ring + threadIdx.x, &from, first, end, step, f.w);
 		}
 		/* Two sets of sums: with the barrier of the next tile these have been used. */
 		float *const all = sums_of + odd * TILE_WARPS * n_sums;
-		float *const mine = all + warp * n_sums;
-#pragma unroll
-		for (int i = 0; i < 4; i++)
-			if (column * 2 + i % 2 < f.rows)
-				mine[(row + i / 2 * 8) * f.rows + column * 2 + i % 2] =
-					sums[1][i] + sums[0][i];
+		put_sums(all + warp * n_sums, sums, f.rows);
 		__syncthreads();
 		if (finishes) {
 			float s = 0;
