@@ -78,18 +78,6 @@ struct spread {
 	int64_t rows, ld; /* of y, for each sequence; row t sees x[t + tap * dilation] */
 };
 
-static __device__ __forceinline__ void put(float *y, const float *v)
-{
-	*reinterpret_cast<float4 *>(y) = make_float4(v[0], v[1], v[2], v[3]);
-}
-
-static __device__ __forceinline__ void put(uint16_t *y, const float *v)
-{
-	*reinterpret_cast<uint2 *>(y) =
-		make_uint2((unsigned)f32_to_bf16(v[1]) << 16 | f32_to_bf16(v[0]),
-			(unsigned)f32_to_bf16(v[3]) << 16 | f32_to_bf16(v[2]));
-}
-
 /* A warp for each frame of x, four channels a thread. */
 template <typename T> static __global__ void spread(T *y, struct spread o)
 {
@@ -105,7 +93,7 @@ template <typename T> static __global__ void spread(T *y, struct spread o)
 		int64_t row = frame;
 		for (int tap = 0; tap < o.taps && row >= 0; tap++, row -= o.dilation)
 			if (row < o.rows)
-				put(y + row * o.ld + tap * o.channels + c, v);
+				store_four(y + row * o.ld + tap * o.channels + c, v);
 	}
 }
 
@@ -302,7 +290,7 @@ template <typename T, bool WHOLE> static __global__ void gather(T *y, struct ima
 				v[j] = x ? *x : 0;
 			}
 		}
-		put(y + row * o.ld + at, v);
+		store_four(y + row * o.ld + at, v);
 	}
 }
 

@@ -99,25 +99,20 @@ static __device__ __forceinline__ float warp_max(float x)
 	return x;
 }
 
-/* Each x[i] becomes its sum over the block, in all its threads (whole warps), in a fixed
- * order.  shared: [N * warps]; free for reuse after the next barrier. */
-template <int N> static __device__ __forceinline__ void block_sums(float (&x)[N], float *shared)
+/* The sum of x over the block, in all its threads (whole warps), in a fixed order.  shared:
+ * [warps]; free for reuse after the next barrier. */
+static __device__ __forceinline__ float block_sum(float x, float *shared)
 {
 	const int warp = threadIdx.x / WARP, n_warps = blockDim.x / WARP;
+	float sum = 0;
 
-#pragma unroll
-	for (int i = 0; i < N; i++) {
-		x[i] = warp_sum(x[i]);
-		if (threadIdx.x % WARP == 0)
-			shared[warp * N + i] = x[i];
-	}
+	x = warp_sum(x);
+	if (threadIdx.x % WARP == 0)
+		shared[warp] = x;
 	__syncthreads();
-#pragma unroll
-	for (int i = 0; i < N; i++) {
-		x[i] = 0;
-		for (int w = 0; w < n_warps; w++)
-			x[i] += shared[w * N + i];
-	}
+	for (int w = 0; w < n_warps; w++)
+		sum += shared[w];
+	return sum;
 }
 
 /* x scale + bias, rounded twice, so that it has the same bits in every kernel: nvcc may make
@@ -186,6 +181,18 @@ static __device__ __forceinline__ void store(float *y, float f)
 static __device__ __forceinline__ void store(uint16_t *y, float f)
 {
 	*y = f32_to_bf16(f);
+}
+
+/* Four of them at once, where y lies at four of its elements. */
+static __device__ __forceinline__ void store_four(float *y, const float (&v)[4])
+{
+	*reinterpret_cast<float4 *>(y) = make_float4(v[0], v[1], v[2], v[3]);
+}
+
+static __device__ __forceinline__ void store_four(uint16_t *y, const float (&v)[4])
+{
+	*reinterpret_cast<uint2 *>(y) =
+		make_uint2(f32_to_bf16_pair(v[0], v[1]), f32_to_bf16_pair(v[2], v[3]));
 }
 
 /* ---- tensor cores, compute capability 8.0 or newer ---------------------- */

@@ -38,17 +38,17 @@ template <typename TO> static __global__ void norm(struct norm o)
 	SHARED(float, sums, [2 * NORM_WARPS]);
 	const float *x = o.x + (int64_t)blockIdx.x * o.k;
 	TO *y = (TO *)o.y + (int64_t)blockIdx.x * o.k;
-	float mean[1], scale[1];
+	float mean, scale;
 
-	norm_moments<1>(mean, scale, x, o.k, 1, o.k, o.eps, o.rms, sums);
+	norm_moments(&mean, &scale, x, o.k, o.eps, o.rms, sums);
 	/* y may be x: all of the row was read before the last barrier in there. */
 	for (int64_t i = threadIdx.x; i < o.k; i += blockDim.x) {
-		const float v = (x[i] - mean[0]) * scale[0];
+		const float v = (x[i] - mean) * scale;
 		store(&y[i], normed(o, v, o.w[i], o.b ? o.b[i] : 0));
 	}
 }
 
-/* The sum over a row, of which WARPS warps play PLAYS times as many, as block_sums() has it. */
+/* The sum over a row, of which WARPS warps play PLAYS times as many, as block_sum() has it. */
 template <int WARPS, int PLAYS>
 static __device__ __forceinline__ float held_sum(float (&x)[PLAYS], float *shared)
 {

@@ -37,17 +37,6 @@ static __device__ __forceinline__ void norm_four(
 	}
 }
 
-static __device__ __forceinline__ void store_four(float *y, const float (&v)[4])
-{
-	*reinterpret_cast<float4 *>(y) = make_float4(v[0], v[1], v[2], v[3]);
-}
-
-static __device__ __forceinline__ void store_four(uint16_t *y, const float (&v)[4])
-{
-	*reinterpret_cast<uint2 *>(y) =
-		make_uint2(f32_to_bf16_pair(v[0], v[1]), f32_to_bf16_pair(v[2], v[3]));
-}
-
 static __device__ __forceinline__ float norm_sum(float sum, const float (&v)[4])
 {
 	return sum + v[0] + v[1] + v[2] + v[3];
@@ -70,44 +59,29 @@ static __device__ __forceinline__ float norm_scale(float squares, int64_t k, flo
 	return 1 / sqrtf(squares / (float)k + eps);
 }
 
-/* Mean (rms: 0) and 1 / sqrt(variance + eps) of N rows; those from n_rows on repeat the last.
- * The block has norm_threads(k) threads.  shared: [2 * N * NORM_WARPS] */
-template <int N>
-static __device__ __forceinline__ void norm_moments(float (&mean)[N], float (&scale)[N],
-	const float *x, int64_t ldx, int n_rows, int64_t k, float eps, bool rms, float *shared)
+/* Mean (rms: 0) and 1 / sqrt(variance + eps) of a row, whose block has norm_threads(k)
+ * threads.  shared: [2 * NORM_WARPS] */
+static __device__ __forceinline__ void norm_moments(
+	float *mean, float *scale, const float *row, int64_t k, float eps, bool rms, float *shared)
 {
 	const int64_t first = (int64_t)threadIdx.x * 4, step = (int64_t)blockDim.x * 4;
-	const bool is_aligned = ((k | ldx) & 3) == 0 && (reinterpret_cast<uintptr_t>(x) & 15) == 0;
-	const float *row[N];
-	float v[4];
+	const bool is_aligned = k % 4 == 0 && reinterpret_cast<uintptr_t>(row) % 16 == 0;
+	float v[4], sum = 0;
 
-#pragma unroll
-	for (int m = 0; m < N; m++) {
-		row[m] = x + (m < n_rows ? m : n_rows - 1) * ldx;
-		mean[m] = scale[m] = 0;
-	}
+	*mean = 0;
 	if (!rms) {
-		for (int64_t i = first; i < k; i += step)
-#pragma unroll
-			for (int m = 0; m < N; m++) {
-				norm_four(v, row[m], i, k, is_aligned);
-				mean[m] = norm_sum(mean[m], v);
-			}
-		block_sums<N>(mean, shared);
-#pragma unroll
-		for (int m = 0; m < N; m++)
-			mean[m] /= (float)k;
-	}
-	for (int64_t i = first; i < k; i += step)
-#pragma unroll
-		for (int m = 0; m < N; m++) {
-			norm_four(v, row[m], i, k, is_aligned);
-			scale[m] = norm_squares(scale[m], v, mean[m], k - i);
+		for (int64_t i = first; i < k; i += step) {
+			norm_four(v, row, i, k, is_aligned);
+			sum = norm_sum(sum, v);
 		}
-	block_sums<N>(scale, shared + N * NORM_WARPS);
-#pragma unroll
-	for (int m = 0; m < N; m++)
-		scale[m] = norm_scale(scale[m], k, eps);
+		*mean = block_sum(sum, shared) / (float)k;
+	}
+	sum = 0;
+	for (int64_t i = first; i < k; i += step) {
+		norm_four(v, row, i, k, is_aligned);
+		sum = norm_squares(sum, v, *mean, k - i);
+	}
+	*scale = norm_scale(block_sum(sum, shared + NORM_WARPS), k, eps);
 }
 
 #endif

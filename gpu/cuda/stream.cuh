@@ -78,23 +78,6 @@ static __device__ __forceinline__ void stream_weights(const int8_t *p, float (&w
 		w[j] = (float)(int8_t)(v >> 8 * j & 0xff);
 }
 
-/* Four of x; zeros after `left`.  ALIGNED: left is 4 or more, x at 16 bytes. */
-template <bool ALIGNED>
-static __device__ __forceinline__ void stream_x(const float *x, int64_t left, float (&v)[4])
-{
-	if (ALIGNED) {
-		const float4 f = *reinterpret_cast<const float4 *>(x);
-		v[0] = f.x;
-		v[1] = f.y;
-		v[2] = f.z;
-		v[3] = f.w;
-	} else {
-#pragma unroll
-		for (int j = 0; j < 4; j++)
-			v[j] = j < left ? x[j] : 0;
-	}
-}
-
 /* sum[o*ROWS + m] = this thread's part of w[o] . x row m; rows of x from n_rows on repeat
  * the last. */
 template <typename T, int ROWS, int OUTS, bool ALIGNED, int N>
@@ -116,7 +99,7 @@ static __device__ __forceinline__ void stream_part(float (&sum)[N], const T *con
 		for (int m = 0; m < ROWS; m++) {
 			const int row = m < n_rows ? m : n_rows - 1;
 			float f[4];
-			stream_x<ALIGNED>(x + row * ldx + at, k - at, f);
+			norm_four(f, x + row * ldx + at, 0, k - at, ALIGNED);
 #pragma unroll
 			for (int o = 0; o < OUTS; o++)
 #pragma unroll
