@@ -30,7 +30,7 @@ static enum gpu_dtype matrix_dtype(enum engine_precision p)
 
 enum gpu_dtype stable_audio_sound_dtype(enum engine_precision p)
 {
-	return p == ENGINE_BF16 ? GPU_TILES : GPU_F32;
+	return p == ENGINE_BF16 ? GPU_TILES : GPU_SPLIT;
 }
 
 /* The scheduler of diffusers' folder. */
