@@ -78,7 +78,7 @@ bool gpu_is_timed_f32(const struct gpu_tensor *t)
 
 bool gpu_is_matrix(const struct gpu_tensor *t)
 {
-	return t->layout == GPU_MATRIX;
+	return t->layout == GPU_MATRIX && t->dtype != GPU_WINOGRAD;
 }
 
 bool gpu_is_same_extents(const struct gpu_tensor *a, const struct gpu_tensor *b, int first, int end)

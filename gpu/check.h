@@ -71,7 +71,7 @@ bool gpu_is_vector(const struct gpu_tensor *t, int64_t n);
 /* Row-major; contiguous, or a view of a rank-3 tensor along time. */
 bool gpu_is_timed(const struct gpu_tensor *t);
 bool gpu_is_timed_f32(const struct gpu_tensor *t);
-bool gpu_is_matrix(const struct gpu_tensor *t); /* packed */
+bool gpu_is_matrix(const struct gpu_tensor *t); /* packed, not for convolutions alone */
 /* Extents of dimensions first..end-1. */
 bool gpu_is_same_extents(
 	const struct gpu_tensor *a, const struct gpu_tensor *b, int first, int end);

@@ -82,6 +82,11 @@ enum gpu_dtype {
 	/* Weights only: f32, for products of many rows on a device that multiplies tiles:
 	 * elsewhere gpu_new_matrix() makes GPU_F32 of it.  See gpu_linear(). */
 	GPU_SPLIT,
+	/* Weights only: GPU_SPLIT of a 3 x 3 convolution over images with stride 1, for
+	 * gpu_conv2d() and gpu_norm_conv2d() alone: a device may keep and multiply them in
+	 * Winograd's form, F(2 x 2, 3 x 3), with 4 products for 9; elsewhere, and where channels
+	 * on either side are no multiple of 32, gpu_new_matrix() makes GPU_SPLIT of it. */
+	GPU_WINOGRAD,
 };
 
 enum gpu_layout {

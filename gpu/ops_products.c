@@ -12,12 +12,14 @@ static int64_t ceil_div(int64_t a, int64_t b)
 /* Why rows cannot be put there, or NULL. */
 static const char *put_fault(const struct gpu_tensor *t, int64_t first, int64_t n)
 {
-	if (!gpu_is_matrix(t) && (t->layout != GPU_ROWS || !gpu_is_contiguous(t) ||
-					 (t->dtype != GPU_F32 && t->dtype != GPU_BF16)))
+	const bool is_packed = t->layout == GPU_MATRIX;
+
+	if (!is_packed && (t->layout != GPU_ROWS || !gpu_is_contiguous(t) ||
+				  (t->dtype != GPU_F32 && t->dtype != GPU_BF16)))
 		return "not a matrix, nor contiguous f32 or bf16";
 	if (first < 0 || n < 0 || first > t->ne[0] || n > t->ne[0] - first)
 		return "no such rows";
-	if (gpu_is_matrix(t) &&
+	if (is_packed &&
 		(first % GPU_ROW_GROUP != 0 || (n % GPU_ROW_GROUP != 0 && first + n != t->ne[0])))
 		return "rows of a matrix come in groups of 32";
 	return NULL;
@@ -245,8 +247,10 @@ const char *op_conv2d_fault(const struct gpu_tensor *y, const struct gpu_tensor 
 
 	if (!gpu_is_f32(y, 4) || !gpu_is_f32(x, 4))
 		return "x and y must be contiguous f32 [B, H, W, C]";
-	if (!gpu_is_matrix(w) || w->dtype == GPU_I8)
+	if (w->layout != GPU_MATRIX || w->dtype == GPU_I8)
 		return "w must be a packed matrix of f32 or bf16";
+	if (w->dtype == GPU_WINOGRAD && (conv.kernel != 3 || conv.stride != 1 || conv.pad != 1))
+		return "w is for 3 x 3 places with stride 1 and padding 1";
 	if (conv.kernel < 1 || conv.stride < 1 || conv.pad < 0 || conv.pad >= conv.kernel)
 		return "no such kernel, stride or padding";
 	if (conv.up && (conv.stride != 1 || 2 * conv.pad != conv.kernel - 1))

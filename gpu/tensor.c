@@ -499,9 +499,12 @@ struct gpu_tensor *gpu_zeros(struct gpu *g, struct gpu_arena *a, enum gpu_dtype 
 }
 
 /* What a matrix of that dtype is on this device. */
-static enum gpu_dtype packed_dtype(const struct gpu *g, enum gpu_dtype dtype)
+static enum gpu_dtype packed_dtype(
+	const struct gpu *g, enum gpu_dtype dtype, int64_t n_out, int64_t n_in)
 {
-	return dtype == GPU_SPLIT && !g->ops->splits ? GPU_F32 : dtype;
+	if (dtype == GPU_WINOGRAD && (n_out % GPU_ROW_GROUP || n_in % (9 * GPU_ROW_GROUP)))
+		dtype = GPU_SPLIT;
+	return dtype >= GPU_SPLIT && !g->ops->splits ? GPU_F32 : dtype;
 }
 
 /* Data, scale and sums of a packed matrix; false when the size is absurd. */
@@ -510,7 +513,7 @@ static bool matrix_bytes(
 {
 	size_t flat;
 
-	/* Six bytes an element bound every packing from above, padding apart. */
+	/* Eleven bytes an element bound every packing from above, padding apart. */
 	if (dtype == GPU_I32 || n_out < 1 || n_in < 1 ||
 		!shape_bytes(GPU_F32, SHAPE(n_out, n_in), &flat))
 		return false;
@@ -523,7 +526,7 @@ uint64_t gpu_matrix_bytes(const struct gpu *g, enum gpu_dtype dtype, int64_t n_o
 	size_t bytes[3];
 	uint64_t total = 0;
 
-	if (!matrix_bytes(g, packed_dtype(g, dtype), n_out, n_in, bytes))
+	if (!matrix_bytes(g, packed_dtype(g, dtype, n_out, n_in), n_out, n_in, bytes))
 		return UINT64_MAX;
 	for (int i = 0; i < 3; i++)
 		total += i && !bytes[i] ? 0 : round_up(bytes[i]);
@@ -539,7 +542,7 @@ struct gpu_tensor *gpu_new_matrix(struct gpu *g, struct gpu_arena *a, enum gpu_d
 
 	if (gpu_failed(g))
 		return &no_tensor;
-	dtype = packed_dtype(g, dtype);
+	dtype = packed_dtype(g, dtype, n_out, n_in);
 	gpu_shape_text((int64_t[]){n_out, n_in}, 2, text);
 	snprintf(what, sizeof(what), "matrix '%.120s' %s", name, text);
 	if (!matrix_bytes(g, dtype, n_out, n_in, bytes)) {

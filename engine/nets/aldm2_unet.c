@@ -243,19 +243,23 @@ static void bind_stacks(
 static void bind_resnet(
 	const struct binding *w, struct unet_level *l, int64_t i, int64_t n_in, const char *at)
 {
+	const struct unet_config *cfg = &w->u->cfg;
 	char name[160];
 
-	l->resnets[i] = (struct resnet2d){.n_in = n_in,
-		.n_out = l->width,
-		.n_groups = w->u->cfg.n_groups,
-		.eps = w->u->cfg.eps};
+	l->resnets[i] = (struct resnet2d){
+		.n_in = n_in, .n_out = l->width, .n_groups = cfg->n_groups, .eps = cfg->eps};
 	snprintf(name, sizeof(name), "%s.resnets.%d", at, (int)i);
-	resnet2d_bind(&l->resnets[i], w->b, w->dtype, 4 * w->u->cfg.widths[0], name);
+	resnet2d_bind(&l->resnets[i], w->b, w->dtype,
+		l->is_innermost ? w->dtype : conv3x3_dtype(w->dtype), 4 * cfg->widths[0], name);
 }
 
-static void start_level(const struct binding *w, struct unet_level *l, int64_t width, int64_t n)
+static void start_level(const struct binding *w, struct unet_level *l, int64_t level, int64_t n)
 {
-	*l = (struct unet_level){.width = width, .n_resnets = n};
+	const struct unet_config *cfg = &w->u->cfg;
+
+	*l = (struct unet_level){.width = cfg->widths[level],
+		.n_resnets = n,
+		.is_innermost = level == cfg->n_levels - 1};
 	l->resnets = ARENA_ARRAY(w->a, struct resnet2d, (size_t)n);
 }
 
@@ -265,7 +269,7 @@ static void bind_down(const struct binding *w, int64_t i)
 	struct unet_level *l = &w->u->down[i];
 	char at[96], name[160];
 
-	start_level(w, l, cfg->widths[i], cfg->n_resnets);
+	start_level(w, l, i, cfg->n_resnets);
 	snprintf(at, sizeof(at), "%sdown_blocks.%d", w->prefix, (int)i);
 	for (int64_t j = 0; j < l->n_resnets; j++)
 		bind_resnet(w, l, j, j ? l->width : cfg->widths[i ? i - 1 : 0], at);
@@ -283,7 +287,7 @@ static void bind_middle(const struct binding *w)
 	struct unet_level *l = &w->u->mid;
 	char at[96];
 
-	start_level(w, l, cfg->widths[cfg->n_levels - 1], 2);
+	start_level(w, l, cfg->n_levels - 1, 2);
 	snprintf(at, sizeof(at), "%smid_block", w->prefix);
 	for (int64_t j = 0; j < 2; j++)
 		bind_resnet(w, l, j, l->width, at);
@@ -301,7 +305,7 @@ static void bind_up(const struct binding *w, int64_t i)
 	struct unet_level *l = &w->u->up[i];
 	char at[96], name[160];
 
-	start_level(w, l, cfg->widths[level], cfg->n_resnets + 1);
+	start_level(w, l, level, cfg->n_resnets + 1);
 	snprintf(at, sizeof(at), "%sup_blocks.%d", w->prefix, (int)i);
 	for (int64_t j = 0; j < l->n_resnets; j++)
 		bind_resnet(w, l, j,
@@ -311,7 +315,7 @@ static void bind_up(const struct binding *w, int64_t i)
 	if (i == cfg->n_levels - 1)
 		return;
 	snprintf(name, sizeof(name), "%s.upsamplers.0.conv", at);
-	conv3x3_bind(&l->resize, w->b, w->dtype, l->width, l->width, name);
+	conv3x3_bind(&l->resize, w->b, conv3x3_dtype(w->dtype), l->width, l->width, name);
 }
 
 void aldm2_unet_bind(struct aldm2_unet *u, struct bind *b, struct arena *a, enum gpu_dtype dtype,

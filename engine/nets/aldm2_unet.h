@@ -44,6 +44,7 @@ struct unet_stack {
 /* Resnets, each followed by n_slots stacks (0: none), then a change of size. */
 struct unet_level {
 	int64_t width, n_resnets, n_slots;
+	bool is_innermost;
 	struct resnet2d *resnets;
 	struct unet_stack *stacks; /* [n_resnets, n_slots]; the middle: [n_slots] */
 	struct conv3x3 resize;     /* w NULL: none */

@@ -75,7 +75,7 @@ static void bind_mid(struct kl_vae *v, struct bind *b, enum gpu_dtype dtype, con
 	for (int i = 0; i < 2; i++) {
 		v->mid[i] = resnet(v, width, width);
 		snprintf(at, sizeof(at), "%sdecoder.mid_block.resnets.%d", prefix, i);
-		resnet2d_bind(&v->mid[i], b, dtype, 0, at);
+		resnet2d_bind(&v->mid[i], b, dtype, conv3x3_dtype(dtype), 0, at);
 	}
 	snprintf(at, sizeof(at), "%sdecoder.mid_block.attentions.0", prefix);
 	bind_rows(b, &v->attn_norm_w, GPU_F32, SHAPE(width), "%s.group_norm.weight", at);
@@ -103,13 +103,13 @@ static void bind_levels(struct kl_vae *v, struct bind *b, enum gpu_dtype dtype, 
 			l->resnets[j] = resnet(v, n_in, width);
 			snprintf(at, sizeof(at), "%sdecoder.up_blocks.%d.resnets.%d", prefix,
 				(int)i, (int)j);
-			resnet2d_bind(&l->resnets[j], b, dtype, 0, at);
+			resnet2d_bind(&l->resnets[j], b, dtype, conv3x3_dtype(dtype), 0, at);
 		}
 		if (i == v->n_levels - 1)
 			continue;
 		snprintf(
 			at, sizeof(at), "%sdecoder.up_blocks.%d.upsamplers.0.conv", prefix, (int)i);
-		conv3x3_bind(&l->up, b, dtype, width, width, at);
+		conv3x3_bind(&l->up, b, conv3x3_dtype(dtype), width, width, at);
 	}
 }
 

@@ -21,8 +21,8 @@ static void bind_norm(struct gpu_tensor **w, struct gpu_tensor **bias, struct bi
 	bind_rows(b, bias, GPU_F32, SHAPE(width), "%s.%s.bias", prefix, name);
 }
 
-void resnet2d_bind(struct resnet2d *r, struct bind *b, enum gpu_dtype dtype, int64_t time_width,
-	const char *prefix)
+void resnet2d_bind(struct resnet2d *r, struct bind *b, enum gpu_dtype dtype, enum gpu_dtype convs,
+	int64_t time_width, const char *prefix)
 {
 	const struct bind_conv first = {
 		.n_out = r->n_out, .n_in = r->n_in, .kernel = 3, .square = true};
@@ -32,14 +32,14 @@ void resnet2d_bind(struct resnet2d *r, struct bind *b, enum gpu_dtype dtype, int
 		.n_out = r->n_out, .n_in = r->n_in, .kernel = 1, .square = true};
 
 	bind_norm(&r->norm1_w, &r->norm1_b, b, r->n_in, prefix, "norm1");
-	bind_conv(b, &r->conv1_w, &r->conv1_b, dtype, first, "%s.conv1", prefix);
+	bind_conv(b, &r->conv1_w, &r->conv1_b, convs, first, "%s.conv1", prefix);
 	if (time_width) {
 		bind_matrix(b, &r->time_w, dtype, r->n_out, time_width, "%s.time_emb_proj.weight",
 			prefix);
 		bind_rows(b, &r->time_b, GPU_F32, SHAPE(r->n_out), "%s.time_emb_proj.bias", prefix);
 	}
 	bind_norm(&r->norm2_w, &r->norm2_b, b, r->n_out, prefix, "norm2");
-	bind_conv(b, &r->conv2_w, &r->conv2_b, dtype, second, "%s.conv2", prefix);
+	bind_conv(b, &r->conv2_w, &r->conv2_b, convs, second, "%s.conv2", prefix);
 	if (r->n_in != r->n_out)
 		bind_conv(b, &r->skip_w, &r->skip_b, dtype, skip, "%s.conv_shortcut", prefix);
 }

@@ -20,9 +20,17 @@ struct resnet2d {
 	struct gpu_tensor *skip_w, *skip_b;   /* [n_out, n_in], [n_out]; NULL where n_in is n_out */
 };
 
-/* time_width 0: no time.  dtype: of the matrices. */
-void resnet2d_bind(struct resnet2d *r, struct bind *b, enum gpu_dtype dtype, int64_t time_width,
-	const char *prefix);
+/* What 3x3 convolutions with stride 1 best are beside matrices of `dtype`, where images have a
+ * hundred places and more: below that Winograd's form, 16 matrices for 9, costs more time to
+ * read than it saves. */
+static inline enum gpu_dtype conv3x3_dtype(enum gpu_dtype dtype)
+{
+	return dtype == GPU_SPLIT ? GPU_WINOGRAD : dtype;
+}
+
+/* time_width 0: no time.  dtype: of the matrices, convs: of the 3x3 convolutions. */
+void resnet2d_bind(struct resnet2d *r, struct bind *b, enum gpu_dtype dtype, enum gpu_dtype convs,
+	int64_t time_width, const char *prefix);
 /* time [1, time width]: silu of the time's embedding; NULL where there is none.  The result
  * is in arena a, whose temporaries are released. */
 struct gpu_tensor *resnet2d_forward(const struct resnet2d *r, struct gpu *g, struct gpu_arena *a,

@@ -456,12 +456,12 @@ static uint64_t scratch_bytes(const struct bind *b)
 /* The precision in which most of the weights are. */
 static const char *smaller_precision(const struct bind *b)
 {
-	uint64_t bytes[GPU_SPLIT + 1] = {0};
+	uint64_t bytes[GPU_WINOGRAD + 1] = {0};
 
 	for (size_t i = 0; i < b->slots.n; i++)
 		bytes[b->slots.at[i].dtype] += slot_bytes(b, &b->slots.at[i]);
 	bytes[GPU_BF16] += bytes[GPU_TILES];
-	bytes[GPU_F32] += bytes[GPU_SPLIT];
+	bytes[GPU_F32] += bytes[GPU_SPLIT] + bytes[GPU_WINOGRAD];
 	if (bytes[GPU_F32] > bytes[GPU_BF16] && bytes[GPU_F32] > bytes[GPU_I8])
 		return "use --precision bf16 or int8";
 	if (bytes[GPU_BF16] > bytes[GPU_I8])

@@ -74,6 +74,10 @@ static struct gpu_tensor rows_of(const char *name, float *data, int64_t n, int64
 void cpu_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv)
 {
+	if (w->dtype == GPU_WINOGRAD) {
+		cpu_winograd(g, y, x, NULL, w, bias, conv.up);
+		return;
+	}
 	if (cpu_can_tile_conv2d(x, w, conv)) {
 		cpu_tile_conv2d(g, y, x, w, bias, conv);
 		return;

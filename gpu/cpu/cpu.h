@@ -3,8 +3,8 @@
  * cpu.c	opens, allocates, holds the table and the tiling of work
  * linear.c, lstm.c, gru.c, attention.c, windows.c, conv2d.c	products; inner loops in
  *	kernels.c, those of attention.c for many queries in attend_kernels.c
- * tiles.c, tile_attention.c, tile_feed_forward.c	products of bf16 by bf16; inner loops in
- *	tile_kernels.c
+ * tiles.c, tile_attention.c, tile_feed_forward.c, winograd.c	products of bf16 by bf16; inner
+ *	loops in tile_kernels.c
  * group_norm.c	inner loops in image_kernels.c
  * norm.c, elementwise.c, diffusion.c, sample.c	the rest; inner loops in vec_kernels.c
  *
@@ -168,8 +168,9 @@ struct tile_product {
 	int add;
 	int parts;          /* 3 for GPU_SPLIT, else 1 */
 	int64_t line, keep; /* rows come in lines, of which y has the first `keep`; 0: all */
-	/* Or they come in columns of so many rows, `line` frames apart in x and `keep` in y, which
-	 * has the first `height`; 0: they do not. */
+	/* Or they come in columns of so many rows, `keep` of them from each image, whose places are
+	 * `line` frames apart in x and `keep` in y, which has the first `height`; 0: they do not.
+	 */
 	int64_t column, height;
 };
 size_t cpu_tile_matrix_bytes(enum gpu_dtype dtype, int64_t n_out, int64_t n_in);
@@ -206,6 +207,14 @@ void cpu_tile_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 bool cpu_norm_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_group_norm *norm, const struct gpu_tensor *w,
 	const struct gpu_tensor *bias, struct gpu_conv2d conv);
+
+/* winograd.c: the same for GPU_WINOGRAD, of any image; norm may be NULL */
+size_t cpu_winograd_bytes(int64_t n_out, int64_t n_in);
+void cpu_winograd_put_rows(const struct tile_kernels *tiles, struct gpu_tensor *t, int64_t first,
+	int64_t n, const float *src);
+void cpu_winograd(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
+	const struct gpu_group_norm *norm, const struct gpu_tensor *w,
+	const struct gpu_tensor *bias, bool up);
 
 /* tile_attention.c */
 void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,

@@ -66,6 +66,8 @@ size_t cpu_matrix_bytes(
 	*ret_scale = *ret_sums = 0;
 	if (cpu_is_tiled(dtype))
 		return cpu_tile_matrix_bytes(dtype, n_out, n_in);
+	if (dtype == GPU_WINOGRAD)
+		return cpu_winograd_bytes(n_out, n_in);
 	if (dtype == GPU_I8)
 		*ret_scale = *ret_sums = (size_t)n_panels * PANEL * 4;
 	if (is_dot(dtype, n_out))
@@ -112,6 +114,8 @@ void cpu_put_rows(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_t n,
 		put_plain(t, first, n, src);
 	} else if (cpu_is_tiled(t->dtype)) {
 		cpu_tile_put_rows(c->tiles, t, first, n, src);
+	} else if (t->dtype == GPU_WINOGRAD) {
+		cpu_winograd_put_rows(c->tiles, t, first, n, src);
 	} else if (is_dot(t->dtype, t->ne[0])) {
 		const int64_t k = t->ne[1], padded = ceil_div(k, DOT_ALIGN) * DOT_ALIGN;
 		for (int64_t r = 0; r < n; r++) {

@@ -310,17 +310,9 @@ INLINE vf from_bf16(__m256i x)
 }
 #endif
 
-INLINE void place_block(
-	uint16_t *y, ptrdiff_t part, int n_parts, const float *x, float slope, int is_leaky)
+/* A block of 32 in its parts. */
+INLINE void put_block(uint16_t *y, ptrdiff_t part, int n_parts, vf v[TILE_K / VW])
 {
-	vf v[TILE_K / VW];
-
-	UNROLL
-	for (int i = 0; i < TILE_K / VW; i++) {
-		v[i] = *(const vf *)(x + i * VW);
-		if (is_leaky)
-			v[i] = vselect(v[i] < 0.0f, v[i] * slope, v[i]);
-	}
 	UNROLL
 #if defined(__AVX512BF16__)
 	for (int p = 0; p < n_parts; p++) {
@@ -341,6 +333,20 @@ INLINE void place_block(
 			*(vh *)(y + p * part + i * VW) = parts[p];
 	}
 #endif
+}
+
+INLINE void place_block(
+	uint16_t *y, ptrdiff_t part, int n_parts, const float *x, float slope, int is_leaky)
+{
+	vf v[TILE_K / VW];
+
+	UNROLL
+	for (int i = 0; i < TILE_K / VW; i++) {
+		v[i] = *(const vf *)(x + i * VW);
+		if (is_leaky)
+			v[i] = vselect(v[i] < 0.0f, v[i] * slope, v[i]);
+	}
+	put_block(y, part, n_parts, v);
 }
 
 INLINE void place_frames(uint16_t *y, ptrdiff_t block, ptrdiff_t part, int n_parts, const float *x,
@@ -364,6 +370,103 @@ static void place(uint16_t *y, ptrdiff_t block, ptrdiff_t part, int n_parts, con
 		place_frames(y, block, part, 3, x, n, channels, slope, 1);
 	else
 		place_frames(y, block, part, 3, x, n, channels, slope, 0);
+}
+
+/* ---- Winograd ----------------------------------------------------------- */
+
+/* Row i of B^T d: row 0 is d0 - d2, 1 d1 + d2, 2 d2 - d1, 3 d1 - d3. */
+INLINE vf of_patch(const vf d[4], int i)
+{
+	return i == 0 ? d[0] - d[2] : i == 1 ? d[1] + d[2] : i == 2 ? d[2] - d[1] : d[1] - d[3];
+}
+
+/* A block of 32 in three parts, cut instead of rounded: of each value the upper half, of the rest
+ * the upper half, and what is left, which fits.  Values k and k + 16 are neighbours. */
+INLINE void cut_block(uint16_t *y, vf v[TILE_K / VW])
+{
+	enum { HALF = TILE_K / VW / 2 };
+
+	UNROLL
+	for (int p = 0; p < 3; p++, y += TILE_ELEMENTS)
+		UNROLL
+	for (int k = 0; k < HALF; k++) {
+		const vu low = (vu)v[k], high = (vu)v[k + HALF];
+		*(vu *)(void *)(y + 2 * k * VW) = low >> 16 | (high & 0xffff0000u);
+		v[k] -= (vf)(low & 0xffff0000u);
+		v[k + HALF] -= (vf)(high & 0xffff0000u);
+	}
+}
+
+static void patch(uint16_t *y, ptrdiff_t product, const float *const line[4], int64_t channels)
+{
+	for (int64_t c = 0; c < channels; c += TILE_K, y += 3 * TILE_ELEMENTS) {
+		UNROLL
+		for (int i = 0; i < 4; i++) {
+			vf t[TILE_K / VW][4];
+			UNROLL
+			for (int v = 0; v < TILE_K / VW; v++)
+				UNROLL
+			for (int j = 0; j < 4; j++) {
+				vf d[4];
+				UNROLL
+				for (int l = 0; l < 4; l++)
+					d[l] = *(const vf *)(line[l] + j * channels + c + v * VW);
+				t[v][j] = of_patch(d, i);
+			}
+			UNROLL
+			for (int j = 0; j < 4; j++) {
+				vf v[TILE_K / VW];
+				UNROLL
+				for (int k = 0; k < TILE_K / VW; k++)
+					v[k] = of_patch(t[k], j);
+				cut_block(y + (4 * i + j) * product, v);
+			}
+		}
+	}
+}
+
+INLINE void add_to(float *y, vf u, const float *bias, int sets, int is_minus)
+{
+	const vf was = sets ? *(const vf *)bias : *(const vf *)y;
+
+	*(vf *)y = is_minus ? was - u : was + u;
+}
+
+INLINE void unpatch_row(float *above, float *below, ptrdiff_t ldy, const float *sum,
+	const float *bias, const int i, int64_t columns)
+{
+	enum { PLANE = TILE_STEP * 2 * TILE_OUTS };
+
+	for (int64_t c = 0; c < columns; c += 2, sum += 2 * TILE_OUTS)
+		UNROLL
+	for (int v = 0; v < 2 * TILE_OUTS; v += VW) {
+		const vf m1 = *(const vf *)(sum + PLANE + v),
+			 m2 = *(const vf *)(sum + 2 * PLANE + v);
+		const vf u[2] = {(*(const vf *)(sum + v) + m1) + m2,
+			(m1 - m2) - *(const vf *)(sum + 3 * PLANE + v)};
+		UNROLL
+		for (int j = 0; j < 2; j++) {
+			if (c + j == columns)
+				break;
+			if (i < 3)
+				add_to(above + (c + j) * ldy + v, u[j], bias + v, i == 0, 0);
+			if (i && below)
+				add_to(below + (c + j) * ldy + v, u[j], bias + v, i == 1, i > 1);
+		}
+	}
+}
+
+static void unpatch(float *above, float *below, ptrdiff_t ldy, const float *sum, const float *bias,
+	int i, int64_t columns)
+{
+	if (i == 0)
+		unpatch_row(above, below, ldy, sum, bias, 0, columns);
+	else if (i == 1)
+		unpatch_row(above, below, ldy, sum, bias, 1, columns);
+	else if (i == 2)
+		unpatch_row(above, below, ldy, sum, bias, 2, columns);
+	else
+		unpatch_row(above, below, ldy, sum, bias, 3, columns);
 }
 
 /* One row; the bias is in registers where all of a panel's outputs are there. */
@@ -412,6 +515,8 @@ const struct tile_kernels NAME(ISA) = {
 	.round = round_row,
 	.split = split,
 	.place = place,
+	.patch = patch,
+	.unpatch = unpatch,
 	.finish = finish,
 	.pack_pairs = pack_pairs,
 };

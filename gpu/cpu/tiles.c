@@ -224,8 +224,10 @@ struct run {
 /* Where row r of a batch's y is; a row that y lacks: where the next is, or nowhere. */
 static int64_t row_of(const struct tile_product *p, int64_t r)
 {
-	if (p->column)
-		return r % p->column * p->keep + r / p->column;
+	if (p->column) {
+		const int64_t column = r / p->column;
+		return (column / p->keep * p->height + r % p->column) * p->keep + column % p->keep;
+	}
 	const int64_t column = p->line ? r % p->line : 0;
 
 	return p->line ? r / p->line * p->keep + (column < p->keep ? column : p->keep) : r;
@@ -270,8 +272,11 @@ static int64_t place_of(const struct run *o, int64_t row)
 {
 	const struct tile_product *p = o->p;
 
-	return p->column ? (row % p->column * p->line + row / p->column) * TILE_K
-			 : row / TILE_ROWS * o->a_group;
+	if (!p->column)
+		return row / TILE_ROWS * o->a_group;
+	const int64_t column = row / p->column, in_image = column % p->keep;
+
+	return column / p->keep * o->x_batch + (row % p->column * p->line + in_image) * TILE_K;
 }
 
 /* What multiply_chunk() is at: a slice of a panel. */
@@ -561,8 +566,8 @@ bool cpu_leaky_conv1d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tens
 /* A convolution over images: they are rounded once, each with a border of zeros, and row r of
  * tap (i, j) is the place r + i * line + j.  The right border of a line is the left one of
  * the next, so a line is the width and one border.  Rows go along the lines, and what is in borders
- * is computed and dropped; or, in narrow images, where that would be a fifth, down the columns in
- * whole steps, and what is below the image is dropped. */
+ * is computed and dropped; or, in narrow images, where that would be a fifth, down the columns of
+ * all images in whole steps, and what is below an image is dropped. */
 struct border {
 	const struct tile_kernels *tiles;
 	const struct gpu_tensor *x;
@@ -645,8 +650,8 @@ static void convolve(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 	const struct tile_product p = {.w = w,
 		.n = w->ne[0],
 		.k = w->ne[1],
-		.batches = batches,
-		.rows = down ? column * width : (height - 1) * line + width,
+		.batches = down ? 1 : batches,
+		.rows = down ? batches * column * width : (height - 1) * line + width,
 		.channels = c,
 		.dilation = line,
 		.across = conv.kernel,
@@ -692,6 +697,10 @@ bool cpu_norm_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 	const struct gpu_group_norm *norm, const struct gpu_tensor *w,
 	const struct gpu_tensor *bias, struct gpu_conv2d conv)
 {
+	if (w->dtype == GPU_WINOGRAD && !conv.up) {
+		cpu_winograd(g, y, x, norm, w, bias, false);
+		return true;
+	}
 	if (!cpu_can_tile_conv2d(x, w, conv) || conv.up || x->ne[3] > NORMED)
 		return false;
 	const struct cpu_affine affine = cpu_group_affine(g, x, norm);

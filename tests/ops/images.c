@@ -146,6 +146,146 @@ static void check_conv2d_tiles(struct image m)
 	}
 }
 
+/* ---- Winograd ----------------------------------------------------------- */
+
+/* |B^T| d |B| of a patch of 4 x 4 absolute values: what its 16 values are at most. */
+static void patch_bounds(double v[16], const double d[16])
+{
+	static const int of[4][2] = {{0, 2}, {1, 2}, {2, 1}, {1, 3}};
+
+	for (int i = 0; i < 16; i++) {
+		const int *r = of[i / 4], *c = of[i % 4];
+		v[i] = d[r[0] * 4 + c[0]] + d[r[0] * 4 + c[1]] + d[r[1] * 4 + c[0]] +
+		       d[r[1] * 4 + c[1]];
+	}
+}
+
+/* |G| g |G^T| of 3 x 3 absolute values. */
+static void tap_bounds(double u[16], const double g[9])
+{
+	static const double of[4][3] = {{1, 0, 0}, {.5, .5, .5}, {.5, .5, .5}, {0, 0, 1}};
+
+	for (int i = 0; i < 16; i++) {
+		u[i] = 0;
+		for (int r = 0; r < 3; r++)
+			for (int c = 0; c < 3; c++)
+				u[i] += of[i / 4][r] * g[r * 3 + c] * of[i % 4][c];
+	}
+}
+
+/* Adds to m, the 16 products' bounds, those of one channel of the tile that begins at (i, j). */
+static void add_products(double m[16], const struct image *p, const float *x, const float *taps,
+	int64_t b, int64_t i, int64_t j, int64_t c)
+{
+	double d[16], v[16], g[9], u[16];
+
+	for (int k = 0; k < 16; k++) {
+		const float *at = pixel(p, x, b, i - 1 + k / 4, j - 1 + k % 4);
+		d[k] = at ? fabs((double)at[c]) : 0;
+	}
+	for (int k = 0; k < 9; k++)
+		g[k] = fabs((double)taps[k * p->n_in + c]);
+	patch_bounds(v, d);
+	tap_bounds(u, g);
+	for (int k = 0; k < 16; k++)
+		m[k] += u[k] * v[k];
+}
+
+/* The exact sums; and what Winograd's form may be off by, first order: values of patches and of
+ * taps are rounded twice and once, a product's sum as that of n_in terms is, and nine of them and
+ * the bias are added. */
+static struct want naive_winograd(
+	const struct image *p, const float *x, const float *w, const float *bias)
+{
+	static const int has[2][4] = {{1, 1, 1, 0}, {0, 1, 1, 1}};
+	struct want want = naive_conv2d(p, x, w, bias);
+
+	for (int64_t at = 0; at < p->batch * p->out_height * p->out_width * p->n_out; at++) {
+		const int64_t o = at % p->n_out, j = at / p->n_out % p->out_width,
+			      i = at / p->n_out / p->out_width % p->out_height,
+			      b = at / p->n_out / p->out_width / p->out_height;
+		double m[16] = {0}, magnitude = bias ? fabs(bias[o]) : 0;
+		for (int64_t c = 0; c < p->n_in; c++)
+			add_products(m, p, x, w + o * 9 * p->n_in, b, i / 2 * 2, j / 2 * 2, c);
+		for (int k = 0; k < 16; k++)
+			magnitude += has[i % 2][k / 4] * has[j % 2][k % 4] * m[k];
+		want.tol[at] = MARGIN * (double)(p->n_in + 3 + 9) * U * magnitude;
+	}
+	return want;
+}
+
+static void check_winograd(struct image m)
+{
+	const int64_t columns = 9 * m.n_in;
+	float *x = random_floats(m.batch * m.height * m.width * m.n_in), *first = NULL;
+	float *w = random_floats(m.n_out * columns), *bias = random_floats(m.n_out);
+
+	if (!m.conv.up) {
+		m.out_height = m.height;
+		m.out_width = m.width;
+	}
+	const int64_t n = m.batch * m.out_height * m.out_width * m.n_out;
+	const struct want want = naive_winograd(&m, x, w, bias);
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *tw = put_matrix(&d, GPU_WINOGRAD, "w", m.n_out, columns, w);
+		struct gpu_tensor *y =
+			empty(&d, "y", SHAPE(m.batch, m.out_height, m.out_width, m.n_out));
+		gpu_conv2d(d.g, y, put(&d, "x", SHAPE(m.batch, m.height, m.width, m.n_in), x), tw,
+			put(&d, "bias", SHAPE(m.n_out), bias), m.conv);
+		float *got = get(&d, y);
+		assert_close(
+			got, want, n, "isa %d winograd %dx%d", d.isa, (int)m.height, (int)m.width);
+		if (tw->dtype != GPU_WINOGRAD)
+			continue; /* a device without */
+		first = first ? first : got;
+		assert_same_bits(got, first, n, "isa %d winograd", d.isa);
+	}
+}
+
+/* Odd sizes, one place, enlarged, tiles of several images in a step, few tiles, which threads
+ * share, and several chunks; channels that no tile takes. */
+static void winograd(void **state)
+{
+	static const struct image images[] = {
+		{2, 5, 7, 32, 32, {3, 1, 1, false}, 0, 0},
+		{1, 1, 1, 64, 32, {3, 1, 1, false}, 0, 0},
+		{3, 4, 3, 32, 64, {3, 1, 1, true}, 8, 6},
+		{2, 9, 5, 32, 32, {3, 1, 1, true}, 17, 9},
+		{2, 2, 66, 32, 32, {3, 1, 1, false}, 0, 0},
+		{2, 64, 4, 96, 32, {3, 1, 1, false}, 0, 0},
+		{1, 48, 50, 160, 32, {3, 1, 1, false}, 0, 0},
+		{1, 5, 4, 32, 33, {3, 1, 1, false}, 0, 0},
+		{1, 5, 4, 31, 32, {3, 1, 1, false}, 0, 0},
+	};
+
+	for (size_t i = 0; i < N_OF(images); i++) {
+		seed(i);
+		check_winograd(images[i]);
+		test_done(NULL);
+	}
+}
+
+static void wrong_winograd(void **state)
+{
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *w =
+			put_matrix(&d, GPU_WINOGRAD, "w", 32, 9 * 32, random_floats(32 * 9 * 32));
+		struct gpu_tensor *x = empty(&d, "x", SHAPE(1, 4, 4, 32));
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(1, 2, 2, 32));
+		if (w->dtype != GPU_WINOGRAD)
+			continue;
+		gpu_conv2d(d.g, y, x, w, NULL, (struct gpu_conv2d){.kernel = 3});
+		assert_gpu_error(d.g, ERR_BUG, "stride 1 and padding 1");
+		gpu_conv2d(d.g, y, x, w, NULL, (struct gpu_conv2d){3, 2, 1, false});
+		assert_gpu_error(d.g, ERR_BUG, "stride 1 and padding 1");
+		gpu_linear(
+			d.g, empty(&d, "z", SHAPE(1, 32)), empty(&d, "r", SHAPE(1, 288)), w, NULL);
+		assert_gpu_error(d.g, ERR_BUG, "w must be a packed matrix");
+	}
+}
+
 static void convolutions(void **state)
 {
 	static const struct image images[] = {
@@ -377,6 +517,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(convolutions),
+		TEST(winograd),
+		TEST(wrong_winograd),
 		TEST(group_norms),
 		TEST(concats),
 		TEST(windows),

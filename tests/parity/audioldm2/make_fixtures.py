@@ -101,6 +101,15 @@ CASES = {
         ],
         takes=4,
     ),
+    # Channels of whole tiles: products of tiles, and convolutions in Winograd's form.
+    "wide": dict(
+        seed=4, clap_audio=SMALL_TOWER,
+        unet=dict(UNET, block_out_channels=(32, 32), cross_attention_dim=((None, 12, 20),) * 2,
+                  down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+                  up_block_types=("CrossAttnUpBlock2D", "UpBlock2D")),
+        vae=dict(VAE, block_out_channels=(32, 32, 32)),
+        runs=[run("main", "0.11", negative=OTHER), run("plain", "0.05", guidance=1.0, steps=2)],
+    ),
     # Four slots, two blocks a stack.
     "large": dict(
         seed=2, clap_audio=SMALL_TOWER,
