@@ -168,18 +168,34 @@ int64_t hifigan_samples(const struct hifigan *v, int64_t n_frames)
 	return n_frames;
 }
 
+/* The room of a render, of which each level takes views: the frames that come in and the mean of
+ * the blocks; the raised rate; the padded frames, then the sums of a block; what is between its
+ * convolutions.  Levels are of one size, about, and memory that is there already costs nothing. */
+struct room {
+	struct gpu *g;
+	struct gpu_arena *a;
+	struct gpu_tensor *at[4]; /* flat */
+};
+enum { FRAMES, RAISED, SUMS, BETWEEN };
+
+static struct gpu_tensor *take(const struct room *o, int i, int64_t n, int64_t width)
+{
+	return gpu_reshape(
+		o->g, o->a, gpu_view(o->g, o->a, o->at[i], 0, 0, n * width), SHAPE(n, width));
+}
+
 /* x behind a leaky relu, with `pad` frames of zeros on both sides. */
 static struct gpu_tensor *padded(
-	struct gpu *g, struct gpu_arena *a, const struct gpu_tensor *x, float slope, int64_t pad)
+	const struct room *o, const struct gpu_tensor *x, float slope, int64_t pad)
 {
 	const int64_t n = x->ne[0];
-	struct gpu_tensor *y = gpu_new(g, a, GPU_F32, "padded", SHAPE(n + 2 * pad, x->ne[1]));
+	struct gpu_tensor *y = take(o, SUMS, n + 2 * pad, x->ne[1]);
 
 	if (pad) {
-		gpu_fill(g, gpu_view(g, a, y, 0, 0, pad), 0);
-		gpu_fill(g, gpu_view(g, a, y, 0, pad + n, pad), 0);
+		gpu_fill(o->g, gpu_view(o->g, o->a, y, 0, 0, pad), 0);
+		gpu_fill(o->g, gpu_view(o->g, o->a, y, 0, pad + n, pad), 0);
 	}
-	gpu_leaky_relu(g, gpu_view(g, a, y, 0, pad, n), x, slope);
+	gpu_leaky_relu(o->g, gpu_view(o->g, o->a, y, 0, pad, n), x, slope);
 	return y;
 }
 
@@ -196,17 +212,27 @@ static void convolve(const struct hifigan_conv *l, struct gpu *g, struct gpu_are
 			.add = add});
 }
 
+/* Taps of a transposed convolution that see a frame; frames that it makes of n. */
+static int64_t taps_seen(const struct hifigan_up *u)
+{
+	return (u->kernel + u->rate - 1) / u->rate;
+}
+
+static int64_t raised_frames(const struct hifigan_up *u, int64_t n)
+{
+	return (n + taps_seen(u) - 1) * u->rate;
+}
+
 /* The transposed convolution without what its padding cuts off both ends. */
 static struct gpu_tensor *raise_rate(const struct hifigan *v, const struct hifigan_up *u,
-	struct gpu *g, struct gpu_arena *step, const struct gpu_tensor *x)
+	const struct room *o, const struct gpu_tensor *x)
 {
-	const int64_t seen = (u->kernel + u->rate - 1) / u->rate, n = x->ne[0];
-	struct gpu_tensor *full =
-		gpu_new(g, step, GPU_F32, "raised", SHAPE((n + seen - 1) * u->rate, u->width));
+	const int64_t n = x->ne[0];
+	struct gpu_tensor *full = take(o, RAISED, raised_frames(u, n), u->width);
 
-	gpu_conv_transpose1d(g, full, padded(g, step, x, v->slope, seen - 1), u->w, u->b,
+	gpu_conv_transpose1d(o->g, full, padded(o, x, v->slope, taps_seen(u) - 1), u->w, u->b,
 		(struct gpu_conv){.kernel = u->kernel, .stride = u->rate});
-	return gpu_view(g, step, full, 0, (u->kernel - u->rate) / 2, up_length(u, n));
+	return gpu_view(o->g, o->a, full, 0, (u->kernel - u->rate) / 2, up_length(u, n));
 }
 
 /* What a render goes through, and how far it is. */
@@ -223,21 +249,19 @@ static void pass(struct passage *p)
 }
 
 /* y = the mean of the residual blocks of x. */
-static void residual_blocks(struct passage *p, const struct hifigan_up *u, struct gpu_arena *step,
+static void residual_blocks(struct passage *p, const struct hifigan_up *u, const struct room *o,
 	struct gpu_tensor *y, const struct gpu_tensor *x)
 {
 	const struct hifigan *v = p->v;
-	const struct gpu_shape shape = SHAPE(x->ne[0], x->ne[1]);
 	struct gpu *g = p->g;
-	struct gpu_mark mark = gpu_arena_mark(step);
-	struct gpu_tensor *sum = gpu_new(g, step, GPU_F32, "block", shape);
-	struct gpu_tensor *h = gpu_new(g, step, GPU_F32, "h", shape);
+	struct gpu_tensor *sum = take(o, SUMS, x->ne[0], x->ne[1]);
+	struct gpu_tensor *h = take(o, BETWEEN, x->ne[0], x->ne[1]);
 
 	for (int k = 0; k < v->n_kernels; k++) {
 		gpu_copy(g, sum, x);
 		for (int i = 0; i < v->n_dilations; i++) {
-			convolve(&u->first[k][i], g, step, h, sum, v->slope, false);
-			convolve(&u->second[k][i], g, step, sum, h, v->slope, true);
+			convolve(&u->first[k][i], g, o->a, h, sum, v->slope, false);
+			convolve(&u->second[k][i], g, o->a, sum, h, v->slope, true);
 			pass(p);
 		}
 		if (k)
@@ -246,16 +270,30 @@ static void residual_blocks(struct passage *p, const struct hifigan_up *u, struc
 			gpu_copy(g, y, sum);
 	}
 	gpu_combine(g, y, &(struct gpu_term){y, 1.0f / (float)v->n_kernels}, 1);
-	gpu_arena_release(step, mark);
 }
 
-static struct gpu_tensor *enter(const struct hifigan *v, struct gpu *g, struct gpu_arena *step,
-	const struct gpu_tensor *mel)
+static int64_t greater(int64_t a, int64_t b)
 {
-	struct gpu_tensor *x = gpu_new(g, step, GPU_F32, "x", SHAPE(mel->ne[0], v->width));
+	return a > b ? a : b;
+}
 
-	convolve(&v->pre, g, step, x, mel, 1, false);
-	return x;
+static void make_room(struct room *o, const struct hifigan *v, int64_t n)
+{
+	static const char *const names[] = {"frames", "raised", "sums", "between"};
+	int64_t most[4] = {n * v->width}, width = v->width;
+
+	for (int i = 0; i < v->n_ups; width = v->ups[i++].width) {
+		const struct hifigan_up *u = &v->ups[i];
+		const int64_t next = up_length(u, n) * u->width,
+			      padded = (n + 2 * (taps_seen(u) - 1)) * width;
+		most[FRAMES] = greater(most[FRAMES], next);
+		most[RAISED] = greater(most[RAISED], raised_frames(u, n) * u->width);
+		most[SUMS] = greater(most[SUMS], greater(next, padded));
+		most[BETWEEN] = greater(most[BETWEEN], next);
+		n = up_length(u, n);
+	}
+	for (int i = 0; i < 4; i++)
+		o->at[i] = gpu_new(o->g, o->a, GPU_F32, names[i], SHAPE(most[i]));
 }
 
 struct gpu_tensor *hifigan_render(const struct hifigan *v, struct gpu *g, struct gpu_arena *a,
@@ -263,25 +301,23 @@ struct gpu_tensor *hifigan_render(const struct hifigan *v, struct gpu *g, struct
 {
 	struct gpu_tensor *out =
 		gpu_new(g, a, GPU_F32, "samples", SHAPE(hifigan_samples(v, mel->ne[0]), 1));
-	struct gpu_arena *both[2] = {step, gpu_arena_new(g, "vocoder")};
-	struct gpu_mark marks[2] = {gpu_arena_mark(both[0]), gpu_arena_mark(both[1])};
+	struct gpu_mark mark = gpu_arena_mark(step);
+	struct room o = {.g = g, .a = step};
 	struct passage p = {.v = v, .g = g, .watch = watch};
-	struct gpu_tensor *x = enter(v, g, step, mel);
 
+	make_room(&o, v, mel->ne[0]);
+	struct gpu_tensor *x = take(&o, FRAMES, mel->ne[0], v->width);
+	convolve(&v->pre, g, step, x, mel, 1, false);
 	for (int i = 0; i < v->n_ups && !gpu_failed(g); i++) {
 		const struct hifigan_up *u = &v->ups[i];
-		struct gpu_arena *mine = both[!(i % 2)];
-		gpu_arena_release(mine, marks[!(i % 2)]);
-		struct gpu_tensor *y =
-			gpu_new(g, mine, GPU_F32, "x", SHAPE(up_length(u, x->ne[0]), u->width));
-		residual_blocks(&p, u, mine, y, raise_rate(v, u, g, mine, x));
-		x = y;
+		const struct gpu_tensor *raised = raise_rate(v, u, &o, x);
+		x = take(&o, FRAMES, raised->ne[0], u->width);
+		residual_blocks(&p, u, &o, x, raised);
 		gpu_tap(g, x, "vocoder.up%d", i);
 	}
 	convolve(&v->post, g, step, out, x, LAST_SLOPE, false);
 	gpu_tanh(g, out, out);
-	gpu_arena_release(both[0], marks[0]);
-	gpu_arena_free(both[1]);
+	gpu_arena_release(step, mark);
 	gpu_tap(g, out, "vocoder.out");
 	return out;
 }
