@@ -374,12 +374,6 @@ static void place(uint16_t *y, ptrdiff_t block, ptrdiff_t part, int n_parts, con
 
 /* ---- Winograd ----------------------------------------------------------- */
 
-/* Row i of B^T d: row 0 is d0 - d2, 1 d1 + d2, 2 d2 - d1, 3 d1 - d3. */
-INLINE vf of_patch(const vf d[4], int i)
-{
-	return i == 0 ? d[0] - d[2] : i == 1 ? d[1] + d[2] : i == 2 ? d[2] - d[1] : d[1] - d[3];
-}
-
 /* A block of 32 in three parts, cut instead of rounded: of each value the upper half, of the rest
  * the upper half, and what is left, which fits.  Values k and k + 16 are neighbours. */
 INLINE void cut_block(uint16_t *y, vf v[TILE_K / VW])
@@ -397,32 +391,43 @@ INLINE void cut_block(uint16_t *y, vf v[TILE_K / VW])
 	}
 }
 
-static void patch(uint16_t *y, ptrdiff_t product, const float *const line[4], int64_t channels)
+/* Value j of B^T t: t0 - t2, t1 + t2, t2 - t1, t1 - t3. */
+INLINE vf of_patch(const vf t[4], int j)
+{
+	return j == 0 ? t[0] - t[2] : j == 1 ? t[1] + t[2] : j == 2 ? t[2] - t[1] : t[1] - t[3];
+}
+
+INLINE void patch_row(uint16_t *y, ptrdiff_t product, const float *a, const float *b,
+	const int adds, int64_t channels)
 {
 	for (int64_t c = 0; c < channels; c += TILE_K, y += 3 * TILE_ELEMENTS) {
+		vf t[TILE_K / VW][4];
 		UNROLL
-		for (int i = 0; i < 4; i++) {
-			vf t[TILE_K / VW][4];
+		for (int v = 0; v < TILE_K / VW; v++)
 			UNROLL
-			for (int v = 0; v < TILE_K / VW; v++)
-				UNROLL
-			for (int j = 0; j < 4; j++) {
-				vf d[4];
-				UNROLL
-				for (int l = 0; l < 4; l++)
-					d[l] = *(const vf *)(line[l] + j * channels + c + v * VW);
-				t[v][j] = of_patch(d, i);
-			}
+		for (int j = 0; j < 4; j++) {
+			const int64_t at = j * channels + c + v * VW;
+			const vf p = *(const vf *)(a + at), q = *(const vf *)(b + at);
+			t[v][j] = adds ? p + q : p - q;
+		}
+		UNROLL
+		for (int j = 0; j < 4; j++) {
+			vf v[TILE_K / VW];
 			UNROLL
-			for (int j = 0; j < 4; j++) {
-				vf v[TILE_K / VW];
-				UNROLL
-				for (int k = 0; k < TILE_K / VW; k++)
-					v[k] = of_patch(t[k], j);
-				cut_block(y + (4 * i + j) * product, v);
-			}
+			for (int k = 0; k < TILE_K / VW; k++)
+				v[k] = of_patch(t[k], j);
+			cut_block(y + j * product, v);
 		}
 	}
+}
+
+static void patch(
+	uint16_t *y, ptrdiff_t product, const float *a, const float *b, int adds, int64_t channels)
+{
+	if (adds)
+		patch_row(y, product, a, b, 1, channels);
+	else
+		patch_row(y, product, a, b, 0, channels);
 }
 
 INLINE void add_to(float *y, vf u, const float *bias, int sets, int is_minus)

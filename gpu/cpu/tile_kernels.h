@@ -81,12 +81,14 @@ struct tile_kernels {
 	 * elements apart, their parts `part` apart, in each the frames one behind the other. */
 	void (*place)(uint16_t *y, ptrdiff_t block, ptrdiff_t part, int parts, const float *x,
 		int64_t n, int64_t channels, float slope);
-	/* Of Winograd's F(2 x 2, 3 x 3) (winograd.c): the 16 values of a patch of 4 x 4 places of
-	 * `channels` values, whole blocks of 32.  The places of a line follow each other; value i
-	 * is `product` elements behind the one before, in each a block is 3 TILE_ELEMENTS from the
-	 * next and a part TILE_ELEMENTS: the upper 8 bits, those of the rest, and the rest.  Of 32,
-	 * k and k + 16 are neighbours: 0, 16, 1, 17, .. */
-	void (*patch)(uint16_t *y, ptrdiff_t product, const float *const line[4], int64_t channels);
+	/* Of Winograd's F(2 x 2, 3 x 3) (winograd.c): the four values of a row of a patch, from the
+	 * two lines that it takes, which are added in row 1 and else subtracted; four places of
+	 * `channels` values, whole blocks of 32, follow each other.  Value j is `product` elements
+	 * behind the one before, in each a block is 3 TILE_ELEMENTS from the next and a part
+	 * TILE_ELEMENTS: the upper 8 bits, those of the rest, and the rest.  Of 32, k and k + 16
+	 * are neighbours: 0, 16, 1, 17, .. */
+	void (*patch)(uint16_t *y, ptrdiff_t product, const float *a, const float *b, int adds,
+		int64_t channels);
 	/* The way back, of 32 outputs of n tiles side by side: from the four products of row i,
 	 * TILE_STEP * 32 floats apart, what they add to the `columns` places, 2 n or one less,
 	 * of the line above and of the one below, whose places are ldy apart.  Row 0 sets the line

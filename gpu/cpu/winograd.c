@@ -4,14 +4,14 @@
  *
  *	y = A^T [ sum over channels of (G g G^T) . (B^T d B) ] A
  *
- * A tile is 2 x 2 places of y and sees the 4 x 4 of x, d, around it.  Its 16 values (`patch`) are
- * rows of 16 products, one for each place of a patch, with matrices that the weights g came to
- * when they were put (in double).  So nine products of a place become four.
+ * A tile is 2 x 2 places of y and sees the 4 x 4 of x, d, around it, its patch.  The 16 values that
+ * become of a patch are rows of 16 products with matrices that the weights g came to when they
+ * were put (in double).  So nine products of a place become four.
  *
- * A task is a chunk of tiles and panels of outputs.  It multiplies them by the four products of
- * a row of patches, keeps the sums of all panels, and adds what they come to (`unpatch`) to y.
- * With many tiles a thread makes the patches of its chunk itself; with few all threads make
- * them all first.  How that is cut changes no sum.
+ * A task is a chunk of tiles and panels of outputs.  Row by row of patches it multiplies by four
+ * products, keeps the sums of all panels, and adds what they come to (`unpatch`) to y.  With many
+ * tiles a thread makes the patches of its chunk itself, a row at a time, as that fits its
+ * second-level cache; with few all threads make them all first.  How that is cut changes no sum.
  *
  * Sums have the error of a split product's, in terms of the values and the weights of patches,
  * which is some twice that of the nine products. */
@@ -137,27 +137,29 @@ struct winograd {
 	int64_t product;               /* elements of the patches of one */
 	int64_t *offset;               /* [blocks] */
 	/* Of each thread, patches of all where they are shared */
-	uint16_t *patches; /* [product][16 tiles][block][part][tile][32] */
+	uint16_t *patches; /* [4 products, or 16][16 tiles][block][part][tile][32] */
 	float *sums;       /* [panel][step][4][tile][32] */
-	float *lines;      /* [4][places][c]: those of the tiles' lines, with borders */
+	float *lines;      /* [line][places][c]: what the tiles see, with borders */
 	int64_t own_patches, own_sums, own_lines;
 	_Atomic int64_t next[2];
 };
 
-/* Where a tile is. */
-struct at {
-	int64_t image, i, j;
-};
-
-static struct at at_tile(const struct winograd *o, int64_t tile)
-{
-	return (struct at){
-		tile / o->across / o->down, tile / o->across % o->down, tile % o->across};
-}
-
 static int64_t places(const struct winograd *o)
 {
 	return 2 * o->across + 2;
+}
+
+/* Lines that n tiles see, at most: two for each line of tiles and two for each image. */
+static int64_t lines_seen(const struct winograd *o, int64_t n)
+{
+	return 2 * (ceil_div(n, o->across) + 1) + 2 * (ceil_div(n, o->across * o->down) + 1);
+}
+
+/* The first of the four that the line of tiles `row` sees, counted over all images; lines are
+ * those that tiles from the line `first` on see. */
+static int64_t line_of(const struct winograd *o, int64_t first, int64_t row)
+{
+	return 2 * (row - first) + 2 * (row / o->down - first / o->down);
 }
 
 /* Line i of an image, which may lie outside, with zeros around it. */
@@ -183,35 +185,50 @@ static void fill_line(const struct winograd *o, float *line, int64_t image, int6
 	memset(line + o->width * c, 0, (size_t)(behind * c) * sizeof(*line));
 }
 
-/* Tiles first .. end - 1, from `dst` on; those behind the last are zeros.  The four lines of a
- * tile are kept for the next, which shares two of them or all. */
-static void make_patches(
-	const struct winograd *o, uint16_t *dst, float *lines, int64_t first, int64_t end)
+/* What tiles first .. end - 1 see. */
+static void fill_lines(const struct winograd *o, float *lines, int64_t first, int64_t end)
 {
-	const int64_t group = o->blocks * PARTS * TILE_ELEMENTS, line = places(o) * o->c;
-	int64_t image = -1, there = 0; /* lines there - 4 .. there - 1 of it are there */
+	const int64_t row0 = first / o->across, size = places(o) * o->c;
+	int64_t there = 0;
 
-	for (int64_t t = first; t < end; t++) {
-		uint16_t *y =
-			dst + (t - first) / TILE_ROWS * group + (t - first) % TILE_ROWS * TILE_K;
-		const struct at at = at_tile(o, t);
-		const float *seen[PATCH];
-		if (t >= o->tiles) {
-			for (int64_t i = 0; i < PRODUCTS * o->blocks * PARTS; i++)
-				memset(y + i / (o->blocks * PARTS) * o->product +
-						i % (o->blocks * PARTS) * TILE_ELEMENTS,
-					0, TILE_K * sizeof(*y));
-			continue;
+	for (int64_t row = row0; row * o->across < end; row++)
+		for (const int64_t at = line_of(o, row0, row); there < at + PATCH; there++)
+			fill_line(o, lines + there * size, row / o->down,
+				2 * (row % o->down) - 1 + there - at);
+}
+
+/* Zeros behind the last tile. */
+static void clear_tiles(const struct winograd *o, uint16_t *dst, int64_t n)
+{
+	const int64_t each = o->blocks * PARTS, group = each * TILE_ELEMENTS;
+
+	dst += n / TILE_ROWS * group + n % TILE_ROWS * TILE_K;
+	for (int64_t i = 0; i < PATCH * each; i++)
+		memset(dst + i / each * o->product + i % each * TILE_ELEMENTS, 0,
+			TILE_K * sizeof(*dst));
+}
+
+/* Row i of the patches of tiles first .. end - 1, which is whole steps: four products. */
+static void make_row(const struct winograd *o, uint16_t *dst, const float *lines, int i,
+	int64_t first, int64_t end)
+{
+	static const int takes[PATCH][2] = {{0, 2}, {1, 2}, {2, 1}, {1, 3}};
+	const int64_t size = places(o) * o->c, there = least(end, o->tiles);
+	const int64_t row0 = first / o->across, group = o->blocks * PARTS * TILE_ELEMENTS;
+
+	for (int64_t t = first, row_end; t < there; t = row_end) {
+		const int64_t row = t / o->across;
+		const float *line = lines + line_of(o, row0, row) * size;
+		row_end = least((row + 1) * o->across, there);
+		for (; t < row_end; t++) {
+			const int64_t at = t - first, place = 2 * (t - row * o->across) * o->c;
+			o->cpu->tiles->patch(dst + at / TILE_ROWS * group + at % TILE_ROWS * TILE_K,
+				o->product, line + takes[i][0] * size + place,
+				line + takes[i][1] * size + place, i == 1, o->c);
 		}
-		if (at.image != image)
-			there = 2 * at.i - 1;
-		for (image = at.image; there < 2 * at.i + 3; there++)
-			fill_line(o, lines + (there + PATCH) % PATCH * line, image, there);
-		for (int64_t i = 0; i < PATCH; i++)
-			seen[i] =
-				lines + (2 * at.i - 1 + i + PATCH) % PATCH * line + 2 * at.j * o->c;
-		o->cpu->tiles->patch(y, o->product, seen, o->c);
 	}
+	for (int64_t t = there; t < end; t++)
+		clear_tiles(o, dst, t - first);
 }
 
 /* ---- products ----------------------------------------------------------- */
@@ -246,7 +263,7 @@ static void multiply_row(const struct winograd *o, const uint16_t *patches, floa
 			a.w = (const uint16_t *)o->w->data + product * matrix + p * panel;
 			for (int64_t s = 0; s < steps; s++) {
 				const int64_t place = 4 * (tile + s * TILE_STEP) + j * TILE_STEP;
-				a.a = patches + product * o->product + s * 2 * a.a_group;
+				a.a = patches + j * o->product + s * 2 * a.a_group;
 				a.out = i ? NULL : y + place * o->n + p * PANEL;
 				a.sum = sums + (((p - first) * steps + s) * PATCH + j) * SUMS;
 				a.ahead = (const char *)((const uint16_t *)o->w->data + next) +
@@ -260,13 +277,13 @@ static void multiply_row(const struct winograd *o, const uint16_t *patches, floa
 static void add_tiles(const struct winograd *o, const float *sum, int i, int64_t panel,
 	const float *bias, int64_t tile, int64_t n)
 {
-	const struct at at = at_tile(o, tile);
-	const int64_t line = o->width * o->n;
-	float *above = (float *)o->y->data + (at.image * o->height + 2 * at.i) * line +
-		       2 * at.j * o->n + panel * PANEL;
-	float *below = 2 * at.i + 1 < o->height ? above + line : NULL;
+	const int64_t row = tile / o->across, image = row / o->down, line = o->width * o->n;
+	const int64_t at = 2 * (row % o->down), place = 2 * (tile % o->across);
+	float *above = (float *)o->y->data + (image * o->height + at) * line + place * o->n +
+		       panel * PANEL;
+	float *below = at + 1 < o->height ? above + line : NULL;
 
-	o->cpu->tiles->unpatch(above, below, o->n, sum, bias, i, least(2 * n, o->width - 2 * at.j));
+	o->cpu->tiles->unpatch(above, below, o->n, sum, bias, i, least(2 * n, o->width - place));
 }
 
 /* The sums of row i, of a panel, of tiles first .. end - 1. */
@@ -291,32 +308,45 @@ static void product_task(const struct winograd *o, int64_t task, int thread)
 		      steps = ceil_div(end - tile, TILE_STEP);
 	const int64_t first = o->panels * group / o->groups,
 		      behind = o->panels * (group + 1) / o->groups;
-	float *sums = o->sums + thread * o->own_sums;
+	float *sums = o->sums + thread * o->own_sums, *lines = o->lines + thread * o->own_lines;
 	uint16_t *patches = o->patches;
 
 	if (o->groups > 1) {
 		patches += tile / TILE_ROWS * o->blocks * PARTS * TILE_ELEMENTS;
 	} else {
 		patches += thread * o->own_patches;
-		make_patches(o, patches, o->lines + thread * o->own_lines, tile,
-			tile + steps * TILE_STEP);
+		fill_lines(o, lines, tile, end);
 	}
 	for (int i = 0; i < PATCH; i++) {
+		if (o->groups == 1)
+			make_row(o, patches, lines, i, tile, tile + steps * TILE_STEP);
 		multiply_row(o, patches, sums, i, tile, first, behind, steps);
 		for (int64_t p = first; p < behind; p++)
 			add_panel(o, sums + (p - first) * steps * PATCH * SUMS, i, p, tile, end);
+		patches += o->groups > 1 ? PATCH * o->product : 0;
 	}
+}
+
+/* All rows of the patches of a step, for all threads. */
+static void patch_task(const struct winograd *o, int64_t step, int thread)
+{
+	const int64_t first = step * TILE_STEP, end = first + TILE_STEP;
+	float *lines = o->lines + thread * o->own_lines;
+	uint16_t *dst = o->patches + step * 2 * o->blocks * PARTS * TILE_ELEMENTS;
+
+	fill_lines(o, lines, first, least(end, o->tiles));
+	for (int i = 0; i < PATCH; i++)
+		make_row(o, dst + i * PATCH * o->product, lines, i, first, end);
 }
 
 static void winograd_thread(void *ud, int thread, int n_threads)
 {
 	struct winograd *o = ud;
-	const int64_t all = ceil_div(o->tiles, TILE_STEP), step = o->blocks * PARTS * TILE_ELEMENTS;
+	const int64_t steps = ceil_div(o->tiles, TILE_STEP);
 	int64_t task;
 
-	while (o->groups > 1 && (task = atomic_fetch_add(&o->next[0], 1)) < all)
-		make_patches(o, o->patches + task * 2 * step, o->lines + thread * o->own_lines,
-			task * TILE_STEP, (task + 1) * TILE_STEP);
+	while (o->groups > 1 && (task = atomic_fetch_add(&o->next[0], 1)) < steps)
+		patch_task(o, task, thread);
 	if (o->groups > 1)
 		pool_barrier(o->cpu->pool);
 	o->cpu->tiles->begin();
@@ -352,9 +382,9 @@ static bool lay_out(struct gpu *g, struct winograd *o)
 	const size_t offsets = (size_t)ceil_div(o->blocks, 8) * 64;
 
 	o->product = made * o->blocks * PARTS * TILE_K + APART;
-	o->own_patches = PRODUCTS * o->product;
+	o->own_patches = (o->groups > 1 ? PRODUCTS : PATCH) * o->product;
 	o->own_sums = ceil_div(o->panels, o->groups) * o->chunk * PATCH * PANEL;
-	o->own_lines = PATCH * places(o) * o->c;
+	o->own_lines = lines_seen(o, o->groups > 1 ? TILE_STEP : o->chunk) * places(o) * o->c;
 	const int64_t patches = o->own_patches * (o->groups > 1 ? 1 : threads);
 	char *at = cpu_scratch(
 		g, offsets + (size_t)patches * sizeof(*o->patches) +
