@@ -31,21 +31,19 @@ struct attention {
 	int64_t keys;          /* n padded to whole panels */
 	int parts;             /* 1, or 3 */
 	float scale;
-	uint16_t *q;                    /* of all heads, [16 rows][block][part][row][32] */
-	uint16_t *k, *v;                /* the same, as matrices [keys, dim], [dim, keys] */
-	int64_t q_head, k_head, v_head; /* elements of one */
-	char *scratch;                  /* of the threads */
-	int64_t *offset;                /* [blocks of a row of tiles] */
+	uint16_t *k, *v;        /* of all heads, as matrices [keys, dim], [dim, keys] */
+	int64_t k_head, v_head; /* elements of one */
+	char *scratch;          /* of the threads */
+	int64_t *offset;        /* [blocks of a row of tiles] */
 	_Atomic int64_t next, next_pack;
 };
 
 /* One thread's. */
 struct work {
-	uint16_t *p;    /* QUERIES rows of KEYS: [16 rows][block][part][row][32] */
-	float *scores;  /* [QUERIES][KEYS] */
-	float *values;  /* [QUERIES][dim in whole blocks]: their weighted sum */
-	uint16_t *line; /* two rows of a head, in whole blocks */
-	uint16_t *rows; /* [parts], PACK rows of qkv */
+	uint16_t *p;   /* QUERIES rows of KEYS: [16 rows][block][part][row][32] */
+	float *scores; /* [QUERIES][KEYS] */
+	float *values; /* [QUERIES][dim in whole blocks]: their weighted sum */
+	uint16_t *q;   /* QUERIES rows: [16 rows][block][part][row][32] */
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -65,7 +63,7 @@ static int64_t padded(int64_t k)
 
 /* Places in a thread's scratch; the last is the end. */
 struct places {
-	size_t scores, values, line, rows, end;
+	size_t scores, values, q, end;
 };
 
 static struct places places_of(const struct attention *a)
@@ -74,9 +72,8 @@ static struct places places_of(const struct attention *a)
 
 	o.scores = aligned(QUERIES * KEYS * a->parts, sizeof(uint16_t));
 	o.values = o.scores + aligned(QUERIES * KEYS, sizeof(float));
-	o.line = o.values + aligned(QUERIES * padded(a->dim), sizeof(float));
-	o.rows = o.line + aligned(2 * padded(a->dim), sizeof(uint16_t));
-	o.end = o.rows + aligned(a->parts * PACK * 3 * a->heads * a->dim, sizeof(uint16_t));
+	o.q = o.values + aligned(QUERIES * padded(a->dim), sizeof(float));
+	o.end = o.q + aligned(a->parts * QUERIES * padded(a->dim), sizeof(uint16_t));
 	return o;
 }
 
@@ -88,96 +85,33 @@ static struct work work_of(const struct attention *a, int thread)
 	return (struct work){.p = (uint16_t *)(void *)at,
 		.scores = (float *)(void *)(at + o.scores),
 		.values = (float *)(void *)(at + o.values),
-		.line = (uint16_t *)(void *)(at + o.line),
-		.rows = (uint16_t *)(void *)(at + o.rows)};
+		.q = (uint16_t *)(void *)(at + o.q)};
 }
 
 /* ---- packing ------------------------------------------------------------ */
 
-/* Where output o and column k are in a matrix of `columns`; the parts of a block of k follow
- * each other. */
-static int64_t place(const struct attention *a, int64_t columns, int64_t o, int64_t k, int part)
+/* Queries, keys or values, of which `which` is 0, 1 or 2, from position `first` on. */
+static struct tile_head head_of(const struct attention *a, int which, int64_t head, int64_t first)
 {
-	return o / PANEL * a->parts * tile_panel(columns) +
-	       (k / TILE_K * a->parts + part) * 2 * TILE_ELEMENTS +
-	       tile_place(o % PANEL, k % TILE_K);
+	const int64_t left = a->n - first, width = a->heads * a->dim;
+
+	return (struct tile_head){.x = a->qkv + (3 * first + which) * width + head * a->dim,
+		.ldx = 3 * width,
+		.n = left < PACK ? left : PACK,
+		.dim = a->dim,
+		.parts = a->parts};
 }
 
-/* Keys are the outputs of the scores: a key is a column of its tiles. */
-static void pack_key(
-	const struct attention *a, const struct work *h, uint16_t *k, int64_t t, int part)
+/* Keys and values of positions first .. first + PACK - 1, whose rows hold all heads. */
+static void pack(const struct attention *a, int64_t first)
 {
-	for (int64_t i = 0; i < padded(a->dim); i += 2)
-		memcpy(k + place(a, a->dim, t, i, part), h->line + i, 2 * sizeof(*k));
-}
-
-/* Which key is behind t, an even place in a row of probabilities: the next, or, where
- * exp_split() has them, the one 16 behind it. */
-static int64_t neighbour(const struct attention *a)
-{
-	return a->parts > 1 ? TILE_K / 2 : 1;
-}
-
-/* Values are summed over keys, so two neighbours make a row of pairs. */
-static void pack_values(
-	const struct attention *a, const struct work *h, uint16_t *v, int64_t t, int part)
-{
-	const int64_t width = padded(a->dim), pairs = 2 * neighbour(a),
-		      at = t / pairs * pairs + t % pairs * 2;
-
-	for (int64_t i = 0; i < width; i += TILE_OUTS)
-		a->cpu->tiles->pack_pairs(
-			v + place(a, a->keys, i, at, part), h->line + i, h->line + width + i);
-}
-
-static void pack_query(
-	const struct attention *a, const struct work *h, uint16_t *q, int64_t t, int part)
-{
-	const int64_t blocks = tile_blocks(a->dim);
-
-	for (int64_t b = 0; b < blocks; b++)
-		memcpy(q + ((t / TILE_ROWS * blocks + b) * a->parts + part) * TILE_ELEMENTS +
-				t % TILE_ROWS * TILE_K,
-			h->line + b * TILE_K, TILE_K * sizeof(*q));
-}
-
-/* Position t of one part of a head, whose row is at `row`; values two by two, with the first. */
-static void pack_row(const struct attention *a, const struct work *h, int64_t head, int64_t t,
-	int part, const uint16_t *row)
-{
-	const int64_t width = a->heads * a->dim;
-	const size_t bytes = (size_t)a->dim * sizeof(*row);
-
-	memcpy(h->line, row, bytes);
-	pack_query(a, h, a->q + head * a->q_head, t, part);
-	memcpy(h->line, row + width, bytes);
-	pack_key(a, h, a->k + head * a->k_head, t, part);
-	if (t / neighbour(a) % 2)
-		return;
-	memcpy(h->line, row + 2 * width, bytes);
-	memcpy(h->line + padded(a->dim), row + (3 * neighbour(a) + 2) * width, bytes);
-	pack_values(a, h, a->v + head * a->v_head, t, part);
-}
-
-/* Positions first .. first + PACK - 1, of which n are there, are rounded as they lie;
- * then each head takes its columns. */
-static void pack(const struct attention *a, const struct work *h, int64_t first)
-{
-	const int64_t ld = 3 * a->heads * a->dim, left = a->n - first, plane = PACK * ld;
-	const int64_t n = left < PACK ? left : PACK;
-
-	for (int64_t t = 0; t < n; t++)
-		tile_put(a->cpu->tiles, a->parts, h->rows + t * ld, plane,
-			a->qkv + (first + t) * ld, ld);
-	for (int p = 0; p < a->parts; p++)
-		memset(h->rows + p * plane + n * ld, 0,
-			(size_t)((PACK - n) * ld) * sizeof(*h->rows));
-	memset(h->line, 0, (size_t)(2 * padded(a->dim)) * sizeof(*h->line));
-	for (int64_t i = 0; i < a->heads; i++)
-		for (int p = 0; p < a->parts; p++)
-			for (int64_t t = 0; t < PACK; t++)
-				pack_row(a, h, i, first + t, p,
-					h->rows + p * plane + t * ld + i * a->dim);
+	for (int64_t i = 0; i < a->heads; i++) {
+		const struct tile_head k = head_of(a, 1, i, first), v = head_of(a, 2, i, first);
+		a->cpu->tiles->pack_keys(
+			a->k + i * a->k_head + first / PANEL * a->parts * tile_panel(a->dim), &k);
+		a->cpu->tiles->pack_values(a->v + i * a->v_head + a->parts * tile_panel(first),
+			a->parts * tile_panel(a->keys), &v);
+	}
 }
 
 /* ---- queries ------------------------------------------------------------ */
@@ -193,11 +127,11 @@ static struct tile_gemm product_of(const struct attention *a, const uint16_t *ro
 }
 
 /* Of n keys from first on, whole panels. */
-static void score(const struct attention *a, const struct work *h, const uint16_t *q,
-	const uint16_t *k, int64_t first, int64_t n)
+static void score(const struct attention *a, const struct work *h, const uint16_t *k, int64_t first,
+	int64_t n)
 {
 	const int64_t there = a->n - first;
-	struct tile_gemm gemm = product_of(a, q, a->dim);
+	struct tile_gemm gemm = product_of(a, h->q, a->dim);
 
 	gemm.sum_row = KEYS;
 	gemm.w = k + first / PANEL * a->parts * tile_panel(a->dim);
@@ -293,12 +227,13 @@ static void attend(const struct attention *a, const struct work *h, int64_t head
 {
 	const int64_t width = a->heads * a->dim, left = a->n - first;
 	const int64_t n = left < QUERIES ? left : QUERIES;
-	const uint16_t *q = a->q + head * a->q_head + first * a->parts * padded(a->dim);
+	const struct tile_head q = head_of(a, 0, head, first);
 	struct rows rows = {0};
 
+	a->cpu->tiles->pack_queries(h->q, &q);
 	for (int64_t k = 0; k < a->keys; k += KEYS) {
 		const int64_t keys = a->keys - k < KEYS ? a->keys - k : KEYS;
-		score(a, h, q, a->k + head * a->k_head, k, keys);
+		score(a, h, a->k + head * a->k_head, k, keys);
 		grow(a, h, &rows, keys, k == 0);
 		weigh_by_exp(a, h, &rows, keys);
 		weigh(a, h, a->v + head * a->v_head, k, keys);
@@ -320,7 +255,7 @@ static void attention_thread(void *ud, int thread, int n_threads)
 	int64_t task;
 
 	while ((task = atomic_fetch_add(&a->next_pack, 1)) < a->keys / PACK)
-		pack(a, &h, task * PACK);
+		pack(a, task * PACK);
 	pool_barrier(a->cpu->pool);
 	a->cpu->tiles->begin();
 	while ((task = atomic_fetch_add(&a->next, 1)) < a->heads * per_head) {
@@ -347,17 +282,15 @@ static void run(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qk
 	const int64_t most = tile_blocks(a.dim > a.keys ? a.dim : a.keys);
 	const size_t offsets = aligned(most, sizeof(*a.offset));
 
-	a.q_head = parts * a.keys * padded(a.dim);
 	a.k_head = parts * a.keys / PANEL * tile_panel(a.dim);
 	a.v_head = parts * ceil_div(a.dim, PANEL) * tile_panel(a.keys);
-	const size_t packed = (size_t)(n_heads * (a.q_head + a.k_head + a.v_head)) * sizeof(*a.q);
+	const size_t packed = (size_t)(n_heads * (a.k_head + a.v_head)) * sizeof(*a.k);
 	char *scratch = cpu_scratch(
 		g, offsets + packed + (size_t)pool_threads(a.cpu->pool) * places_of(&a).end);
 	if (!scratch)
 		return;
 	a.offset = (int64_t *)(void *)scratch;
-	a.q = (uint16_t *)(void *)(scratch + offsets);
-	a.k = a.q + n_heads * a.q_head;
+	a.k = (uint16_t *)(void *)(scratch + offsets);
 	a.v = a.k + n_heads * a.k_head;
 	a.scratch = scratch + offsets + packed;
 	for (int64_t b = 0; b < most; b++)

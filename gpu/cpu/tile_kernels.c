@@ -394,11 +394,142 @@ static void finish(float *y, ptrdiff_t ldy, const float *sum, const float *bias,
 	}
 }
 
-static void pack_pairs(uint16_t *w, const uint16_t *even, const uint16_t *odd)
+/* ---- attention ---------------------------------------------------------- */
+
+/* Positions first .. first + n - 1 of a block of 32 channels, `part` elements from part to part. */
+INLINE void take_rows(uint16_t *y, ptrdiff_t part, const struct tile_head *x, int parts,
+	int64_t block, int64_t first, int64_t n)
 {
-	for (int i = 0; i < TILE_OUTS; i++) {
-		w[2 * i] = even[i];
-		w[2 * i + 1] = odd[i];
+	const int64_t left = x->dim - block * TILE_K;
+	const float *from = x->x + first * x->ldx + block * TILE_K;
+	float pad[TILE_K] = {0};
+
+	for (int64_t r = 0; r < n; r++, from += x->ldx, y += TILE_K) {
+		if (first + r < x->n && left >= TILE_K) {
+			place_block(y, part, parts, from, 1, 0);
+			continue;
+		}
+		if (first + r < x->n)
+			memcpy(pad, from, (size_t)left * sizeof(*pad));
+		else
+			memset(pad, 0, sizeof(pad));
+		place_block(y, part, parts, pad, 1, 0);
+	}
+}
+
+/* 32 positions of 32 channels, part by part. */
+struct head_block {
+	uint16_t row[3][TILE_STEP][TILE_K];
+};
+
+INLINE void take_block(struct head_block *b, const struct tile_head *x, int64_t block)
+{
+	if (x->parts == 1)
+		take_rows(b->row[0][0], TILE_STEP * TILE_K, x, 1, block, 0, TILE_STEP);
+	else
+		take_rows(b->row[0][0], TILE_STEP * TILE_K, x, 3, block, 0, TILE_STEP);
+}
+
+static void pack_queries(uint16_t *q, const struct tile_head *x)
+{
+	for (int64_t first = 0; first < TILE_STEP; first += TILE_ROWS)
+		for (int64_t b = 0; b < tile_blocks(x->dim); b++, q += x->parts * TILE_ELEMENTS)
+			if (x->parts == 1)
+				take_rows(q, 0, x, 1, b, first, TILE_ROWS);
+			else
+				take_rows(q, TILE_ELEMENTS, x, 3, b, first, TILE_ROWS);
+}
+
+/* Pairs of 16 rows to pairs of 16 columns. */
+#if defined(__AVX512F__)
+static void turn(uint16_t *y, const uint16_t *x)
+{
+	__m512i a[16], b[16];
+
+	UNROLL
+	for (int i = 0; i < 16; i++)
+		a[i] = _mm512_loadu_si512(x + i * TILE_K);
+	UNROLL
+	for (int i = 0; i < 16; i += 2) {
+		b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
+		b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
+	}
+	/* a[i + c]: column c of each lane, rows i .. i + 3 */
+	UNROLL
+	for (int i = 0; i < 16; i += 4)
+		UNROLL
+	for (int c = 0; c < 2; c++) {
+		a[i + 2 * c] = _mm512_unpacklo_epi64(b[i + c], b[i + c + 2]);
+		a[i + 2 * c + 1] = _mm512_unpackhi_epi64(b[i + c], b[i + c + 2]);
+	}
+	UNROLL
+	for (int c = 0; c < 4; c++) {
+		b[c] = _mm512_shuffle_i32x4(a[c], a[c + 4], 0x88);
+		b[c + 4] = _mm512_shuffle_i32x4(a[c], a[c + 4], 0xdd);
+		b[c + 8] = _mm512_shuffle_i32x4(a[c + 8], a[c + 12], 0x88);
+		b[c + 12] = _mm512_shuffle_i32x4(a[c + 8], a[c + 12], 0xdd);
+	}
+	UNROLL
+	for (int c = 0; c < 8; c++) {
+		_mm512_storeu_si512(y + c * TILE_K, _mm512_shuffle_i32x4(b[c], b[c + 8], 0x88));
+		_mm512_storeu_si512(
+			y + (c + 8) * TILE_K, _mm512_shuffle_i32x4(b[c], b[c + 8], 0xdd));
+	}
+}
+#else
+static void turn(uint16_t *y, const uint16_t *x)
+{
+	for (int r = 0; r < TILE_ROWS; r++)
+		for (int i = 0; i < TILE_K; i += 2)
+			memcpy(y + i * TILE_OUTS + 2 * r, x + r * TILE_K + i, 2 * sizeof(*y));
+}
+#endif
+
+static void pack_keys(uint16_t *k, const struct tile_head *x)
+{
+	struct head_block rows;
+
+	for (int64_t b = 0; b < tile_blocks(x->dim); b++) {
+		take_block(&rows, x, b);
+		for (int p = 0; p < x->parts; p++)
+			for (int first = 0; first < TILE_STEP;
+				first += TILE_OUTS, k += TILE_ELEMENTS)
+				turn(k, rows.row[p][first]);
+	}
+}
+
+/* Two rows as pairs: a row of each of two tiles. */
+INLINE void pair_rows(uint16_t *w, const uint16_t *even, const uint16_t *odd)
+{
+#if defined(__AVX512BW__)
+	const __m512i places = _mm512_setr_epi32(0x200000, 0x210001, 0x220002, 0x230003, 0x240004,
+		0x250005, 0x260006, 0x270007, 0x280008, 0x290009, 0x2a000a, 0x2b000b, 0x2c000c,
+		0x2d000d, 0x2e000e, 0x2f000f);
+	const __m512i a = _mm512_loadu_si512(even), b = _mm512_loadu_si512(odd),
+		      behind = _mm512_or_si512(places, _mm512_set1_epi16(TILE_OUTS));
+
+	_mm512_storeu_si512(w, _mm512_permutex2var_epi16(a, places, b));
+	_mm512_storeu_si512(w + TILE_ELEMENTS, _mm512_permutex2var_epi16(a, behind, b));
+#else
+	for (int tile = 0; tile < 2; tile++)
+		for (int i = 0; i < TILE_OUTS; i++) {
+			w[tile * TILE_ELEMENTS + 2 * i] = even[tile * TILE_OUTS + i];
+			w[tile * TILE_ELEMENTS + 2 * i + 1] = odd[tile * TILE_OUTS + i];
+		}
+#endif
+}
+
+static void pack_values(uint16_t *v, ptrdiff_t panel, const struct tile_head *x)
+{
+	const int step = x->parts == 1 ? 2 : 1, behind = x->parts == 1 ? 1 : TILE_ROWS;
+	struct head_block rows;
+
+	for (int64_t b = 0; b < tile_blocks(x->dim); b++, v += panel) {
+		take_block(&rows, x, b);
+		for (int p = 0; p < x->parts; p++)
+			for (int i = 0; i < TILE_ROWS; i++)
+				pair_rows(v + p * 2 * TILE_ELEMENTS + i * TILE_K,
+					rows.row[p][i * step], rows.row[p][i * step + behind]);
 	}
 }
 
@@ -413,5 +544,7 @@ const struct tile_kernels NAME(ISA) = {
 	.split = split,
 	.place = place,
 	.finish = finish,
-	.pack_pairs = pack_pairs,
+	.pack_queries = pack_queries,
+	.pack_keys = pack_keys,
+	.pack_values = pack_values,
 };

@@ -67,6 +67,15 @@ struct tile_gemm {
 	ptrdiff_t out_row;
 };
 
+/* Up to 32 positions of a head, f32, for attention (tile_attention.c); to 32 positions and whole
+ * blocks of channels it has zeros. */
+struct tile_head {
+	const float *x;
+	ptrdiff_t ldx; /* elements from a position to the next */
+	int64_t n, dim;
+	int parts; /* 1: as round() has them; 3: as split() has them */
+};
+
 struct tile_kernels {
 	/* Around any number of gemm() on one thread. */
 	void (*begin)(void);
@@ -85,8 +94,13 @@ struct tile_kernels {
 	 * y ldy apart; n <= 32 */
 	void (*finish)(float *y, ptrdiff_t ldy, const float *sum, const float *bias, int64_t rows,
 		int64_t n, int add);
-	/* One pair of k of a tile: 16 outputs of the even and the odd k. */
-	void (*pack_pairs)(uint16_t *w, const uint16_t *even, const uint16_t *odd);
+	/* As rows, [16 positions][block][part][position][32]. */
+	void (*pack_queries)(uint16_t *q, const struct tile_head *x);
+	/* As outputs of a panel, [block][part][tiles]. */
+	void (*pack_keys)(uint16_t *k, const struct tile_head *x);
+	/* As a block of k of panels of channels, `panel` elements apart, [part][tiles].  Pairs are
+	 * neighbours or, with 3 parts, those 16 apart, as exp_split() (vec_kernels.h) has them. */
+	void (*pack_values)(uint16_t *v, ptrdiff_t panel, const struct tile_head *x);
 };
 
 /* round() or, with 3 parts, split(). */
