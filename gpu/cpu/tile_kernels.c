@@ -81,10 +81,10 @@ static inline void ask(const char *lines, int n)
 
 /* Two by two tiles: rows 0 and 1 in tiles 0 .. 3, factors in 4 .. 7.  What comes from the
  * second-level cache needs no asking for: that costs more than it gains. */
-static void gemm(const struct tile_gemm *a)
+static void gemm_panel(const struct tile_gemm *a, const uint16_t *panel, float *sum)
 {
 	const ptrdiff_t row_bytes = a->a_row * 2, sum_bytes = a->sum_row * 4;
-	float *sum = a->sum, *below = sum + TILE_ROWS * a->sum_row;
+	float *below = sum + TILE_ROWS * a->sum_row;
 	const ptrdiff_t block = (a->a_part ? 3 : 1) * 2 * TILE_ELEMENTS;
 	const int asks = a->out ? (int)((2 * TILE_STEP + a->n_blocks - 1) / a->n_blocks) : 0;
 	int asked = 0;
@@ -102,7 +102,7 @@ static void gemm(const struct tile_gemm *a)
 	}
 	for (int64_t k = 0; k < a->n_blocks; k++) {
 		const uint16_t *x = a->a + a->offset[k];
-		const uint16_t *w = a->w + (a->w_offset ? a->w_offset[k] : k * block);
+		const uint16_t *w = panel + (a->w_offset ? a->w_offset[k] : k * block);
 		if (k < a->ahead_blocks)
 			ask(a->ahead + (a->ahead_offset ? a->ahead_offset[k] * 2
 							: k * a->ahead_lines * 64),
@@ -122,6 +122,54 @@ static void gemm(const struct tile_gemm *a)
 	_tile_stored(1, sum + TILE_OUTS, sum_bytes);
 	_tile_stored(2, below, sum_bytes);
 	_tile_stored(3, below + TILE_OUTS, sum_bytes);
+}
+
+/* Rows of one block stay in tiles 4 and 5. */
+static void one_block(const struct tile_gemm *a, int64_t n)
+{
+	const ptrdiff_t row_bytes = a->a_row * 2, sum_bytes = a->sum_row * 4;
+	float *sum = a->sum, *below = sum + TILE_ROWS * a->sum_row;
+	const uint16_t *w = a->w;
+
+	ROWS_TO_TILES(a->a + a->offset[0]);
+	for (; n > 0; n--, w += 2 * TILE_ELEMENTS, sum += 2 * TILE_OUTS, below += 2 * TILE_OUTS) {
+		_tile_zero(0);
+		_tile_zero(1);
+		_tile_zero(2);
+		_tile_zero(3);
+		PANEL_TO_TILES(w);
+		MULTIPLY_TILES();
+		_tile_stored(0, sum, sum_bytes);
+		_tile_stored(1, sum + TILE_OUTS, sum_bytes);
+		_tile_stored(2, below, sum_bytes);
+		_tile_stored(3, below + TILE_OUTS, sum_bytes);
+	}
+}
+
+/* Rows of two stay in tiles 0 .. 3; 16 outputs are in 6 and 7, their sums in 4 and 5. */
+static void two_blocks(const struct tile_gemm *a, int64_t n)
+{
+	const ptrdiff_t row_bytes = a->a_row * 2, sum_bytes = a->sum_row * 4;
+	const uint16_t *x = a->a + a->offset[0], *y = a->a + a->offset[1];
+
+	_tile_loadd(0, x, row_bytes);
+	_tile_loadd(1, x + a->a_group, row_bytes);
+	_tile_loadd(2, y, row_bytes);
+	_tile_loadd(3, y + a->a_group, row_bytes);
+	for (int64_t o = 0; o < 2 * n; o++) {
+		const uint16_t *w = a->w + o / 2 * 4 * TILE_ELEMENTS + o % 2 * TILE_ELEMENTS;
+		float *sum = a->sum + o * TILE_OUTS;
+		_tile_zero(4);
+		_tile_zero(5);
+		_tile_loadd(6, w, 64);
+		_tile_loadd(7, w + 2 * TILE_ELEMENTS, 64);
+		_tile_dpbf16ps(4, 0, 6);
+		_tile_dpbf16ps(5, 1, 6);
+		_tile_dpbf16ps(4, 2, 7);
+		_tile_dpbf16ps(5, 3, 7);
+		_tile_stored(4, sum, sum_bytes);
+		_tile_stored(5, sum + TILE_ROWS * a->sum_row, sum_bytes);
+	}
 }
 
 #else
@@ -211,7 +259,7 @@ INLINE void tile(const struct factors *f, const uint16_t *w, float *sum, ptrdiff
 		*(vf *)(sum + r * sum_row + v * VW) += even[r][v] + odd[r][v];
 }
 
-static void rows(const struct tile_gemm *a, const uint16_t *x, float *sum)
+static void rows(const struct tile_gemm *a, const uint16_t *x, const uint16_t *panel, float *sum)
 {
 	const ptrdiff_t block = (a->a_part ? 3 : 1) * 2 * TILE_ELEMENTS;
 	struct factors f;
@@ -220,7 +268,7 @@ static void rows(const struct tile_gemm *a, const uint16_t *x, float *sum)
 		memset(sum + r * a->sum_row, 0, 2 * TILE_OUTS * sizeof(*sum));
 	for (int64_t k = 0; k < a->n_blocks; k++) {
 		const uint16_t *xk = x + a->offset[k];
-		const uint16_t *w = a->w + (a->w_offset ? a->w_offset[k] : k * block);
+		const uint16_t *w = panel + (a->w_offset ? a->w_offset[k] : k * block);
 		for (int i = 0; i < (a->a_part ? 6 : 1); i++) {
 			/* parts of x and w: hl, hm, hh, mh, mm, lh */
 			static const int parts[6][2] = {
@@ -233,17 +281,37 @@ static void rows(const struct tile_gemm *a, const uint16_t *x, float *sum)
 	}
 }
 
-static void gemm(const struct tile_gemm *a)
+static void gemm_panel(const struct tile_gemm *a, const uint16_t *panel, float *sum)
 {
 	const unsigned was = flush_subnormals();
 
 	for (int64_t r = 0; r < TILE_STEP; r += ROWS)
-		rows(a, a->a + r / TILE_ROWS * a->a_group + r % TILE_ROWS * a->a_row,
-			a->sum + r * a->sum_row);
+		rows(a, a->a + r / TILE_ROWS * a->a_group + r % TILE_ROWS * a->a_row, panel,
+			sum + r * a->sum_row);
 	restore(was);
 }
 
 #endif
+
+static void gemm(const struct tile_gemm *a)
+{
+	gemm_panel(a, a->w, a->sum);
+}
+
+/* A copy of *a would have to wait for all that was stored before it. */
+static void gemm_panels(const struct tile_gemm *a, int64_t n)
+{
+	const int64_t elements = (a->a_part ? 3 : 1) * a->n_blocks * 2 * TILE_ELEMENTS;
+
+#if defined(__AMX_TILE__)
+	if (!a->a_part && a->n_blocks <= 2) {
+		(a->n_blocks == 1 ? one_block : two_blocks)(a, n);
+		return;
+	}
+#endif
+	for (int64_t i = 0; i < n; i++)
+		gemm_panel(a, a->w + i * elements, a->sum + i * 2 * TILE_OUTS);
+}
 
 INLINE vh to_bf16(vf x)
 {
@@ -405,6 +473,8 @@ INLINE void take_rows(uint16_t *y, ptrdiff_t part, const struct tile_head *x, in
 	float pad[TILE_K] = {0};
 
 	for (int64_t r = 0; r < n; r++, from += x->ldx, y += TILE_K) {
+		__builtin_prefetch(from + x->ahead);
+		__builtin_prefetch(from + x->ahead + 16);
 		if (first + r < x->n && left >= TILE_K) {
 			place_block(y, part, parts, from, 1, 0);
 			continue;
@@ -521,15 +591,14 @@ INLINE void pair_rows(uint16_t *w, const uint16_t *even, const uint16_t *odd)
 
 static void pack_values(uint16_t *v, ptrdiff_t panel, const struct tile_head *x)
 {
-	const int step = x->parts == 1 ? 2 : 1, behind = x->parts == 1 ? 1 : TILE_ROWS;
 	struct head_block rows;
 
 	for (int64_t b = 0; b < tile_blocks(x->dim); b++, v += panel) {
 		take_block(&rows, x, b);
 		for (int p = 0; p < x->parts; p++)
 			for (int i = 0; i < TILE_ROWS; i++)
-				pair_rows(v + p * 2 * TILE_ELEMENTS + i * TILE_K,
-					rows.row[p][i * step], rows.row[p][i * step + behind]);
+				pair_rows(v + p * 2 * TILE_ELEMENTS + i * TILE_K, rows.row[p][i],
+					rows.row[p][i + TILE_ROWS]);
 	}
 }
 
@@ -540,6 +609,7 @@ const struct tile_kernels NAME(ISA) = {
 	.begin = begin,
 	.end = end,
 	.gemm = gemm,
+	.gemm_panels = gemm_panels,
 	.round = round_row,
 	.split = split,
 	.place = place,

@@ -73,7 +73,8 @@ struct tile_head {
 	const float *x;
 	ptrdiff_t ldx; /* elements from a position to the next */
 	int64_t n, dim;
-	int parts; /* 1: as round() has them; 3: as split() has them */
+	ptrdiff_t ahead; /* from here to what is wanted next: to be brought near */
+	int parts;       /* 1: as round() has them; 3: as split() has them */
 };
 
 struct tile_kernels {
@@ -81,6 +82,9 @@ struct tile_kernels {
 	void (*begin)(void);
 	void (*end)(void);
 	void (*gemm)(const struct tile_gemm *a);
+	/* The same with n panels, one behind the other, whose sums are side by side; neither
+	 * w_offset nor resume, nothing ahead. */
+	void (*gemm_panels)(const struct tile_gemm *a, int64_t n);
 	/* To bf16, nearest even; NaN stays NaN, what is below the normal range is zero. */
 	void (*round)(uint16_t *y, const float *x, int64_t n);
 	/* The same, and the rest of it, and the rest of that: `part` elements apart. */
@@ -98,8 +102,8 @@ struct tile_kernels {
 	void (*pack_queries)(uint16_t *q, const struct tile_head *x);
 	/* As outputs of a panel, [block][part][tiles]. */
 	void (*pack_keys)(uint16_t *k, const struct tile_head *x);
-	/* As a block of k of panels of channels, `panel` elements apart, [part][tiles].  Pairs are
-	 * neighbours or, with 3 parts, those 16 apart, as exp_split() (vec_kernels.h) has them. */
+	/* As a block of k of panels of channels, `panel` elements apart, [part][tiles]; pairs are
+	 * 16 positions apart, as exp_rows (vec_kernels.h) has them. */
 	void (*pack_values)(uint16_t *v, ptrdiff_t panel, const struct tile_head *x);
 };
 
