@@ -13,8 +13,8 @@
 #include <math.h>
 
 enum {
-	SPLIT_FROM = 128, /* positions whose products are left to a tile unit */
-	SPAN = 64,        /* queries of a task, where a cache has more */
+	SPLIT_FROM = 48, /* positions whose products are left to a tile unit */
+	SPAN = 64,       /* queries of a task, where a cache has more */
 };
 
 static int64_t round_up(int64_t n, int64_t to)

@@ -1,13 +1,13 @@
 /* Attention in products of bf16 by bf16 (gpu_attention_tiles), and in those of three bf16 each
  * (gpu_attention_full, where there are tile units).
  *
- * First all heads' queries, keys and values are packed, row by row as they lie, then a task is some
- * queries of a head, QUERIES at a time, and KEYS at a time their scores, exp and rounding, or
- * splitting, in one pass, and the product with the values: all of it in the first-level cache.  It
- * is divided by the sum of the row at last.
+ * First all heads' keys and values are packed, row by row as they lie, then a task is some queries
+ * of a head, QUERIES at a time, and KEYS at a time their scores, exp and rounding, or splitting, in
+ * one pass, and the product with the values: all of it in the first-level cache.  It is divided by
+ * the sum of the row at last.
  *
- * exp is that of the difference to a row's greatest score so far, of a while ago: floats have room
- * for powers of two up to GROWTH, and only what would be above makes the row's sums shrink. */
+ * exp is that of the difference to the greatest of a row's first scores: floats have room for
+ * powers of two up to LIMIT, and only what would be above makes the row's sums shrink. */
 #include "gpu/cpu/cpu.h"
 #include "gpu/cpu/tile_kernels.h"
 #include "gpu/cpu/vec_kernels.h"
@@ -16,12 +16,15 @@
 #include <stdatomic.h>
 
 enum {
-	QUERIES = TILE_STEP, /* whose scores stay in the second-level cache */
-	KEYS = 128,          /* whose scores are in the first-level cache */
-	GROWTH = 32,  /* of a score, as a power of two, above what is taken for the greatest */
-	PACK = PANEL, /* positions packed by one task */
-	SPAN = 4      /* times QUERIES: a task */
+	QUERIES = TILE_STEP,
+	KEYS = 128,      /* whose scores and probabilities are in the first-level cache; .. */
+	KEYS_SPLIT = 64, /* .. in three parts */
+	PACK = PANEL,    /* positions packed by one task */
+	SPAN = 4         /* times QUERIES: a task */
 };
+
+/* Of a sum of powers of two, in a row of KEYS: beyond it the greatest score is looked up anew. */
+static const float LIMIT = 0x1p32f;
 
 struct attention {
 	const struct cpu *cpu;
@@ -30,22 +33,21 @@ struct attention {
 	int64_t n, heads, dim; /* positions, heads, channels of a head */
 	int64_t keys;          /* n padded to whole panels */
 	int parts;             /* 1, or 3 */
+	int64_t step;          /* KEYS, or KEYS_SPLIT */
 	float scale;
-	uint16_t *q;                    /* of all heads, [16 rows][block][part][row][32] */
-	uint16_t *k, *v;                /* the same, as matrices [keys, dim], [dim, keys] */
-	int64_t q_head, k_head, v_head; /* elements of one */
-	char *scratch;                  /* of the threads */
-	int64_t *offset;                /* [blocks of a row of tiles] */
+	uint16_t *k, *v;        /* of all heads, as matrices [keys, dim], [dim, keys] */
+	int64_t k_head, v_head; /* elements of one */
+	char *scratch;          /* of the threads */
+	int64_t *offset;        /* [blocks of a row of tiles] */
 	_Atomic int64_t next, next_pack;
 };
 
 /* One thread's. */
 struct work {
-	uint16_t *p;    /* QUERIES rows of KEYS: [16 rows][block][part][row][32] */
-	float *scores;  /* [QUERIES][KEYS] */
-	float *values;  /* [QUERIES][dim in whole blocks]: their weighted sum */
-	uint16_t *line; /* two rows of a head, in whole blocks */
-	uint16_t *rows; /* [parts], PACK rows of qkv */
+	uint16_t *p;   /* QUERIES rows of `step` keys: [16 rows][block][part][row][32] */
+	float *scores; /* [QUERIES][step] */
+	float *values; /* [QUERIES][dim in whole blocks]: their weighted sum */
+	uint16_t *q;   /* QUERIES rows of `dim`, as p */
 };
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -65,18 +67,17 @@ static int64_t padded(int64_t k)
 
 /* Places in a thread's scratch; the last is the end. */
 struct places {
-	size_t scores, values, line, rows, end;
+	size_t scores, values, q, end;
 };
 
 static struct places places_of(const struct attention *a)
 {
 	struct places o;
 
-	o.scores = aligned(QUERIES * KEYS * a->parts, sizeof(uint16_t));
-	o.values = o.scores + aligned(QUERIES * KEYS, sizeof(float));
-	o.line = o.values + aligned(QUERIES * padded(a->dim), sizeof(float));
-	o.rows = o.line + aligned(2 * padded(a->dim), sizeof(uint16_t));
-	o.end = o.rows + aligned(a->parts * PACK * 3 * a->heads * a->dim, sizeof(uint16_t));
+	o.scores = aligned(QUERIES * a->step * a->parts, sizeof(uint16_t));
+	o.values = o.scores + aligned(QUERIES * a->step, sizeof(float));
+	o.q = o.values + aligned(QUERIES * padded(a->dim), sizeof(float));
+	o.end = o.q + aligned(a->parts * QUERIES * padded(a->dim), sizeof(uint16_t));
 	return o;
 }
 
@@ -88,99 +89,50 @@ static struct work work_of(const struct attention *a, int thread)
 	return (struct work){.p = (uint16_t *)(void *)at,
 		.scores = (float *)(void *)(at + o.scores),
 		.values = (float *)(void *)(at + o.values),
-		.line = (uint16_t *)(void *)(at + o.line),
-		.rows = (uint16_t *)(void *)(at + o.rows)};
+		.q = (uint16_t *)(void *)(at + o.q)};
 }
 
 /* ---- packing ------------------------------------------------------------ */
 
-/* Where output o and column k are in a matrix of `columns`; the parts of a block of k follow
- * each other. */
-static int64_t place(const struct attention *a, int64_t columns, int64_t o, int64_t k, int part)
+/* Queries, keys or values, of which `which` is 0, 1 or 2, from position `first` on. */
+static struct tile_head head_of(const struct attention *a, int which, int64_t head, int64_t first)
 {
-	return o / PANEL * a->parts * tile_panel(columns) +
-	       (k / TILE_K * a->parts + part) * 2 * TILE_ELEMENTS +
-	       tile_place(o % PANEL, k % TILE_K);
+	const int64_t left = a->n - first, width = a->heads * a->dim;
+
+	return (struct tile_head){.x = a->qkv + (3 * first + which) * width + head * a->dim,
+		.ldx = 3 * width,
+		.n = left < PACK ? left : PACK,
+		.dim = a->dim,
+		.ahead = which == 0 ? 3 * width * QUERIES : a->dim,
+		.parts = a->parts};
 }
 
-/* Keys are the outputs of the scores: a key is a column of its tiles. */
-static void pack_key(
-	const struct attention *a, const struct work *h, uint16_t *k, int64_t t, int part)
+/* Keys and values of positions first .. first + PACK - 1, whose rows hold all heads. */
+static void pack(const struct attention *a, int64_t first)
 {
-	for (int64_t i = 0; i < padded(a->dim); i += 2)
-		memcpy(k + place(a, a->dim, t, i, part), h->line + i, 2 * sizeof(*k));
-}
-
-/* Which key is behind t, an even place in a row of probabilities: the next, or, where
- * exp_split() has them, the one 16 behind it. */
-static int64_t neighbour(const struct attention *a)
-{
-	return a->parts > 1 ? TILE_K / 2 : 1;
-}
-
-/* Values are summed over keys, so two neighbours make a row of pairs. */
-static void pack_values(
-	const struct attention *a, const struct work *h, uint16_t *v, int64_t t, int part)
-{
-	const int64_t width = padded(a->dim), pairs = 2 * neighbour(a),
-		      at = t / pairs * pairs + t % pairs * 2;
-
-	for (int64_t i = 0; i < width; i += TILE_OUTS)
-		a->cpu->tiles->pack_pairs(
-			v + place(a, a->keys, i, at, part), h->line + i, h->line + width + i);
-}
-
-static void pack_query(
-	const struct attention *a, const struct work *h, uint16_t *q, int64_t t, int part)
-{
-	const int64_t blocks = tile_blocks(a->dim);
-
-	for (int64_t b = 0; b < blocks; b++)
-		memcpy(q + ((t / TILE_ROWS * blocks + b) * a->parts + part) * TILE_ELEMENTS +
-				t % TILE_ROWS * TILE_K,
-			h->line + b * TILE_K, TILE_K * sizeof(*q));
-}
-
-/* Position t of one part of a head, whose row is at `row`; values two by two, with the first. */
-static void pack_row(const struct attention *a, const struct work *h, int64_t head, int64_t t,
-	int part, const uint16_t *row)
-{
-	const int64_t width = a->heads * a->dim;
-	const size_t bytes = (size_t)a->dim * sizeof(*row);
-
-	memcpy(h->line, row, bytes);
-	pack_query(a, h, a->q + head * a->q_head, t, part);
-	memcpy(h->line, row + width, bytes);
-	pack_key(a, h, a->k + head * a->k_head, t, part);
-	if (t / neighbour(a) % 2)
-		return;
-	memcpy(h->line, row + 2 * width, bytes);
-	memcpy(h->line + padded(a->dim), row + (3 * neighbour(a) + 2) * width, bytes);
-	pack_values(a, h, a->v + head * a->v_head, t, part);
-}
-
-/* Positions first .. first + PACK - 1, of which n are there, are rounded as they lie;
- * then each head takes its columns. */
-static void pack(const struct attention *a, const struct work *h, int64_t first)
-{
-	const int64_t ld = 3 * a->heads * a->dim, left = a->n - first, plane = PACK * ld;
-	const int64_t n = left < PACK ? left : PACK;
-
-	for (int64_t t = 0; t < n; t++)
-		tile_put(a->cpu->tiles, a->parts, h->rows + t * ld, plane,
-			a->qkv + (first + t) * ld, ld);
-	for (int p = 0; p < a->parts; p++)
-		memset(h->rows + p * plane + n * ld, 0,
-			(size_t)((PACK - n) * ld) * sizeof(*h->rows));
-	memset(h->line, 0, (size_t)(2 * padded(a->dim)) * sizeof(*h->line));
-	for (int64_t i = 0; i < a->heads; i++)
-		for (int p = 0; p < a->parts; p++)
-			for (int64_t t = 0; t < PACK; t++)
-				pack_row(a, h, i, first + t, p,
-					h->rows + p * plane + t * ld + i * a->dim);
+	for (int64_t i = 0; i < a->heads; i++) {
+		const struct tile_head k = head_of(a, 1, i, first), v = head_of(a, 2, i, first);
+		a->cpu->tiles->pack_keys(
+			a->k + i * a->k_head + first / PANEL * a->parts * tile_panel(a->dim), &k);
+		a->cpu->tiles->pack_values(a->v + i * a->v_head + a->parts * tile_panel(first),
+			a->parts * tile_panel(a->keys), &v);
+	}
 }
 
 /* ---- queries ------------------------------------------------------------ */
+
+/* Queries first .. first + n - 1 of a head, n <= QUERIES, and what their rows have so far: powers
+ * of two are those of the difference to `most`, and sum[i % 32] is that of every 32nd of them. */
+struct rows {
+	int64_t head, first, n;
+	float most[QUERIES];
+	_Alignas(64) float sum[QUERIES][PANEL];
+};
+
+/* Keys that come together, whole panels. */
+struct keys {
+	int64_t first, n;
+};
 
 static struct tile_gemm product_of(const struct attention *a, const uint16_t *rows, int64_t k)
 {
@@ -192,124 +144,114 @@ static struct tile_gemm product_of(const struct attention *a, const uint16_t *ro
 		.n_blocks = tile_blocks(k)};
 }
 
-/* Of n keys from first on, whole panels. */
-static void score(const struct attention *a, const struct work *h, const uint16_t *q,
-	const uint16_t *k, int64_t first, int64_t n)
+static void score(const struct attention *a, const struct work *h, const struct rows *rows,
+	const struct keys *keys)
 {
-	const int64_t there = a->n - first;
-	struct tile_gemm gemm = product_of(a, q, a->dim);
+	const int64_t there = a->n - keys->first;
+	struct tile_gemm gemm = product_of(a, h->q, a->dim);
 
-	gemm.sum_row = KEYS;
-	gemm.w = k + first / PANEL * a->parts * tile_panel(a->dim);
+	gemm.w =
+		a->k + rows->head * a->k_head + keys->first / PANEL * a->parts * tile_panel(a->dim);
 	gemm.sum = h->scores;
-	for (int64_t p = 0; p < n; p += PANEL, gemm.sum += PANEL) {
-		a->cpu->tiles->gemm(&gemm);
-		gemm.w += a->parts * tile_panel(a->dim);
-	}
-	for (int64_t r = 0; r < QUERIES && there < n; r++)
-		for (int64_t i = there; i < n; i++)
-			h->scores[r * KEYS + i] = -INFINITY;
+	gemm.sum_row = a->step;
+	a->cpu->tiles->gemm_panels(&gemm, keys->n / PANEL);
+	for (int64_t r = 0; r < QUERIES && there < keys->n; r++)
+		for (int64_t i = there; i < keys->n; i++)
+			h->scores[r * a->step + i] = -INFINITY;
 }
 
-static float total(float sum[PANEL])
+/* The greatest score of each row in one panel of keys is enough to begin with. */
+static void begin(const struct attention *a, const struct work *h, struct rows *rows)
 {
-	for (int64_t n = PANEL / 2; n; n /= 2)
-		for (int64_t i = 0; i < n; i++)
-			sum[i] += sum[i + n];
-	return sum[0];
+	a->cpu->vec->row_max(rows->most, h->scores, a->step, rows->n, PANEL);
+	for (int64_t r = 0; r < rows->n; r++)
+		rows->most[r] *= a->scale * (float)M_LOG2E;
+	memset(rows->sum, 0, (size_t)rows->n * sizeof(*rows->sum));
 }
 
-/* What a row has so far: powers of two are those of the difference to `most`, and sum[i % 32]
- * is that of every 32nd of them. */
-struct rows {
-	float most[QUERIES], sum[QUERIES][PANEL];
-};
-
-/* Makes a row's sums those of another `most`. */
-static void shrink(
-	const struct attention *a, const struct work *h, struct rows *rows, int64_t r, float most)
+/* Makes a row's sums those of a `most` that is the greatest of its scores to these keys. */
+static void shrink(const struct attention *a, const struct work *h, struct rows *rows,
+	const struct keys *keys, int64_t r)
 {
+	float *values = h->values + r * padded(a->dim), most;
+
+	a->cpu->vec->row_max(&most, h->scores + r * a->step, a->step, 1, keys->n);
+	most *= a->scale * (float)M_LOG2E;
 	const float factor = exp2f(rows->most[r] - most);
-	float *values = h->values + r * padded(a->dim);
-
-	for (int64_t i = 0; i < padded(a->dim); i++)
+	for (int64_t i = 0; i < padded(a->dim) && keys->first > 0; i++)
 		values[i] *= factor;
 	for (int64_t i = 0; i < PANEL; i++)
 		rows->sum[r][i] *= factor;
 	rows->most[r] = most;
 }
 
-/* What the scores of n more keys are taken from. */
-static void grow(const struct attention *a, const struct work *h, struct rows *rows, int64_t n,
-	bool is_first)
-{
-	float most[QUERIES];
-
-	a->cpu->vec->row_max(most, h->scores, KEYS, QUERIES, n);
-	for (int64_t r = 0; r < QUERIES; r++) {
-		const float top = most[r] * (a->scale * (float)M_LOG2E);
-		if (is_first)
-			rows->most[r] = top;
-		else if (top > rows->most[r] + GROWTH)
-			shrink(a, h, rows, r, top);
-	}
-}
-
-/* Scores of n keys to probabilities, but for the factor 1 / sum. */
+/* Scores to probabilities, but for the factor 1 / sum. */
 static void weigh_by_exp(
-	const struct attention *a, const struct work *h, struct rows *rows, int64_t n)
+	const struct attention *a, const struct work *h, struct rows *rows, const struct keys *keys)
 {
-	const int64_t stride = a->parts * TILE_ELEMENTS, group = tile_blocks(n) * stride;
 	const struct vec_kernels *vec = a->cpu->vec;
+	const int64_t block = a->parts * TILE_ELEMENTS;
+	const struct exp_rows e = {.s = h->scores,
+		.lds = a->step,
+		.n = keys->n,
+		.scale = a->scale,
+		.most = rows->most,
+		.sum = rows->sum,
+		.limit = LIMIT,
+		.p = h->p,
+		.p_group = tile_blocks(keys->n) * block,
+		.p_block = block,
+		.p_part = TILE_ELEMENTS};
+	int64_t r = 0;
 
-	for (int64_t r = 0; r < QUERIES; r++) {
-		uint16_t *p = h->p + r / TILE_ROWS * group + r % TILE_ROWS * TILE_K;
-		const float *s = h->scores + r * KEYS;
-		if (a->parts == 1)
-			vec->exp_bf16(p, stride, s, n, rows->most[r], a->scale, rows->sum[r]);
-		else
-			vec->exp_split(p, stride, TILE_ELEMENTS, s, n, rows->most[r], a->scale,
-				rows->sum[r]);
-	}
+	while ((r = (a->parts == 1 ? vec->exp_bf16 : vec->exp_split)(&e, r, rows->n)) < rows->n)
+		shrink(a, h, rows, keys, r);
 }
 
-/* Adds the values of n keys from first on, by their probabilities. */
-static void weigh(const struct attention *a, const struct work *h, const uint16_t *v, int64_t first,
-	int64_t n)
+static float *result(const struct attention *a, const struct rows *rows)
 {
-	struct tile_gemm gemm = product_of(a, h->p, n);
+	return a->y + (rows->first * a->heads + rows->head) * a->dim;
+}
+
+/* Adds values by their probabilities; with the first of them the result is asked for. */
+static void weigh(const struct attention *a, const struct work *h, const struct rows *rows,
+	const struct keys *keys)
+{
+	const bool asks = keys->first == 0 && rows->n == QUERIES && a->dim % PANEL == 0;
+	struct tile_gemm gemm = product_of(a, h->p, keys->n);
 
 	gemm.sum_row = padded(a->dim);
-	gemm.resume = first > 0;
+	gemm.resume = keys->first > 0;
+	gemm.out_row = a->heads * a->dim;
 	for (int64_t p = 0; p * PANEL < a->dim; p++) {
-		gemm.w = v + p * a->parts * tile_panel(a->keys) + a->parts * tile_panel(first);
+		gemm.w = a->v + rows->head * a->v_head + p * a->parts * tile_panel(a->keys) +
+			 a->parts * tile_panel(keys->first);
 		gemm.sum = h->values + p * PANEL;
+		gemm.out = asks ? result(a, rows) + p * PANEL : NULL;
 		a->cpu->tiles->gemm(&gemm);
 	}
 }
 
-/* Queries first .. first + QUERIES - 1 of a head, of which there are n. */
+/* QUERIES from first on, or what is left. */
 static void attend(const struct attention *a, const struct work *h, int64_t head, int64_t first)
 {
-	const int64_t width = a->heads * a->dim, left = a->n - first;
-	const int64_t n = left < QUERIES ? left : QUERIES;
-	const uint16_t *q = a->q + head * a->q_head + first * a->parts * padded(a->dim);
-	struct rows rows = {0};
+	const struct tile_head q = head_of(a, 0, head, first);
+	struct rows rows;
 
-	for (int64_t k = 0; k < a->keys; k += KEYS) {
-		const int64_t keys = a->keys - k < KEYS ? a->keys - k : KEYS;
-		score(a, h, q, a->k + head * a->k_head, k, keys);
-		grow(a, h, &rows, keys, k == 0);
-		weigh_by_exp(a, h, &rows, keys);
-		weigh(a, h, a->v + head * a->v_head, k, keys);
+	rows.head = head;
+	rows.first = first;
+	rows.n = q.n;
+	a->cpu->tiles->pack_queries(h->q, &q);
+	for (int64_t k = 0; k < a->keys; k += a->step) {
+		const struct keys keys = {k, a->keys - k < a->step ? a->keys - k : a->step};
+		score(a, h, &rows, &keys);
+		if (k == 0)
+			begin(a, h, &rows);
+		weigh_by_exp(a, h, &rows, &keys);
+		weigh(a, h, &rows, &keys);
 	}
-	for (int64_t r = 0; r < n; r++) {
-		float *y = a->y + (first + r) * width + head * a->dim;
-		const float *values = h->values + r * padded(a->dim);
-		const float inverse = 1 / total(rows.sum[r]);
-		for (int64_t i = 0; i < a->dim; i++)
-			y[i] = values[i] * inverse;
-	}
+	a->cpu->vec->divide(result(a, &rows), a->heads * a->dim, h->values, padded(a->dim),
+		rows.sum, rows.n, a->dim);
 }
 
 static void attention_thread(void *ud, int thread, int n_threads)
@@ -320,7 +262,7 @@ static void attention_thread(void *ud, int thread, int n_threads)
 	int64_t task;
 
 	while ((task = atomic_fetch_add(&a->next_pack, 1)) < a->keys / PACK)
-		pack(a, &h, task * PACK);
+		pack(a, task * PACK);
 	pool_barrier(a->cpu->pool);
 	a->cpu->tiles->begin();
 	while ((task = atomic_fetch_add(&a->next, 1)) < a->heads * per_head) {
@@ -343,21 +285,20 @@ static void run(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qk
 		.dim = y->ne[1] / n_heads,
 		.keys = ceil_div(qkv->ne[0], PANEL) * PANEL,
 		.parts = parts,
+		.step = parts == 1 ? KEYS : KEYS_SPLIT,
 		.scale = scale};
 	const int64_t most = tile_blocks(a.dim > a.keys ? a.dim : a.keys);
 	const size_t offsets = aligned(most, sizeof(*a.offset));
 
-	a.q_head = parts * a.keys * padded(a.dim);
 	a.k_head = parts * a.keys / PANEL * tile_panel(a.dim);
 	a.v_head = parts * ceil_div(a.dim, PANEL) * tile_panel(a.keys);
-	const size_t packed = (size_t)(n_heads * (a.q_head + a.k_head + a.v_head)) * sizeof(*a.q);
+	const size_t packed = (size_t)(n_heads * (a.k_head + a.v_head)) * sizeof(*a.k);
 	char *scratch = cpu_scratch(
 		g, offsets + packed + (size_t)pool_threads(a.cpu->pool) * places_of(&a).end);
 	if (!scratch)
 		return;
 	a.offset = (int64_t *)(void *)scratch;
-	a.q = (uint16_t *)(void *)(scratch + offsets);
-	a.k = a.q + n_heads * a.q_head;
+	a.k = (uint16_t *)(void *)(scratch + offsets);
 	a.v = a.k + n_heads * a.k_head;
 	a.scratch = scratch + offsets + packed;
 	for (int64_t b = 0; b < most; b++)

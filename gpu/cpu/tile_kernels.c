@@ -81,10 +81,10 @@ static inline void ask(const char *lines, int n)
 
 /* Two by two tiles: rows 0 and 1 in tiles 0 .. 3, factors in 4 .. 7.  What comes from the
  * second-level cache needs no asking for: that costs more than it gains. */
-static void gemm(const struct tile_gemm *a)
+static void gemm_panel(const struct tile_gemm *a, const uint16_t *panel, float *sum)
 {
 	const ptrdiff_t row_bytes = a->a_row * 2, sum_bytes = a->sum_row * 4;
-	float *sum = a->sum, *below = sum + TILE_ROWS * a->sum_row;
+	float *below = sum + TILE_ROWS * a->sum_row;
 	const ptrdiff_t block = (a->a_part ? 3 : 1) * 2 * TILE_ELEMENTS;
 	const int asks = a->out ? (int)((2 * TILE_STEP + a->n_blocks - 1) / a->n_blocks) : 0;
 	int asked = 0;
@@ -102,7 +102,7 @@ static void gemm(const struct tile_gemm *a)
 	}
 	for (int64_t k = 0; k < a->n_blocks; k++) {
 		const uint16_t *x = a->a + a->offset[k];
-		const uint16_t *w = a->w + (a->w_offset ? a->w_offset[k] : k * block);
+		const uint16_t *w = panel + (a->w_offset ? a->w_offset[k] : k * block);
 		if (k < a->ahead_blocks)
 			ask(a->ahead + (a->ahead_offset ? a->ahead_offset[k] * 2
 							: k * a->ahead_lines * 64),
@@ -122,6 +122,54 @@ static void gemm(const struct tile_gemm *a)
 	_tile_stored(1, sum + TILE_OUTS, sum_bytes);
 	_tile_stored(2, below, sum_bytes);
 	_tile_stored(3, below + TILE_OUTS, sum_bytes);
+}
+
+/* Rows of one block stay in tiles 4 and 5. */
+static void one_block(const struct tile_gemm *a, int64_t n)
+{
+	const ptrdiff_t row_bytes = a->a_row * 2, sum_bytes = a->sum_row * 4;
+	float *sum = a->sum, *below = sum + TILE_ROWS * a->sum_row;
+	const uint16_t *w = a->w;
+
+	ROWS_TO_TILES(a->a + a->offset[0]);
+	for (; n > 0; n--, w += 2 * TILE_ELEMENTS, sum += 2 * TILE_OUTS, below += 2 * TILE_OUTS) {
+		_tile_zero(0);
+		_tile_zero(1);
+		_tile_zero(2);
+		_tile_zero(3);
+		PANEL_TO_TILES(w);
+		MULTIPLY_TILES();
+		_tile_stored(0, sum, sum_bytes);
+		_tile_stored(1, sum + TILE_OUTS, sum_bytes);
+		_tile_stored(2, below, sum_bytes);
+		_tile_stored(3, below + TILE_OUTS, sum_bytes);
+	}
+}
+
+/* Rows of two stay in tiles 0 .. 3; 16 outputs are in 6 and 7, their sums in 4 and 5. */
+static void two_blocks(const struct tile_gemm *a, int64_t n)
+{
+	const ptrdiff_t row_bytes = a->a_row * 2, sum_bytes = a->sum_row * 4;
+	const uint16_t *x = a->a + a->offset[0], *y = a->a + a->offset[1];
+
+	_tile_loadd(0, x, row_bytes);
+	_tile_loadd(1, x + a->a_group, row_bytes);
+	_tile_loadd(2, y, row_bytes);
+	_tile_loadd(3, y + a->a_group, row_bytes);
+	for (int64_t o = 0; o < 2 * n; o++) {
+		const uint16_t *w = a->w + o / 2 * 4 * TILE_ELEMENTS + o % 2 * TILE_ELEMENTS;
+		float *sum = a->sum + o * TILE_OUTS;
+		_tile_zero(4);
+		_tile_zero(5);
+		_tile_loadd(6, w, 64);
+		_tile_loadd(7, w + 2 * TILE_ELEMENTS, 64);
+		_tile_dpbf16ps(4, 0, 6);
+		_tile_dpbf16ps(5, 1, 6);
+		_tile_dpbf16ps(4, 2, 7);
+		_tile_dpbf16ps(5, 3, 7);
+		_tile_stored(4, sum, sum_bytes);
+		_tile_stored(5, sum + TILE_ROWS * a->sum_row, sum_bytes);
+	}
 }
 
 #else
@@ -211,7 +259,7 @@ INLINE void tile(const struct factors *f, const uint16_t *w, float *sum, ptrdiff
 		*(vf *)(sum + r * sum_row + v * VW) += even[r][v] + odd[r][v];
 }
 
-static void rows(const struct tile_gemm *a, const uint16_t *x, float *sum)
+static void rows(const struct tile_gemm *a, const uint16_t *x, const uint16_t *panel, float *sum)
 {
 	const ptrdiff_t block = (a->a_part ? 3 : 1) * 2 * TILE_ELEMENTS;
 	struct factors f;
@@ -220,7 +268,7 @@ static void rows(const struct tile_gemm *a, const uint16_t *x, float *sum)
 		memset(sum + r * a->sum_row, 0, 2 * TILE_OUTS * sizeof(*sum));
 	for (int64_t k = 0; k < a->n_blocks; k++) {
 		const uint16_t *xk = x + a->offset[k];
-		const uint16_t *w = a->w + (a->w_offset ? a->w_offset[k] : k * block);
+		const uint16_t *w = panel + (a->w_offset ? a->w_offset[k] : k * block);
 		for (int i = 0; i < (a->a_part ? 6 : 1); i++) {
 			/* parts of x and w: hl, hm, hh, mh, mm, lh */
 			static const int parts[6][2] = {
@@ -233,17 +281,37 @@ static void rows(const struct tile_gemm *a, const uint16_t *x, float *sum)
 	}
 }
 
-static void gemm(const struct tile_gemm *a)
+static void gemm_panel(const struct tile_gemm *a, const uint16_t *panel, float *sum)
 {
 	const unsigned was = flush_subnormals();
 
 	for (int64_t r = 0; r < TILE_STEP; r += ROWS)
-		rows(a, a->a + r / TILE_ROWS * a->a_group + r % TILE_ROWS * a->a_row,
-			a->sum + r * a->sum_row);
+		rows(a, a->a + r / TILE_ROWS * a->a_group + r % TILE_ROWS * a->a_row, panel,
+			sum + r * a->sum_row);
 	restore(was);
 }
 
 #endif
+
+static void gemm(const struct tile_gemm *a)
+{
+	gemm_panel(a, a->w, a->sum);
+}
+
+/* A copy of *a would have to wait for all that was stored before it. */
+static void gemm_panels(const struct tile_gemm *a, int64_t n)
+{
+	const int64_t elements = (a->a_part ? 3 : 1) * a->n_blocks * 2 * TILE_ELEMENTS;
+
+#if defined(__AMX_TILE__)
+	if (!a->a_part && a->n_blocks <= 2) {
+		(a->n_blocks == 1 ? one_block : two_blocks)(a, n);
+		return;
+	}
+#endif
+	for (int64_t i = 0; i < n; i++)
+		gemm_panel(a, a->w + i * elements, a->sum + i * 2 * TILE_OUTS);
+}
 
 INLINE vh to_bf16(vf x)
 {
@@ -502,11 +570,143 @@ static void finish(float *y, ptrdiff_t ldy, const float *sum, const float *bias,
 	}
 }
 
-static void pack_pairs(uint16_t *w, const uint16_t *even, const uint16_t *odd)
+/* ---- attention ---------------------------------------------------------- */
+
+/* Positions first .. first + n - 1 of a block of 32 channels, `part` elements from part to part. */
+INLINE void take_rows(uint16_t *y, ptrdiff_t part, const struct tile_head *x, int parts,
+	int64_t block, int64_t first, int64_t n)
 {
-	for (int i = 0; i < TILE_OUTS; i++) {
-		w[2 * i] = even[i];
-		w[2 * i + 1] = odd[i];
+	const int64_t left = x->dim - block * TILE_K;
+	const float *from = x->x + first * x->ldx + block * TILE_K;
+	float pad[TILE_K] = {0};
+
+	for (int64_t r = 0; r < n; r++, from += x->ldx, y += TILE_K) {
+		__builtin_prefetch(from + x->ahead);
+		__builtin_prefetch(from + x->ahead + 16);
+		if (first + r < x->n && left >= TILE_K) {
+			place_block(y, part, parts, from, 1, 0);
+			continue;
+		}
+		if (first + r < x->n)
+			memcpy(pad, from, (size_t)left * sizeof(*pad));
+		else
+			memset(pad, 0, sizeof(pad));
+		place_block(y, part, parts, pad, 1, 0);
+	}
+}
+
+/* 32 positions of 32 channels, part by part. */
+struct head_block {
+	uint16_t row[3][TILE_STEP][TILE_K];
+};
+
+INLINE void take_block(struct head_block *b, const struct tile_head *x, int64_t block)
+{
+	if (x->parts == 1)
+		take_rows(b->row[0][0], TILE_STEP * TILE_K, x, 1, block, 0, TILE_STEP);
+	else
+		take_rows(b->row[0][0], TILE_STEP * TILE_K, x, 3, block, 0, TILE_STEP);
+}
+
+static void pack_queries(uint16_t *q, const struct tile_head *x)
+{
+	for (int64_t first = 0; first < TILE_STEP; first += TILE_ROWS)
+		for (int64_t b = 0; b < tile_blocks(x->dim); b++, q += x->parts * TILE_ELEMENTS)
+			if (x->parts == 1)
+				take_rows(q, 0, x, 1, b, first, TILE_ROWS);
+			else
+				take_rows(q, TILE_ELEMENTS, x, 3, b, first, TILE_ROWS);
+}
+
+/* Pairs of 16 rows to pairs of 16 columns. */
+#if defined(__AVX512F__)
+static void turn(uint16_t *y, const uint16_t *x)
+{
+	__m512i a[16], b[16];
+
+	UNROLL
+	for (int i = 0; i < 16; i++)
+		a[i] = _mm512_loadu_si512(x + i * TILE_K);
+	UNROLL
+	for (int i = 0; i < 16; i += 2) {
+		b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
+		b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
+	}
+	/* a[i + c]: column c of each lane, rows i .. i + 3 */
+	UNROLL
+	for (int i = 0; i < 16; i += 4)
+		UNROLL
+	for (int c = 0; c < 2; c++) {
+		a[i + 2 * c] = _mm512_unpacklo_epi64(b[i + c], b[i + c + 2]);
+		a[i + 2 * c + 1] = _mm512_unpackhi_epi64(b[i + c], b[i + c + 2]);
+	}
+	UNROLL
+	for (int c = 0; c < 4; c++) {
+		b[c] = _mm512_shuffle_i32x4(a[c], a[c + 4], 0x88);
+		b[c + 4] = _mm512_shuffle_i32x4(a[c], a[c + 4], 0xdd);
+		b[c + 8] = _mm512_shuffle_i32x4(a[c + 8], a[c + 12], 0x88);
+		b[c + 12] = _mm512_shuffle_i32x4(a[c + 8], a[c + 12], 0xdd);
+	}
+	UNROLL
+	for (int c = 0; c < 8; c++) {
+		_mm512_storeu_si512(y + c * TILE_K, _mm512_shuffle_i32x4(b[c], b[c + 8], 0x88));
+		_mm512_storeu_si512(
+			y + (c + 8) * TILE_K, _mm512_shuffle_i32x4(b[c], b[c + 8], 0xdd));
+	}
+}
+#else
+static void turn(uint16_t *y, const uint16_t *x)
+{
+	for (int r = 0; r < TILE_ROWS; r++)
+		for (int i = 0; i < TILE_K; i += 2)
+			memcpy(y + i * TILE_OUTS + 2 * r, x + r * TILE_K + i, 2 * sizeof(*y));
+}
+#endif
+
+static void pack_keys(uint16_t *k, const struct tile_head *x)
+{
+	struct head_block rows;
+
+	for (int64_t b = 0; b < tile_blocks(x->dim); b++) {
+		take_block(&rows, x, b);
+		for (int p = 0; p < x->parts; p++)
+			for (int first = 0; first < TILE_STEP;
+				first += TILE_OUTS, k += TILE_ELEMENTS)
+				turn(k, rows.row[p][first]);
+	}
+}
+
+/* Two rows as pairs: a row of each of two tiles. */
+INLINE void pair_rows(uint16_t *w, const uint16_t *even, const uint16_t *odd)
+{
+#if defined(__AVX512BW__)
+	const __m512i places = _mm512_setr_epi32(0x200000, 0x210001, 0x220002, 0x230003, 0x240004,
+		0x250005, 0x260006, 0x270007, 0x280008, 0x290009, 0x2a000a, 0x2b000b, 0x2c000c,
+		0x2d000d, 0x2e000e, 0x2f000f);
+	const __m512i a = _mm512_loadu_si512(even), b = _mm512_loadu_si512(odd),
+		      behind = _mm512_or_si512(places, _mm512_set1_epi16(TILE_OUTS));
+
+	_mm512_storeu_si512(w, _mm512_permutex2var_epi16(a, places, b));
+	_mm512_storeu_si512(w + TILE_ELEMENTS, _mm512_permutex2var_epi16(a, behind, b));
+#else
+	for (int tile = 0; tile < 2; tile++)
+		for (int i = 0; i < TILE_OUTS; i++) {
+			w[tile * TILE_ELEMENTS + 2 * i] = even[tile * TILE_OUTS + i];
+			w[tile * TILE_ELEMENTS + 2 * i + 1] = odd[tile * TILE_OUTS + i];
+		}
+#endif
+}
+
+static void pack_values(uint16_t *v, ptrdiff_t panel, const struct tile_head *x)
+{
+	struct head_block rows;
+
+	for (int64_t b = 0; b < tile_blocks(x->dim); b++, v += panel) {
+		take_block(&rows, x, b);
+		for (int p = 0; p < x->parts; p++)
+			for (int i = 0; i < TILE_ROWS; i++)
+				pair_rows(v + p * 2 * TILE_ELEMENTS + i * TILE_K, rows.row[p][i],
+					rows.row[p][i + TILE_ROWS]);
 	}
 }
 
@@ -517,11 +717,14 @@ const struct tile_kernels NAME(ISA) = {
 	.begin = begin,
 	.end = end,
 	.gemm = gemm,
+	.gemm_panels = gemm_panels,
 	.round = round_row,
 	.split = split,
 	.place = place,
 	.patch = patch,
 	.unpatch = unpatch,
 	.finish = finish,
-	.pack_pairs = pack_pairs,
+	.pack_queries = pack_queries,
+	.pack_keys = pack_keys,
+	.pack_values = pack_values,
 };

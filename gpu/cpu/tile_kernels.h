@@ -67,11 +67,24 @@ struct tile_gemm {
 	ptrdiff_t out_row;
 };
 
+/* Up to 32 positions of a head, f32, for attention (tile_attention.c); to 32 positions and whole
+ * blocks of channels it has zeros. */
+struct tile_head {
+	const float *x;
+	ptrdiff_t ldx; /* elements from a position to the next */
+	int64_t n, dim;
+	ptrdiff_t ahead; /* from here to what is wanted next: to be brought near */
+	int parts;       /* 1: as round() has them; 3: as split() has them */
+};
+
 struct tile_kernels {
 	/* Around any number of gemm() on one thread. */
 	void (*begin)(void);
 	void (*end)(void);
 	void (*gemm)(const struct tile_gemm *a);
+	/* The same with n panels, one behind the other, whose sums are side by side; neither
+	 * w_offset nor resume, nothing ahead. */
+	void (*gemm_panels)(const struct tile_gemm *a, int64_t n);
 	/* To bf16, nearest even; NaN stays NaN, what is below the normal range is zero. */
 	void (*round)(uint16_t *y, const float *x, int64_t n);
 	/* The same, and the rest of it, and the rest of that: `part` elements apart. */
@@ -100,8 +113,13 @@ struct tile_kernels {
 	 * y ldy apart; n <= 32 */
 	void (*finish)(float *y, ptrdiff_t ldy, const float *sum, const float *bias, int64_t rows,
 		int64_t n, int add);
-	/* One pair of k of a tile: 16 outputs of the even and the odd k. */
-	void (*pack_pairs)(uint16_t *w, const uint16_t *even, const uint16_t *odd);
+	/* As rows, [16 positions][block][part][position][32]. */
+	void (*pack_queries)(uint16_t *q, const struct tile_head *x);
+	/* As outputs of a panel, [block][part][tiles]. */
+	void (*pack_keys)(uint16_t *k, const struct tile_head *x);
+	/* As a block of k of panels of channels, `panel` elements apart, [part][tiles]; pairs are
+	 * 16 positions apart, as exp_rows (vec_kernels.h) has them. */
+	void (*pack_values)(uint16_t *v, ptrdiff_t panel, const struct tile_head *x);
 };
 
 /* round() or, with 3 parts, split(). */

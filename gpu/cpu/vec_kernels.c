@@ -395,45 +395,6 @@ static void row_max(float *top, const float *s, int64_t stride, int64_t n_rows, 
 	}
 }
 
-/* 2^x, 2^-126 below -126. */
-INLINE vf vexp2_below(vf x, int degree)
-{
-	for (int i = 0; i < VW; i++)
-		x[i] = x[i] < -126.0f ? -126.0f : x[i];
-	return vexp2(x, degree);
-}
-
-/* LANES values to bf16. */
-INLINE void put_bf16(uint16_t *p, const vf x[NV])
-{
-#if defined(__AVX512BF16__)
-	_mm512_storeu_si512(p, (__m512i)_mm512_cvtne2ps_pbh((__m512)x[1], (__m512)x[0]));
-#else
-	UNROLL
-	for (int v = 0; v < NV; v++)
-		*(vh *)(p + v * VW) = vround_bf16(x[v]);
-#endif
-}
-
-static void exp_bf16(uint16_t *p, int64_t stride, const float *s, int64_t n, float most,
-	float scale, float sum[LANES])
-{
-	const vf c = (vf){0} + scale * 1.44269504088896341f, shift = (vf){0} - most;
-	vf sums[NV];
-
-	memcpy(sums, sum, sizeof(sums));
-	for (int64_t i = 0; i < n; i += LANES, p += stride) {
-		vf x[NV];
-		UNROLL
-		for (int v = 0; v < NV; v++) {
-			x[v] = vexp2_below(vfma(load(s + i + v * VW), c, shift), 4);
-			sums[v] += x[v];
-		}
-		put_bf16(p, x);
-	}
-	memcpy(sum, sums, sizeof(sums));
-}
-
 /* The upper halves of two as neighbours, which leave what is below them. */
 INLINE vu take_upper(vf *a, vf *b)
 {
@@ -444,28 +405,97 @@ INLINE vu take_upper(vf *a, vf *b)
 	return ua >> 16 | ub;
 }
 
-static void exp_split(uint16_t *p, int64_t stride, int64_t part, const float *s, int64_t n,
-	float most, float scale, float sum[LANES])
+/* The upper halves of LANES values and, with 3 parts, of what is left of them. */
+INLINE void put_parts(uint16_t *p, int64_t part, vf x[NV], int parts)
 {
-	const vf c = (vf){0} + scale * 1.44269504088896341f, shift = (vf){0} - most;
-	vf sums[NV];
-
-	memcpy(sums, sum, sizeof(sums));
-	for (int64_t i = 0; i < n; i += LANES, p += stride) {
-		vf x[NV];
+	UNROLL
+	for (int k = 0; k < parts; k++, p += part) {
+#if defined(__AVX512BW__)
+		/* The upper halves of x[0] are stored over the lower ones of x[1]. */
+		const vu a = (vu)x[0] & 0xffff0000u, b = (vu)x[1] & 0xffff0000u;
+		_mm512_storeu_si512(p, (__m512i)x[1]);
+		_mm512_mask_storeu_epi16(p - 1, 0xaaaaaaaa, (__m512i)x[0]);
+		x[0] -= (vf)a;
+		x[1] -= (vf)b;
+#else
 		UNROLL
-		for (int v = 0; v < NV; v++) {
-			x[v] = vexp2_below(vfma(load(s + i + v * VW), c, shift), 6);
-			sums[v] += x[v];
-		}
-		UNROLL
-		for (int k = 0; k < 3; k++)
-			UNROLL
 		for (int v = 0; v < NV / 2; v++)
-			*(vu *)(void *)(p + k * part + 2 * v * VW) =
-				take_upper(&x[v], &x[v + NV / 2]);
+			*(vu *)(void *)(p + 2 * v * VW) = take_upper(&x[v], &x[v + NV / 2]);
+#endif
 	}
-	memcpy(sum, sums, sizeof(sums));
+}
+
+/* Whether one of LANES values is. */
+INLINE int is_above(const vf x[NV], float limit)
+{
+#if defined(__AVX512F__)
+	return _mm512_cmp_ps_mask(
+		       (__m512)vgreater(x[0], x[1]), _mm512_set1_ps(limit), _CMP_GT_OQ) != 0;
+#else
+	int is = 0;
+
+	for (int v = 0; v < NV; v++)
+		for (int i = 0; i < VW; i++)
+			is |= x[v][i] > limit;
+	return is;
+#endif
+}
+
+INLINE int64_t exp_rows(const struct exp_rows *e, int64_t r, int64_t end, int parts)
+{
+	const vf c = VF(e->scale * 1.44269504088896341f), least = VF(-100.0f);
+	const int64_t n = e->n, block = e->p_block, part = e->p_part;
+
+	for (; r < end; r++) {
+		const float *s = e->s + r * e->lds;
+		uint16_t *p = e->p + r / 16 * e->p_group + r % 16 * LANES;
+		const vf shift = VF(-e->most[r]);
+		vf sums[NV];
+		clear(sums);
+		for (int64_t i = 0; i < n; i += LANES, p += block) {
+			vf x[NV];
+			UNROLL
+			for (int v = 0; v < NV; v++) {
+				x[v] = vgreater(vfma(load(s + i + v * VW), c, shift), least);
+				x[v] = vexp2_floor(x[v], parts == 1 ? 3 : 5);
+				if (parts == 1)
+					x[v] = (vf)((vu)x[v] & 0xffff0000u);
+				sums[v] += x[v];
+			}
+			put_parts(p, part, x, parts);
+		}
+		if (is_above(sums, e->limit))
+			return r;
+		UNROLL
+		for (int v = 0; v < NV; v++)
+			store(e->sum[r] + v * VW, load(e->sum[r] + v * VW) + sums[v]);
+	}
+	return r;
+}
+
+static int64_t exp_bf16(const struct exp_rows *e, int64_t first, int64_t end)
+{
+	return exp_rows(e, first, end, 1);
+}
+
+static int64_t exp_split(const struct exp_rows *e, int64_t first, int64_t end)
+{
+	return exp_rows(e, first, end, 3);
+}
+
+static void divide(float *y, int64_t ldy, const float *x, int64_t ldx, float (*sum)[LANES],
+	int64_t rows, int64_t n)
+{
+	for (int64_t r = 0; r < rows; r++, y += ldy, x += ldx) {
+		vf acc[NV];
+		int64_t i = 0;
+		memcpy(acc, sum[r], sizeof(acc));
+		const float inverse = 1 / fold(acc);
+		for (; i + VW <= n; i += VW)
+			store(y + i, load(x + i) * inverse);
+		for (; i < n; i++)
+			y[i] = x[i] * inverse;
+	}
 }
 
 #define NAME_(isa) vec_kernels_##isa
@@ -490,4 +520,5 @@ const struct vec_kernels NAME(ISA) = {
 	.row_max = row_max,
 	.exp_bf16 = exp_bf16,
 	.exp_split = exp_split,
+	.divide = divide,
 };

@@ -11,6 +11,19 @@
 
 #include "gpu/ops.h"
 
+/* 2^(c s[i] - most), c = scale / log 2, not below 2^-100, of n scores a row, a multiple of 32, to
+ * rows of tiles.  Of 32, i and i + 16 are neighbours: 0, 16, 1, 17, .. */
+struct exp_rows {
+	const float *s;
+	int64_t lds, n;
+	float scale;
+	const float *most;                /* of the rows */
+	float (*sum)[32];                 /* [i % 32] of a row += each */
+	float limit;                      /* of what is added to one of these */
+	uint16_t *p;                      /* [16 rows][32 scores][part][row][32] */
+	int64_t p_group, p_block, p_part; /* elements from 16 rows to the next, and so on */
+};
+
 struct vec_kernels {
 	/* By enum gpu_unary; y may be x. */
 	void (*unary[GPU_N_UNARY])(float *y, const float *x, int64_t n);
@@ -41,16 +54,15 @@ struct vec_kernels {
 	/* The greatest of the `width` values, a multiple of 32, of each of n_rows rows; NaN is
 	 * passed by. */
 	void (*row_max)(float *top, const float *s, int64_t stride, int64_t n_rows, int64_t width);
-	/* 2^(c s[i] - most) in bf16, c = scale / log 2, for i < n, a multiple of 32, and no c s[i]
-	 * above most + 64; 32 of them follow each other, `stride` elements from the next 32.  Not
-	 * below 2^-126; error before rounding below 2^-17.  sum[i % 32] += each before rounding. */
-	void (*exp_bf16)(uint16_t *p, int64_t stride, const float *s, int64_t n, float most,
-		float scale, float sum[32]);
-	/* The same, but with an error below 1.4 * 2^-24, in three parts `part` elements apart: the
-	 * upper 8 bits of the value, of the rest of it, and of the rest of that, which is all.  Of
-	 * 32, i and i + 16 are neighbours: 0, 16, 1, 17, .. */
-	void (*exp_split)(uint16_t *p, int64_t stride, int64_t part, const float *s, int64_t n,
-		float most, float scale, float sum[32]);
+	/* Rows first .. end - 1, up to one where the limit is passed, whose sum is as it was; what
+	 * is returned is that one, or end.  In bf16, to nearest but for an error of 2^-13.7, */
+	int64_t (*exp_bf16)(const struct exp_rows *e, int64_t first, int64_t end);
+	/* or with one below 2^-22.6 in three parts: the upper 8 bits of the value, of the rest of
+	 * it, and of the rest of that, which is all. */
+	int64_t (*exp_split)(const struct exp_rows *e, int64_t first, int64_t end);
+	/* y[r][0..n) = x[r] / the sum of sum[r], `rows` times */
+	void (*divide)(float *y, int64_t ldy, const float *x, int64_t ldx, float (*sum)[32],
+		int64_t rows, int64_t n);
 };
 
 extern const struct vec_kernels vec_kernels_generic, vec_kernels_avx2, vec_kernels_avx512,

@@ -154,6 +154,39 @@ INLINE vf vexp2(vf x, int degree)
 	return (vf)((vu)p + ((vu)z << 23));
 }
 
+/* 2^x for x >= -125, or infinity: x = n + r with 0 <= r <= 1, and 2^r as a minimax polynomial of
+ * degree 5, error below 2^-22.6, or of degree 3, below 2^-13.7, and half a unit of a bf16, which
+ * makes cutting it rounding. */
+INLINE vf vexp2_floor(vf x, int degree)
+{
+	static const float c3[] = {7.8024523e-2f, 2.2606716e-1f, 6.9583354e-1f,
+		9.9992522e-1f + 0x1p-8f},
+			   c5[] = {1.8775767e-3f, 8.9893401e-3f, 5.5826318e-2f, 2.4015363e-1f,
+				   6.9315307e-1f, 9.9999993e-1f};
+	const float *c = degree == 3 ? c3 : c5;
+	vf p = VF(c[0]);
+
+#if defined(__AVX512DQ__)
+	const vf r = (vf)_mm512_reduce_ps((__m512)x, _MM_FROUND_TO_NEG_INF);
+#else
+	const vf magic = VF(12582912.0f); /* as in vexp_reduce */
+	x = vselect(x > 130.0f, VF(130.0f), x);
+	vf k = (x + magic) - magic;
+	k = vselect(k > x, k - 1.0f, k);
+	/* Rounded down, as the instruction has it. */
+	vf r = x - k;
+	r = (vf)((vi)r + (r + k > x));
+#endif
+	for (int i = 1; i <= degree; i++)
+		p = vfma(p, r, VF(c[i]));
+#if defined(__AVX512DQ__)
+	return (vf)_mm512_scalef_ps((__m512)p, (__m512)x);
+#else
+	const vu u = (vu)p + ((vu)(k + magic) << 23);
+	return vselect((x > 0.0f) & (vi)(u >= 0x7f800000u), VF(INFINITY), (vf)u);
+#endif
+}
+
 /* x Phi(x) = max(x, 0) - |x| Phi(-|x|) */
 INLINE vf vgelu(vf x)
 {
