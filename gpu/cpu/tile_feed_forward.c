@@ -17,7 +17,7 @@
 #include <string.h>
 
 enum {
-	CHUNK_VALUES = 512 << 10, /* packed, of a task: half of the second-level cache */
+	CHUNK_VALUES = 576 << 10, /* packed, of a task: half of the second-level cache */
 	FEW_ROWS = 128,           /* of which a task makes no use of a panel that it reads */
 	SLICE = 16,               /* blocks of hidden values, at most */
 	TASKS = 4,                /* for each thread, where all share the rows */
@@ -172,15 +172,21 @@ static void out_slice(const struct feed *o, const uint16_t *h, int64_t group, fl
 		out_panel(o, h, group, sums, p, first, n_blocks, row0, rows);
 }
 
+/* Chunks are as even as whole steps can be. */
+static int64_t row_at(const struct feed *o, int64_t chunk)
+{
+	return least(ceil_div(o->rows, TILE_STEP) * chunk / o->chunks * TILE_STEP, o->rows);
+}
+
 static int64_t rows_of(const struct feed *o, int64_t chunk)
 {
-	return least(o->rows - chunk * o->chunk, o->chunk);
+	return row_at(o, chunk + 1) - row_at(o, chunk);
 }
 
 /* All of a chunk of rows. */
 static void chunk_task(const struct feed *o, int64_t chunk, int thread)
 {
-	const int64_t row0 = chunk * o->chunk, rows = rows_of(o, chunk);
+	const int64_t row0 = row_at(o, chunk), rows = rows_of(o, chunk);
 	uint16_t *a = o->a + thread * o->own_a, *h = o->h + thread * o->own_h;
 	float *sums = o->sums + thread * o->own_sums;
 
@@ -209,7 +215,7 @@ static struct share share_of(const struct feed *o, int64_t task, int64_t n)
 static void hidden_task(const struct feed *o, int64_t task)
 {
 	const struct share s = share_of(o, task, o->hidden_blocks);
-	const int64_t groups = s.chunk * o->chunk / TILE_ROWS;
+	const int64_t groups = row_at(o, s.chunk) / TILE_ROWS;
 
 	for (int64_t p = s.first; p < s.end; p++)
 		hidden_panel(o, o->a + groups * o->blocks * o->block,
@@ -220,7 +226,7 @@ static void hidden_task(const struct feed *o, int64_t task)
 static void out_task(const struct feed *o, int64_t task, int thread)
 {
 	const struct share s = share_of(o, task, o->c / PANEL);
-	const int64_t row0 = s.chunk * o->chunk;
+	const int64_t row0 = row_at(o, s.chunk);
 	const uint16_t *h = o->h + row0 / TILE_ROWS * o->hidden_blocks * o->block;
 
 	for (int64_t first = 0; first < o->hidden_blocks; first += o->slice)
@@ -276,8 +282,8 @@ static bool cut(struct feed *o)
 		chunks = ceil_div(chunks, threads) * threads;
 	else
 		o->groups = least(ceil_div(TASKS * threads, chunks), o->c / PANEL);
-	o->chunk = ceil_div(steps, chunks) * TILE_STEP;
-	o->chunks = ceil_div(o->rows, o->chunk);
+	o->chunks = least(chunks, steps);
+	o->chunk = ceil_div(steps, o->chunks) * TILE_STEP;
 	return true;
 }
 

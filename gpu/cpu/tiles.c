@@ -22,7 +22,7 @@ enum {
 	CHUNK = 512,              /* .. at most, .. */
 	CHUNK_VALUES = 400 << 10, /* .. and their values: what the second-level cache holds */
 	FEW_ROWS = 256,           /* of which too few go by a panel that comes from memory */
-	TASKS = 4,                /* for each thread, at least, if there are several */
+	TASKS = 2,                /* for each thread, at least, if there are several */
 	AHEAD_BYTES = 512 << 10,  /* weights of fewer bytes are in the cache anyway */
 	SLICE_BYTES = 256 << 10,  /* of a panel that rows pass by at a time, about */
 	CONVERT = 16 << 10,       /* values rounded by one task */
@@ -374,13 +374,20 @@ static int64_t frames_of_rows(const struct tile_product *p, int64_t rows)
 	return last * p->ldx / p->channels + (taps - 1) * p->dilation + 1;
 }
 
+/* The first row of a chunk; chunks are as even as whole steps can be. */
+static int64_t row_at(const struct run *o, int64_t chunk)
+{
+	const int64_t row = ceil_div(o->p->rows, TILE_STEP) * chunk / o->chunks * TILE_STEP;
+
+	return row < o->p->rows ? row : o->p->rows;
+}
+
 static void product_task(const struct run *o, int64_t task, int thread)
 {
 	const struct tile_product *p = o->p;
 	const int64_t chunk = task % o->chunks, batch = task / o->chunks % p->batches,
 		      group = task / o->chunks / p->batches;
-	const int64_t row0 = chunk * o->chunk, left = p->rows - row0,
-		      rows = left < o->chunk ? left : o->chunk;
+	const int64_t row0 = row_at(o, chunk), rows = row_at(o, chunk + 1) - row0;
 	const int64_t panels = ceil_div(p->n, PANEL);
 	const uint16_t *x = o->x + batch * o->x_batch + place_of(o, row0);
 
@@ -428,12 +435,16 @@ static void cut(struct run *o, int64_t values)
 	const int64_t panels = ceil_div(o->p->n, PANEL), rows = o->p->rows * o->p->batches;
 	const int64_t whole = CHUNK_VALUES / (values * parts),
 		      block = parts * 2 * TILE_ELEMENTS * 2;
+	const int64_t steps = ceil_div(o->p->rows, TILE_STEP);
 	int64_t each = ceil_div(rows, tasks);
 
 	each = clamp(each, LEAST_CHUNK, CHUNK);
 	o->by_slices = !o->by_frames && whole < each && whole < FEW_ROWS;
-	o->chunk = ceil_div(whole < each && !o->by_slices ? whole : each, TILE_STEP) * TILE_STEP;
-	o->chunks = ceil_div(o->p->rows, o->chunk);
+	o->chunk = ceil_div(whole < each && !o->by_slices ? whole : each, TILE_STEP);
+	o->chunks = ceil_div(steps, o->chunk);
+	if (o->chunks > 1 && o->p->batches % threads)
+		o->chunks = clamp(ceil_div(o->chunks, threads) * threads, 1, steps);
+	o->chunk = ceil_div(steps, o->chunks) * TILE_STEP;
 	o->groups = ceil_div(tasks, o->chunks * o->p->batches);
 	if (o->groups > panels)
 		o->groups = panels;
