@@ -17,7 +17,7 @@
 #include <string.h>
 
 enum {
-	CHUNK_VALUES = 576 << 10, /* packed, of a task: half of the second-level cache */
+	CHUNK_VALUES = 576 << 10, /* packed, of a task: what the second-level cache has room for */
 	FEW_ROWS = 128,           /* of which a task makes no use of a panel that it reads */
 	SLICE = 16,               /* blocks of hidden values, at most */
 	TASKS = 4,                /* for each thread, where all share the rows */

@@ -442,8 +442,9 @@ static void cut(struct run *o, int64_t values)
 	o->by_slices = !o->by_frames && whole < each && whole < FEW_ROWS;
 	o->chunk = ceil_div(whole < each && !o->by_slices ? whole : each, TILE_STEP);
 	o->chunks = ceil_div(steps, o->chunk);
-	if (o->chunks > 1 && o->p->batches % threads)
-		o->chunks = clamp(ceil_div(o->chunks, threads) * threads, 1, steps);
+	const int64_t even = ceil_div(o->chunks, threads) * threads;
+	if (o->p->batches % threads && even * (LEAST_CHUNK / TILE_STEP) <= steps)
+		o->chunks = even;
 	o->chunk = ceil_div(steps, o->chunks) * TILE_STEP;
 	o->groups = ceil_div(tasks, o->chunks * o->p->batches);
 	if (o->groups > panels)
