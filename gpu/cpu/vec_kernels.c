@@ -395,34 +395,34 @@ static void row_max(float *top, const float *s, int64_t stride, int64_t n_rows, 
 	}
 }
 
-/* The upper halves of two as neighbours, which leave what is below them. */
-INLINE vu take_upper(vf *a, vf *b)
+/* The upper halves of LANES values, i and i + 16 as neighbours; leaves what is below them. */
+INLINE void put_upper(uint16_t *p, vf x[NV])
 {
-	const vu ua = (vu)*a & 0xffff0000u, ub = (vu)*b & 0xffff0000u;
+	vu upper[NV];
 
-	*a -= (vf)ua;
-	*b -= (vf)ub;
-	return ua >> 16 | ub;
+	UNROLL
+	for (int v = 0; v < NV; v++)
+		upper[v] = (vu)x[v] & 0xffff0000u;
+#if defined(__AVX512BW__)
+	/* Those of x[0] are stored over the lower ones of x[1]. */
+	_mm512_storeu_si512(p, (__m512i)x[1]);
+	_mm512_mask_storeu_epi16(p - 1, 0xaaaaaaaa, (__m512i)x[0]);
+#else
+	UNROLL
+	for (int v = 0; v < NV / 2; v++)
+		*(vu *)(void *)(p + 2 * v * VW) = upper[v] >> 16 | upper[v + NV / 2];
+#endif
+	UNROLL
+	for (int v = 0; v < NV; v++)
+		x[v] -= (vf)upper[v];
 }
 
 /* The upper halves of LANES values and, with 3 parts, of what is left of them. */
 INLINE void put_parts(uint16_t *p, int64_t part, vf x[NV], int parts)
 {
 	UNROLL
-	for (int k = 0; k < parts; k++, p += part) {
-#if defined(__AVX512BW__)
-		/* The upper halves of x[0] are stored over the lower ones of x[1]. */
-		const vu a = (vu)x[0] & 0xffff0000u, b = (vu)x[1] & 0xffff0000u;
-		_mm512_storeu_si512(p, (__m512i)x[1]);
-		_mm512_mask_storeu_epi16(p - 1, 0xaaaaaaaa, (__m512i)x[0]);
-		x[0] -= (vf)a;
-		x[1] -= (vf)b;
-#else
-		UNROLL
-		for (int v = 0; v < NV / 2; v++)
-			*(vu *)(void *)(p + 2 * v * VW) = take_upper(&x[v], &x[v + NV / 2]);
-#endif
-	}
+	for (int k = 0; k < parts; k++)
+		put_upper(p + k * part, x);
 }
 
 /* Whether one of LANES values is. */
