@@ -305,8 +305,10 @@ void gpu_gru(
 
 /* Keys and values of one layer.  n_rows sequences, each of up to max_len. */
 struct gpu_kv {
-	/* F32, BF16, or TILES: bf16, and gpu_attention_cross() rounds q and the probabilities
-	 * to it, too.  The processor, to which that is no gain, has F32 instead. */
+	/* F32, BF16, or, for gpu_attention_cross() alone, which has many queries then: TILES,
+	 * bf16, and q and the probabilities are rounded to it, too; or SPLIT, f32, with products
+	 * as GPU_SPLIT has them.  The processor has SPLIT instead of TILES, and F32 instead of
+	 * either without tile units or where max_len is short; CUDA has F32 instead of SPLIT. */
 	enum gpu_dtype dtype;
 	int64_t n_rows, n_heads, head_dim, max_len;
 	struct gpu_tensor *k, *v; /* device layout */

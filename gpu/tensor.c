@@ -723,10 +723,20 @@ void gpu_tap(struct gpu *g, const struct gpu_tensor *t, const char *fmt, ...)
 
 /* ---- caches ------------------------------------------------------------- */
 
+/* What a cache of that dtype is on this device. */
+static enum gpu_dtype kv_dtype(const struct gpu *g, enum gpu_dtype dtype, int64_t max_len)
+{
+	enum { SPLIT_FROM = 48 }; /* positions: fewer are little gain, or a loss */
+
+	if (dtype < GPU_TILES || (dtype == GPU_TILES && g->ops->tiles_kv))
+		return dtype;
+	return g->ops->splits && max_len >= SPLIT_FROM ? GPU_SPLIT : GPU_F32;
+}
+
 struct gpu_kv *gpu_kv_new(struct gpu *g, struct gpu_arena *a, enum gpu_dtype dtype, int64_t n_rows,
 	int64_t n_heads, int64_t head_dim, int64_t max_len)
 {
-	struct gpu_kv kv = {.dtype = dtype == GPU_TILES && !g->ops->tiles_kv ? GPU_F32 : dtype,
+	struct gpu_kv kv = {.dtype = kv_dtype(g, dtype, max_len),
 		.n_rows = n_rows,
 		.n_heads = n_heads,
 		.head_dim = head_dim,
@@ -738,8 +748,8 @@ struct gpu_kv *gpu_kv_new(struct gpu *g, struct gpu_arena *a, enum gpu_dtype dty
 
 	if (gpu_failed(g))
 		return &no_kv;
-	if ((dtype != GPU_F32 && dtype != GPU_BF16 && dtype != GPU_TILES) || n_rows < 1 ||
-		n_heads < 1 || head_dim < 1 || max_len < 1 ||
+	if ((dtype != GPU_F32 && dtype != GPU_BF16 && dtype != GPU_TILES && dtype != GPU_SPLIT) ||
+		n_rows < 1 || n_heads < 1 || head_dim < 1 || max_len < 1 ||
 		!shape_bytes(GPU_F32, shape, &bytes) || !g->ops->kv_size) {
 		gpu_fail(g, ERR_BUG, "cache %s in %s: no such shape, dtype, or device support",
 			gpu_shape_text(shape.ne, 4, text), a->name);

@@ -30,6 +30,10 @@ static size_t dtype_size(enum gpu_dtype dtype)
 void cpu_kv_size(const struct gpu_kv *kv, int64_t *ret_k, int64_t *ret_v)
 {
 	const int64_t heads = kv->n_rows * kv->n_heads;
+	if (kv->dtype == GPU_SPLIT) {
+		cpu_split_kv_size(kv, ret_k, ret_v);
+		return;
+	}
 	*ret_k = heads * round_up(kv->max_len, PANEL) * kv->head_dim;
 	*ret_v = heads * kv->max_len * round_up(kv->head_dim, PANEL);
 }
@@ -244,6 +248,10 @@ void cpu_kv_fill(struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu
 {
 	const int64_t width = kv->n_heads * kv->head_dim;
 	const float *x = kv_x->data;
+	if (kv->dtype == GPU_SPLIT) {
+		cpu_split_kv_fill(g, kv, row, kv_x);
+		return;
+	}
 	for (int64_t head = 0; head < kv->n_heads; head++) {
 		const struct cache c = cache_of(kv, row, head);
 		for (int64_t t = 0; t < kv_x->ne[0]; t++) {
@@ -293,6 +301,10 @@ static void span_task(void *ud, size_t task)
 void cpu_attention_cross(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
 	const struct gpu_kv *kv, float scale)
 {
+	if (kv->dtype == GPU_SPLIT) {
+		cpu_attention_cross_split(g, y, q, kv, scale);
+		return;
+	}
 	const int64_t n_heads = q->ne[1] / kv->head_dim, per_row = q->ne[0] / kv->n_rows,
 		      len = longest(kv), spans = (per_row + SPAN - 1) / SPAN,
 		      n_tasks = kv->n_rows * (spans > 1 ? spans : n_heads);

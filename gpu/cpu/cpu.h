@@ -222,6 +222,12 @@ void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 /* The same in three parts, as GPU_SPLIT has them: the precision of f32. */
 void cpu_attention_split(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	int64_t n_heads, float scale);
+/* Caches of GPU_SPLIT. */
+void cpu_split_kv_size(const struct gpu_kv *kv, int64_t *ret_k, int64_t *ret_v);
+void cpu_split_kv_fill(
+	struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu_tensor *kv_x);
+void cpu_attention_cross_split(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
+	const struct gpu_kv *kv, float scale);
 
 /* tile_feed_forward.c: a gate, matrices of tiles and channels that are whole panels; else false */
 bool cpu_feed_forward(struct gpu *g, struct gpu_tensor *x, const struct gpu_feed_forward *ff,

@@ -1,7 +1,9 @@
 /* Attention in products of bf16 by bf16 (gpu_attention_tiles), and in those of three bf16 each
- * (gpu_attention_full, where there are tile units).
+ * (gpu_attention_full, where there are tile units, and gpu_attention_cross to caches of GPU_SPLIT).
  *
- * First all heads' keys and values are packed, row by row as they lie, then a task is some queries
+ * First all heads' keys and values are packed, row by row as they lie, which a cache has done
+ * when it was filled: per sequence and head, matrices [max_len, dim] and [dim, max_len] in panels
+ * (tile_kernels.h), both to a whole number of PACK positions.  Then a task is some queries
  * of a head, QUERIES at a time, and KEYS at a time their scores, exp and rounding, or splitting, in
  * one pass, and the product with the values: all of it in the first-level cache.  It is divided by
  * the sum of the row at last.
@@ -26,19 +28,31 @@ enum {
 /* Of a sum of powers of two, in a row of KEYS: beyond it the greatest score is looked up anew. */
 static const float LIMIT = 0x1p32f;
 
+/* Positions whose heads are side by side. */
+struct positions {
+	const float *x;
+	int64_t n, ld; /* floats from one to the next */
+};
+
+/* All heads' keys and values, as matrices [keys, dim], [dim, keys]. */
+struct packed {
+	uint16_t *k, *v;
+	int64_t k_head, v_head, v_panel; /* elements of a head, of a panel of 32 channels */
+};
+
 struct attention {
 	const struct cpu *cpu;
-	const float *qkv;
+	struct positions q, k, v; /* k and v of those to be packed; n of all */
 	float *y;
-	int64_t n, heads, dim; /* positions, heads, channels of a head */
-	int64_t keys;          /* n padded to whole panels */
-	int parts;             /* 1, or 3 */
-	int64_t step;          /* KEYS, or KEYS_SPLIT */
+	int64_t heads, dim; /* of q; channels of a head */
+	int64_t group;      /* heads of q that share one of the keys */
+	int64_t keys;       /* padded to whole panels */
+	int parts;          /* 1, or 3 */
+	int64_t step;       /* KEYS, or KEYS_SPLIT */
 	float scale;
-	uint16_t *k, *v;        /* of all heads, as matrices [keys, dim], [dim, keys] */
-	int64_t k_head, v_head; /* elements of one */
-	char *scratch;          /* of the threads */
-	int64_t *offset;        /* [blocks of a row of tiles] */
+	struct packed packed;
+	char *scratch;   /* of the threads */
+	int64_t *offset; /* [blocks of a row of tiles] */
 	_Atomic int64_t next, next_pack;
 };
 
@@ -94,28 +108,40 @@ static struct work work_of(const struct attention *a, int thread)
 
 /* ---- packing ------------------------------------------------------------ */
 
-/* Queries, keys or values, of which `which` is 0, 1 or 2, from position `first` on. */
-static struct tile_head head_of(const struct attention *a, int which, int64_t head, int64_t first)
+/* A head of queries, keys or values from position `first` on. */
+static struct tile_head head_of(
+	const struct attention *a, const struct positions *x, int64_t head, int64_t first)
 {
-	const int64_t left = a->n - first, width = a->heads * a->dim;
+	const int64_t left = x->n - first;
 
-	return (struct tile_head){.x = a->qkv + (3 * first + which) * width + head * a->dim,
-		.ldx = 3 * width,
+	return (struct tile_head){.x = x->x + first * x->ld + head * a->dim,
+		.ldx = x->ld,
 		.n = left < PACK ? left : PACK,
 		.dim = a->dim,
-		.ahead = which == 0 ? 3 * width * QUERIES : a->dim,
+		.ahead = x == &a->q ? x->ld * QUERIES : a->dim,
 		.parts = a->parts};
+}
+
+/* Of one head, from position `first` on, a multiple of PANEL. */
+static uint16_t *keys_at(const struct attention *a, int64_t head, int64_t first)
+{
+	return a->packed.k + head * a->packed.k_head +
+	       first / PANEL * a->parts * tile_panel(a->dim);
+}
+
+static uint16_t *values_at(const struct attention *a, int64_t head, int64_t first)
+{
+	return a->packed.v + head * a->packed.v_head + a->parts * tile_panel(first);
 }
 
 /* Keys and values of positions first .. first + PACK - 1, whose rows hold all heads. */
 static void pack(const struct attention *a, int64_t first)
 {
-	for (int64_t i = 0; i < a->heads; i++) {
-		const struct tile_head k = head_of(a, 1, i, first), v = head_of(a, 2, i, first);
-		a->cpu->tiles->pack_keys(
-			a->k + i * a->k_head + first / PANEL * a->parts * tile_panel(a->dim), &k);
-		a->cpu->tiles->pack_values(a->v + i * a->v_head + a->parts * tile_panel(first),
-			a->parts * tile_panel(a->keys), &v);
+	for (int64_t i = 0; i < a->heads / a->group; i++) {
+		const struct tile_head k = head_of(a, &a->k, i, first),
+				       v = head_of(a, &a->v, i, first);
+		a->cpu->tiles->pack_keys(keys_at(a, i, first), &k);
+		a->cpu->tiles->pack_values(values_at(a, i, first), a->packed.v_panel, &v);
 	}
 }
 
@@ -147,11 +173,10 @@ static struct tile_gemm product_of(const struct attention *a, const uint16_t *ro
 static void score(const struct attention *a, const struct work *h, const struct rows *rows,
 	const struct keys *keys)
 {
-	const int64_t there = a->n - keys->first;
+	const int64_t there = a->k.n - keys->first;
 	struct tile_gemm gemm = product_of(a, h->q, a->dim);
 
-	gemm.w =
-		a->k + rows->head * a->k_head + keys->first / PANEL * a->parts * tile_panel(a->dim);
+	gemm.w = keys_at(a, rows->head / a->group, keys->first);
 	gemm.sum = h->scores;
 	gemm.sum_row = a->step;
 	a->cpu->tiles->gemm_panels(&gemm, keys->n / PANEL);
@@ -224,8 +249,7 @@ static void weigh(const struct attention *a, const struct work *h, const struct 
 	gemm.resume = keys->first > 0;
 	gemm.out_row = a->heads * a->dim;
 	for (int64_t p = 0; p * PANEL < a->dim; p++) {
-		gemm.w = a->v + rows->head * a->v_head + p * a->parts * tile_panel(a->keys) +
-			 a->parts * tile_panel(keys->first);
+		gemm.w = values_at(a, rows->head / a->group, keys->first) + p * a->packed.v_panel;
 		gemm.sum = h->values + p * PANEL;
 		gemm.out = asks ? result(a, rows) + p * PANEL : NULL;
 		a->cpu->tiles->gemm(&gemm);
@@ -235,7 +259,7 @@ static void weigh(const struct attention *a, const struct work *h, const struct 
 /* QUERIES from first on, or what is left. */
 static void attend(const struct attention *a, const struct work *h, int64_t head, int64_t first)
 {
-	const struct tile_head q = head_of(a, 0, head, first);
+	const struct tile_head q = head_of(a, &a->q, head, first);
 	struct rows rows;
 
 	rows.head = head;
@@ -257,53 +281,78 @@ static void attend(const struct attention *a, const struct work *h, int64_t head
 static void attention_thread(void *ud, int thread, int n_threads)
 {
 	struct attention *a = ud;
+	const bool packs = a->k.x;
 	const struct work h = work_of(a, thread);
-	const int64_t per_head = ceil_div(a->n, SPAN * QUERIES);
+	const int64_t per_head = ceil_div(a->q.n, SPAN * QUERIES);
 	int64_t task;
 
-	while ((task = atomic_fetch_add(&a->next_pack, 1)) < a->keys / PACK)
+	while (packs && (task = atomic_fetch_add(&a->next_pack, 1)) < a->keys / PACK)
 		pack(a, task * PACK);
-	pool_barrier(a->cpu->pool);
+	if (packs)
+		pool_barrier(a->cpu->pool);
 	a->cpu->tiles->begin();
 	while ((task = atomic_fetch_add(&a->next, 1)) < a->heads * per_head) {
 		const int64_t first = task % per_head * SPAN * QUERIES,
 			      end = first + SPAN * QUERIES;
-		for (int64_t q = first; q < end && q < a->n; q += QUERIES)
+		for (int64_t q = first; q < end && q < a->q.n; q += QUERIES)
 			attend(a, &h, task / per_head, q);
 	}
 	a->cpu->tiles->end();
 }
 
-static void run(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv, int64_t n_heads,
-	float scale, int parts)
+/* Of heads of so many keys, one behind the other. */
+static struct packed packed_heads(uint16_t *k, uint16_t *v, int64_t keys, int64_t dim, int parts)
 {
+	return (struct packed){.k = k,
+		.v = v,
+		.k_head = parts * ceil_div(keys, PANEL) * tile_panel(dim),
+		.v_head = parts * ceil_div(dim, PANEL) * tile_panel(keys),
+		.v_panel = parts * tile_panel(keys)};
+}
+
+/* With k.x, packs keys and values first, behind what a run needs else. */
+static void run(struct gpu *g, struct attention *a)
+{
+	const int64_t most = tile_blocks(a->dim > a->keys ? a->dim : a->keys);
+	const size_t offsets = aligned(most, sizeof(*a->offset)),
+		     threads = (size_t)pool_threads(a->cpu->pool) * places_of(a).end;
+	const struct packed own = packed_heads(NULL, NULL, a->keys, a->dim, a->parts);
+	const int64_t elements = a->k.x ? a->heads * (own.k_head + own.v_head) : 0;
+	char *scratch = cpu_scratch(g, offsets + threads + (size_t)elements * sizeof(*own.k));
+
+	if (!scratch)
+		return;
+	a->offset = (int64_t *)(void *)scratch;
+	a->scratch = scratch + offsets;
+	if (a->k.x) {
+		a->packed = own;
+		a->packed.k = (uint16_t *)(void *)(scratch + offsets + threads);
+		a->packed.v = a->packed.k + a->heads * own.k_head;
+	}
+	for (int64_t b = 0; b < most; b++)
+		a->offset[b] = b * a->parts * TILE_ELEMENTS;
+	pool_team(a->cpu->pool, attention_thread, a);
+}
+
+static void attend_to_itself(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
+	int64_t n_heads, float scale, int parts)
+{
+	const int64_t n = qkv->ne[0], width = y->ne[1];
+	const float *x = qkv->data;
 	struct attention a = {.cpu = g->device,
-		.qkv = qkv->data,
+		.q = {x, n, 3 * width},
+		.k = {x + width, n, 3 * width},
+		.v = {x + 2 * width, n, 3 * width},
 		.y = y->data,
-		.n = qkv->ne[0],
 		.heads = n_heads,
-		.dim = y->ne[1] / n_heads,
-		.keys = ceil_div(qkv->ne[0], PANEL) * PANEL,
+		.dim = width / n_heads,
+		.group = 1,
+		.keys = ceil_div(n, PANEL) * PANEL,
 		.parts = parts,
 		.step = parts == 1 ? KEYS : KEYS_SPLIT,
 		.scale = scale};
-	const int64_t most = tile_blocks(a.dim > a.keys ? a.dim : a.keys);
-	const size_t offsets = aligned(most, sizeof(*a.offset));
 
-	a.k_head = parts * a.keys / PANEL * tile_panel(a.dim);
-	a.v_head = parts * ceil_div(a.dim, PANEL) * tile_panel(a.keys);
-	const size_t packed = (size_t)(n_heads * (a.k_head + a.v_head)) * sizeof(*a.k);
-	char *scratch = cpu_scratch(
-		g, offsets + packed + (size_t)pool_threads(a.cpu->pool) * places_of(&a).end);
-	if (!scratch)
-		return;
-	a.offset = (int64_t *)(void *)scratch;
-	a.k = (uint16_t *)(void *)(scratch + offsets);
-	a.v = a.k + n_heads * a.k_head;
-	a.scratch = scratch + offsets + packed;
-	for (int64_t b = 0; b < most; b++)
-		a.offset[b] = b * parts * TILE_ELEMENTS;
-	pool_team(a.cpu->pool, attention_thread, &a);
+	run(g, &a);
 }
 
 void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
@@ -312,12 +361,69 @@ void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 	for (int64_t i = 0; i < cpu_sequences(y); i++) {
 		struct gpu_tensor to = cpu_sequence(y, i);
 		const struct gpu_tensor from = cpu_sequence(qkv, i);
-		run(g, &to, &from, n_heads, scale, 1);
+		attend_to_itself(g, &to, &from, n_heads, scale, 1);
 	}
 }
 
 void cpu_attention_split(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	int64_t n_heads, float scale)
 {
-	run(g, y, qkv, n_heads, scale, 3);
+	attend_to_itself(g, y, qkv, n_heads, scale, 3);
+}
+
+/* ---- caches ------------------------------------------------------------- */
+
+void cpu_split_kv_size(const struct gpu_kv *kv, int64_t *ret_k, int64_t *ret_v)
+{
+	const int64_t heads = kv->n_rows * kv->n_heads;
+	const struct packed p = packed_heads(NULL, NULL, kv->max_len, kv->head_dim, 3);
+
+	*ret_k = heads * p.k_head;
+	*ret_v = heads * p.v_head;
+}
+
+/* Of sequence `row`, which has n positions, n_heads heads of queries. */
+static struct attention cached(
+	struct gpu *g, const struct gpu_kv *kv, int64_t row, int64_t n, int64_t n_heads)
+{
+	struct packed p = packed_heads(kv->k->data, kv->v->data, kv->max_len, kv->head_dim, 3);
+
+	p.k += row * kv->n_heads * p.k_head;
+	p.v += row * kv->n_heads * p.v_head;
+	return (struct attention){.cpu = g->device,
+		.k.n = n,
+		.v.n = n,
+		.heads = n_heads,
+		.dim = kv->head_dim,
+		.group = n_heads / kv->n_heads,
+		.keys = ceil_div(n, PANEL) * PANEL,
+		.parts = 3,
+		.step = KEYS_SPLIT,
+		.packed = p};
+}
+
+void cpu_split_kv_fill(struct gpu *g, struct gpu_kv *kv, int64_t row, const struct gpu_tensor *kv_x)
+{
+	const int64_t width = kv->n_heads * kv->head_dim;
+	struct attention a = cached(g, kv, row, kv_x->ne[0], kv->n_heads);
+
+	a.k.x = kv_x->data;
+	a.v.x = a.k.x + width;
+	a.k.ld = a.v.ld = 2 * width;
+	for (int64_t i = 0; i < a.keys; i += PACK)
+		pack(&a, i);
+}
+
+void cpu_attention_cross_split(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *q,
+	const struct gpu_kv *kv, float scale)
+{
+	const int64_t width = q->ne[1], n = q->ne[0] / kv->n_rows;
+
+	for (int64_t r = 0; r < kv->n_rows; r++) {
+		struct attention a = cached(g, kv, r, kv->len[r], width / kv->head_dim);
+		a.q = (struct positions){(const float *)q->data + r * n * width, n, width};
+		a.y = (float *)y->data + r * n * width;
+		a.scale = scale;
+		run(g, &a);
+	}
 }

@@ -207,7 +207,7 @@ static void cross(const struct bench *b, int64_t n, int64_t heads, int64_t kv_he
 	struct gpu_tensor *q = filled(b, SHAPE(n, heads * dim)),
 			  *y = filled(b, SHAPE(n, heads * dim)),
 			  *x = filled(b, SHAPE(keys, 2 * kv_heads * dim));
-	struct gpu_kv *kv = gpu_kv_new(b->g, b->a, b->dtype == GPU_TILES ? GPU_TILES : GPU_F32,
+	struct gpu_kv *kv = gpu_kv_new(b->g, b->a, b->dtype == GPU_WINOGRAD ? GPU_F32 : b->dtype,
 		sequences, kv_heads, dim, keys);
 	for (int64_t i = 0; i < sequences; i++)
 		gpu_kv_fill(b->g, kv, i, x);

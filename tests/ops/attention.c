@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const enum gpu_dtype dtypes[] = {GPU_F32, GPU_BF16, GPU_TILES};
+static const enum gpu_dtype dtypes[] = {GPU_F32, GPU_BF16, GPU_TILES, GPU_SPLIT};
 enum { N_CAUSAL = 2 }; /* of these, for caches that grow */
 static const char *const dtype_names[] = {
-	[GPU_F32] = "f32", [GPU_BF16] = "bf16", [GPU_TILES] = "tiles"};
+	[GPU_F32] = "f32", [GPU_BF16] = "bf16", [GPU_TILES] = "tiles", [GPU_SPLIT] = "split"};
 
 /* Keys and values as the cache holds them: columns width .. 3 width of qkv. */
 static float *rounded(const float *qkv, int64_t n_rows, int64_t width, enum gpu_dtype dtype)
@@ -277,7 +277,8 @@ struct cross_case {
 };
 
 /* A cache of GPU_TILES: on CUDA q is rounded as keys and values are, so is a probability
- * (2^-8 of it, |v| < 1 and they add up to 1); the processor has f32. */
+ * (2^-8 of it, |v| < 1 and they add up to 1); the processor has f32 or GPU_SPLIT, the same bits
+ * with any instruction set. */
 static void check_cross(const struct cross_case *k, enum gpu_dtype dtype)
 {
 	const bool rounds = dtype == GPU_TILES && on_cuda();
@@ -285,7 +286,7 @@ static void check_cross(const struct cross_case *k, enum gpu_dtype dtype)
 	const int64_t n_heads = k->n_heads * k->group, q_width = width * k->group;
 	const float scale = 0.3f;
 	float *q = random_floats(n_q * q_width), *kv_x[3];
-	float *seen = keep((size_t)(n_q * q_width), sizeof(*seen));
+	float *seen = keep((size_t)(n_q * q_width), sizeof(*seen)), *first = NULL;
 	struct want want = want_new(n_q * q_width);
 	int64_t longest = 0;
 
@@ -320,10 +321,15 @@ static void check_cross(const struct cross_case *k, enum gpu_dtype dtype)
 			assert_int_equal(kv->len[r], k->len[r]);
 		}
 		gpu_attention_cross(d.g, y, put(&d, "q", SHAPE(n_q, q_width), q), kv, scale);
-		assert_close(get(&d, y), want, n_q * q_width,
+		float *got = get(&d, y);
+		assert_close(got, want, n_q * q_width,
 			"isa %d %s: %d sequences, %d queries each, %d heads of %d", d.isa,
 			dtype_names[dtype], (int)k->n_rows, (int)k->per_row, (int)k->n_heads,
 			(int)k->head_dim);
+		if (kv->dtype == GPU_SPLIT && !first)
+			first = got;
+		if (first)
+			assert_same_bits(got, first, n_q * q_width, "isa %d", d.isa);
 	}
 }
 
@@ -348,6 +354,10 @@ static void cross(void **state)
 		{2, 33, 3, 20, 1, {64, 63}},
 		{3, 5, 1, 96, 4, {1, 65, 128}},
 		{1, 129, 1, 50, 1, {66}},
+		{1, 33, 2, 1, 3, {48}},
+		{2, 131, 3, 40, 2, {97, 1}},
+		{3, 160, 2, 64, 2, {47, 129, 256}},
+		{1, 300, 6, 64, 4, {130}},
 	};
 
 	for (size_t t = 0; t < N_OF(dtypes); t++)
@@ -360,18 +370,18 @@ static void cross(void **state)
 
 /* Many queries at once have the bits that they have a few at a time: a language model that
  * is fed its prompt goes on as one that was fed it piece by piece. */
-static void few_or_many(void **state)
+static void check_few_or_many(enum gpu_dtype dtype)
 {
 	enum { N = 75, FEW = 5 };
-	static const int64_t cases[][3] = {
-		{1, 1, 1}, {8, 32, 1}, {15, 80, 2}, {33, 50, 1}, {130, 64, 2}, {41, 7, 1}};
+	static const int64_t cases[][3] = {{1, 1, 1}, {8, 32, 1}, {15, 80, 2}, {33, 50, 1},
+		{130, 64, 2}, {41, 7, 1}, {61, 20, 3}};
 
 	FOR_EACH_ISA(d)
 	for (size_t i = 0; i < N_OF(cases); i++) {
 		const int64_t len = cases[i][0], dim = cases[i][1], width = dim * cases[i][2];
 		seed(i);
 		float *q = random_floats(N * width), *want = keep(N * (size_t)width, sizeof(*want));
-		struct gpu_kv *kv = gpu_kv_new(d.g, d.a, GPU_F32, 1, 1, dim, len + 3);
+		struct gpu_kv *kv = gpu_kv_new(d.g, d.a, dtype, 1, 1, dim, len + 3);
 		struct gpu_tensor *y = empty(&d, "y", SHAPE(N, width));
 		gpu_kv_fill(d.g, kv, 0,
 			put(&d, "kv", SHAPE(len, 2 * dim), random_floats(len * 2 * dim)));
@@ -382,10 +392,16 @@ static void few_or_many(void **state)
 			memcpy(want + at * width, get(&d, few), FEW * (size_t)width * sizeof(*q));
 		}
 		gpu_attention_cross(d.g, y, put(&d, "q", SHAPE(N, width), q), kv, 9);
-		assert_same_bits(get(&d, y), want, N * width, "isa %d: %d keys of %d", d.isa,
-			(int)len, (int)dim);
+		assert_same_bits(get(&d, y), want, N * width, "isa %d %s: %d keys of %d", d.isa,
+			dtype_names[dtype], (int)len, (int)dim);
 	}
 	test_done(NULL);
+}
+
+static void few_or_many(void **state)
+{
+	check_few_or_many(GPU_F32);
+	check_few_or_many(GPU_SPLIT);
 }
 
 /* ---- full --------------------------------------------------------------- */

@@ -427,7 +427,8 @@ static void wrong_shapes(void **state)
 			  *w32x8 = gpu_new_matrix(g, d.a, GPU_F32, "w32x8", 32, 8),
 			  *w40x8 = gpu_new_matrix(g, d.a, GPU_F32, "w40x8", 40, 8);
 	struct gpu_tensor *strided = gpu_view(g, d.a, f2x6x8, 1, 0, 5);
-	struct gpu_kv *kv = gpu_kv_new(g, d.a, GPU_F32, 2, 2, 4, 3);
+	struct gpu_kv *kv = gpu_kv_new(g, d.a, GPU_F32, 2, 2, 4, 3),
+		      *filled = gpu_kv_new(g, d.a, GPU_TILES, 2, 2, 4, 100);
 	const struct gpu_conv three = {.kernel = 3};
 	const struct gpu_lstm lstm = {w32x8, w32x8, f8, f2x8, f2x8};
 	const uint64_t seeds[2] = {0};
@@ -506,6 +507,10 @@ static void wrong_shapes(void **state)
 	gpu_attention_causal(g, f4x8, gpu_zeros(g, d.a, GPU_F32, "qkv", SHAPE(4, 24)), kv, 1);
 	WRONG(gpu_attention_causal(g, f4x8, empty(&d, "qkv", SHAPE(4, 24)), kv, 1),
 		"attention_causal: y 'f4x8' [4, 8], qkv 'qkv' [4, 24]: the cache is full");
+	if (filled->dtype >= GPU_TILES)
+		WRONG(gpu_attention_causal(
+			      g, f4x8, gpu_zeros(g, d.a, GPU_F32, "qkv", SHAPE(4, 24)), filled, 1),
+			"the cache is for gpu_attention_cross() alone");
 	WRONG(gpu_kv_fill(g, kv, 2, f2x24), "the cache has no such sequence");
 	WRONG(gpu_kv_fill(g, kv, 0, f2x24), "kv_x must be contiguous f32 [S, 2H]");
 	WRONG(gpu_kv_fill(g, kv, 0, empty(&d, "kv_x", SHAPE(4, 16))), "the cache is too short");
