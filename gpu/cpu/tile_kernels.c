@@ -38,6 +38,20 @@ static void end(void)
 		_tile_loadd(4, x, row_bytes);                                                      \
 		_tile_loadd(5, (x) + a->a_group, row_bytes);                                       \
 	} while (0)
+#define SUMS_TO_ZERO()                                                                             \
+	do {                                                                                       \
+		_tile_zero(0);                                                                     \
+		_tile_zero(1);                                                                     \
+		_tile_zero(2);                                                                     \
+		_tile_zero(3);                                                                     \
+	} while (0)
+#define SUMS_TO_MEMORY()                                                                           \
+	do {                                                                                       \
+		_tile_stored(0, sum, sum_bytes);                                                   \
+		_tile_stored(1, sum + TILE_OUTS, sum_bytes);                                       \
+		_tile_stored(2, below, sum_bytes);                                                 \
+		_tile_stored(3, below + TILE_OUTS, sum_bytes);                                     \
+	} while (0)
 #define PANEL_TO_TILES(w)                                                                          \
 	do {                                                                                       \
 		_tile_loadd(6, w, 64);                                                             \
@@ -95,10 +109,7 @@ static void gemm_panel(const struct tile_gemm *a, const uint16_t *panel, float *
 		_tile_loadd(2, below, sum_bytes);
 		_tile_loadd(3, below + TILE_OUTS, sum_bytes);
 	} else {
-		_tile_zero(0);
-		_tile_zero(1);
-		_tile_zero(2);
-		_tile_zero(3);
+		SUMS_TO_ZERO();
 	}
 	for (int64_t k = 0; k < a->n_blocks; k++) {
 		const uint16_t *x = a->a + a->offset[k];
@@ -118,10 +129,7 @@ static void gemm_panel(const struct tile_gemm *a, const uint16_t *panel, float *
 		PANEL_TO_TILES(w);
 		MULTIPLY_TILES();
 	}
-	_tile_stored(0, sum, sum_bytes);
-	_tile_stored(1, sum + TILE_OUTS, sum_bytes);
-	_tile_stored(2, below, sum_bytes);
-	_tile_stored(3, below + TILE_OUTS, sum_bytes);
+	SUMS_TO_MEMORY();
 }
 
 /* Rows of one block stay in tiles 4 and 5. */
@@ -133,16 +141,10 @@ static void one_block(const struct tile_gemm *a, int64_t n)
 
 	ROWS_TO_TILES(a->a + a->offset[0]);
 	for (; n > 0; n--, w += 2 * TILE_ELEMENTS, sum += 2 * TILE_OUTS, below += 2 * TILE_OUTS) {
-		_tile_zero(0);
-		_tile_zero(1);
-		_tile_zero(2);
-		_tile_zero(3);
+		SUMS_TO_ZERO();
 		PANEL_TO_TILES(w);
 		MULTIPLY_TILES();
-		_tile_stored(0, sum, sum_bytes);
-		_tile_stored(1, sum + TILE_OUTS, sum_bytes);
-		_tile_stored(2, below, sum_bytes);
-		_tile_stored(3, below + TILE_OUTS, sum_bytes);
+		SUMS_TO_MEMORY();
 	}
 }
 
