@@ -315,6 +315,8 @@ struct gpu_kv {
 	int64_t *len;             /* [n_rows] filled so far; host; in the arena */
 	struct gpu_tensor *lens;  /* the same on the device, I32 [n_rows]; or NULL */
 };
+/* For what products of w make, where there are many queries: the form of w, or F32. */
+enum gpu_dtype gpu_kv_dtype(const struct gpu_tensor *w);
 struct gpu_kv *gpu_kv_new(struct gpu *g, struct gpu_arena *a, enum gpu_dtype dtype, int64_t n_rows,
 	int64_t n_heads, int64_t head_dim, int64_t max_len);
 void gpu_kv_clear(struct gpu *g, struct gpu_kv *kv); /* len = 0 */

@@ -22,7 +22,8 @@ void gpu_attention_causal(struct gpu *g, struct gpu_tensor *y, const struct gpu_
 {
 	CALL(g, "attention_causal", attention_causal, IN(y), IN(qkv));
 	NEED(is_kv(kv), "the cache is empty");
-	NEED(kv->dtype < GPU_TILES, "the cache is for gpu_attention_cross() alone");
+	NEED(kv->dtype == GPU_F32 || kv->dtype == GPU_BF16,
+		"the cache is for gpu_attention_cross() alone");
 	const int64_t width = kv->n_heads * kv->head_dim;
 	NEED(gpu_is_f32(y, 2) && gpu_is_f32(qkv, 2), "y and qkv must be contiguous f32 of rank 2");
 	NEED(y->ne[1] == width && qkv->ne[1] == 3 * width, "widths differ from the cache's heads");

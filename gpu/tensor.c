@@ -504,7 +504,7 @@ static enum gpu_dtype packed_dtype(
 {
 	if (dtype == GPU_WINOGRAD && (n_out % GPU_ROW_GROUP || n_in % (9 * GPU_ROW_GROUP)))
 		dtype = GPU_SPLIT;
-	return dtype >= GPU_SPLIT && !g->ops->splits ? GPU_F32 : dtype;
+	return (dtype == GPU_SPLIT || dtype == GPU_WINOGRAD) && !g->ops->splits ? GPU_F32 : dtype;
 }
 
 /* Data, scale and sums of a packed matrix; false when the size is absurd. */
@@ -723,12 +723,17 @@ void gpu_tap(struct gpu *g, const struct gpu_tensor *t, const char *fmt, ...)
 
 /* ---- caches ------------------------------------------------------------- */
 
+enum gpu_dtype gpu_kv_dtype(const struct gpu_tensor *w)
+{
+	return w->dtype == GPU_TILES || w->dtype == GPU_SPLIT ? w->dtype : GPU_F32;
+}
+
 /* What a cache of that dtype is on this device. */
 static enum gpu_dtype kv_dtype(const struct gpu *g, enum gpu_dtype dtype, int64_t max_len)
 {
 	enum { SPLIT_FROM = 48 }; /* positions: fewer are little gain, or a loss */
 
-	if (dtype < GPU_TILES || (dtype == GPU_TILES && g->ops->tiles_kv))
+	if ((dtype != GPU_TILES && dtype != GPU_SPLIT) || (dtype == GPU_TILES && g->ops->tiles_kv))
 		return dtype;
 	return g->ops->splits && max_len >= SPLIT_FROM ? GPU_SPLIT : GPU_F32;
 }

@@ -359,10 +359,8 @@ static void fill_caches(struct unet_run *run, struct gpu_arena *a, struct gpu_ar
 		if (contexts[r][which]->ne[0] > longest)
 			longest = contexts[r][which]->ne[0];
 	for (int64_t i = 0; i < s->n_blocks; i++) {
-		const enum gpu_dtype held = s->blocks[i].kv->dtype,
-				     dtype = held >= GPU_TILES ? held : GPU_F32;
-		struct gpu_kv *kv = gpu_kv_new(
-			g, a, dtype, run->n_rows, s->n_heads, s->width / s->n_heads, longest);
+		struct gpu_kv *kv = gpu_kv_new(g, a, gpu_kv_dtype(s->blocks[i].kv), run->n_rows,
+			s->n_heads, s->width / s->n_heads, longest);
 		run->caches[s->blocks[i].cache] = kv;
 		for (int64_t r = 0; r < run->n_rows; r++) {
 			struct gpu_mark mark = gpu_arena_mark(step);

@@ -285,10 +285,10 @@ static void make_room(struct room *o, const struct hifigan *v, int64_t n)
 	for (int i = 0; i < v->n_ups; width = v->ups[i++].width) {
 		const struct hifigan_up *u = &v->ups[i];
 		const int64_t next = up_length(u, n) * u->width,
-			      padded = (n + 2 * (taps_seen(u) - 1)) * width;
+			      before = (n + 2 * (taps_seen(u) - 1)) * width;
 		most[FRAMES] = greater(most[FRAMES], next);
 		most[RAISED] = greater(most[RAISED], raised_frames(u, n) * u->width);
-		most[SUMS] = greater(most[SUMS], greater(next, padded));
+		most[SUMS] = greater(most[SUMS], greater(next, before));
 		most[BETWEEN] = greater(most[BETWEEN], next);
 		n = up_length(u, n);
 	}

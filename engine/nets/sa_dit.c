@@ -226,8 +226,8 @@ static struct gpu_kv *layer_kv(const struct sa_dit *d, struct gpu *g, struct gpu
 {
 	const struct sa_dit_config *cfg = &d->cfg;
 	const int64_t n = text->ne[0];
-	const enum gpu_dtype dtype = l->kv2->dtype >= GPU_TILES ? l->kv2->dtype : GPU_F32;
-	struct gpu_kv *kv = gpu_kv_new(g, a, dtype, 1, cfg->n_kv_heads, cfg->head_dim, n);
+	struct gpu_kv *kv =
+		gpu_kv_new(g, a, gpu_kv_dtype(l->kv2), 1, cfg->n_kv_heads, cfg->head_dim, n);
 	struct gpu_mark mark = gpu_arena_mark(step);
 	struct gpu_tensor *x = gpu_new(g, step, GPU_F32, "text keys and values",
 		SHAPE(n, 2 * cfg->n_kv_heads * cfg->head_dim));

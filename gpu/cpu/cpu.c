@@ -227,11 +227,6 @@ struct tiling {
 	void *ud;
 };
 
-static int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 static void tile_task(void *ud, size_t task)
 {
 	const struct tiling *t = ud;

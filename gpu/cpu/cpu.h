@@ -66,6 +66,16 @@ static inline float cpu_f32(uint16_t bf16)
 	return f;
 }
 
+static inline int64_t ceil_div(int64_t a, int64_t b)
+{
+	return (a + b - 1) / b;
+}
+
+static inline int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 static inline struct cpu *cpu_of(const struct gpu *g)
 {
 	return g->device;
@@ -208,13 +218,24 @@ bool cpu_norm_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 	const struct gpu_group_norm *norm, const struct gpu_tensor *w,
 	const struct gpu_tensor *bias, struct gpu_conv2d conv);
 
+/* group_norm.c */
+/* What a group norm comes to, channel by channel of each batch row: x * scale + shift, and silu.
+ * Valid until the next cpu_outer_scratch(); scale NULL after gpu_fail(). */
+struct cpu_affine {
+	const struct image_kernels *kernels;
+	const float *scale; /* [B, scale and shift, C] */
+	bool silu;
+};
+struct cpu_affine cpu_group_affine(
+	struct gpu *g, const struct gpu_tensor *x, const struct gpu_group_norm *how);
+
 /* winograd.c: the same for GPU_WINOGRAD, of any image; norm may be NULL */
 size_t cpu_winograd_bytes(int64_t n_out, int64_t n_in);
 void cpu_winograd_put_rows(const struct tile_kernels *tiles, struct gpu_tensor *t, int64_t first,
 	int64_t n, const float *src);
 void cpu_winograd(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
-	const struct gpu_group_norm *norm, const struct gpu_tensor *w,
-	const struct gpu_tensor *bias, bool up);
+	const struct cpu_affine *norm, const struct gpu_tensor *w, const struct gpu_tensor *bias,
+	bool up);
 
 /* tile_attention.c */
 void cpu_attention_tiles(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
@@ -242,15 +263,6 @@ void cpu_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_tensor *w, const struct gpu_tensor *bias, struct gpu_conv2d conv);
 void cpu_concat(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *a,
 	const struct gpu_tensor *b);
-/* What a group norm comes to, channel by channel of each batch row: x * scale + shift, and silu.
- * Valid until the next cpu_outer_scratch(); scale NULL after gpu_fail(). */
-struct cpu_affine {
-	const struct image_kernels *kernels;
-	const float *scale; /* [B, scale and shift, C] */
-	bool silu;
-};
-struct cpu_affine cpu_group_affine(
-	struct gpu *g, const struct gpu_tensor *x, const struct gpu_group_norm *how);
 void cpu_group_norm(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
 	const struct gpu_group_norm *how);
 

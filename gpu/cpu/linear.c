@@ -37,11 +37,6 @@ const struct cpu_kernels *cpu_kernels_for(int isa)
 #endif
 }
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-	return (a + b - 1) / b;
-}
-
 static bool is_dot(enum gpu_dtype dtype, int64_t n_out)
 {
 	return dtype == GPU_F32 && n_out <= DOT_OUT;

@@ -51,8 +51,7 @@ struct attention {
 	int64_t step;       /* KEYS, or KEYS_SPLIT */
 	float scale;
 	struct packed packed;
-	char *scratch;   /* of the threads */
-	int64_t *offset; /* [blocks of a row of tiles] */
+	char *scratch; /* of the threads */
 	_Atomic int64_t next, next_pack;
 };
 
@@ -63,11 +62,6 @@ struct work {
 	float *values; /* [QUERIES][dim in whole blocks]: their weighted sum */
 	uint16_t *q;   /* QUERIES rows of `dim`, as p */
 };
-
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-	return (a + b - 1) / b;
-}
 
 static size_t aligned(int64_t n, size_t size)
 {
@@ -166,7 +160,6 @@ static struct tile_gemm product_of(const struct attention *a, const uint16_t *ro
 		.a_row = TILE_K,
 		.a_group = tile_blocks(k) * a->parts * TILE_ELEMENTS,
 		.a_part = a->parts > 1 ? TILE_ELEMENTS : 0,
-		.offset = a->offset,
 		.n_blocks = tile_blocks(k)};
 }
 
@@ -301,11 +294,9 @@ static void attention_thread(void *ud, int thread, int n_threads)
 }
 
 /* Of heads of so many keys, one behind the other. */
-static struct packed packed_heads(uint16_t *k, uint16_t *v, int64_t keys, int64_t dim, int parts)
+static struct packed packed_heads(int64_t keys, int64_t dim, int parts)
 {
-	return (struct packed){.k = k,
-		.v = v,
-		.k_head = parts * ceil_div(keys, PANEL) * tile_panel(dim),
+	return (struct packed){.k_head = parts * ceil_div(keys, PANEL) * tile_panel(dim),
 		.v_head = parts * ceil_div(dim, PANEL) * tile_panel(keys),
 		.v_panel = parts * tile_panel(keys)};
 }
@@ -313,24 +304,18 @@ static struct packed packed_heads(uint16_t *k, uint16_t *v, int64_t keys, int64_
 /* With k.x, packs keys and values first, behind what a run needs else. */
 static void run(struct gpu *g, struct attention *a)
 {
-	const int64_t most = tile_blocks(a->dim > a->keys ? a->dim : a->keys);
-	const size_t offsets = aligned(most, sizeof(*a->offset)),
-		     threads = (size_t)pool_threads(a->cpu->pool) * places_of(a).end;
-	const struct packed own = packed_heads(NULL, NULL, a->keys, a->dim, a->parts);
+	const size_t threads = (size_t)pool_threads(a->cpu->pool) * places_of(a).end;
+	const struct packed own = packed_heads(a->keys, a->dim, a->parts);
 	const int64_t elements = a->k.x ? a->heads * (own.k_head + own.v_head) : 0;
-	char *scratch = cpu_scratch(g, offsets + threads + (size_t)elements * sizeof(*own.k));
 
-	if (!scratch)
+	a->scratch = cpu_scratch(g, threads + (size_t)elements * sizeof(*own.k));
+	if (!a->scratch)
 		return;
-	a->offset = (int64_t *)(void *)scratch;
-	a->scratch = scratch + offsets;
 	if (a->k.x) {
 		a->packed = own;
-		a->packed.k = (uint16_t *)(void *)(scratch + offsets + threads);
+		a->packed.k = (uint16_t *)(void *)(a->scratch + threads);
 		a->packed.v = a->packed.k + a->heads * own.k_head;
 	}
-	for (int64_t b = 0; b < most; b++)
-		a->offset[b] = b * a->parts * TILE_ELEMENTS;
 	pool_team(a->cpu->pool, attention_thread, a);
 }
 
@@ -376,7 +361,7 @@ void cpu_attention_split(struct gpu *g, struct gpu_tensor *y, const struct gpu_t
 void cpu_split_kv_size(const struct gpu_kv *kv, int64_t *ret_k, int64_t *ret_v)
 {
 	const int64_t heads = kv->n_rows * kv->n_heads;
-	const struct packed p = packed_heads(NULL, NULL, kv->max_len, kv->head_dim, 3);
+	const struct packed p = packed_heads(kv->max_len, kv->head_dim, 3);
 
 	*ret_k = heads * p.k_head;
 	*ret_v = heads * p.v_head;
@@ -386,10 +371,10 @@ void cpu_split_kv_size(const struct gpu_kv *kv, int64_t *ret_k, int64_t *ret_v)
 static struct attention cached(
 	struct gpu *g, const struct gpu_kv *kv, int64_t row, int64_t n, int64_t n_heads)
 {
-	struct packed p = packed_heads(kv->k->data, kv->v->data, kv->max_len, kv->head_dim, 3);
+	struct packed p = packed_heads(kv->max_len, kv->head_dim, 3);
 
-	p.k += row * kv->n_heads * p.k_head;
-	p.v += row * kv->n_heads * p.v_head;
+	p.k = (uint16_t *)kv->k->data + row * kv->n_heads * p.k_head;
+	p.v = (uint16_t *)kv->v->data + row * kv->n_heads * p.v_head;
 	return (struct attention){.cpu = g->device,
 		.k.n = n,
 		.v.n = n,

@@ -10,7 +10,7 @@
  * Sums are those of gpu_layer_norm(), gpu_linear(), gpu_gated_..() and gpu_linear_add(), to
  * the bit, however tasks are cut. */
 #include "gpu/cpu/cpu.h"
-#include "gpu/cpu/tile_kernels.h"
+#include "gpu/cpu/tile_work.h"
 #include "gpu/cpu/vec_kernels.h"
 
 #include <stdatomic.h>
@@ -18,7 +18,6 @@
 
 enum {
 	CHUNK_VALUES = 576 << 10, /* packed, of a task: what the second-level cache has room for */
-	FEW_ROWS = 128,           /* of which a task makes no use of a panel that it reads */
 	SLICE = 16,               /* blocks of hidden values, at most */
 	TASKS = 4,                /* for each thread, where all share the rows */
 	AHEAD_BYTES = 512 << 10,  /* weights of fewer bytes are in the cache anyway */
@@ -32,11 +31,9 @@ struct feed {
 	int64_t rows, c, blocks, hidden_blocks; /* blocks of c, and of hidden values */
 	int parts;
 	int64_t block, w_block; /* elements of a block of 16 rows, of a panel */
-	int64_t chunk, chunks;  /* rows of a task, whole steps */
+	struct tile_cut cut;    /* of rows; one group: each task has its own */
 	int64_t slice;          /* blocks of hidden values that are there at a time */
-	int64_t groups;         /* of panels; 1: each task has its own rows */
 	bool asks;              /* for the panel behind */
-	int64_t *offset;        /* [blocks] of either, in rows */
 	/* Of each thread, or of all where they share rows; sums of each anyway */
 	uint16_t *a, *h; /* [16 rows][block][part][row][32] */
 	int64_t own_a, own_h;
@@ -44,16 +41,6 @@ struct feed {
 	int64_t own_sums;
 	_Atomic int64_t next[3];
 };
-
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-	return (a + b - 1) / b;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
 
 /* Rows row0 .. row0 + 15, normed. */
 static void pack_group(const struct feed *o, uint16_t *dst, int64_t row0)
@@ -76,7 +63,6 @@ static struct tile_gemm product_of(const struct feed *o, int64_t n_blocks, int64
 	return (struct tile_gemm){.a_row = TILE_K,
 		.a_group = group * o->block,
 		.a_part = o->parts > 1 ? TILE_ELEMENTS : 0,
-		.offset = o->offset,
 		.n_blocks = n_blocks,
 		.sum_row = PANEL};
 }
@@ -92,13 +78,6 @@ static void ask_for(const struct feed *o, struct tile_gemm *gemm, int64_t blocks
 	gemm->ahead_blocks = least(blocks, gemm->n_blocks);
 }
 
-static void bias_of(const struct gpu_tensor *bias, int64_t panel, float line[PANEL])
-{
-	memset(line, 0, PANEL * sizeof(*line));
-	if (bias)
-		memcpy(line, (const float *)bias->data + panel * PANEL, PANEL * sizeof(*line));
-}
-
 /* Rows of a chunk, packed at a, by panel p and by that of its gate, gated and packed as block
  * `at` of rows of `group` blocks at h. */
 static void hidden_panel(const struct feed *o, const uint16_t *a, uint16_t *h, int64_t p,
@@ -112,7 +91,7 @@ static void hidden_panel(const struct feed *o, const uint16_t *a, uint16_t *h, i
 
 	ask_for(o, &gemm, o->blocks, steps);
 	for (int i = 0; i < 2; i++)
-		bias_of(ff->in_bias, p + i * o->hidden_blocks, bias[i]);
+		tile_bias(ff->in_bias, p + i * o->hidden_blocks, bias[i]);
 	for (int64_t s = 0; s < steps; s++) {
 		gemm.a = a + s * 2 * gemm.a_group;
 		for (int i = 0; i < 2; i++) {
@@ -148,7 +127,7 @@ static void out_panel(const struct feed *o, const uint16_t *h, int64_t group, fl
 	gemm.out_row = o->c;
 	if (p + 1 < panels)
 		ask_for(o, &gemm, n_blocks, steps);
-	bias_of(o->ff->out_bias, p, bias);
+	tile_bias(o->ff->out_bias, p, bias);
 	for (int64_t s = 0; s < steps; s++, y += TILE_STEP * o->c) {
 		const int64_t n = least(rows - s * TILE_STEP, TILE_STEP);
 		gemm.a = h + s * 2 * gemm.a_group;
@@ -172,10 +151,9 @@ static void out_slice(const struct feed *o, const uint16_t *h, int64_t group, fl
 		out_panel(o, h, group, sums, p, first, n_blocks, row0, rows);
 }
 
-/* Chunks are as even as whole steps can be. */
 static int64_t row_at(const struct feed *o, int64_t chunk)
 {
-	return least(ceil_div(o->rows, TILE_STEP) * chunk / o->chunks * TILE_STEP, o->rows);
+	return tile_row_at(o->rows, chunk, o->cut.chunks);
 }
 
 static int64_t rows_of(const struct feed *o, int64_t chunk)
@@ -207,9 +185,10 @@ struct share {
 
 static struct share share_of(const struct feed *o, int64_t task, int64_t n)
 {
-	const int64_t group = task / o->chunks;
+	const int64_t group = task / o->cut.chunks;
 
-	return (struct share){task % o->chunks, n * group / o->groups, n * (group + 1) / o->groups};
+	return (struct share){
+		task % o->cut.chunks, n * group / o->cut.groups, n * (group + 1) / o->cut.groups};
 }
 
 static void hidden_task(const struct feed *o, int64_t task)
@@ -238,7 +217,8 @@ static void out_task(const struct feed *o, int64_t task, int thread)
 /* All threads share the rows: packing, hidden values, outputs. */
 static void share_rows(struct feed *o, int thread)
 {
-	const int64_t groups = ceil_div(o->rows, TILE_STEP) * 2, tasks = o->chunks * o->groups;
+	const int64_t groups = ceil_div(o->rows, TILE_STEP) * 2,
+		      tasks = o->cut.chunks * o->cut.groups;
 	int64_t task;
 
 	while ((task = atomic_fetch_add(&o->next[0], 1)) < groups)
@@ -257,10 +237,10 @@ static void feed_thread(void *ud, int thread, int n_threads)
 	int64_t task;
 
 	o->cpu->tiles->begin();
-	if (o->groups > 1)
+	if (o->cut.groups > 1)
 		share_rows(o, thread);
 	else
-		while ((task = atomic_fetch_add(&o->next[0], 1)) < o->chunks)
+		while ((task = atomic_fetch_add(&o->next[0], 1)) < o->cut.chunks)
 			chunk_task(o, task, thread);
 	o->cpu->tiles->end();
 }
@@ -268,22 +248,12 @@ static void feed_thread(void *ud, int thread, int n_threads)
 /* Chunks, slices and groups; false where the packed values of few rows would fill the cache. */
 static bool cut(struct feed *o)
 {
-	const int threads = pool_threads(o->cpu->pool);
-	const int64_t steps = ceil_div(o->rows, TILE_STEP), few = FEW_ROWS / TILE_STEP;
-	int64_t most, chunks;
-
 	o->slice = least(SLICE, o->hidden_blocks);
-	most = CHUNK_VALUES / (o->parts * TILE_K * (o->blocks + o->slice)) / TILE_STEP;
-	if (most < few)
+	const int64_t most =
+		CHUNK_VALUES / (o->parts * TILE_K * (o->blocks + o->slice)) / TILE_STEP;
+	if (most < TILE_FEW_ROWS / TILE_STEP)
 		return false;
-	chunks = ceil_div(steps, most);
-	o->groups = 1;
-	if (ceil_div(chunks, threads) * threads * few <= steps || threads == 1)
-		chunks = ceil_div(chunks, threads) * threads;
-	else
-		o->groups = least(ceil_div(TASKS * threads, chunks), o->c / PANEL);
-	o->chunks = least(chunks, steps);
-	o->chunk = ceil_div(steps, o->chunks) * TILE_STEP;
+	o->cut = tile_cut(pool_threads(o->cpu->pool), o->rows, most, o->c / PANEL, TASKS);
 	return true;
 }
 
@@ -291,26 +261,20 @@ static bool cut(struct feed *o)
 static bool lay_out(struct gpu *g, struct feed *o)
 {
 	const int64_t threads = pool_threads(o->cpu->pool), panels = o->c / PANEL;
-	const int64_t most = o->blocks > o->hidden_blocks ? o->blocks : o->hidden_blocks;
-	const int64_t all = ceil_div(o->rows, TILE_STEP) * 2, each = o->chunk / TILE_ROWS;
-	const size_t offsets = (size_t)ceil_div(most, 8) * 64;
-	const bool shared = o->groups > 1;
+	const int64_t all = ceil_div(o->rows, TILE_STEP) * 2, each = o->cut.chunk / TILE_ROWS;
+	const bool shared = o->cut.groups > 1;
 
 	o->own_a = (shared ? all : each) * o->blocks * o->block;
 	o->own_h = (shared ? all : each) * (shared ? o->hidden_blocks : o->slice) * o->block;
-	o->own_sums = o->chunk * PANEL * (shared ? ceil_div(panels, o->groups) : panels);
+	o->own_sums = o->cut.chunk * PANEL * (shared ? ceil_div(panels, o->cut.groups) : panels);
 	const size_t packed =
 		(size_t)((o->own_a + o->own_h) * (shared ? 1 : threads)) * sizeof(*o->a);
-	char *at = cpu_scratch(
-		g, offsets + packed + (size_t)(o->own_sums * threads) * sizeof(*o->sums));
+	char *at = cpu_scratch(g, packed + (size_t)(o->own_sums * threads) * sizeof(*o->sums));
 	if (!at)
 		return false;
-	o->offset = (int64_t *)(void *)at;
-	for (int64_t i = 0; i < most; i++)
-		o->offset[i] = i * o->block;
-	o->a = (uint16_t *)(void *)(at + offsets);
+	o->a = (uint16_t *)(void *)at;
 	o->h = o->a + o->own_a * (shared ? 1 : threads);
-	o->sums = (float *)(void *)(at + offsets + packed);
+	o->sums = (float *)(void *)(at + packed);
 	return true;
 }
 

@@ -112,7 +112,7 @@ static void gemm_panel(const struct tile_gemm *a, const uint16_t *panel, float *
 		SUMS_TO_ZERO();
 	}
 	for (int64_t k = 0; k < a->n_blocks; k++) {
-		const uint16_t *x = a->a + a->offset[k];
+		const uint16_t *x = a->a + (a->offset ? a->offset[k] : k * block / 2);
 		const uint16_t *w = panel + (a->w_offset ? a->w_offset[k] : k * block);
 		if (k < a->ahead_blocks)
 			ask(a->ahead + (a->ahead_offset ? a->ahead_offset[k] * 2
@@ -139,7 +139,7 @@ static void one_block(const struct tile_gemm *a, int64_t n)
 	float *sum = a->sum, *below = sum + TILE_ROWS * a->sum_row;
 	const uint16_t *w = a->w;
 
-	ROWS_TO_TILES(a->a + a->offset[0]);
+	ROWS_TO_TILES(a->a);
 	for (; n > 0; n--, w += 2 * TILE_ELEMENTS, sum += 2 * TILE_OUTS, below += 2 * TILE_OUTS) {
 		SUMS_TO_ZERO();
 		PANEL_TO_TILES(w);
@@ -152,7 +152,7 @@ static void one_block(const struct tile_gemm *a, int64_t n)
 static void two_blocks(const struct tile_gemm *a, int64_t n)
 {
 	const ptrdiff_t row_bytes = a->a_row * 2, sum_bytes = a->sum_row * 4;
-	const uint16_t *x = a->a + a->offset[0], *y = a->a + a->offset[1];
+	const uint16_t *x = a->a, *y = a->a + TILE_ELEMENTS;
 
 	_tile_loadd(0, x, row_bytes);
 	_tile_loadd(1, x + a->a_group, row_bytes);
@@ -269,7 +269,7 @@ static void rows(const struct tile_gemm *a, const uint16_t *x, const uint16_t *p
 	for (int r = 0; r < ROWS && !a->resume; r++)
 		memset(sum + r * a->sum_row, 0, 2 * TILE_OUTS * sizeof(*sum));
 	for (int64_t k = 0; k < a->n_blocks; k++) {
-		const uint16_t *xk = x + a->offset[k];
+		const uint16_t *xk = x + (a->offset ? a->offset[k] : k * block / 2);
 		const uint16_t *w = panel + (a->w_offset ? a->w_offset[k] : k * block);
 		for (int i = 0; i < (a->a_part ? 6 : 1); i++) {
 			/* parts of x and w: hl, hm, hh, mh, mm, lh */
@@ -380,9 +380,17 @@ INLINE vf from_bf16(__m256i x)
 }
 #endif
 
-/* A block of 32 in its parts. */
-INLINE void put_block(uint16_t *y, ptrdiff_t part, int n_parts, vf v[TILE_K / VW])
+INLINE void place_block(
+	uint16_t *y, ptrdiff_t part, int n_parts, const float *x, float slope, int is_leaky)
 {
+	vf v[TILE_K / VW];
+
+	UNROLL
+	for (int i = 0; i < TILE_K / VW; i++) {
+		v[i] = *(const vf *)(x + i * VW);
+		if (is_leaky)
+			v[i] = vselect(v[i] < 0.0f, v[i] * slope, v[i]);
+	}
 	UNROLL
 #if defined(__AVX512BF16__)
 	for (int p = 0; p < n_parts; p++) {
@@ -403,20 +411,6 @@ INLINE void put_block(uint16_t *y, ptrdiff_t part, int n_parts, vf v[TILE_K / VW
 			*(vh *)(y + p * part + i * VW) = parts[p];
 	}
 #endif
-}
-
-INLINE void place_block(
-	uint16_t *y, ptrdiff_t part, int n_parts, const float *x, float slope, int is_leaky)
-{
-	vf v[TILE_K / VW];
-
-	UNROLL
-	for (int i = 0; i < TILE_K / VW; i++) {
-		v[i] = *(const vf *)(x + i * VW);
-		if (is_leaky)
-			v[i] = vselect(v[i] < 0.0f, v[i] * slope, v[i]);
-	}
-	put_block(y, part, n_parts, v);
 }
 
 INLINE void place_frames(uint16_t *y, ptrdiff_t block, ptrdiff_t part, int n_parts, const float *x,

@@ -45,7 +45,7 @@ struct tile_gemm {
 	const uint16_t *a;     /* bf16 */
 	ptrdiff_t a_row;       /* elements from row to row of 16 .. */
 	ptrdiff_t a_group;     /* .. and from 16 rows to the next 16 */
-	const int64_t *offset; /* [n_blocks]: of a block of k in a row */
+	const int64_t *offset; /* [n_blocks]: of a block of k in a row; NULL: in their order */
 	/* GPU_SPLIT: elements from a part of a row to the next, the panel's parts of a block
 	 * follow each other; 0: one part */
 	ptrdiff_t a_part;
@@ -83,7 +83,7 @@ struct tile_kernels {
 	void (*end)(void);
 	void (*gemm)(const struct tile_gemm *a);
 	/* The same with n panels, one behind the other, whose sums are side by side; neither
-	 * w_offset nor resume, nothing ahead. */
+	 * offsets nor resume, nothing ahead. */
 	void (*gemm_panels)(const struct tile_gemm *a, int64_t n);
 	/* To bf16, nearest even; NaN stays NaN, what is below the normal range is zero. */
 	void (*round)(uint16_t *y, const float *x, int64_t n);

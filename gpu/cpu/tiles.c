@@ -10,7 +10,7 @@
  * next one is brought from memory.  How tasks are cut changes no sum. */
 #include "gpu/cpu/cpu.h"
 #include "gpu/cpu/image_kernels.h"
-#include "gpu/cpu/tile_kernels.h"
+#include "gpu/cpu/tile_work.h"
 #include "gpu/cpu/vec_kernels.h"
 #include "library/base/arena.h"
 
@@ -29,11 +29,6 @@ enum {
 	NORMED = 4 << 10,         /* values normed at a time, in the first-level cache */
 	NARROW = 5                /* images that lose one row in so many to borders */
 };
-
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-	return (a + b - 1) / b;
-}
 
 static int64_t clamp(int64_t x, int64_t least, int64_t most)
 {
@@ -374,20 +369,13 @@ static int64_t frames_of_rows(const struct tile_product *p, int64_t rows)
 	return last * p->ldx / p->channels + (taps - 1) * p->dilation + 1;
 }
 
-/* The first row of a chunk; chunks are as even as whole steps can be. */
-static int64_t row_at(const struct run *o, int64_t chunk)
-{
-	const int64_t row = ceil_div(o->p->rows, TILE_STEP) * chunk / o->chunks * TILE_STEP;
-
-	return row < o->p->rows ? row : o->p->rows;
-}
-
 static void product_task(const struct run *o, int64_t task, int thread)
 {
 	const struct tile_product *p = o->p;
 	const int64_t chunk = task % o->chunks, batch = task / o->chunks % p->batches,
 		      group = task / o->chunks / p->batches;
-	const int64_t row0 = row_at(o, chunk), rows = row_at(o, chunk + 1) - row0;
+	const int64_t row0 = tile_row_at(p->rows, chunk, o->chunks),
+		      rows = tile_row_at(p->rows, chunk + 1, o->chunks) - row0;
 	const int64_t panels = ceil_div(p->n, PANEL);
 	const uint16_t *x = o->x + batch * o->x_batch + place_of(o, row0);
 
@@ -709,14 +697,14 @@ bool cpu_norm_conv2d(struct gpu *g, struct gpu_tensor *y, const struct gpu_tenso
 	const struct gpu_group_norm *norm, const struct gpu_tensor *w,
 	const struct gpu_tensor *bias, struct gpu_conv2d conv)
 {
-	if (w->dtype == GPU_WINOGRAD && !conv.up) {
-		cpu_winograd(g, y, x, norm, w, bias, false);
-		return true;
-	}
-	if (!cpu_can_tile_conv2d(x, w, conv) || conv.up || x->ne[3] > NORMED)
+	const bool is_winograd = w->dtype == GPU_WINOGRAD;
+
+	if (conv.up || (!is_winograd && (!cpu_can_tile_conv2d(x, w, conv) || x->ne[3] > NORMED)))
 		return false;
 	const struct cpu_affine affine = cpu_group_affine(g, x, norm);
-	if (affine.scale)
+	if (affine.scale && is_winograd)
+		cpu_winograd(g, y, x, &affine, w, bias, false);
+	else if (affine.scale)
 		convolve(g, y, x, &affine, w, bias, conv);
 	return true;
 }

@@ -135,21 +135,18 @@ INLINE vf vexpm1(vf x)
 	return vfma(two_n, q, two_n - 1.0f);
 }
 
-/* 2^x for x > -126: x = n + r with |r| <= 1/2, and 2^r as a minimax polynomial, of degree 4
- * for what is rounded to bf16, else of degree 6, error below 1.4 * 2^-24. */
-INLINE vf vexp2(vf x, int degree)
+/* 2^x for x > -126: x = n + r with |r| <= 1/2, and 2^r as a minimax polynomial, error below
+ * 1.4 * 2^-24. */
+INLINE vf vexp2(vf x)
 {
-	static const float c4[] = {9.5828529e-3f, 5.5906426e-2f, 2.4024099e-1f, 6.9312418e-1f},
-			   c6[] = {1.5353362e-4f, 1.3398875e-3f, 9.6184370e-3f, 5.5503324e-2f,
-				   2.4022648e-1f, 6.9314718e-1f};
-	const float *c = degree == 4 ? c4 : c6;
+	static const float c[] = {1.5353362e-4f, 1.3398875e-3f, 9.6184370e-3f, 5.5503324e-2f,
+		2.4022648e-1f, 6.9314718e-1f, 1};
 	const vf magic = VF(12582912.0f); /* as in vexp_reduce */
 	const vf z = x + magic, r = x - (z - magic);
 	vf p = VF(c[0]);
 
-	for (int i = 1; i < degree; i++)
+	for (int i = 1; i < (int)(sizeof(c) / sizeof(*c)); i++)
 		p = vfma(p, r, VF(c[i]));
-	p = vfma(p, r, VF(1.0f));
 	/* n is in the low bits of z. */
 	return (vf)((vu)p + ((vu)z << 23));
 }
@@ -198,7 +195,7 @@ INLINE vf vgelu(vf x)
 
 	for (int i = 1; i < (int)(sizeof(c) / sizeof(*c)); i++)
 		p = vfma(p, u, VF(c[i]));
-	return vfma(-u, vexp2(p, 6), vselect(x < 0.0f, (vf){0}, x));
+	return vfma(-u, vexp2(p), vselect(x < 0.0f, (vf){0}, x));
 }
 
 INLINE vf vsigmoid(vf x)

@@ -17,7 +17,7 @@
  * which is some twice that of the nine products. */
 #include "gpu/cpu/cpu.h"
 #include "gpu/cpu/image_kernels.h"
-#include "gpu/cpu/tile_kernels.h"
+#include "gpu/cpu/tile_work.h"
 
 #include <stdatomic.h>
 
@@ -26,24 +26,13 @@ enum {
 	PATCH = 4, /* places of a patch in a line */
 	PARTS = 3,
 	CHUNK_VALUES =
-		32 << 10,  /* of one product, of a task: what the second-level cache has room for */
-	MOST_TILES = 512,  /* of a task */
-	LEAST_TILES = 128, /* of which fewer go by a panel that comes from memory */
-	TASKS = 2,         /* for each thread, where all share the patches */
+		32 << 10, /* of one product, of a task: what the second-level cache has room for */
+	MOST_TILES = 512, /* of a task */
+	TASKS = 2,        /* for each thread, where all share the patches */
 	AHEAD_BYTES = 512 << 10, /* weights of fewer bytes are in the cache anyway */
 	SUMS = TILE_STEP * PANEL,
 	APART = 17 * TILE_K, /* products begin in other lines of the caches */
 };
-
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-	return (a + b - 1) / b;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
 
 /* ---- weights ------------------------------------------------------------ */
 
@@ -132,10 +121,9 @@ struct winograd {
 	int64_t down, across;        /* tiles of an image */
 	int64_t tiles;               /* of all images */
 	int64_t blocks, panels;
-	int64_t chunk, chunks, groups; /* tiles of a task; groups of panels, 1: its own patches */
-	bool asks;                     /* for the panel behind */
-	int64_t product;               /* elements of the patches of one */
-	int64_t *offset;               /* [blocks] */
+	struct tile_cut cut; /* of tiles; one group: a task has its own patches */
+	bool asks;           /* for the panel behind */
+	int64_t product;     /* elements of the patches of one */
 	/* Of each thread, patches of all where they are shared */
 	uint16_t *patches; /* [4 products, or 16][16 tiles][block][part][tile][32] */
 	float *sums;       /* [panel][step][4][tile][32] */
@@ -165,23 +153,25 @@ static int64_t line_of(const struct winograd *o, int64_t first, int64_t row)
 /* Line i of an image, which may lie outside, with zeros around it. */
 static void fill_line(const struct winograd *o, float *line, int64_t image, int64_t i)
 {
-	const int64_t c = o->c, behind = places(o) - 1 - o->width, by = o->up ? 2 : 1;
+	const int64_t c = o->c, behind = places(o) - 1 - o->width;
 
 	if (i < 0 || i >= o->height) {
 		memset(line, 0, (size_t)(places(o) * c) * sizeof(*line));
 		return;
 	}
-	const float *x =
-		(const float *)o->x->data + (image * o->x->ne[1] + i / by) * o->x->ne[2] * c;
+	const float *x = (const float *)o->x->data +
+			 (image * o->x->ne[1] + (o->up ? i / 2 : i)) * o->x->ne[2] * c;
 	memset(line, 0, (size_t)c * sizeof(*line));
 	line += c;
 	if (o->norm) {
 		const float *scale = o->norm->scale + image * 2 * c;
 		o->norm->kernels->affine(line, x, scale, scale + c, o->width, c, o->norm->silu);
-	} else
-		for (int64_t j = 0; j < o->width; j += o->up ? 1 : o->width)
-			memcpy(line + j * c, x + j / by * c,
-				(size_t)(o->up ? c : o->width * c) * sizeof(*line));
+	} else if (o->up) {
+		for (int64_t j = 0; j < o->width; j++)
+			memcpy(line + j * c, x + j / 2 * c, (size_t)c * sizeof(*line));
+	} else {
+		memcpy(line, x, (size_t)(o->width * c) * sizeof(*line));
+	}
 	memset(line + o->width * c, 0, (size_t)(behind * c) * sizeof(*line));
 }
 
@@ -244,7 +234,6 @@ static void multiply_row(const struct winograd *o, const uint16_t *patches, floa
 	struct tile_gemm a = {.a_row = TILE_K,
 		.a_group = o->blocks * PARTS * TILE_ELEMENTS,
 		.a_part = TILE_ELEMENTS,
-		.offset = o->offset,
 		.n_blocks = o->blocks,
 		.sum_row = PANEL,
 		.out_row = o->n};
@@ -290,10 +279,9 @@ static void add_tiles(const struct winograd *o, const float *sum, int i, int64_t
 static void add_panel(const struct winograd *o, const float *sums, int i, int64_t panel,
 	int64_t first, int64_t end)
 {
-	float bias[PANEL] = {0};
+	float bias[PANEL];
 
-	if (o->bias)
-		memcpy(bias, (const float *)o->bias->data + panel * PANEL, sizeof(bias));
+	tile_bias(o->bias, panel, bias);
 	for (int64_t t = first, n; t < end; t += n) {
 		const int64_t step = (t - first) / TILE_STEP, in_step = (t - first) % TILE_STEP;
 		n = least(least(TILE_STEP - in_step, o->across - t % o->across), end - t);
@@ -303,27 +291,28 @@ static void add_panel(const struct winograd *o, const float *sums, int i, int64_
 
 static void product_task(const struct winograd *o, int64_t task, int thread)
 {
-	const int64_t tile = task % o->chunks * o->chunk, group = task / o->chunks;
-	const int64_t end = least(tile + o->chunk, o->tiles),
+	const int64_t chunk = task % o->cut.chunks, group = task / o->cut.chunks;
+	const int64_t tile = tile_row_at(o->tiles, chunk, o->cut.chunks),
+		      end = tile_row_at(o->tiles, chunk + 1, o->cut.chunks),
 		      steps = ceil_div(end - tile, TILE_STEP);
-	const int64_t first = o->panels * group / o->groups,
-		      behind = o->panels * (group + 1) / o->groups;
+	const int64_t first = o->panels * group / o->cut.groups,
+		      behind = o->panels * (group + 1) / o->cut.groups;
 	float *sums = o->sums + thread * o->own_sums, *lines = o->lines + thread * o->own_lines;
 	uint16_t *patches = o->patches;
 
-	if (o->groups > 1) {
+	if (o->cut.groups > 1) {
 		patches += tile / TILE_ROWS * o->blocks * PARTS * TILE_ELEMENTS;
 	} else {
 		patches += thread * o->own_patches;
 		fill_lines(o, lines, tile, end);
 	}
 	for (int i = 0; i < PATCH; i++) {
-		if (o->groups == 1)
+		if (o->cut.groups == 1)
 			make_row(o, patches, lines, i, tile, tile + steps * TILE_STEP);
 		multiply_row(o, patches, sums, i, tile, first, behind, steps);
 		for (int64_t p = first; p < behind; p++)
 			add_panel(o, sums + (p - first) * steps * PATCH * SUMS, i, p, tile, end);
-		patches += o->groups > 1 ? PATCH * o->product : 0;
+		patches += o->cut.groups > 1 ? PATCH * o->product : 0;
 	}
 }
 
@@ -345,12 +334,12 @@ static void winograd_thread(void *ud, int thread, int n_threads)
 	const int64_t steps = ceil_div(o->tiles, TILE_STEP);
 	int64_t task;
 
-	while (o->groups > 1 && (task = atomic_fetch_add(&o->next[0], 1)) < steps)
+	while (o->cut.groups > 1 && (task = atomic_fetch_add(&o->next[0], 1)) < steps)
 		patch_task(o, task, thread);
-	if (o->groups > 1)
+	if (o->cut.groups > 1)
 		pool_barrier(o->cpu->pool);
 	o->cpu->tiles->begin();
-	while ((task = atomic_fetch_add(&o->next[1], 1)) < o->chunks * o->groups)
+	while ((task = atomic_fetch_add(&o->next[1], 1)) < o->cut.chunks * o->cut.groups)
 		product_task(o, task, thread);
 	o->cpu->tiles->end();
 }
@@ -359,18 +348,11 @@ static void winograd_thread(void *ud, int thread, int n_threads)
 
 static void cut(struct winograd *o)
 {
-	const int64_t threads = pool_threads(o->cpu->pool), steps = ceil_div(o->tiles, TILE_STEP);
-	const int64_t most = least(MOST_TILES, CHUNK_VALUES / o->c) / TILE_STEP;
-	const int64_t few = LEAST_TILES / TILE_STEP;
-	int64_t chunks = ceil_div(steps, most > few ? most : few);
+	const int64_t few = TILE_FEW_ROWS / TILE_STEP,
+		      most = least(MOST_TILES, CHUNK_VALUES / o->c) / TILE_STEP;
 
-	o->groups = 1;
-	if (ceil_div(chunks, threads) * threads * few <= steps || threads == 1)
-		chunks = threads == 1 ? chunks : ceil_div(chunks, threads) * threads;
-	else
-		o->groups = least(ceil_div(TASKS * threads, chunks), o->panels);
-	o->chunk = ceil_div(steps, chunks) * TILE_STEP;
-	o->chunks = ceil_div(o->tiles, o->chunk);
+	o->cut = tile_cut(
+		pool_threads(o->cpu->pool), o->tiles, most > few ? most : few, o->panels, TASKS);
 	o->asks = PRODUCTS * matrix_size(o->n, o->c) * (int64_t)sizeof(uint16_t) > AHEAD_BYTES;
 }
 
@@ -378,37 +360,35 @@ static void cut(struct winograd *o)
 static bool lay_out(struct gpu *g, struct winograd *o)
 {
 	const int64_t threads = pool_threads(o->cpu->pool);
-	const int64_t made = o->groups > 1 ? ceil_div(o->tiles, TILE_STEP) * TILE_STEP : o->chunk;
-	const size_t offsets = (size_t)ceil_div(o->blocks, 8) * 64;
+	const int64_t made =
+		o->cut.groups > 1 ? ceil_div(o->tiles, TILE_STEP) * TILE_STEP : o->cut.chunk;
 
 	o->product = made * o->blocks * PARTS * TILE_K + APART;
-	o->own_patches = (o->groups > 1 ? PRODUCTS : PATCH) * o->product;
-	o->own_sums = ceil_div(o->panels, o->groups) * o->chunk * PATCH * PANEL;
-	o->own_lines = lines_seen(o, o->groups > 1 ? TILE_STEP : o->chunk) * places(o) * o->c;
-	const int64_t patches = o->own_patches * (o->groups > 1 ? 1 : threads);
-	char *at = cpu_scratch(
-		g, offsets + (size_t)patches * sizeof(*o->patches) +
+	o->own_patches = (o->cut.groups > 1 ? PRODUCTS : PATCH) * o->product;
+	o->own_sums = ceil_div(o->panels, o->cut.groups) * o->cut.chunk * PATCH * PANEL;
+	o->own_lines =
+		lines_seen(o, o->cut.groups > 1 ? TILE_STEP : o->cut.chunk) * places(o) * o->c;
+	const int64_t patches = o->own_patches * (o->cut.groups > 1 ? 1 : threads);
+	o->patches = cpu_scratch(
+		g, (size_t)patches * sizeof(*o->patches) +
 			   (size_t)((o->own_sums + o->own_lines) * threads) * sizeof(*o->sums));
-	if (!at)
+	if (!o->patches)
 		return false;
-	o->offset = (int64_t *)(void *)at;
-	for (int64_t i = 0; i < o->blocks; i++)
-		o->offset[i] = i * PARTS * TILE_ELEMENTS;
-	o->patches = (uint16_t *)(void *)(at + offsets);
 	o->sums = (float *)(void *)(o->patches + patches);
 	o->lines = o->sums + o->own_sums * threads;
 	return true;
 }
 
 void cpu_winograd(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *x,
-	const struct gpu_group_norm *norm, const struct gpu_tensor *w,
-	const struct gpu_tensor *bias, bool up)
+	const struct cpu_affine *norm, const struct gpu_tensor *w, const struct gpu_tensor *bias,
+	bool up)
 {
 	struct winograd o = {.cpu = cpu_of(g),
 		.x = x,
 		.y = y,
 		.w = w,
 		.bias = bias,
+		.norm = norm,
 		.up = up,
 		.height = y->ne[1],
 		.width = y->ne[2],
@@ -418,14 +398,7 @@ void cpu_winograd(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *
 		.across = ceil_div(y->ne[2], 2),
 		.blocks = tile_blocks(x->ne[3]),
 		.panels = y->ne[3] / PANEL};
-	struct cpu_affine affine;
 
-	if (norm) {
-		affine = cpu_group_affine(g, x, norm);
-		if (!affine.scale)
-			return;
-		o.norm = &affine;
-	}
 	o.tiles = y->ne[0] * o.down * o.across;
 	cut(&o);
 	if (lay_out(g, &o))
