@@ -312,6 +312,7 @@ static void check_cross(const struct cross_case *k, enum gpu_dtype dtype)
 		want.tol[i] += rounds ? 0x1p-8 : 0;
 	FOR_EACH_ISA(d)
 	{
+		let_split(&d);
 		struct gpu_kv *kv =
 			gpu_kv_new(d.g, d.a, dtype, k->n_rows, k->n_heads, k->head_dim, longest);
 		struct gpu_tensor *y = empty(&d, "y", SHAPE(n_q, q_width));

@@ -298,6 +298,7 @@ static void norm_conv2d(void **state)
 
 	FOR_EACH_ISA(d)
 	{
+		let_split(&d);
 		for (size_t t = 0; t < N_OF(kinds); t++)
 			for (size_t i = 0; i < N_OF(cases); i++) {
 				const int64_t b = cases[i].batch, h = cases[i].height,

@@ -74,6 +74,7 @@ static void check_conv2d(struct image m, enum gpu_dtype dtype)
 		quantised(dtype, m.n_out, columns, w), bias);
 	FOR_EACH_ISA(d)
 	{
+		let_split(&d);
 		struct gpu_tensor *tw = put_matrix(&d, dtype, "w", m.n_out, columns, w);
 		struct gpu_tensor *tb = put(&d, "bias", SHAPE(m.n_out), bias);
 		struct gpu_tensor *y =
@@ -228,7 +229,10 @@ static void check_winograd(struct image m)
 	const struct want want = naive_winograd(&m, x, w, bias);
 	FOR_EACH_ISA(d)
 	{
+		let_split(&d);
 		struct gpu_tensor *tw = put_matrix(&d, GPU_WINOGRAD, "w", m.n_out, columns, w);
+		assert_int_equal(tw->dtype == GPU_WINOGRAD,
+			!on_cuda() && m.n_in % 32 == 0 && m.n_out % 32 == 0);
 		struct gpu_tensor *y =
 			empty(&d, "y", SHAPE(m.batch, m.out_height, m.out_width, m.n_out));
 		gpu_conv2d(d.g, y, put(&d, "x", SHAPE(m.batch, m.height, m.width, m.n_in), x), tw,
@@ -237,7 +241,7 @@ static void check_winograd(struct image m)
 		assert_close(
 			got, want, n, "isa %d winograd %dx%d", d.isa, (int)m.height, (int)m.width);
 		if (tw->dtype != GPU_WINOGRAD)
-			continue; /* a device without */
+			continue; /* CUDA, and channels that no tile takes */
 		first = first ? first : got;
 		assert_same_bits(got, first, n, "isa %d winograd", d.isa);
 	}
@@ -270,12 +274,11 @@ static void wrong_winograd(void **state)
 {
 	FOR_EACH_ISA(d)
 	{
+		let_split(&d);
 		struct gpu_tensor *w =
 			put_matrix(&d, GPU_WINOGRAD, "w", 32, 9 * 32, random_floats(32 * 9 * 32));
 		struct gpu_tensor *x = empty(&d, "x", SHAPE(1, 4, 4, 32));
 		struct gpu_tensor *y = empty(&d, "y", SHAPE(1, 2, 2, 32));
-		if (w->dtype != GPU_WINOGRAD)
-			continue;
 		gpu_conv2d(d.g, y, x, w, NULL, (struct gpu_conv2d){.kernel = 3});
 		assert_gpu_error(d.g, ERR_BUG, "stride 1 and padding 1");
 		gpu_conv2d(d.g, y, x, w, NULL, (struct gpu_conv2d){3, 2, 1, false});
@@ -516,14 +519,14 @@ static void shapes_that_do_not_agree(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(wrong_winograd),
 		TEST(convolutions),
 		TEST(winograd),
-		TEST(wrong_winograd),
 		TEST(group_norms),
 		TEST(concats),
 		TEST(windows),
 		TEST(shapes_that_do_not_agree),
 	};
 
-	return RUN_TAP(tests);
+	return RUN_TAP_WITH(tests, 1, 0); /* CUDA keeps no matrices in that form */
 }

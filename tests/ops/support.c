@@ -72,6 +72,12 @@ void dev_close(struct dev *d)
 	d->g = NULL;
 }
 
+void let_split(const struct dev *d)
+{
+	if (!on_cuda())
+		cpu_of(d->g)->ops.splits = true;
+}
+
 bool dev_next(struct dev *d)
 {
 	const bool is_first = !d->g;

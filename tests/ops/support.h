@@ -41,6 +41,9 @@ void dev_close(struct dev *d);
  * the module's device. */
 #define FOR_EACH_ISA(d) for (struct dev d = {0}; dev_next(&d);)
 bool dev_next(struct dev *d);
+/* Lets a processor have matrices of GPU_SPLIT and GPU_WINOGRAD without tile units, too: the
+ * kernels are there for every instruction set. */
+void let_split(const struct dev *d);
 
 /* Fails the test with the device's error, if there is one. */
 void assert_fine(struct gpu *g);

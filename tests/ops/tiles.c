@@ -226,50 +226,48 @@ static struct want attention_want(
 	return want;
 }
 
+/* One way of attention against what is wanted of it, the same bits on all instruction sets. */
+static void check_way(void (*attend)(struct gpu *g, struct gpu_tensor *y,
+			      const struct gpu_tensor *qkv, int64_t n_heads, float scale),
+	const char *what, const float *qkv, struct want want, int64_t n, int64_t n_heads,
+	int64_t dim)
+{
+	const int64_t width = n_heads * dim;
+	float *first = NULL;
+
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *y = empty(&d, "y", SHAPE(n, width));
+		attend(d.g, y, put(&d, "qkv", SHAPE(n, 3 * width), qkv), n_heads,
+			1 / sqrtf((float)dim));
+		float *got = get(&d, y);
+		assert_close(got, want, n * width, "isa %d: %d positions, %d heads of %d%s", d.isa,
+			(int)n, (int)n_heads, (int)dim, what);
+		if (first)
+			assert_same_bits(got, first, n * width, "isa %d%s", d.isa, what);
+		first = got;
+	}
+}
+
 /* Scores of rounded factors; a probability is rounded once more (2^-8 of it), exp and
  * its sum are good to some 2^-13; the bound of sums is that of f32. */
 static void check_attention(int64_t n, int64_t n_heads, int64_t dim, float reach)
 {
 	const int64_t width = n_heads * dim;
 	const float *qkv = random_qkv(n, width, reach), *r = rounded(qkv, n * 3 * width);
-	const struct want want = attention_want(r, n, n_heads, dim, 0x1p-8);
-	float *first = NULL;
 
-	FOR_EACH_ISA(d)
-	{
-		struct gpu_tensor *y = empty(&d, "y", SHAPE(n, width));
-		gpu_attention_tiles(d.g, y, put(&d, "qkv", SHAPE(n, 3 * width), qkv), n_heads,
-			1 / sqrtf((float)dim));
-		float *got = get(&d, y);
-		assert_close(got, want, n * width, "isa %d: %d positions, %d heads of %d", d.isa,
-			(int)n, (int)n_heads, (int)dim);
-		if (first)
-			assert_same_bits(got, first, n * width, "isa %d", d.isa);
-		first = got;
-	}
+	check_way(gpu_attention_tiles, "", qkv, attention_want(r, n, n_heads, dim, 0x1p-8), n,
+		n_heads, dim);
 }
 
 /* In three parts, which gpu_attention_full() takes on some instruction sets; the error of exp
  * is below 2^-22. */
 static void check_split_attention(int64_t n, int64_t n_heads, int64_t dim, float reach)
 {
-	const int64_t width = n_heads * dim;
-	const float *qkv = random_qkv(n, width, reach);
-	const struct want want = attention_want(qkv, n, n_heads, dim, 0);
-	float *first = NULL;
+	const float *qkv = random_qkv(n, n_heads * dim, reach);
 
-	FOR_EACH_ISA(d)
-	{
-		struct gpu_tensor *y = empty(&d, "y", SHAPE(n, width));
-		cpu_attention_split(d.g, y, put(&d, "qkv", SHAPE(n, 3 * width), qkv), n_heads,
-			1 / sqrtf((float)dim));
-		float *got = get(&d, y);
-		assert_close(got, want, n * width, "isa %d: %d positions, %d heads of %d, split",
-			d.isa, (int)n, (int)n_heads, (int)dim);
-		if (first)
-			assert_same_bits(got, first, n * width, "isa %d", d.isa);
-		first = got;
-	}
+	check_way(cpu_attention_split, ", split", qkv, attention_want(qkv, n, n_heads, dim, 0), n,
+		n_heads, dim);
 }
 
 /* Sequences in one call have the bits of each alone. */
@@ -350,6 +348,7 @@ static void check_split(int64_t n_rows, int64_t n_out, int64_t n_in)
 
 	FOR_EACH_ISA(d)
 	{
+		let_split(&d);
 		struct gpu_tensor *y = empty(&d, "y", SHAPE(n_rows, n_out)),
 				  *one = empty(&d, "y", SHAPE(1, n_out));
 		struct gpu_tensor *tw = put_matrix(&d, GPU_SPLIT, "w", n_out, n_in, w),
@@ -383,6 +382,7 @@ static void check_split_conv(int64_t n_in, int64_t dilation)
 	struct want want = naive_linear(wide, w, NULL, NULL, rows, OUT, columns, false);
 	FOR_EACH_ISA(d)
 	{
+		let_split(&d);
 		struct gpu_tensor *y = empty(&d, "y", SHAPE(rows, OUT)),
 				  *z = empty(&d, "z", SHAPE(rows, OUT));
 		struct gpu_tensor *tw = put_matrix(&d, GPU_SPLIT, "w", OUT, columns, w);
