@@ -112,7 +112,7 @@ static void gemm_panel(const struct tile_gemm *a, const uint16_t *panel, float *
 		SUMS_TO_ZERO();
 	}
 	for (int64_t k = 0; k < a->n_blocks; k++) {
-		const uint16_t *x = a->a + (a->offset ? a->offset[k] : k * block / 2);
+		const uint16_t *x = a->a + (a->offset ? a->offset[k] : k * (block / 2));
 		const uint16_t *w = panel + (a->w_offset ? a->w_offset[k] : k * block);
 		if (k < a->ahead_blocks)
 			ask(a->ahead + (a->ahead_offset ? a->ahead_offset[k] * 2
@@ -269,7 +269,7 @@ static void rows(const struct tile_gemm *a, const uint16_t *x, const uint16_t *p
 	for (int r = 0; r < ROWS && !a->resume; r++)
 		memset(sum + r * a->sum_row, 0, 2 * TILE_OUTS * sizeof(*sum));
 	for (int64_t k = 0; k < a->n_blocks; k++) {
-		const uint16_t *xk = x + (a->offset ? a->offset[k] : k * block / 2);
+		const uint16_t *xk = x + (a->offset ? a->offset[k] : k * (block / 2));
 		const uint16_t *w = panel + (a->w_offset ? a->w_offset[k] : k * block);
 		for (int i = 0; i < (a->a_part ? 6 : 1); i++) {
 			/* parts of x and w: hl, hm, hh, mh, mm, lh */
