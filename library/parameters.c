@@ -109,6 +109,31 @@ static int read_rows(
 	return query_done(&q, e);
 }
 
+int parameters_engines(struct db *db, struct arena *a, const struct engine_parameters **ret,
+	size_t *ret_n, struct err *e)
+{
+	struct {
+		struct engine_parameters *at;
+		size_t n, cap;
+	} engines = {0};
+	struct engine_parameters *list;
+	struct query q = db_query(db, "SELECT name, is_endless FROM engines ORDER BY name", "");
+	int rc;
+
+	while (query_next(&q))
+		*VEC_PUSH(&engines) = (struct engine_parameters){.engine = query_dup(&q, 0, a),
+			.is_known = true,
+			.is_endless = query_int(&q, 1) != 0};
+	rc = query_done(&q, e);
+	list = ARENA_ARRAY(a, struct engine_parameters, engines.n);
+	if (engines.n)
+		memcpy(list, engines.at, engines.n * sizeof(*list));
+	*ret = list;
+	*ret_n = rc ? 0 : engines.n;
+	VEC_DONE(&engines);
+	return rc;
+}
+
 int parameters_read(struct db *db, const char *engine, struct arena *a,
 	struct engine_parameters *ret, struct err *e)
 {

@@ -53,6 +53,11 @@ int parameters_are_current(struct db *db, const char *version, bool *ret, struct
 int parameters_write(struct db *db, const char *version, const struct engine_parameters *engines,
 	size_t n, struct err *e);
 
+/* Which engines have told, by name, without their parameters; all that one parameters_write()
+ * wrote, or none.  The list is the arena's. */
+int parameters_engines(struct db *db, struct arena *a, const struct engine_parameters **ret,
+	size_t *ret_n, struct err *e);
+
 /* In the order in which they were written.  An engine that is not there has none,
  * and is endless as far as anybody knows. */
 int parameters_read(struct db *db, const char *engine, struct arena *a,

@@ -64,19 +64,17 @@ static bool is_there(const struct entries *all, const char *name)
 	return false;
 }
 
-/* What its engine says of it. */
-static int ask_engine(struct compose_model *m, struct db *db, struct err *e)
+/* What the engines say of it. */
+static void ask_engines(struct compose_model *m, const struct engine_parameters *engines, size_t n)
 {
-	struct arena a = {0};
-	struct engine_parameters p = {0};
-	int rc = m->engine ? parameters_read(db, m->engine, &a, &p, e) : 0;
-
-	m->is_rendered = p.is_known;
-	m->is_endless = p.is_known && p.is_endless;
+	for (size_t i = 0; m->engine && i < n; i++)
+		if (!strcmp(engines[i].engine, m->engine)) {
+			m->is_rendered = true;
+			m->is_endless = engines[i].is_endless;
+		}
 	if (m->is_endless)
 		m->longest_s = 0;
-	arena_done(&a);
-	return rc;
+	m->is_refused = n && !m->is_rendered;
 }
 
 int compose_models_read(struct compose_models *m, struct ws *ws, struct err *e)
@@ -84,9 +82,12 @@ int compose_models_read(struct compose_models *m, struct ws *ws, struct err *e)
 	struct arena a = {0};
 	struct models models;
 	struct entries all = {0};
-	bool has_told = false;
+	const struct engine_parameters *engines;
+	size_t n_engines;
 	int rc = globals_models(ws->globals, ws->env, &a, &models, e);
 
+	if (!rc)
+		rc = parameters_engines(ws->db, &a, &engines, &n_engines, e);
 	if (rc) {
 		arena_done(&a);
 		return rc;
@@ -96,12 +97,8 @@ int compose_models_read(struct compose_models *m, struct ws *ws, struct err *e)
 	for (const struct known_model *k = catalogue; k->name; k++)
 		if (!is_there(&all, k->name))
 			add(&all, k->name, k->engine, k, &a);
-	for (size_t i = 0; i < all.n && !rc; i++) {
-		rc = ask_engine(&all.at[i], ws->db, e);
-		has_told |= all.at[i].is_rendered;
-	}
 	for (size_t i = 0; i < all.n; i++)
-		all.at[i].is_refused = has_told && !all.at[i].is_rendered;
+		ask_engines(&all.at[i], engines, n_engines);
 	compose_models_done(m);
 	m->arena = a;
 	m->n = all.n;
@@ -109,7 +106,7 @@ int compose_models_read(struct compose_models *m, struct ws *ws, struct err *e)
 	if (all.n)
 		memcpy(m->list, all.at, all.n * sizeof(*m->list));
 	VEC_DONE(&all);
-	return rc;
+	return 0;
 }
 
 void compose_models_done(struct compose_models *m)

@@ -96,29 +96,36 @@ static void catch_stop(void)
 /* ---- the end that nobody planned ---------------------------------------- */
 
 static const int deadly[] = {
-	SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM, SIGHUP, SIGQUIT, SIGINT};
+	SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM, SIGHUP, SIGQUIT};
 
 enum { N_DEADLY = sizeof(deadly) / sizeof(*deadly), STACK_BYTES = 64 * 1024 };
 
 static void on_deadly(int number)
 {
-	tcflow(STDOUT_FILENO, TCOON); /* ^S must not keep it alive */
-	tell(undo);
-	tcsetattr(STDIN_FILENO, TCSANOW, &the.before);
+	if (the.screen) {
+		tcflow(STDOUT_FILENO, TCOON); /* ^S must not keep it alive */
+		tell(undo);
+		tcsetattr(STDIN_FILENO, TCSANOW, &the.before);
+	}
 	signal(number, SIG_DFL);
 	raise(number);
 }
 
-static void on_interrupt(int number)
+/* ^C ends nothing where it is no key either: while the program comes back from ^Z, or puts
+ * away what it has on its way out.  What another program sends does. */
+static void on_interrupt(int number, siginfo_t *from, void *context)
 {
-	(void)number;
+	(void)context;
+	if (from->si_code != SI_KERNEL) /* the terminal's */
+		on_deadly(number);
 }
 
 /* Before newterm(), whose own handler would end the program.  Not SIG_IGN: programs that
  * are started would inherit it. */
 static void catch_interrupt(void)
 {
-	struct sigaction act = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
+	struct sigaction act = {
+		.sa_sigaction = on_interrupt, .sa_flags = SA_RESTART | SA_SIGINFO};
 
 	sigaction(SIGINT, &act, NULL);
 }
@@ -249,15 +256,15 @@ void terminal_lend(void)
 {
 	if (!the.screen)
 		return;
+	for (int i = 0; i < N_KEYS; i++) {
+		sigaction(from_keys[i], NULL, &the.acts[i]);
+		signal(from_keys[i], from_keys[i] == SIGTSTP ? SIG_DFL : SIG_IGN);
+	}
 	tell_modes(false);
 	def_prog_mode();
 	endwin();
 	tcsetattr(STDIN_FILENO, TCSADRAIN, &the.before);
 	stderr_return(&the.saved_stderr);
-	for (int i = 0; i < N_KEYS; i++) {
-		sigaction(from_keys[i], NULL, &the.acts[i]);
-		signal(from_keys[i], from_keys[i] == SIGTSTP ? SIG_DFL : SIG_IGN);
-	}
 }
 
 void terminal_resume(void)

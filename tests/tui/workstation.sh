@@ -110,11 +110,20 @@ keys q
 check 'q leaves, the terminal is as it was' is_restored 0
 check 'nothing on stderr' test ! -s "$scratch/err"
 
-for number in 15 1 11; do
+for number in 15 1 2 11; do
 	start 80 24
 	sees ' 3 takes' && kill -$number "$(workstation_pid)"
 	check "the terminal after signal $number" is_restored $((128 + number))
 done
+
+start 80 24
+sees ' 3 takes' && stty -F "$(t display -p -t t '#{pane_tty}')" isig intr '^C'
+keys C-c
+check 'Ctrl-C of a terminal that has come back from elsewhere' sees ' 3 takes'
+keys ?
+check 'ends nothing' sees 'Keys and commands'
+keys q Q
+check 'and Q leaves' is_restored 0
 
 start 80 24
 sees ' 3 takes' && keys C-z

@@ -63,6 +63,29 @@ static void kept(void **state)
 	db_close(db);
 }
 
+static void engines_that_told(void **state)
+{
+	const struct engine_parameters written[] = {
+		{"two", true, false, NULL, 0}, {"one", true, true, NULL, 0}};
+	const struct engine_parameters *engines;
+	struct db *db = scratch_library(state);
+	struct arena a = {0};
+	struct err e = {0};
+	size_t n;
+
+	assert_int_equal(parameters_engines(db, &a, &engines, &n, &e), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(parameters_write(db, "1", written, 2, &e), 0);
+	assert_int_equal(parameters_engines(db, &a, &engines, &n, &e), 0);
+	assert_int_equal(n, 2);
+	assert_string_equal(engines[0].engine, "one");
+	assert_true(engines[0].is_known && engines[0].is_endless);
+	assert_string_equal(engines[1].engine, "two");
+	assert_true(engines[1].is_known && !engines[1].is_endless);
+	arena_done(&a);
+	db_close(db);
+}
+
 static void a_kind_of_tomorrow(void **state)
 {
 	static const struct parameter list[] = {{"x", "X", "", PARAMETER_FLAG, 0, 0, "", "", ""}};
@@ -167,6 +190,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(kept),
+		TEST(engines_that_told),
 		TEST(a_kind_of_tomorrow),
 		TEST(published_once),
 		TEST(all_are_options),
