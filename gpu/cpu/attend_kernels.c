@@ -18,8 +18,6 @@ enum {
 	QUAD = 4,
 };
 
-#define UNROLL _Pragma("GCC unroll 16")
-
 typedef float v4 __attribute__((vector_size(QUAD * 4), aligned(4), may_alias));
 
 /* to[i][j] = from[j][i], four by four */

@@ -24,8 +24,6 @@ enum { ROWS = 2, ROWS_BF16 = 2, ROWS_I8 = 1 };
 #endif
 enum { NV = PANEL / VW, LANES = 16 };
 
-#define UNROLL _Pragma("GCC unroll 16")
-
 /* How far ahead of a weight memory is asked for the next: the more work there is
  * for a line, the fewer lines the processor has under way by itself.  Worth 1.5
  * to 2 times (docs/PERF.md). */

@@ -8,8 +8,6 @@
 #include <immintrin.h>
 #endif
 
-#define UNROLL _Pragma("GCC unroll 16")
-
 #if defined(__AMX_TILE__)
 
 /* Palette 1: tiles of 16 rows of 64 bytes.  Constant, because the intrinsic of gcc 12
@@ -222,14 +220,14 @@ struct factors {
 
 INLINE void widen(struct factors *f, const struct tile_gemm *a, const uint16_t *x)
 {
-	for (int r = 0; r < ROWS; r++)
-		for (int i = 0; i < TILE_ROWS; i++) {
-			uint32_t pair;
-			memcpy(&pair, x + r * a->a_row + 2 * i, sizeof(pair));
-			const uint32_t even = pair << 16, odd = pair & 0xffff0000u;
-			memcpy(&f->even[r][i], &even, sizeof(even));
-			memcpy(&f->odd[r][i], &odd, sizeof(odd));
-		}
+	for (int r = 0; r < ROWS; r++, x += a->a_row)
+		UNROLL
+	for (int v = 0; v < NV; v++) {
+		vu pair;
+		memcpy(&pair, x + 2 * v * VW, sizeof(pair));
+		*(vu *)(void *)(f->even[r] + v * VW) = pair << 16;
+		*(vu *)(void *)(f->odd[r] + v * VW) = pair & 0xffff0000u;
+	}
 }
 
 /* sum[r][0..15] += one tile */

@@ -11,8 +11,6 @@ enum {
 	NV = LANES / VW,
 };
 
-#define UNROLL _Pragma("GCC unroll 8")
-
 INLINE vf load(const float *x)
 {
 	return *(const vf *)x;

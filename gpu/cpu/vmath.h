@@ -35,7 +35,13 @@ typedef int32_t vi __attribute__((vector_size(VW * 4), aligned(4), may_alias));
 typedef uint32_t vu __attribute__((vector_size(VW * 4), aligned(4), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
-#define VF(x)  ((vf){0} + (x))
+/* Before loops over arrays that are meant to be registers. */
+#if defined(__clang__)
+#define UNROLL _Pragma("unroll 16")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+#define VF(x) ((vf){0} + (x))
 
 typedef double vd __attribute__((vector_size(VW * 8)));
 typedef int64_t vl __attribute__((vector_size(VW * 8)));
