@@ -95,8 +95,7 @@ static void catch_stop(void)
 
 /* ---- the end that nobody planned ---------------------------------------- */
 
-static const int deadly[] = {
-	SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM, SIGHUP, SIGQUIT};
+static const int deadly[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM, SIGHUP, SIGQUIT};
 
 enum { N_DEADLY = sizeof(deadly) / sizeof(*deadly), STACK_BYTES = 64 * 1024 };
 
@@ -124,8 +123,7 @@ static void on_interrupt(int number, siginfo_t *from, void *context)
  * are started would inherit it. */
 static void catch_interrupt(void)
 {
-	struct sigaction act = {
-		.sa_sigaction = on_interrupt, .sa_flags = SA_RESTART | SA_SIGINFO};
+	struct sigaction act = {.sa_sigaction = on_interrupt, .sa_flags = SA_RESTART | SA_SIGINFO};
 
 	sigaction(SIGINT, &act, NULL);
 }
