@@ -93,6 +93,13 @@ static void catch_stop(void)
 	sigaction(SIGTSTP, &act, NULL);
 }
 
+/* The terminal's modes are no business of ours any more. */
+static void release_stop(void)
+{
+	if (the.stop)
+		signal(SIGTSTP, SIG_DFL);
+}
+
 /* ---- the end that nobody planned ---------------------------------------- */
 
 static const int deadly[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM, SIGHUP, SIGQUIT};
@@ -237,6 +244,7 @@ void terminal_close(void)
 		return;
 	if (!the.nowhere) {
 		release_deadly();
+		release_stop();
 		tell_modes(false);
 	}
 	endwin();
