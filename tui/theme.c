@@ -310,6 +310,8 @@ static int parse_name(struct parser *p, const char *value)
 
 	if (!n || n > THEME_NAME_MAX)
 		return bad(p, "a name of %zu characters; expected 1 to %d", n, THEME_NAME_MAX);
+	if (strchr(value, '\t'))
+		return bad(p, "a tab in the name; expected blanks");
 	memcpy(p->theme->name, value, n + 1);
 	return 0;
 }

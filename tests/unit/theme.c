@@ -171,6 +171,7 @@ static void errors_name_line_role_and_what_was_expected(void **state)
 			"meter: too many colours; expected 1 to 8"},
 		{"[theme]\nname =\n", "name: a name of 0 characters; expected 1 to 32"},
 		{"[theme]\nname = 123456789012345678901234567890123\n", "a name of 33 characters"},
+		{"[theme]\nname = a\tb\n", "a tab in the name"},
 		{"[theme]\nname = caf\xc3\xa9\n", "line 2: byte 0xc3; expected printable ASCII"},
 		{"[theme]\nname = \x1b[31m\n", "line 2: byte 0x1b"},
 		{"[theme]\nname = a\x7f\n", "line 2: byte 0x7f"},
