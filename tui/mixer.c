@@ -98,7 +98,7 @@ static bool post(struct mixer *m, struct command c)
 	return true;
 }
 
-static bool is_slot(int slot)
+__attribute__((unused)) /* but in assertions */ static bool is_slot(int slot)
 {
 	return slot >= 0 && slot < MIXER_SLOTS;
 }

@@ -32,6 +32,24 @@ check 'choices' offers auto cpu cuda
 mkdir -p "$WOODSHED_LIBRARY/models/some-model"
 completed woodshed queue --model some
 check 'models' offers some-model
+completed woodshed --pl
+check 'options before a verb' offers --plain
+completed woodshed --library takes ren
+check 'a value is not the verb' offers render
+completed woodshed render --device = c
+check 'choices behind =' offers cpu cuda
+completed woodshed recipe --verify --prec
+check 'options of recipe --verify' offers --precision
+completed woodshed pull musicgen-l
+check 'models to pull' offers musicgen-large
+# shellcheck disable=SC2016
+mkdir -p "$WOODSHED_LIBRARY/models/"'other$(id>ran)' "$WOODSHED_LIBRARY/models/other one"
+completed woodshed render --model other
+# shellcheck disable=SC2016
+check 'names that a shell would expand' offers 'other$(id>ran)' 'other one'
+check 'none was run' test ! -e ran
+completed woodshed models --default not
+check 'what woodshed models says besides' offers ''
 for verb in $("$woodshed" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
 	for file in woodshed _woodshed woodshed.fish; do
 		check "$verb in $file" grep -q "\b$verb\b" "$fixtures/$file"
