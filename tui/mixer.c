@@ -98,7 +98,8 @@ static bool post(struct mixer *m, struct command c)
 	return true;
 }
 
-__attribute__((unused)) /* but in assertions */ static bool is_slot(int slot)
+/* For assertions, which -DNDEBUG leaves out. */
+__attribute__((unused)) static bool is_slot(int slot)
 {
 	return slot >= 0 && slot < MIXER_SLOTS;
 }
