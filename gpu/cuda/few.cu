@@ -567,30 +567,44 @@ template <typename T> static void launch_few_of(struct gpu *g, const struct cuda
 
 /* ---- which -------------------------------------------------------------- */
 
-/* What of x is in shared memory at a time, where tensor cores multiply; else 0. */
-static int64_t tiles_slab(const struct gpu *g, const struct cuda_few *f)
+static bool can_tile(const struct gpu *g, const struct cuda_few *f)
 {
-	const bool can = cuda_of(g)->arch >= 80 && f->dtype != GPU_F32 && f->group == f->n &&
-			 f->ldw < INT32_MAX / 4 && f->n < INT32_MAX / 2;
-
-	return can ? slab_of(g, f) : 0;
+	return cuda_of(g)->arch >= 80 && f->dtype != GPU_F32 && f->group == f->n &&
+	       f->ldw < INT32_MAX / 4 && f->n < INT32_MAX / 2;
 }
 
 bool cuda_few_can_norm(const struct gpu *g, const struct cuda_few *f)
 {
-	const int64_t slab = tiles_slab(g, f);
+	const int64_t slab = can_tile(g, f) ? slab_of(g, f) : 0;
 
 	return slab && slab == whole_slab(f) && stream_is_aligned(f->x, f->ldx, f->k);
 }
 
+/* Where a block's memory has no room for x of a step (99 KB, from 7 rows on in bf16, 5 in
+ * int8): half of the rows at a time, so that a row has the bits that it has alone. */
+static void tiles_of_some(struct gpu *g, const struct cuda_few *f)
+{
+	const int64_t slab = slab_of(g, f);
+	struct cuda_few part = *f;
+
+	if (!slab && f->rows > 1) {
+		part.rows = f->rows / 2;
+		tiles_of_some(g, &part);
+		part.x += part.rows * f->ldx;
+		part.y += part.rows * f->ldy;
+		part.rows = f->rows - part.rows;
+		tiles_of_some(g, &part);
+	} else if (f->dtype == GPU_I8) {
+		launch_tiles_of<int8_t>(g, f, slab);
+	} else {
+		launch_tiles_of<uint16_t>(g, f, slab);
+	}
+}
+
 void cuda_few_rows(struct gpu *g, const struct cuda_few *f)
 {
-	const int64_t slab = tiles_slab(g, f);
-
-	if (slab && f->dtype == GPU_I8)
-		launch_tiles_of<int8_t>(g, f, slab);
-	else if (slab)
-		launch_tiles_of<uint16_t>(g, f, slab);
+	if (can_tile(g, f))
+		tiles_of_some(g, f);
 	else if (f->dtype == GPU_F32)
 		launch_few_of<float>(g, f);
 	else if (f->dtype == GPU_I8)
