@@ -55,6 +55,7 @@ struct cuda {
 	void *workspace;         /* of cuBLAS, on the device; owned */
 	struct cuda_plan *plans; /* of products, or NULL so far: product.c; owned */
 	int arch;                /* 75, 80, 90: compute capability */
+	bool can_start_early;    /* launch_early(), recorded ones, too */
 	unsigned n_multiprocessors;
 	size_t block_shared, multiprocessor_shared; /* bytes of shared memory that one may have */
 	/* On the device; owned: (row or id) << 8 | enum cuda_fault, the least of those told

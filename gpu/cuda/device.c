@@ -23,6 +23,7 @@ enum {
 	MIN_ARCH = 75,
 	/* A driver runs what toolkits of its major version built. */
 	MIN_DRIVER = CUDART_VERSION / 1000 * 1000,
+	RECORDS_EARLY = 12030, /* drivers for 12.3: graphs know programmatic dependent launches */
 };
 
 /* ---- errors ------------------------------------------------------------- */
@@ -391,7 +392,8 @@ static int no_device(cudaError_t error, int driver, struct err *e)
 			MIN_DRIVER % 1000 / 10);
 	if (error == cudaErrorNoDevice || error == cudaSuccess)
 		return err_set(e, ERR_UNSUPPORTED,
-			"no CUDA: the driver finds no GPU; check nvidia-smi, or use --device cpu");
+			"no CUDA: the driver finds no GPU; check nvidia-smi and "
+			"CUDA_VISIBLE_DEVICES, or use --device cpu");
 	return err_set(e, ERR_UNSUPPORTED, "no CUDA: %s; check nvidia-smi, or use --device cpu",
 		cudaGetErrorString(error));
 }
@@ -454,11 +456,14 @@ static int find_kernels(const struct cudaDeviceProp *prop, struct err *e)
 	}
 }
 
-/* The first call that makes a context: a busy GPU says so here. */
+/* The first call that makes a context: a busy GPU says so here.  The first GPU by name, or the
+ * runtime would take the next, whose properties nobody has asked for. */
 static int make_context(struct cuda *c, struct err *e)
 {
-	const cudaError_t error = cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking);
+	cudaError_t error = cudaSetDevice(0);
 
+	if (error == cudaSuccess)
+		error = cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking);
 	switch ((int)error) {
 	case cudaSuccess:
 		return 0;
@@ -473,16 +478,28 @@ static int make_context(struct cuda *c, struct err *e)
 	}
 }
 
+/* The host's memory, which a container may bound, too. */
+static bool make_stage(struct gpu *g, struct cuda_stage *s)
+{
+	const cudaError_t error = cudaMallocHost(&s->at, CUDA_STAGE_BYTES);
+
+	if (error == cudaErrorMemoryAllocation) {
+		gpu_fail(g, ERR_GPU,
+			"the system gives no %d MB of memory that the GPU can read; free some, "
+			"raise the limit, or use --device cpu",
+			CUDA_N_STAGES * CUDA_STAGE_BYTES >> 20);
+		return false;
+	}
+	return cuda_ok(g, error, "opening") &&
+	       cuda_ok(g, cudaEventCreateWithFlags(&s->done, cudaEventDisableTiming), "opening");
+}
+
 static bool make_parts(struct gpu *g)
 {
 	struct cuda *c = cuda_of(g);
 
 	for (int i = 0; i < CUDA_N_STAGES; i++)
-		if (!cuda_ok(g, cudaMallocHost(&c->stages[i].at, CUDA_STAGE_BYTES), "opening") ||
-			!cuda_ok(g,
-				cudaEventCreateWithFlags(
-					&c->stages[i].done, cudaEventDisableTiming),
-				"opening"))
+		if (!make_stage(g, &c->stages[i]))
 			return false;
 	if (!cuda_ok(g, cudaMalloc((void **)&c->status, sizeof(*c->status)), "opening") ||
 		!clear_status(g, "opening") ||
@@ -511,7 +528,9 @@ static int cuda_open(struct gpu *g, struct err *e)
 	c = xcalloc(1, sizeof(*c));
 	pthread_mutex_init(&c->stage_lock, NULL);
 	pthread_cond_init(&c->stage_free, NULL);
+	cudaDriverGetVersion(&driver);
 	c->arch = prop.major * 10 + prop.minor;
+	c->can_start_early = c->arch >= 90 && driver >= RECORDS_EARLY;
 	c->n_multiprocessors = (unsigned)prop.multiProcessorCount;
 	c->block_shared = prop.sharedMemPerBlockOptin;
 	c->multiprocessor_shared = prop.sharedMemPerMultiprocessor;
@@ -528,7 +547,6 @@ static int cuda_open(struct gpu *g, struct err *e)
 		cuda_close(g);
 		return rc;
 	}
-	cudaDriverGetVersion(&driver);
 	snprintf(g->description, sizeof(g->description),
 		"%.80s, compute capability %d.%d, driver for CUDA %d.%d, %s", prop.name, prop.major,
 		prop.minor, driver / 1000, driver % 1000 / 10,

@@ -71,7 +71,7 @@ static inline void launch_early(struct gpu *g, const char *name, void (*kernel)(
 	config.dynamicSmemBytes = shared;
 	config.stream = cuda_of(g)->stream;
 	config.attrs = &early;
-	config.numAttrs = cuda_of(g)->arch >= 90 ? 1 : 0;
+	config.numAttrs = cuda_of(g)->can_start_early;
 	cuda_ok(g, cudaLaunchKernelEx(&config, kernel, P(args)...), name);
 }
 #endif

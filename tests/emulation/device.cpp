@@ -35,6 +35,8 @@ static void wish(const char *item)
 		device.opening = cudaErrorMemoryAllocation;
 	else if (!strcmp(item, "no-image"))
 		device.has_no_image = true;
+	else if (!strcmp(item, "no-pinned"))
+		device.has_no_pinned = true;
 	else if (!strcmp(item, "eager"))
 		device.is_eager = true;
 	else if (!strncmp(item, "memory=", 7))

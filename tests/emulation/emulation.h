@@ -14,6 +14,7 @@
  * that is not as it should be:
  *	no-driver, old-driver, no-device, old-device, busy, out-of-memory
  *	no-image		the kernels were not built for it
+ *	no-pinned		the host has no memory that the device may read
  *	memory=BYTES		of the device, 8 GiB otherwise
  *	arch=75			compute capability, 90 otherwise
  *	illegal-address@N, ecc@N, fallen-off-the-bus@N

@@ -47,6 +47,7 @@ struct emulator_device {
 	size_t memory;
 	bool is_eager;
 	bool has_no_image; /* of the kernels */
+	bool has_no_pinned;
 	cudaError_t fault; /* of launch fault_at */
 	uint64_t fault_at;
 	cudaError_t broken; /* sticky */

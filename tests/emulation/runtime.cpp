@@ -280,6 +280,8 @@ cudaError_t cudaMallocHost(void **ret, size_t bytes)
 	cudaError_t error = enter_alone();
 
 	*ret = NULL;
+	if (error == cudaSuccess && emulator_device()->has_no_pinned)
+		error = cudaErrorMemoryAllocation;
 	if (error != cudaSuccess)
 		return emulator_unlock(error);
 	struct pinned *m = (struct pinned *)malloc(sizeof(*m));
