@@ -254,6 +254,7 @@ int engine_open(const char *dir, const struct engine_options *options,
 	gpu_set_replay(en->gpu, !options->no_replay);
 	en->info.engine = ops->name;
 	en->info.device = gpu_device(en->gpu);
+	en->info.gpu = gpu_name(en->gpu);
 	const struct ckpt *ckpt = src.ckpt;
 	rc = ops->open(en, &src, options, watch, e);
 	if (!rc)

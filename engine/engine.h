@@ -57,6 +57,7 @@ struct engine_info {
 	const char *engine;         /* "musicgen" */
 	const char *precision;      /* "f32", "bf16", "int8": what is really used */
 	const char *device;         /* "cpu", "cuda" */
+	const char *gpu;            /* gpu_name() */
 	const char *model_hash;     /* hex sha256 over config.json and what tells the weight files
 				       apart in milliseconds: headers, sizes, samples */
 	const char *weights_sha256; /* hex, of all of the weights: ckpt_sha256() */

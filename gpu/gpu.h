@@ -51,6 +51,8 @@ void gpu_use_module(const char *path);
  * "NAME, compute capability 9.0, driver for CUDA 12.4, 80 GB" */
 const char *gpu_describe(const struct gpu *g);
 const char *gpu_device(const struct gpu *g); /* "cpu", "cuda" */
+/* "NVIDIA H200"; NULL: a processor, all of which give the same bits. */
+const char *gpu_name(const struct gpu *g);
 
 /* Waits for the device; 0, or the first error since the last call (and clears
  * it, unless the device is lost). */

@@ -179,6 +179,11 @@ const char *gpu_describe(const struct gpu *g)
 	return g->description;
 }
 
+const char *gpu_name(const struct gpu *g)
+{
+	return *g->name ? g->name : NULL;
+}
+
 const char *gpu_device(const struct gpu *g)
 {
 	return g->ops->device;

@@ -76,6 +76,8 @@ static const struct field {
 	{"continue_sha256", HASH, 0, FIELD(continued_sha256), 0, HASH_BYTES},
 	{"precision", TEXT, ASKED, FIELD(precision), 0, WORD_BYTES},
 	{"device", TEXT, 0, FIELD(device), 0, WORD_BYTES},
+	{"gpu", TEXT, 0, FIELD(gpu), 0, NAME_BYTES},
+	{"batch", WHOLE, 0, FIELD(batch), 1, 10000},
 	{"export", TEXT, 0, FIELD(exported), 0, 1000},
 #undef FIELD
 };

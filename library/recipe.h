@@ -43,6 +43,8 @@ struct recipe {
 	const char *continued_sha256; /* of its samples, at the model's rate and channels */
 	const char *precision;        /* "f32", "bf16", "int8": what was really used */
 	const char *device;           /* class of device: "cpu", "cuda" */
+	const char *gpu;              /* its name: bits depend on it; NULL: not told, or none */
+	uint64_t batch;               /* takes that it made at once; 0: not told, or one */
 	const char *exported; /* what an export did to the samples; NULL: they are the model's */
 };
 

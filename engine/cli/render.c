@@ -326,6 +326,7 @@ static int render_batch(struct render *r, uint64_t first, uint64_t n, struct err
 
 	r->batch = &r->takes[first];
 	r->delivered = false;
+	r->s.n_at_once = n;
 	for (uint64_t i = 0; i < n && !rc; i++)
 		rc = open_take(r, &r->batch[i], e);
 	if (!rc)

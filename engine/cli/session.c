@@ -455,6 +455,8 @@ void session_recipe(const struct session *s, uint64_t seed, struct recipe *ret)
 		.top_p = s->o.top_p,
 		.precision = info->precision,
 		.device = info->device,
+		.gpu = info->gpu,
+		.batch = info->gpu && s->n_at_once > 1 ? s->n_at_once : 0,
 	};
 	if (s->continued.samples) {
 		ret->continued = name_of(s->o.continued);

@@ -45,6 +45,7 @@ struct session {
 	const struct engine_latents *latents; /* of the next render, to be decoded again; or NULL */
 	const struct engine_info *info;       /* NULL until it is open */
 	int64_t n_frames;                     /* of a take, in codec frames */
+	uint64_t n_at_once;                   /* takes of the batch that is made; 0: one */
 	struct progress progress;
 	struct str warnings; /* of the load, one a line, until it has succeeded */
 };

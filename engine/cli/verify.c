@@ -163,11 +163,31 @@ static bool is_same(const char *recorded, const char *used)
 	return !recorded || !strcmp(recorded, used);
 }
 
+/* GPUs choose the order of sums by what they are, and by how many takes are made at once. */
+static bool is_same_gpu(const struct verify *v)
+{
+	const char *gpu = v->s.info->gpu;
+
+	return !gpu || (v->recipe.gpu && !strcmp(v->recipe.gpu, gpu) && v->recipe.batch <= 1);
+}
+
 /* Whether bits can be expected to agree. */
 static bool is_comparable(const struct verify *v)
 {
 	return is_same(v->recipe.precision, v->s.info->precision) &&
-	       is_same(v->recipe.device, v->s.info->device);
+	       is_same(v->recipe.device, v->s.info->device) && is_same_gpu(v);
+}
+
+/* "bf16 on cuda (NVIDIA H200, 5 takes at once)" */
+static void tell_where(
+	struct str *out, const char *precision, const char *device, const char *gpu, uint64_t batch)
+{
+	str_printf(out, "%s on %s", precision, device);
+	if (gpu)
+		str_printf(out, " (%s", gpu);
+	if (gpu && batch > 1)
+		str_printf(out, ", %llu takes at once", (unsigned long long)batch);
+	str_add(out, gpu ? ")" : "");
 }
 
 static void tell_json(const struct verify *v, struct str *out)
@@ -190,6 +210,8 @@ static void tell_json(const struct verify *v, struct str *out)
 	jsonw_text(out, "device", v->s.info->device);
 	jsonw_text(out, "made_precision", v->recipe.precision);
 	jsonw_text(out, "made_device", v->recipe.device);
+	jsonw_text(out, "gpu", v->s.info->gpu);
+	jsonw_text(out, "made_gpu", v->recipe.gpu);
 	jsonw_text(out, "made_version", v->recipe.version);
 	jsonw_end(out);
 }
@@ -197,19 +219,21 @@ static void tell_json(const struct verify *v, struct str *out)
 static void tell_reason(const struct verify *v, struct str *out)
 {
 	const struct engine_info *info = v->s.info;
+	const struct recipe *made = &v->recipe;
 
-	if (!is_comparable(v))
-		str_printf(out,
-			"; it was made in %s on %s, this in %s on %s, so equal bits cannot be "
-			"expected",
-			v->recipe.precision ? v->recipe.precision : info->precision,
-			v->recipe.device ? v->recipe.device : info->device, info->precision,
-			info->device);
-	else if (v->recipe.version && strcmp(v->recipe.version, woodshed_version))
-		str_printf(out, "; it was made by woodshed %s, this is %s", v->recipe.version,
+	if (!is_comparable(v)) {
+		str_add(out, "; it was made in ");
+		tell_where(out, made->precision ? made->precision : info->precision,
+			made->device ? made->device : info->device, made->gpu, made->batch);
+		str_add(out, ", this in ");
+		tell_where(out, info->precision, info->device, info->gpu, 1);
+		str_add(out, ", so equal bits cannot be expected");
+	} else if (made->version && strcmp(made->version, woodshed_version)) {
+		str_printf(out, "; it was made by woodshed %s, this is %s", made->version,
 			woodshed_version);
-	else
+	} else {
 		str_add(out, "; the file or the model was changed");
+	}
 }
 
 static void tell_text(const struct verify *v, struct str *out)

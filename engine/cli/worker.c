@@ -477,6 +477,7 @@ static int begin(struct work *w, struct err *e)
 		rc = load(w, e);
 	if (!rc)
 		rc = check_room(w, e);
+	w->s.n_at_once = n_left(w);
 	for (size_t i = 0; i < w->n && !rc; i++)
 		if (!w->outputs[i].ended)
 			rc = open_take(w, &w->outputs[i], e);

@@ -547,6 +547,7 @@ static int cuda_open(struct gpu *g, struct err *e)
 		cuda_close(g);
 		return rc;
 	}
+	snprintf(g->name, sizeof(g->name), "%.80s", prop.name);
 	snprintf(g->description, sizeof(g->description),
 		"%.80s, compute capability %d.%d, driver for CUDA %d.%d, %s", prop.name, prop.major,
 		prop.minor, driver / 1000, driver % 1000 / 10,

@@ -41,7 +41,7 @@ refused()
 }
 refused no-driver 'there is no NVIDIA driver; install it, or use --device cpu'
 refused old-driver 'the NVIDIA driver is for CUDA 11.8, but this woodshed needs one for 12.0 or newer'
-refused no-device 'the driver finds no GPU; check nvidia-smi, or use --device cpu'
+refused no-device 'the driver finds no GPU; check nvidia-smi and CUDA_VISIBLE_DEVICES, or use --device cpu'
 refused old-device 'has compute capability 6.1, but 7.5 is needed'
 refused no-image 'was not built for emulated GPU, compute capability 9.0 (no kernel image'
 refused busy 'the GPU is busy: another program has it for itself; wait'
@@ -109,7 +109,14 @@ run "$woodshed" recipe --verify x.wav
 check 'made again' prints 'identical'
 run "$woodshed" recipe --verify --device cpu x.wav
 check 'compared with the CPU' grep -q \
-	'made in f32 on cuda, this in f32 on cpu, so equal bits cannot be expected' "$scratch/out"
+	'made in f32 on cuda (emulated GPU), this in f32 on cpu, so equal bits cannot be expected' "$scratch/out"
+cp -r "$fixtures/odd" "$WOODSHED_LIBRARY/models/odd"
+run "$woodshed" render -m odd -s 3 -n 5 --seed 7 --device cuda --precision bf16 -o many.wav p
+run "$woodshed" recipe --verify many-3.wav
+check 'of several takes at once' grep -q \
+	'in bf16 on cuda (emulated GPU, 5 takes at once), this in bf16 on cuda (emulated GPU), so equal' \
+	"$scratch/out"
+rm -r "$WOODSHED_LIBRARY/models/odd" many-*.wav
 faulty no-driver "$woodshed" recipe --verify x.wav
 check 'where there is none' fails_with 1 'use --device cpu'
 run "$woodshed" queue -m tiny -s 0.2 --device cuda --dry-run --json p
