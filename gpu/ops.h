@@ -168,7 +168,7 @@ struct gpu {
 	const struct gpu_ops *ops;
 	void *device; /* what the table needs */
 	char description[192];
-	char name[81]; /* of the GPU; "": it is none */
+	char name[81];    /* of the GPU; "": it is none */
 	struct err error; /* sticky */
 	pthread_mutex_t fail_lock;
 	struct gpu_step *step; /* between its begin and end */
