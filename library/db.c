@@ -525,6 +525,19 @@ static int open_file(struct db *db, int create, struct err *e)
 	return 0;
 }
 
+/* Links on the way to the library are its owner's; SQLite follows none. */
+static void name_file(struct db *db)
+{
+	char *real = realpath(db->library, NULL);
+	const char *folder = real ? real : db->library;
+	const size_t n = strlen(folder);
+
+	db->path = xcalloc(n + 16, 1);
+	memcpy(db->path, folder, n);
+	memcpy(db->path + n, "/library.db", 12);
+	free(real);
+}
+
 /* create: SQLITE_OPEN_CREATE or 0 */
 static int open_library(const char *library, int create, struct db **ret, struct err *e)
 {
@@ -535,9 +548,7 @@ static int open_library(const char *library, int create, struct db **ret, struct
 
 	*ret = NULL;
 	db->library = xstrdup(library);
-	db->path = xcalloc(strlen(library) + 16, 1);
-	memcpy(db->path, library, strlen(library));
-	memcpy(db->path + strlen(library), "/library.db", 12);
+	name_file(db);
 	rc = create ? check_locks(db, e) : 0;
 	if (!rc && create)
 		rc = check_wal(db, e);

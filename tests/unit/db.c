@@ -261,6 +261,23 @@ static void a_wal_waits_for_its_database(void **state)
 	db_close(db);
 }
 
+static void a_library_behind_a_link(void **state)
+{
+	const char *link = scratch_path(state, "link");
+	struct err e = {0};
+	struct stat st;
+	struct db *db;
+
+	assert_int_equal(mkdir(scratch_path(state, "disk"), 0700), 0);
+	assert_int_equal(symlink("disk", link), 0);
+	assert_int_equal(db_open(link, &db, &e), 0);
+	assert_string_equal(db_library(db), link);
+	assert_int_equal(stat(scratch_path(state, "disk/library.db"), &st), 0);
+	db_close(db);
+	assert_int_equal(db_open_again(link, &db, &e), 0);
+	db_close(db);
+}
+
 static void a_link_is_not_followed(void **state)
 {
 	struct err e = {0};
@@ -454,6 +471,7 @@ int main(void)
 		TEST(one_that_is_none),
 		TEST(what_cannot_be_opened),
 		TEST(a_wal_waits_for_its_database),
+		TEST(a_library_behind_a_link),
 		TEST(a_link_is_not_followed),
 		TEST(changes_are_whole),
 		TEST(one_statement_used_twice),
