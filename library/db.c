@@ -447,23 +447,49 @@ static int check_locks(const struct db *db, struct err *e)
 		db->library);
 }
 
+static bool has_wal(const struct db *db)
+{
+	struct str wal = {0};
+	struct stat st;
+	bool has;
+
+	str_printf(&wal, "%s-wal", db->path);
+	has = !stat(wal.s, &st) && st.st_size;
+	str_done(&wal);
+	return has;
+}
+
 /* Where a WAL is alone, SQLite removes it for a new database's sake, and with it what was
  * committed last.  The WAL is looked for first, as it is made after its database. */
 static int check_wal(const struct db *db, struct err *e)
 {
-	struct str wal = {0};
 	struct stat st;
-	bool is_alone;
+	const bool is_alone = has_wal(db) && stat(db->path, &st) && errno == ENOENT;
 
-	str_printf(&wal, "%s-wal", db->path);
-	is_alone = !stat(wal.s, &st) && st.st_size && stat(db->path, &st) && errno == ENOENT;
-	str_done(&wal);
 	return is_alone ? err_set(e, ERR_IO,
 				  "'%s' was moved or removed without its '-wal', which has what "
 				  "was written last; put it back, or end every woodshed and move "
 				  "the '-wal' away, too: a new one is then made from the takes",
 				  db->path)
 			: 0;
+}
+
+/* Byte 18 of a backup says that it has no WAL: the one that lies there is of the database
+ * before it, and SQLite would mix the two.  Read through SQLite, whose locks a descriptor
+ * of ours would drop. */
+static int check_pair(const struct db *db, struct err *e)
+{
+	sqlite3_file *file = NULL;
+	unsigned char format = 0;
+
+	if (!has_wal(db) ||
+		sqlite3_file_control(db->sql, "main", SQLITE_FCNTL_FILE_POINTER, &file) ||
+		!file->pMethods || file->pMethods->xRead(file, &format, 1, 18) || format != 1)
+		return 0;
+	return err_set(e, ERR_IO,
+		"'%s' was put beside the '-wal' of another; end every woodshed and move the '-wal' "
+		"and the '-shm' away",
+		db->path);
 }
 
 static int ask_for_wal(struct db *db, bool *ret_wal, struct err *e)
@@ -555,6 +581,8 @@ static int open_library(const char *library, int create, struct db **ret, struct
 	mask = umask(077); /* 0600, its WAL, too */
 	if (!rc)
 		rc = open_file(db, create, e);
+	if (!rc)
+		rc = check_pair(db, e);
 	if (!rc)
 		rc = check_ours(db, &version, e);
 	if (!rc)

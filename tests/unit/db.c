@@ -261,6 +261,44 @@ static void a_wal_waits_for_its_database(void **state)
 	db_close(db);
 }
 
+/* Somebody writes and is killed: the WAL stays. */
+static void killed_while_writing(void **state, const char *value)
+{
+	int status;
+	const pid_t pid = fork();
+
+	if (!pid) {
+		struct err e = {0};
+		struct db *db = scratch_library(state);
+
+		_exit(db_set_setting(db, "a", value, &e) != 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void a_backup_beside_another_wal(void **state)
+{
+	struct db *db = scratch_library(state);
+	struct err e = {0};
+
+	assert_int_equal(db_set_setting(db, "a", "early", &e), 0);
+	assert_int_equal(db_backup(db, scratch_path(state, "copy.db"), &e), 0);
+	db_close(db);
+	killed_while_writing(state, "late");
+	db = scratch_library(state); /* its own WAL is no matter */
+	assert_int_equal(count(db, "SELECT value = 'late' FROM settings"), 1);
+	db_close(db);
+	killed_while_writing(state, "latest");
+	rename(scratch_path(state, "copy.db"), scratch_path(state, "library.db"));
+	refuses(state, ERR_IO, "beside the '-wal' of another");
+	assert_int_equal(unlink(scratch_path(state, "library.db-wal")), 0);
+	assert_int_equal(unlink(scratch_path(state, "library.db-shm")), 0);
+	db = scratch_library(state);
+	assert_int_equal(count(db, "SELECT value = 'early' FROM settings"), 1);
+	db_close(db);
+}
+
 static void a_library_behind_a_link(void **state)
 {
 	const char *link = scratch_path(state, "link");
@@ -471,6 +509,7 @@ int main(void)
 		TEST(one_that_is_none),
 		TEST(what_cannot_be_opened),
 		TEST(a_wal_waits_for_its_database),
+		TEST(a_backup_beside_another_wal),
 		TEST(a_library_behind_a_link),
 		TEST(a_link_is_not_followed),
 		TEST(changes_are_whole),
