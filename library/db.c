@@ -17,6 +17,7 @@
 #include "library/base/arena.h"
 #include "library/base/clock.h"
 #include "library/base/err.h"
+#include "library/base/rename.h"
 #include "library/base/str.h"
 #include "library/base/vec.h"
 #include "library/schema.h"
@@ -714,7 +715,7 @@ int db_backup(struct db *db, const char *path, struct err *e)
 	umask(mask);
 	if (!rc)
 		rc = sync_file(fresh.s, e);
-	if (!rc && link(fresh.s, path)) /* never replaces, as rename() would */
+	if (!rc && rename_new(AT_FDCWD, fresh.s, path))
 		rc = err_errno(e, errno, "cannot write the backup '%s'", path);
 	unlink(fresh.s);
 	str_done(&fresh);

@@ -42,6 +42,25 @@ int __wrap_fcntl64(int fd, int command, ...)
 	return __real_fcntl64(fd, command, value);
 }
 
+/* The same of what gives a file its name: FAT has no links, others not the flag. */
+static bool has_no_links, has_no_flag;
+int __real_linkat(int dir, const char *from, int to_dir, const char *to, int flags);
+int __wrap_linkat(int dir, const char *from, int to_dir, const char *to, int flags);
+int __real_renameat2(int dir, const char *from, int to_dir, const char *to, unsigned flags);
+int __wrap_renameat2(int dir, const char *from, int to_dir, const char *to, unsigned flags);
+
+int __wrap_linkat(int dir, const char *from, int to_dir, const char *to, int flags)
+{
+	errno = EPERM;
+	return has_no_links ? -1 : __real_linkat(dir, from, to_dir, to, flags);
+}
+
+int __wrap_renameat2(int dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+	errno = EINVAL;
+	return has_no_flag ? -1 : __real_renameat2(dir, from, to_dir, to, flags);
+}
+
 static int64_t count(struct db *db, const char *sql)
 {
 	struct query q = db_prepare(db, sql);
@@ -399,6 +418,23 @@ static void backups(void **state)
 	assert_true(scratch_count(*state) <= 2);
 }
 
+static void backups_on_every_file_system(void **state)
+{
+	struct db *db = scratch_library(state);
+	const char *path = scratch_path(state, "copy.db");
+	struct err e = {0};
+
+	has_no_flag = true;
+	assert_int_equal(db_backup(db, path, &e), 0);
+	has_no_flag = false;
+	assert_int_equal(unlink(path), 0);
+	has_no_links = true;
+	assert_int_equal(db_backup(db, path, &e), 0);
+	has_no_links = false;
+	db_close(db);
+	assert_int_equal(scratch_count(*state), 2);
+}
+
 static void damage_is_found(void **state)
 {
 	struct db *db = scratch_library(state);
@@ -516,6 +552,7 @@ int main(void)
 		TEST(one_statement_used_twice),
 		TEST(wrong_sql_is_told_and_does_no_harm),
 		TEST(backups),
+		TEST(backups_on_every_file_system),
 		TEST(damage_is_found),
 		TEST(one_that_is_begun),
 		TEST(first_start_of_many),
