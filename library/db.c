@@ -413,6 +413,10 @@ static int keep_old(struct db *db, int64_t version, struct err *e)
 	str_printf(&path, "%s.v%d", db->path, (int)version);
 	if (version > 0 && version < DB_SCHEMA && stat(path.s, &st))
 		rc = db_backup(db, path.s, e);
+	if (rc && !stat(path.s, &st)) { /* by another program that starts now */
+		err_clear(e);
+		rc = 0;
+	}
 	str_done(&path);
 	return rc;
 }

@@ -42,8 +42,9 @@ int __wrap_fcntl64(int fd, int command, ...)
 	return __real_fcntl64(fd, command, value);
 }
 
-/* The same of what gives a file its name: FAT has no links, others not the flag. */
-static bool has_no_links, has_no_flag;
+/* The same of what gives a file its name: FAT has no links, others not the flag; or another
+ * program takes the name first. */
+static bool has_no_links, has_no_flag, is_taken;
 int __real_linkat(int dir, const char *from, int to_dir, const char *to, int flags);
 int __wrap_linkat(int dir, const char *from, int to_dir, const char *to, int flags);
 int __real_renameat2(int dir, const char *from, int to_dir, const char *to, unsigned flags);
@@ -57,6 +58,8 @@ int __wrap_linkat(int dir, const char *from, int to_dir, const char *to, int fla
 
 int __wrap_renameat2(int dir, const char *from, int to_dir, const char *to, unsigned flags)
 {
+	if (is_taken)
+		scratch_write(to, "theirs", 6);
 	errno = EINVAL;
 	return has_no_flag ? -1 : __real_renameat2(dir, from, to_dir, to, flags);
 }
@@ -169,6 +172,20 @@ static void one_from_the_past(void **state)
 	/* what it was is kept */
 	assert_int_equal(stat(scratch_path(state, "library.db.v1"), &st), 0);
 	db_close(scratch_library(state));
+}
+
+/* Two programs start together: the other has kept the old one by the time this one would. */
+static void one_that_another_keeps(void **state)
+{
+	struct db *db;
+
+	make_first(state);
+	is_taken = true;
+	db = scratch_library(state);
+	is_taken = false;
+	assert_int_equal(count(db, "PRAGMA user_version"), DB_SCHEMA);
+	db_close(db);
+	assert_int_equal(scratch_count(*state), 2);
 }
 
 /* As the second left it: one take that was judged, one that nobody may have heard. */
@@ -537,6 +554,7 @@ int main(void)
 		TEST(a_new_one),
 		TEST(one_without_locks),
 		TEST(one_from_the_past),
+		TEST(one_that_another_keeps),
 		TEST(one_of_the_second_version),
 		TEST(one_of_the_third_version),
 		TEST(one_that_is_being_written),
