@@ -488,7 +488,8 @@ static void give_up(struct work *w, int rc, const struct err *e)
 	for (size_t i = 0; i < w->n; i++) {
 		if (w->outputs[i].ended)
 			continue;
-		if (stop_asked() || (rc == ERR_NOMEM && w->n > 1)) /* fewer at once may do */
+		/* Not its fault: we stop, or cannot write to the queue.  Fewer at once may do. */
+		if (stop_asked() || w->lost || (rc == ERR_NOMEM && w->n > 1))
 			release_job(w, &w->outputs[i]);
 		else if (rc == ERR_GPU_LOST)
 			lose_job(w, &w->outputs[i], e->text);

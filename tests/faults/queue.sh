@@ -353,4 +353,27 @@ check 'codes of a job that is cancelled' kept 1
 run "$woodshed" worker
 check 'go, too' kept 0
 
+# ---- a queue that cannot be written -----------------------------------------
+
+# sql TEXT: on the database
+sql()
+{
+	python3 -c '
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.executescript(sys.argv[2])
+db.close()' "$WOODSHED_LIBRARY/library.db" "$1"
+}
+
+run "$woodshed" queue -m tiny -s 0.2 --seed 50 --count 2 'two of a batch'
+sql "CREATE TRIGGER full BEFORE UPDATE OF done ON jobs WHEN NEW.seed = 50 AND NEW.done > 0
+	BEGIN SELECT RAISE(ABORT, 'no room'); END"
+run "$woodshed" worker
+check 'a worker that cannot write to the queue ends' status_is 1
+check 'no job has failed' jobs_are failed 0
+check 'both wait' jobs_are queued 2
+sql 'DROP TRIGGER full'
+run "$woodshed" worker
+check 'and are done when it can be written' jobs_are queued 0
+
 done_testing
