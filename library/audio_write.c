@@ -27,6 +27,7 @@
 #include "library/audio_flac.h"
 #include "library/base/arena.h"
 #include "library/base/err.h"
+#include "library/base/rename.h"
 #include "library/base/str.h"
 #include "library/names.h"
 
@@ -575,21 +576,6 @@ int audio_writer_add(struct audio_writer *w, const float *samples, size_t n_fram
 	return rc;
 }
 
-/* The temporary name becomes `name`, which nobody else has; -1 and errno. */
-static int give_new_name(const struct audio_writer *w, const char *name)
-{
-	const char *from = w->slot->name;
-
-	if (!renameat2(w->dir_fd, from, w->dir_fd, name, RENAME_NOREPLACE))
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
-		return -1;
-	/* not every file system knows that flag, but a hard link replaces nothing either */
-	if (linkat(w->dir_fd, from, w->dir_fd, name, 0))
-		return -1;
-	return unlinkat(w->dir_fd, from, 0);
-}
-
 /* The first free one of "NAME.wav", "NAME (2).wav", ...  The path follows. */
 static int give_number(struct audio_writer *w)
 {
@@ -599,7 +585,7 @@ static int give_number(struct audio_writer *w)
 
 	for (unsigned k = 1; k <= NUMBERS_MAX; k++) {
 		names_numbered(w->name, k, name);
-		if (give_new_name(w, name)) {
+		if (rename_new(w->dir_fd, w->slot->name, name)) {
 			if (errno != EEXIST)
 				return -1;
 			continue;
@@ -620,7 +606,7 @@ static int give_name(struct audio_writer *w)
 	if (w->d.numbered)
 		return give_number(w);
 	if (w->d.keep_existing)
-		return give_new_name(w, w->name);
+		return rename_new(w->dir_fd, w->slot->name, w->name);
 	return renameat(w->dir_fd, w->slot->name, w->dir_fd, w->name);
 }
 

@@ -17,6 +17,7 @@
 #include "library/base/arena.h"
 #include "library/base/clock.h"
 #include "library/base/err.h"
+#include "library/base/rename.h"
 #include "library/base/str.h"
 #include "library/base/vec.h"
 #include "library/schema.h"
@@ -412,6 +413,10 @@ static int keep_old(struct db *db, int64_t version, struct err *e)
 	str_printf(&path, "%s.v%d", db->path, (int)version);
 	if (version > 0 && version < DB_SCHEMA && stat(path.s, &st))
 		rc = db_backup(db, path.s, e);
+	if (rc && !stat(path.s, &st)) { /* by another program that starts now */
+		err_clear(e);
+		rc = 0;
+	}
 	str_done(&path);
 	return rc;
 }
@@ -447,23 +452,49 @@ static int check_locks(const struct db *db, struct err *e)
 		db->library);
 }
 
+static bool has_wal(const struct db *db)
+{
+	struct str wal = {0};
+	struct stat st;
+	bool has;
+
+	str_printf(&wal, "%s-wal", db->path);
+	has = !stat(wal.s, &st) && st.st_size;
+	str_done(&wal);
+	return has;
+}
+
 /* Where a WAL is alone, SQLite removes it for a new database's sake, and with it what was
  * committed last.  The WAL is looked for first, as it is made after its database. */
 static int check_wal(const struct db *db, struct err *e)
 {
-	struct str wal = {0};
 	struct stat st;
-	bool is_alone;
+	const bool is_alone = has_wal(db) && stat(db->path, &st) && errno == ENOENT;
 
-	str_printf(&wal, "%s-wal", db->path);
-	is_alone = !stat(wal.s, &st) && st.st_size && stat(db->path, &st) && errno == ENOENT;
-	str_done(&wal);
 	return is_alone ? err_set(e, ERR_IO,
 				  "'%s' was moved or removed without its '-wal', which has what "
 				  "was written last; put it back, or end every woodshed and move "
 				  "the '-wal' away, too: a new one is then made from the takes",
 				  db->path)
 			: 0;
+}
+
+/* Byte 18 of a backup says that it has no WAL: the one that lies there is of the database
+ * before it, and SQLite would mix the two.  Read through SQLite, whose locks a descriptor
+ * of ours would drop. */
+static int check_pair(const struct db *db, struct err *e)
+{
+	sqlite3_file *file = NULL;
+	unsigned char format = 0;
+
+	if (!has_wal(db) ||
+		sqlite3_file_control(db->sql, "main", SQLITE_FCNTL_FILE_POINTER, &file) ||
+		!file->pMethods || file->pMethods->xRead(file, &format, 1, 18) || format != 1)
+		return 0;
+	return err_set(e, ERR_IO,
+		"'%s' was put beside the '-wal' of another; end every woodshed and move the '-wal' "
+		"and the '-shm' away",
+		db->path);
 }
 
 static int ask_for_wal(struct db *db, bool *ret_wal, struct err *e)
@@ -525,6 +556,19 @@ static int open_file(struct db *db, int create, struct err *e)
 	return 0;
 }
 
+/* Links on the way to the library are its owner's; SQLite follows none. */
+static void name_file(struct db *db)
+{
+	char *real = realpath(db->library, NULL);
+	const char *folder = real ? real : db->library;
+	const size_t n = strlen(folder);
+
+	db->path = xcalloc(n + 16, 1);
+	memcpy(db->path, folder, n);
+	memcpy(db->path + n, "/library.db", 12);
+	free(real);
+}
+
 /* create: SQLITE_OPEN_CREATE or 0 */
 static int open_library(const char *library, int create, struct db **ret, struct err *e)
 {
@@ -535,15 +579,15 @@ static int open_library(const char *library, int create, struct db **ret, struct
 
 	*ret = NULL;
 	db->library = xstrdup(library);
-	db->path = xcalloc(strlen(library) + 16, 1);
-	memcpy(db->path, library, strlen(library));
-	memcpy(db->path + strlen(library), "/library.db", 12);
+	name_file(db);
 	rc = create ? check_locks(db, e) : 0;
 	if (!rc && create)
 		rc = check_wal(db, e);
 	mask = umask(077); /* 0600, its WAL, too */
 	if (!rc)
 		rc = open_file(db, create, e);
+	if (!rc)
+		rc = check_pair(db, e);
 	if (!rc)
 		rc = check_ours(db, &version, e);
 	if (!rc)
@@ -675,7 +719,7 @@ int db_backup(struct db *db, const char *path, struct err *e)
 	umask(mask);
 	if (!rc)
 		rc = sync_file(fresh.s, e);
-	if (!rc && link(fresh.s, path)) /* never replaces, as rename() would */
+	if (!rc && rename_new(AT_FDCWD, fresh.s, path))
 		rc = err_errno(e, errno, "cannot write the backup '%s'", path);
 	unlink(fresh.s);
 	str_done(&fresh);

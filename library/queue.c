@@ -284,40 +284,46 @@ static int edit_state(
 	return rc;
 }
 
-int jobs_cancel(struct db *db, int64_t id, int64_t now_ms, bool *ret_at_work, struct err *e)
+static int cancel(
+	struct job_action *a, int64_t id, int64_t now_ms, bool *ret_at_work, struct err *e)
 {
-	struct job_action a;
+	struct db *db = a->act.db;
 	bool waits = false;
-	int rc = begin(db, &a, "cancelled", id, e);
+	int rc;
 
 	*ret_at_work = false;
-	if (rc)
-		return rc;
 	rc = ask(db, "SELECT state = 'queued' FROM jobs WHERE id = ?1", id, &waits, e);
 	if (!rc && !waits)
 		rc = ask(db, "SELECT state IN ('claimed', 'rendering') FROM jobs WHERE id = ?1", id,
 			ret_at_work, e);
 	if (!rc && waits)
-		rc = edit_state(&a, id,
+		rc = edit_state(a, id,
 			"SELECT json_set(" JOB_STATE ", '$.state', 'cancelled', '$.ended', ?2,"
 			" '$.held', 0) FROM jobs WHERE id = ?1",
 			now_ms, e);
 	else if (!rc && *ret_at_work)
-		rc = edit(&a, id, "stopping", 1, e);
+		rc = edit(a, id, "stopping", 1, e);
 	else if (!rc)
 		rc = fail_state(db, id, "queued or at work", e);
-	return db_end(db, rc, e);
+	return rc;
 }
 
-int jobs_retry(struct db *db, int64_t id, struct err *e)
+int jobs_cancel(struct db *db, int64_t id, int64_t now_ms, bool *ret_at_work, struct err *e)
 {
 	struct job_action a;
+	int rc = begin(db, &a, "cancelled", id, e);
+
+	*ret_at_work = false;
+	return rc ? rc : db_end(db, cancel(&a, id, now_ms, ret_at_work, e), e);
+}
+
+static int retry(struct job_action *a, int64_t id, struct err *e)
+{
+	struct db *db = a->act.db;
 	int64_t place = 0;
 	bool has_ended;
-	int rc = begin(db, &a, "retried", id, e);
+	int rc;
 
-	if (rc)
-		return rc;
 	rc = ask(db, "SELECT state IN ('failed', 'cancelled') FROM jobs WHERE id = ?1", id,
 		&has_ended, e);
 	if (!rc && !has_ended)
@@ -325,12 +331,48 @@ int jobs_retry(struct db *db, int64_t id, struct err *e)
 	if (!rc)
 		rc = number(db, "SELECT max(place) + 1 FROM jobs", &place, e);
 	if (!rc)
-		rc = edit_state(&a, id,
+		rc = edit_state(a, id,
 			"SELECT json_set(" JOB_STATE ", '$.state', 'queued', '$.ended', NULL,"
 			" '$.started', NULL, '$.error', NULL, '$.attempts', 0, '$.stopping', 0,"
 			" '$.stage', NULL, '$.done', 0, '$.total', 0, '$.file', NULL,"
 			" '$.passed', 0, '$.place', ?2) FROM jobs WHERE id = ?1",
 			place, e);
+	return rc;
+}
+
+int jobs_retry(struct db *db, int64_t id, struct err *e)
+{
+	struct job_action a;
+	int rc = begin(db, &a, "retried", id, e);
+
+	return rc ? rc : db_end(db, retry(&a, id, e), e);
+}
+
+/* In one commit, so that none ends in between, and one action, so that one undo takes all
+ * of it back. */
+int jobs_change_all(
+	struct db *db, bool is_retry, int64_t now_ms, struct numbers *ret, struct err *e)
+{
+	struct job_action a;
+	bool at_work;
+	int rc = db_begin(db, e);
+
+	if (rc)
+		return rc;
+	rc = query_numbers(
+		is_retry
+			? db_query(db, "SELECT id FROM jobs WHERE state = 'failed' ORDER BY id", "")
+			: db_query(db,
+				  "SELECT id FROM jobs WHERE state IN ('queued', 'claimed',"
+				  " 'rendering') ORDER BY id",
+				  ""),
+		ret, e);
+	snprintf(a.label, sizeof(a.label), "%s %zu job%s", is_retry ? "retried" : "cancelled",
+		ret->n, ret->n == 1 ? "" : "s");
+	a.act = (struct action){.db = db, .label = a.label};
+	for (size_t i = 0; i < ret->n && !rc; i++)
+		rc = is_retry ? retry(&a, ret->at[i], e)
+			      : cancel(&a, ret->at[i], now_ms, &at_work, e);
 	return db_end(db, rc, e);
 }
 

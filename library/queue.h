@@ -13,6 +13,7 @@
 struct arena;
 struct db;
 struct err;
+struct numbers;
 struct str;
 struct take;
 
@@ -95,6 +96,11 @@ int jobs_cancel(struct db *db, int64_t id, int64_t now_ms, bool *ret_at_work, st
 
 /* Failed and cancelled jobs are queued again, at the end. */
 int jobs_retry(struct db *db, int64_t id, struct err *e);
+
+/* Cancels all that have not ended, or queues all again that failed.  Their numbers are
+ * added to *ret, to be freed by VEC_DONE(). */
+int jobs_change_all(
+	struct db *db, bool is_retry, int64_t now_ms, struct numbers *ret, struct err *e);
 
 /* A job that waits: not done until it is released. */
 int jobs_hold(struct db *db, int64_t id, bool held, struct err *e);

@@ -12,6 +12,7 @@
 #include "library/base/err.h"
 #include "library/base/options.h"
 #include "library/base/str.h"
+#include "library/base/vec.h"
 #include "library/db.h"
 #include "library/globals.h"
 #include "library/queue.h"
@@ -261,14 +262,12 @@ static int retry_one(struct call *c, int64_t id)
 	return jobs_retry(c->db, id, &c->e);
 }
 
-static int told_one(struct call *c, int64_t id, bool json, int (*change)(struct call *, int64_t))
+static int tell_job(struct call *c, int64_t id, bool json)
 {
 	struct str line = {0};
 	struct job j;
-	int rc = change(c, id);
+	int rc = jobs_get(c->db, id, &c->a, &j, &c->e);
 
-	if (!rc)
-		rc = jobs_get(c->db, id, &c->a, &j, &c->e);
 	if (!rc && json)
 		job_json(&j, &line);
 	else if (!rc)
@@ -279,28 +278,28 @@ static int told_one(struct call *c, int64_t id, bool json, int (*change)(struct 
 	return rc;
 }
 
-/* Those named, or all that `wanted` accepts. */
 static int change_jobs(struct call *c, const struct change_options *own, bool retry)
 {
 	int (*const change)(struct call *, int64_t) = retry ? retry_one : cancel_one;
-	struct job *jobs = NULL;
-	size_t n = 0;
+	struct numbers all = {0};
 	int rc = 0;
 
 	if (own->all == (c->o.argc > 0))
 		return err_set(&c->e, ERR_ARG, "name jobs, or give --all: woodshed %s 3 4",
 			retry ? "retry" : "cancel");
 	if (own->all)
-		rc = jobs_list(c->db, NULL, &c->a, &jobs, &n, &c->e);
-	for (size_t i = 0; i < n && !rc; i++)
-		if (retry ? !strcmp(jobs[i].state, "failed") : !jobs[i].ended)
-			rc = told_one(c, jobs[i].id, own->json, change);
+		rc = jobs_change_all(c->db, retry, clock_unix_ms(), &all, &c->e);
+	for (size_t i = 0; i < all.n && !rc; i++)
+		rc = tell_job(c, all.at[i], own->json);
+	VEC_DONE(&all);
 	for (int i = 0; i < c->o.argc && !rc; i++) {
 		int64_t id;
 
 		rc = read_id(c->o.argv[i], "job", &id, &c->e);
 		if (!rc)
-			rc = told_one(c, id, own->json, change);
+			rc = change(c, id);
+		if (!rc)
+			rc = tell_job(c, id, own->json);
 	}
 	return rc;
 }

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "engine/cli/job_options.h"
+#include "engine/cli/kept.h"
 #include "engine/cli/output.h"
 #include "engine/cli/parameters.h"
 #include "engine/cli/print.h"
@@ -78,7 +79,7 @@ static const struct option_spec worker_specs[] = {
 struct output {
 	const struct job *job;
 	const char *path, *file; /* absolute, and relative to the library */
-	const char *kept;        /* its codes */
+	const char *kept;        /* its codes; NULL until its recipe is known */
 	struct audio_writer *writer;
 	struct loudness_meter *meter;
 	double score; /* NAN: none */
@@ -160,7 +161,8 @@ static void stop_job(struct work *w, struct output *o)
 {
 	struct err e = {0};
 
-	unlink(o->kept);
+	if (o->kept)
+		unlink(o->kept);
 	ended(w, o, jobs_stopped(w->worker, o->job->id, clock_unix_ms(), &e), &e);
 }
 
@@ -246,49 +248,13 @@ static int on_progress(void *ud, enum engine_stage stage, uint64_t done, uint64_
 
 /* ---- codes that are kept ------------------------------------------------ */
 
-static int write_kept(const char *path, const struct engine_latents *l)
-{
-	struct str fresh = {0};
-	int fd, ok;
-
-	str_printf(&fresh, "%s.tmp", path);
-	fd = open(fresh.s, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	ok = fd >= 0 && write(fd, l->data, l->bytes) == (ssize_t)l->bytes;
-	if (fd >= 0)
-		ok &= !close(fd);
-	ok = ok && !rename(fresh.s, path);
-	if (!ok)
-		unlink(fresh.s);
-	str_done(&fresh);
-	return ok ? 0 : -1;
-}
-
-/* A convenience: where there is no room for them, a retry renders again. */
 static int on_latents(void *ud, int take, const struct engine_latents *l, struct err *e)
 {
 	struct work *w = ud;
 
 	if (!w->outputs[take].ended)
-		write_kept(w->outputs[take].kept, l);
+		kept_write(w->outputs[take].kept, l);
 	return 0;
-}
-
-static bool read_kept(const char *path, struct arena *a, struct engine_latents *ret)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	struct stat st;
-	void *data = NULL;
-	bool ok = fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_size > 0 &&
-		  st.st_size < 1 << 30;
-
-	if (ok) {
-		data = arena_alloc(a, (size_t)st.st_size);
-		ok = read(fd, data, (size_t)st.st_size) == st.st_size;
-		*ret = (struct engine_latents){data, (size_t)st.st_size};
-	}
-	if (fd >= 0)
-		close(fd);
-	return ok;
 }
 
 /* Of all jobs of the batch, or NULL. */
@@ -297,7 +263,7 @@ static const struct engine_latents *find_kept(struct work *w)
 	struct engine_latents *all = ARENA_ARRAY(&w->arena, struct engine_latents, w->n);
 
 	for (size_t i = 0; i < w->n; i++)
-		if (!read_kept(w->outputs[i].kept, &w->arena, &all[i]))
+		if (!w->outputs[i].kept || !kept_read(w->outputs[i].kept, &w->arena, &all[i]))
 			return NULL;
 	return all;
 }
@@ -342,6 +308,7 @@ static int open_take(struct work *w, struct output *o, struct err *e)
 	session_recipe(&w->s, o->job->seed, &recipe);
 	recipe_json(&recipe, &json);
 	recipe_comment(&recipe, &comment);
+	o->kept = kept_path(w->library, o->job->id, str_get(&json), &w->arena);
 	rc = audio_writer_open(
 		&(struct audio_writer_desc){
 			.path = o->path,
@@ -522,7 +489,8 @@ static void give_up(struct work *w, int rc, const struct err *e)
 	for (size_t i = 0; i < w->n; i++) {
 		if (w->outputs[i].ended)
 			continue;
-		if (stop_asked() || (rc == ERR_NOMEM && w->n > 1)) /* fewer at once may do */
+		/* Not its fault: we stop, or cannot write to the queue.  Fewer at once may do. */
+		if (stop_asked() || w->lost || (rc == ERR_NOMEM && w->n > 1))
 			release_job(w, &w->outputs[i]);
 		else if (rc == ERR_GPU_LOST)
 			lose_job(w, &w->outputs[i], e->text);
@@ -549,8 +517,6 @@ static void run_batch(struct work *w, const struct job *jobs, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		w->outputs[i].job = &jobs[i];
 		w->outputs[i].score = NAN;
-		w->outputs[i].kept = arena_printf(
-			&w->arena, "%s/work/%lld.codes", w->library, (long long)jobs[i].id);
 	}
 	rc = begin(w, &e);
 	began = clock_now();
@@ -688,6 +654,8 @@ static int start(struct work *w, struct err *e)
 		rc = recover(w, e);
 	if (!rc && !alive)
 		rc = takes_sweep(w->db, clock_unix_ms(), &swept, e);
+	if (!rc && !alive)
+		kept_sweep(w->db);
 	return rc;
 }
 

@@ -292,4 +292,88 @@ check 'the library of before goes on' succeeds
 check 'with what was left' [ "$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | wc -l)" -ge $((before + 3)) ]
 check 'nothing waits' jobs_are queued 0
 
+# ---- codes that are kept ----------------------------------------------------
+
+export WOODSHED_LIBRARY="$scratch/restored"
+work=$WOODSHED_LIBRARY/work
+mkdir -p "$WOODSHED_LIBRARY/models"
+cp -r "$fixtures/mono" "$WOODSHED_LIBRARY/models/tiny"
+
+# kept N: files of work/
+kept()
+{
+	[ "$(find "$work" -type f | wc -l)" = "$1" ]
+}
+
+# The codes are a few kB, and the database; the file does not come to its end.
+half()
+{
+	run sh -c 'ulimit -f 1200; exec "$@"' sh "$woodshed" worker
+}
+
+run "$woodshed" backup empty.db
+run "$woodshed" queue -m tiny -s 20 --seed 2 rain
+half
+check 'a decode fails' jobs_are failed 1
+check 'its codes are kept' kept 1
+half
+check 'by every worker that starts, for a retry' kept 1
+rm "$WOODSHED_LIBRARY"/library.db*
+cp empty.db "$WOODSHED_LIBRARY/library.db"
+cp "$work"/1-* "$work/1.codes"
+run "$woodshed" queue -m tiny -s 20 --seed 99 drums
+half
+check 'a restored library has a job of that number' jobs_are failed 1
+check 'whose codes are its own, not those of the one before' kept 2
+run "$woodshed" retry 1
+run "$woodshed" worker
+run "$woodshed" takes --json
+check 'it is done' json 'len(lines) == 1 and lines[0]["prompt"] == "drums"'
+check 'its codes are gone' kept 1
+run "$woodshed" recipe --verify "$(find "$WOODSHED_LIBRARY/takes" -name '*.wav')"
+check 'and it is what its recipe says' status_is 0
+run "$woodshed" worker
+check 'those of the one before go when the next worker starts' kept 0
+run "$woodshed" queue -m tiny -s 20 --seed 3 rain
+half
+python3 -c '
+import os, sys
+with open(sys.argv[1], "r+b") as f:
+    f.write(bytes(os.path.getsize(sys.argv[1])))' "$work"/2-*
+run "$woodshed" retry 2
+run "$woodshed" worker
+run "$woodshed" recipe --verify "$("$woodshed" takes --json seed:3 |
+	python3 -c 'import json, sys; print(json.load(sys.stdin)["file"])')"
+check 'a retry only decodes what was kept' status_is 1
+run "$woodshed" queue -m tiny -s 20 --seed 4 rain
+half
+run "$woodshed" retry 3
+run "$woodshed" cancel 3
+check 'codes of a job that is cancelled' kept 1
+run "$woodshed" worker
+check 'go, too' kept 0
+
+# ---- a queue that cannot be written -----------------------------------------
+
+# sql TEXT: on the database
+sql()
+{
+	python3 -c '
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.executescript(sys.argv[2])
+db.close()' "$WOODSHED_LIBRARY/library.db" "$1"
+}
+
+run "$woodshed" queue -m tiny -s 0.2 --seed 50 --count 2 'two of a batch'
+sql "CREATE TRIGGER full BEFORE UPDATE OF done ON jobs WHEN NEW.seed = 50 AND NEW.done > 0
+	BEGIN SELECT RAISE(ABORT, 'no room'); END"
+run "$woodshed" worker
+check 'a worker that cannot write to the queue ends' status_is 1
+check 'no job has failed' jobs_are failed 0
+check 'both wait' jobs_are queued 2
+sql 'DROP TRIGGER full'
+run "$woodshed" worker
+check 'and are done when it can be written' jobs_are queued 0
+
 done_testing

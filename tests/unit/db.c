@@ -42,6 +42,28 @@ int __wrap_fcntl64(int fd, int command, ...)
 	return __real_fcntl64(fd, command, value);
 }
 
+/* The same of what gives a file its name: FAT has no links, others not the flag; or another
+ * program takes the name first. */
+static bool has_no_links, has_no_flag, is_taken;
+int __real_linkat(int dir, const char *from, int to_dir, const char *to, int flags);
+int __wrap_linkat(int dir, const char *from, int to_dir, const char *to, int flags);
+int __real_renameat2(int dir, const char *from, int to_dir, const char *to, unsigned flags);
+int __wrap_renameat2(int dir, const char *from, int to_dir, const char *to, unsigned flags);
+
+int __wrap_linkat(int dir, const char *from, int to_dir, const char *to, int flags)
+{
+	errno = EPERM;
+	return has_no_links ? -1 : __real_linkat(dir, from, to_dir, to, flags);
+}
+
+int __wrap_renameat2(int dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+	if (is_taken)
+		scratch_write(to, "theirs", 6);
+	errno = EINVAL;
+	return has_no_flag ? -1 : __real_renameat2(dir, from, to_dir, to, flags);
+}
+
 static int64_t count(struct db *db, const char *sql)
 {
 	struct query q = db_prepare(db, sql);
@@ -150,6 +172,20 @@ static void one_from_the_past(void **state)
 	/* what it was is kept */
 	assert_int_equal(stat(scratch_path(state, "library.db.v1"), &st), 0);
 	db_close(scratch_library(state));
+}
+
+/* Two programs start together: the other has kept the old one by the time this one would. */
+static void one_that_another_keeps(void **state)
+{
+	struct db *db;
+
+	make_first(state);
+	is_taken = true;
+	db = scratch_library(state);
+	is_taken = false;
+	assert_int_equal(count(db, "PRAGMA user_version"), DB_SCHEMA);
+	db_close(db);
+	assert_int_equal(scratch_count(*state), 2);
 }
 
 /* As the second left it: one take that was judged, one that nobody may have heard. */
@@ -261,6 +297,61 @@ static void a_wal_waits_for_its_database(void **state)
 	db_close(db);
 }
 
+/* Somebody writes and is killed: the WAL stays. */
+static void killed_while_writing(void **state, const char *value)
+{
+	int status;
+	const pid_t pid = fork();
+
+	if (!pid) {
+		struct err e = {0};
+		struct db *db = scratch_library(state);
+
+		_exit(db_set_setting(db, "a", value, &e) != 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void a_backup_beside_another_wal(void **state)
+{
+	struct db *db = scratch_library(state);
+	struct err e = {0};
+
+	assert_int_equal(db_set_setting(db, "a", "early", &e), 0);
+	assert_int_equal(db_backup(db, scratch_path(state, "copy.db"), &e), 0);
+	db_close(db);
+	killed_while_writing(state, "late");
+	db = scratch_library(state); /* its own WAL is no matter */
+	assert_int_equal(count(db, "SELECT value = 'late' FROM settings"), 1);
+	db_close(db);
+	killed_while_writing(state, "latest");
+	rename(scratch_path(state, "copy.db"), scratch_path(state, "library.db"));
+	refuses(state, ERR_IO, "beside the '-wal' of another");
+	assert_int_equal(unlink(scratch_path(state, "library.db-wal")), 0);
+	assert_int_equal(unlink(scratch_path(state, "library.db-shm")), 0);
+	db = scratch_library(state);
+	assert_int_equal(count(db, "SELECT value = 'early' FROM settings"), 1);
+	db_close(db);
+}
+
+static void a_library_behind_a_link(void **state)
+{
+	const char *link = scratch_path(state, "link");
+	struct err e = {0};
+	struct stat st;
+	struct db *db;
+
+	assert_int_equal(mkdir(scratch_path(state, "disk"), 0700), 0);
+	assert_int_equal(symlink("disk", link), 0);
+	assert_int_equal(db_open(link, &db, &e), 0);
+	assert_string_equal(db_library(db), link);
+	assert_int_equal(stat(scratch_path(state, "disk/library.db"), &st), 0);
+	db_close(db);
+	assert_int_equal(db_open_again(link, &db, &e), 0);
+	db_close(db);
+}
+
 static void a_link_is_not_followed(void **state)
 {
 	struct err e = {0};
@@ -342,6 +433,23 @@ static void backups(void **state)
 	sqlite3_close(copy);
 	/* Nothing but the library, the copy, and what SQLite keeps. */
 	assert_true(scratch_count(*state) <= 2);
+}
+
+static void backups_on_every_file_system(void **state)
+{
+	struct db *db = scratch_library(state);
+	const char *path = scratch_path(state, "copy.db");
+	struct err e = {0};
+
+	has_no_flag = true;
+	assert_int_equal(db_backup(db, path, &e), 0);
+	has_no_flag = false;
+	assert_int_equal(unlink(path), 0);
+	has_no_links = true;
+	assert_int_equal(db_backup(db, path, &e), 0);
+	has_no_links = false;
+	db_close(db);
+	assert_int_equal(scratch_count(*state), 2);
 }
 
 static void damage_is_found(void **state)
@@ -446,6 +554,7 @@ int main(void)
 		TEST(a_new_one),
 		TEST(one_without_locks),
 		TEST(one_from_the_past),
+		TEST(one_that_another_keeps),
 		TEST(one_of_the_second_version),
 		TEST(one_of_the_third_version),
 		TEST(one_that_is_being_written),
@@ -454,11 +563,14 @@ int main(void)
 		TEST(one_that_is_none),
 		TEST(what_cannot_be_opened),
 		TEST(a_wal_waits_for_its_database),
+		TEST(a_backup_beside_another_wal),
+		TEST(a_library_behind_a_link),
 		TEST(a_link_is_not_followed),
 		TEST(changes_are_whole),
 		TEST(one_statement_used_twice),
 		TEST(wrong_sql_is_told_and_does_no_harm),
 		TEST(backups),
+		TEST(backups_on_every_file_system),
 		TEST(damage_is_found),
 		TEST(one_that_is_begun),
 		TEST(first_start_of_many),

@@ -12,6 +12,7 @@
 #include "library/audio.h"
 #include "library/base/arena.h"
 #include "library/base/err.h"
+#include "library/base/vec.h"
 #include "library/db.h"
 #include "library/queue.h"
 #include "library/takes.h"
@@ -720,6 +721,38 @@ static void what_is_shown(void **state)
 	now = before;
 }
 
+static void all_at_once(void **state)
+{
+	struct worker *w = worker();
+	const int64_t at_work = add("p", "m", 1), ended = add("p", "m", 2);
+	struct numbers ids = {0};
+
+	assert_int_equal(claim(w, NULL), at_work);
+	add("p", "m", 3);
+	OK(jobs_change_all(db, true, now, &ids, &e));
+	assert_int_equal(ids.n, 0);
+	OK(jobs_cancel(db, ended, now, &(bool){0}, &e));
+	OK(jobs_change_all(db, false, now, &ids, &e));
+	assert_int_equal(ids.n, 2);
+	assert_int_equal(ids.at[1], 3);
+	assert_true(get(at_work).stopping);
+	is(3, "cancelled");
+	assert_string_equal(undo(false, 0), "cancelled 2 jobs");
+	assert_false(get(at_work).stopping);
+	is(ended, "cancelled");
+	is(3, "queued");
+	OK(jobs_failed(w, at_work, "no", now, &e));
+	ids.n = 0;
+	OK(jobs_change_all(db, true, now, &ids, &e));
+	assert_int_equal(ids.n, 1);
+	is(at_work, "queued");
+	is(ended, "cancelled");
+	assert_string_equal(undo(false, 0), "retried 1 job");
+	is(at_work, "failed");
+	VEC_DONE(&ids);
+	worker_close(w);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_library, close_library)
 
 int main(void)
@@ -730,6 +763,7 @@ int main(void)
 		TEST(cancelling),
 		TEST(what_is_taken_back),
 		TEST(what_is_too_late),
+		TEST(all_at_once),
 		TEST(the_order),
 		TEST(what_waits_or_is_at_work),
 		TEST(a_loaded_model_goes_first_but_not_for_ever),
