@@ -194,5 +194,13 @@ refused 1 'a tanh at the end' 'final_tanh'
 fresh tools
 edit model_config.json 'config["sample_size"] = 1'
 refused 1 'no window' 'no frame'
+fresh tools
+edit model_config.json 'config["model"]["diffusion"]["config"]["num_heads"] = 1000'
+refused 1 'more heads than channels' 'heads do not divide'
+mkdir -p "$WOODSHED_LIBRARY/models"
+cp -r "$copy" "$WOODSHED_LIBRARY/models/heads"
+run "$woodshed" doctor
+check 'which doctor survives' test "$status" -le 1
+check 'and names' grep -q 'heads do not divide' "$scratch/out"
 
 done_testing
