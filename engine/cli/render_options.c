@@ -296,11 +296,11 @@ static int take_diffusion(struct render_options *r, const struct option_group *g
 		r->sigma_min = or_none(recipe->sigma_min);
 	if (!options_given(given, "sigma-max"))
 		r->sigma_max = or_none(recipe->sigma_max);
+	if (!options_given(given, "strength") && !options_given(given, "redo")) {
+		r->strength = or_none(recipe->strength);
+		r->redo = recipe->redo;
+	}
 	if (!options_given(given, "init")) {
-		if (!options_given(given, "strength") && !options_given(given, "redo")) {
-			r->strength = or_none(recipe->strength);
-			r->redo = recipe->redo;
-		}
 		r->init_sha256 = other_model ? NULL : recipe->init_sha256;
 		rc = find_file(r, "init", recipe->init, &r->init, a, e);
 	}

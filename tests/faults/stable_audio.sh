@@ -145,6 +145,11 @@ render -m "$copy" --steps 4 --init "$scratch/3.wav" --redo 0.01-0.02 -o "$scratc
 check 'a part made anew' succeeds
 run "$woodshed" recipe --verify -m "$copy" "$scratch/4.wav"
 check 'its recipe finds the audio' succeeds
+render -m "$copy" --recipe "$scratch/4.wav" --init "$scratch/3.wav" -o "$scratch/8.wav" p
+check 'the same part, of audio that is named' same_samples "$scratch/4.wav" "$scratch/8.wav"
+render -m "$copy" --steps 4 --seed 3 --init "$scratch/3.wav" --strength 0.9 -o "$scratch/8.wav" p
+run "$woodshed" recipe --verify -m "$copy" --init "$scratch/3.wav" "$scratch/8.wav"
+check 'the strength of audio that is named' succeeds
 
 render -m "$copy" --steps 3 --cfg 1 --negative n -o "$scratch/5.wav" p
 check 'a negative prompt without guidance' says 'negative prompt has no effect'
