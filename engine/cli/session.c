@@ -85,12 +85,9 @@ static int choose(struct session *s, struct err *e)
 	return 0;
 }
 
-int session_choose(struct session *s, struct err *e)
+/* No option was given that the engine does not have. */
+static int check_given(const struct session *s, struct err *e)
 {
-	int rc = choose(s, e);
-
-	if (rc || !s->model.engine)
-		return rc;
 	const bool diffusion = strcmp(s->model.engine, "musicgen") != 0;
 	if (!diffusion && s->o.diffusion_only)
 		return err_set(e, ERR_ARG,
@@ -112,9 +109,21 @@ int session_choose(struct session *s, struct err *e)
 			"--%s belongs to MusicGen; leave it out to render with '%s', which is a "
 			"diffusion model",
 			s->o.tokens_only, s->model.name);
-	if (diffusion && s->o.sampler)
-		return engine_check_sampler(s->model.engine, s->o.sampler, e);
 	return 0;
+}
+
+int session_choose(struct session *s, struct err *e)
+{
+	int rc = choose(s, e);
+
+	if (rc || !s->model.engine)
+		return rc;
+	rc = check_given(s, e);
+	if (!rc)
+		rc = render_options_fit(&s->o, s->model.engine, e);
+	if (!rc && s->o.sampler)
+		rc = engine_check_sampler(s->model.engine, s->o.sampler, e);
+	return rc;
 }
 
 enum engine_precision session_precision(const struct session *s)

@@ -151,6 +151,23 @@ render -m "$copy" --steps 4 --seed 3 --init "$scratch/3.wav" --strength 0.9 -o "
 run "$woodshed" recipe --verify -m "$copy" --init "$scratch/3.wav" "$scratch/8.wav"
 check 'the strength of audio that is named' succeeds
 
+# A recipe of this engine with models of others: what they have no use for is dropped, even a
+# file that is not there.
+mkdir "$scratch/apart"
+cp "$scratch/8.wav" "$scratch/apart"
+refused 1 'a recipe whose audio is not there' 'name it with --init' --recipe "$scratch/apart/8.wav"
+for other in musicgen/mono audioldm2/music; do
+	other=$fixtures/../$other
+	render -m "$other" --recipe "$scratch/apart/8.wav" -s 0.1 -o "$scratch/9.wav"
+	check "$other: needs no such audio" succeeds
+	run "$woodshed" recipe --verify -m "$other" "$scratch/9.wav"
+	check "$other: the recipe makes the same again" succeeds
+	run "$woodshed" recipe "$scratch/9.wav"
+	check "$other: and tells nothing of it" sh -c "! grep -q 'init\|strength\|2m-sde' '$scratch/out'"
+	run "$woodshed" queue -m "$other" --recipe "$scratch/apart/8.wav" -s 0.1 --dry-run
+	check "$other: as a job, too" succeeds
+done
+
 render -m "$copy" --steps 3 --cfg 1 --negative n -o "$scratch/5.wav" p
 check 'a negative prompt without guidance' says 'negative prompt has no effect'
 for sampler in k-lms k-dpm-fast k-dpm-adaptive v-ddim v-ddim-cfgpp; do
