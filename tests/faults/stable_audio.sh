@@ -151,6 +151,27 @@ render -m "$copy" --steps 4 --seed 3 --init "$scratch/3.wav" --strength 0.9 -o "
 run "$woodshed" recipe --verify -m "$copy" --init "$scratch/3.wav" "$scratch/8.wav"
 check 'the strength of audio that is named' succeeds
 
+# Longer than the window: its beginning counts.
+# noise NAME FRAMES: always the same, as far as it goes.
+noise()
+{
+	python3 - "$scratch/$1.wav" "$2" <<'PYTHON'
+import random, sys, wave
+
+n = int(sys.argv[2])
+with wave.open(sys.argv[1], "wb") as f:
+    f.setparams((2, 2, 4000, n, "NONE", ""))
+    f.writeframes(random.Random(1).randbytes(4 * 4000)[:4 * n])
+PYTHON
+	render -m "$copy" --steps 4 --seed 3 --init "$scratch/$1.wav" -o "$scratch/of-$1.wav" p
+	check "audio to begin with: $1" succeeds
+}
+noise long 4000
+noise window "$("$woodshed" recipe "$scratch/of-long.wav" | sed -n 's/.*"frames": \([0-9]*\).*/\1/p')"
+check 'what is longer is cut' same_samples "$scratch/of-long.wav" "$scratch/of-window.wav"
+run "$woodshed" recipe --verify -m "$copy" --init "$scratch/window.wav" "$scratch/of-long.wav"
+check 'and known by what is left' succeeds
+
 # A recipe of this engine with models of others: what they have no use for is dropped, even a
 # file that is not there.
 mkdir "$scratch/apart"
