@@ -30,6 +30,8 @@ refused 1 'no second tokenizer' 'spiece.model'
 fresh
 rm -r "$copy/feature_extractor"
 refused 1 'no feature extractor to rank with' 'preprocessor_config.json' --rank
+render -m "$copy" --steps 1 --seconds 0.05 --rank --json -o "$scratch/0.wav" p
+check 'is told before anything is made' sh -c "! grep -q '\"render\"' '$scratch/out'"
 render -m "$copy" --steps 1 --seconds 0.05 -o "$scratch/0.wav" p
 check 'without ranking it is not needed' succeeds
 fresh

@@ -141,6 +141,9 @@ run "$woodshed" recipe --verify -m "$copy" "$scratch/1.wav"
 check 'its recipe finds the noise' succeeds
 render -m "$copy" --steps 4 --preview 2 --seed 1 -o "$scratch/3.wav" p
 check 'a preview is there' test -s "$scratch/3-preview.wav"
+mkdir "$scratch/5-preview.wav"
+render -m "$copy" --steps 4 --preview 2 --json -o "$scratch/5.wav" p
+check 'a preview that cannot be written' fails_with 1 "5-preview.wav': it is a folder"
 render -m "$copy" --steps 4 --init "$scratch/3.wav" --redo 0.01-0.02 -o "$scratch/4.wav" p
 check 'a part made anew' succeeds
 run "$woodshed" recipe --verify -m "$copy" "$scratch/4.wav"
