@@ -554,16 +554,20 @@ static int sink_samples(struct render *rd)
 	return rc ? rc : tell_decoding(rd, TICKS);
 }
 
+static int load_rank(
+	struct audioldm2 *m, struct gpu *g, const struct engine_watch *watch, struct err *e)
+{
+	return aldm2_rank_load(
+		&m->rank, g, m->dir, m->ckpt, text_dtype(m->precision), m->n_threads, watch, e);
+}
+
 static int rank(struct render *rd)
 {
-	struct audioldm2 *m = rd->m;
+	const struct audioldm2 *m = rd->m;
 	double score = 0;
-	int rc = aldm2_rank_load(&m->rank, rd->g, m->dir, m->ckpt, text_dtype(m->precision),
-		m->n_threads, rd->watch, rd->e);
+	int rc = aldm2_rank_score(&m->rank, rd->g, rd->step, rd->prompt.clap, rd->samples,
+		rd->r->n_frames, m->vocoder.rate, &score, rd->e);
 
-	if (!rc)
-		rc = aldm2_rank_score(&m->rank, rd->g, rd->step, rd->prompt.clap, rd->samples,
-			rd->r->n_frames, m->vocoder.rate, &score, rd->e);
 	return rc ? rc : rd->sink->score(rd->sink->ud, rd->take, score, rd->e);
 }
 
@@ -626,6 +630,8 @@ static int audioldm2_render(struct engine *en, const struct engine_request *r,
 
 	if (!rc)
 		rc = prepare(&rd, &en->info);
+	if (!rc && sink->score) /* what it lacks is told before anything is made */
+		rc = load_rank(rd.m, rd.g, watch, e);
 	if (!rc && (!r->latents || sink->score))
 		rc = encode_texts(&rd);
 	rd.repeated = gpu_step_new();
@@ -653,8 +659,7 @@ int audioldm2_score(struct engine *en, const char *prompt, const float *samples,
 	int rc = aldm2_text_encode(&m->text, en->gpu, a, step, prompt, 0, NULL, &text, e);
 
 	if (!rc)
-		rc = aldm2_rank_load(&m->rank, en->gpu, m->dir, m->ckpt, text_dtype(m->precision),
-			m->n_threads, NULL, e);
+		rc = load_rank(m, en->gpu, NULL, e);
 	if (!rc)
 		rc = aldm2_rank_score(
 			&m->rank, en->gpu, step, text.clap, samples, n, m->vocoder.rate, ret, e);

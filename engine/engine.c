@@ -4,11 +4,13 @@
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "engine/pipeline.h"
 #include "engine/weights/ckpt.h"
@@ -171,22 +173,34 @@ static int check_parts(const char *dir, const struct engine_ops *ops, struct err
 
 /* ---- hashes ------------------------------------------------------------- */
 
+static int add_file(struct sha256 *sha, int fd, const char *path, struct err *e)
+{
+	char buf[4096];
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st))
+		return err_errno(e, errno, "cannot read '%s'", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_FORMAT, "'%s' is not a file", path);
+	while ((n = read(fd, buf, sizeof(buf))) > 0 || (n < 0 && errno == EINTR))
+		if (n > 0)
+			sha256_add(sha, buf, (size_t)n);
+	return n < 0 ? err_errno(e, errno, "cannot read '%s'", path) : 0;
+}
+
+/* O_NONBLOCK: a pipe in the file's place would be waited for without end. */
 static int hash_file(struct sha256 *sha, const char *dir, const char *file, struct err *e)
 {
-	char path[PATH_BYTES], buf[4096];
+	char path[PATH_BYTES];
 	int rc = path_in(path, dir, file, e);
-	size_t n;
 
 	if (rc)
 		return rc;
-	FILE *f = fopen(path, "rb");
-	if (!f)
-		return err_errno(e, errno, "cannot read '%s'", path);
-	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
-		sha256_add(sha, buf, n);
-	if (ferror(f))
-		rc = err_errno(e, errno, "cannot read '%s'", path);
-	fclose(f);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	rc = add_file(sha, fd, path, e);
+	if (fd >= 0)
+		close(fd);
 	return rc;
 }
 

@@ -324,6 +324,7 @@ static int choose_model(struct queueing *q, struct err *e)
 	rc = session_choose(&q->s, e);
 	if (rc)
 		return rc;
+	*r = q->s.o; /* less what the engine has no use for */
 	if (!q->s.model.engine)
 		return err_set(e, ERR_FORMAT,
 			"'%s' holds no model that woodshed knows; woodshed models lists those that "

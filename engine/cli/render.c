@@ -78,6 +78,25 @@ static uint64_t estimate_bytes(const struct render *r)
 	       output_sample_bytes(output_format(r->s.o.format));
 }
 
+/* OUT.wav's is OUT-preview.wav. */
+static const char *preview_name(struct render *r, const char *path)
+{
+	const char *dot = strrchr(path, '.');
+	const int n = dot && !strchr(dot, '/') ? (int)(dot - path) : (int)strlen(path);
+
+	return arena_printf(&r->s.arena, "%.*s-preview.wav", n, path);
+}
+
+static int check_paths(struct render *r, const char *path, struct err *e)
+{
+	const uint64_t n_bytes = estimate_bytes(r) * r->s.o.count;
+	int rc = output_check(path, n_bytes, e);
+
+	if (!rc && r->s.o.preview)
+		rc = output_check(preview_name(r, path), n_bytes, e);
+	return rc;
+}
+
 static int choose_paths(struct render *r, struct err *e)
 {
 	int rc = r->s.o.out ? 0 : find_library(r, e);
@@ -93,7 +112,7 @@ static int choose_paths(struct render *r, struct err *e)
 		else
 			rc = paths_new_take(r->library, clock_unix_ms(), &r->s.arena, &t->path, e);
 		if (!rc)
-			rc = output_check(t->path, estimate_bytes(r) * r->s.o.count, e);
+			rc = check_paths(r, t->path, e);
 	}
 	return rc;
 }
@@ -181,16 +200,14 @@ static int on_score(void *ud, int take, double score, struct err *e)
 	return 0;
 }
 
-/* OUT.wav's is OUT-preview.wav; each replaces the one before. */
+/* Each replaces the one before. */
 static int on_preview(void *ud, int take, int step, const struct engine_audio *whole, struct err *e)
 {
 	struct render *r = ud;
-	const char *path = r->batch[take].path, *dot = strrchr(path, '.');
-	const int n = dot && !strchr(dot, '/') ? (int)(dot - path) : (int)strlen(path);
 	struct audio_writer *w;
 	int rc = audio_writer_open(
 		&(struct audio_writer_desc){
-			.path = arena_printf(&r->s.arena, "%.*s-preview.wav", n, path),
+			.path = preview_name(r, r->batch[take].path),
 			.channels = whole->channels,
 			.rate_hz = whole->rate,
 			.format = output_format(r->s.o.format),

@@ -237,24 +237,20 @@ static bool exists(const char *path)
 	return !access(path, F_OK);
 }
 
-/* The recipe knows the name of a file, not its place: beside the recipe, or here. */
-static int find_file(struct render_options *r, const char *option, const char *name,
-	const char **field, struct arena *a, struct err *e)
+/* The recipe knows the name of a file, not its place: beside the recipe, or here.  Whether
+ * it is needed is known with the engine. */
+static void find_file(
+	struct render_options *r, const char *name, const char **field, bool *lost, struct arena *a)
 {
 	const char *slash = strrchr(r->recipe, '/');
 
 	if (!name)
-		return 0;
+		return;
 	if (slash)
 		*field = arena_printf(a, "%.*s/%s", (int)(slash - r->recipe), r->recipe, name);
 	if (!slash || !exists(*field))
 		*field = name;
-	if (exists(*field))
-		return 0;
-	return err_set(e, ERR_IO,
-		"the recipe takes '%.200s', which is neither beside '%.200s' nor here; name it "
-		"with --%s",
-		name, r->recipe, option);
+	*lost = !exists(*field);
 }
 
 /* How tokens are drawn; an option for it ends a recipe's --greedy. */
@@ -280,35 +276,35 @@ static double or_none(double x)
 	return isnan(x) ? 0 : x;
 }
 
-static int take_diffusion(struct render_options *r, const struct option_group *given,
-	const struct recipe *recipe, struct arena *a, struct err *e)
+static void take_diffusion(struct render_options *r, const struct option_group *given,
+	const struct recipe *recipe, struct arena *a)
 {
 	const bool other_model = options_given(given, "model");
-	int rc = 0;
 
 	if (!options_given(given, "negative"))
 		r->negative = recipe->negative;
 	if (!options_given(given, "steps"))
 		r->steps = recipe->steps;
-	if (!options_given(given, "sampler"))
+	r->recipe_sampler = !options_given(given, "sampler");
+	if (r->recipe_sampler)
 		r->sampler = recipe->sampler;
 	if (!options_given(given, "sigma-min"))
 		r->sigma_min = or_none(recipe->sigma_min);
 	if (!options_given(given, "sigma-max"))
 		r->sigma_max = or_none(recipe->sigma_max);
+	if (!options_given(given, "strength") && !options_given(given, "redo")) {
+		r->strength = or_none(recipe->strength);
+		r->redo = recipe->redo;
+	}
 	if (!options_given(given, "init")) {
-		if (!options_given(given, "strength") && !options_given(given, "redo")) {
-			r->strength = or_none(recipe->strength);
-			r->redo = recipe->redo;
-		}
 		r->init_sha256 = other_model ? NULL : recipe->init_sha256;
-		rc = find_file(r, "init", recipe->init, &r->init, a, e);
+		find_file(r, recipe->init, &r->init, &r->init_lost, a);
 	}
-	if (!rc && !options_given(given, "noise")) {
+	r->recipe_noise = !options_given(given, "noise");
+	if (r->recipe_noise) {
 		r->noise_sha256 = recipe->noise_sha256;
-		rc = find_file(r, "noise", recipe->noise, &r->noise, a, e);
+		find_file(r, recipe->noise, &r->noise, &r->noise_lost, a);
 	}
-	return rc;
 }
 
 int render_options_recipe(
@@ -319,6 +315,7 @@ int render_options_recipe(
 
 	if (rc)
 		return rc;
+	r->recipe_engine = recipe.engine;
 	if (!r->prompt)
 		r->prompt = recipe.prompt;
 	if (!options_given(given, "model")) {
@@ -337,18 +334,86 @@ int render_options_recipe(
 	if (!options_given(given, "cfg"))
 		r->cfg = recipe.guidance;
 	take_sampling(r, given, &recipe);
-	rc = take_diffusion(r, given, &recipe, a, e);
-	if (!rc && !options_given(given, "precision"))
-		rc = take_choice(&r->precision, "precision", recipe.precision, e);
-	if (!rc && !options_given(given, "device"))
-		rc = take_choice(&r->device, "device", recipe.device, e);
-	if (!rc && !options_given(given, "continue")) {
+	take_diffusion(r, given, &recipe, a);
+	if (!options_given(given, "continue")) {
 		/* at another model's rate it has other samples */
 		r->continued_sha256 =
 			options_given(given, "model") ? NULL : recipe.continued_sha256;
-		rc = find_file(r, "continue", recipe.continued, &r->continued, a, e);
+		find_file(r, recipe.continued, &r->continued, &r->continued_lost, a);
 	}
+	if (!options_given(given, "precision"))
+		rc = take_choice(&r->precision, "precision", recipe.precision, e);
+	if (!rc && !options_given(given, "device"))
+		rc = take_choice(&r->device, "device", recipe.device, e);
 	return rc;
+}
+
+/* ---- the engine --------------------------------------------------------- */
+
+static void drop_tokens(struct render_options *r)
+{
+	struct render_options defaults;
+
+	render_options_init(&defaults);
+	r->greedy = false;
+	r->temperature = defaults.temperature;
+	r->top_k = defaults.top_k;
+	r->top_p = defaults.top_p;
+	r->continued = r->continued_sha256 = NULL;
+	r->continued_lost = false;
+}
+
+static void drop_noise(struct render_options *r)
+{
+	r->noise = r->noise_sha256 = NULL;
+	r->noise_lost = false;
+}
+
+static void drop_stable_audio(struct render_options *r)
+{
+	r->sigma_min = r->sigma_max = r->strength = r->redo_from = r->redo_to = 0;
+	r->init = r->init_sha256 = r->redo = NULL;
+	r->init_lost = false;
+}
+
+static void drop_diffusion(struct render_options *r)
+{
+	r->negative = r->sampler = NULL;
+	r->steps = 0;
+	drop_noise(r);
+	drop_stable_audio(r);
+}
+
+static int check_found(const struct render_options *r, bool lost, const char *option,
+	const char *name, struct err *e)
+{
+	if (!lost)
+		return 0;
+	return err_set(e, ERR_IO,
+		"the recipe takes '%.200s', which is neither beside '%.200s' nor here; name it "
+		"with --%s",
+		name, r->recipe, option);
+}
+
+int render_options_fit(struct render_options *r, const char *engine, struct err *e)
+{
+	const bool is_other = r->recipe_engine && strcmp(r->recipe_engine, engine) != 0;
+	int rc;
+
+	if (is_other && r->recipe_sampler)
+		r->sampler = NULL;
+	if (is_other && r->recipe_noise)
+		drop_noise(r);
+	if (!strcmp(engine, "musicgen"))
+		drop_diffusion(r);
+	else
+		drop_tokens(r);
+	if (strcmp(engine, "stable-audio") != 0)
+		drop_stable_audio(r);
+	rc = check_found(r, r->continued_lost, "continue", r->continued, e);
+	if (!rc)
+		rc = check_found(r, r->init_lost, "init", r->init, e);
+	return rc ? rc : check_found(r, r->noise_lost, "noise", r->noise, e);
 }
 
 /* ---- the words ---------------------------------------------------------- */

@@ -49,8 +49,11 @@ struct render_options {
 
 	/* --recipe FILE, which gives whatever no option gives */
 	const char *recipe;
-	double length_s; /* 0: not told */
-	uint64_t frames; /* the same in codec frames of the recipe's model */
+	double length_s;                   /* 0: not told */
+	uint64_t frames;                   /* the same in codec frames of the recipe's model */
+	const char *recipe_engine;         /* NULL: not told */
+	bool recipe_sampler, recipe_noise; /* no option gives them */
+	bool continued_lost, init_lost, noise_lost; /* it names a file that is not found */
 	/* what it means; NULL: any */
 	const char *model_hash, *weights_sha256, *continued_sha256, *init_sha256, *noise_sha256;
 };
@@ -78,6 +81,11 @@ int render_options_parse_redo(struct render_options *r, struct err *e);
 
 /* All defaults. */
 void render_options_init(struct render_options *r);
+
+/* Drops what the engine of that name has no use for, once no option given is such: a recipe
+ * of another engine, or a job of one, brings it.  Of another's recipe the sampler and the
+ * noise go, too.  ERR_IO when a file that the recipe names and that is needed is not found. */
+int render_options_fit(struct render_options *r, const char *engine, struct err *e);
 
 /* Reads the recipe in r->recipe into whatever was not given. */
 int render_options_recipe(

@@ -85,12 +85,9 @@ static int choose(struct session *s, struct err *e)
 	return 0;
 }
 
-int session_choose(struct session *s, struct err *e)
+/* No option was given that the engine does not have. */
+static int check_given(const struct session *s, struct err *e)
 {
-	int rc = choose(s, e);
-
-	if (rc || !s->model.engine)
-		return rc;
 	const bool diffusion = strcmp(s->model.engine, "musicgen") != 0;
 	if (!diffusion && s->o.diffusion_only)
 		return err_set(e, ERR_ARG,
@@ -112,9 +109,21 @@ int session_choose(struct session *s, struct err *e)
 			"--%s belongs to MusicGen; leave it out to render with '%s', which is a "
 			"diffusion model",
 			s->o.tokens_only, s->model.name);
-	if (diffusion && s->o.sampler)
-		return engine_check_sampler(s->model.engine, s->o.sampler, e);
 	return 0;
+}
+
+int session_choose(struct session *s, struct err *e)
+{
+	int rc = choose(s, e);
+
+	if (rc || !s->model.engine)
+		return rc;
+	rc = check_given(s, e);
+	if (!rc)
+		rc = render_options_fit(&s->o, s->model.engine, e);
+	if (!rc && s->o.sampler)
+		rc = engine_check_sampler(s->model.engine, s->o.sampler, e);
+	return rc;
 }
 
 enum engine_precision session_precision(const struct session *s)
@@ -144,25 +153,38 @@ static void hash_audio(const struct audio *audio, char ret[65])
 	sha256_hex(&hash, ret);
 }
 
+static double continued_s(const struct session *s)
+{
+	return (double)s->continued.n_frames / s->continued.rate_hz;
+}
+
+static int fail_continued(const struct session *s, struct err *e)
+{
+	return err_set(e, ERR_ARG,
+		"the audio to continue is %.2f s long, which leaves nothing to make; ask for more "
+		"with --seconds",
+		continued_s(s));
+}
+
 static int read_continued(struct session *s, int rate_hz, int channels, struct err *e)
 {
-	struct audio_read_desc d = {.path = s->o.continued,
+	const double seconds = session_seconds(s);
+	const struct audio_read_desc d = {.path = s->o.continued,
 		.rate_hz = rate_hz,
 		.channels = channels,
 		.max_s = SESSION_SECONDS_MAX};
-	double seconds = session_seconds(s);
 	int rc;
 
 	if (!s->o.continued ||
 		(s->continued.rate_hz == rate_hz && s->continued.channels == channels))
 		return 0;
 	audio_done(&s->continued);
-	if (seconds > 0)
-		d.max_s = seconds;
 	rc = audio_read(&d, &s->continued, e);
 	if (rc)
 		return err_wrap(e, rc, "--continue");
 	hash_audio(&s->continued, s->continued_sha256);
+	if (seconds > 0 && continued_s(s) >= seconds)
+		return fail_continued(s, e);
 	return 0;
 }
 
@@ -259,12 +281,11 @@ static int choose_length(struct session *s, struct err *e)
 static int read_init(struct session *s, struct err *e)
 {
 	const struct engine_info *info = s->info;
+	const size_t window = (size_t)(info->longest_frames * info->frame_samples); /* 0: any */
 	const struct audio_read_desc d = {.path = s->o.init,
 		.rate_hz = info->rate,
 		.channels = info->channels,
-		.max_s = info->longest_frames
-				 ? (double)(info->longest_frames * info->frame_samples) / info->rate
-				 : SESSION_SECONDS_MAX};
+		.max_s = SESSION_SECONDS_MAX};
 	int rc;
 
 	if (!s->o.init || s->init.samples)
@@ -272,6 +293,8 @@ static int read_init(struct session *s, struct err *e)
 	rc = audio_read(&d, &s->init, e);
 	if (rc)
 		return err_wrap(e, rc, "--init");
+	if (window && s->init.n_frames > window)
+		s->init.n_frames = window;
 	hash_audio(&s->init, s->init_sha256);
 	if (s->o.init_sha256 && strcmp(s->o.init_sha256, s->init_sha256))
 		return err_set(e, ERR_FORMAT,
@@ -314,10 +337,7 @@ static int check_continued(const struct session *s, struct err *e)
 		    s->info->frame_samples;
 
 	if (s->continued.samples && n >= s->n_frames)
-		return err_set(e, ERR_ARG,
-			"the audio to continue is %.2f s long, which leaves nothing to make; ask "
-			"for more with --seconds",
-			(double)s->continued.n_frames / s->continued.rate_hz);
+		return fail_continued(s, e);
 	if (s->continued.samples && s->o.continued_sha256 &&
 		strcmp(s->o.continued_sha256, s->continued_sha256))
 		return err_set(e, ERR_FORMAT,

@@ -54,7 +54,7 @@ struct session {
 void session_progress(struct session *s);
 
 /* Finds the model of o.model, or the default.  ERR_ARG when an option was given
- * that its engine does not have. */
+ * that its engine does not have; what a recipe brings of such is dropped from o. */
 int session_choose(struct session *s, struct err *e);
 
 enum engine_precision session_precision(const struct session *s);

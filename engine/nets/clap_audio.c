@@ -67,7 +67,7 @@ static void configure_stages(struct clap_audio *t, struct config *c)
 			.width = t->width << i,
 			.n_heads = heads[i],
 			.n_blocks = depths[i]};
-		config_require(c, s->width % s->n_heads == 0,
+		config_require(c, s->n_heads > 0 && s->width % s->n_heads == 0,
 			"audio_config.num_attention_heads does not divide the width");
 		config_require(c,
 			s->side >= t->window && s->side % t->window == 0 &&

@@ -70,7 +70,7 @@ static void configure_tools(struct sa_dit_config *cfg, struct config *c, int64_t
 	config_require(c, cfg->width % cfg->n_heads == 0, "%lld heads do not divide the width %lld",
 		(long long)cfg->n_heads, (long long)cfg->width);
 	cfg->head_dim = cfg->width / cfg->n_heads;
-	cfg->n_kv_heads = cfg->text / cfg->head_dim;
+	cfg->n_kv_heads = cfg->head_dim ? cfg->text / cfg->head_dim : 0;
 	cfg->rotary = cfg->head_dim / 2 > LEAST_ROTARY ? cfg->head_dim / 2 : LEAST_ROTARY;
 #undef DIT
 }

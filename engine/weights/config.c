@@ -159,10 +159,11 @@ int config_ints(struct config *c, const char *path, bool required, int64_t *ret,
 		goto bad;
 	json_array_foreach(v, i, item)
 	{
-		ret[i] = json_integer_value(item);
-		if (!json_is_integer(item) || ret[i] < lo || ret[i] > hi)
+		const json_int_t value = json_integer_value(item);
+		if (!json_is_integer(item) || value < lo || value > hi)
 			goto bad;
 	}
+	json_array_foreach(v, i, item) ret[i] = json_integer_value(item);
 	return (int)n;
 bad:
 	fail(c, path, v, "a list of at most %d whole numbers from %lld to %lld", max, (long long)lo,

@@ -30,6 +30,8 @@ refused 1 'no second tokenizer' 'spiece.model'
 fresh
 rm -r "$copy/feature_extractor"
 refused 1 'no feature extractor to rank with' 'preprocessor_config.json' --rank
+render -m "$copy" --steps 1 --seconds 0.05 --rank --json -o "$scratch/0.wav" p
+check 'is told before anything is made' sh -c "! grep -q '\"render\"' '$scratch/out'"
 render -m "$copy" --steps 1 --seconds 0.05 -o "$scratch/0.wav" p
 check 'without ranking it is not needed' succeeds
 fresh
@@ -95,6 +97,16 @@ for change in 'upsample_rates"] = [5, 4]' 'upsample_rates"] = [0, 4, 2]' 'model_
 	edit vocoder/config.json "config[\"$change"
 	refused 1 "vocoder: $change" ''
 done
+for change in 'num_attention_heads"][0] = 0' 'num_attention_heads"][0] = None' \
+	'depths"] = [1] * 5' 'window_size"] = 7'; do
+	fresh
+	edit text_encoder/config.json "config[\"audio_config\"][\"$change"
+	refused 1 "audio tower: $change" 'audio_config' --rank
+done
+fresh
+rm "$copy/vae/config.json"
+mkfifo "$copy/vae/config.json"
+refused 1 'a pipe in place of a description' "vae/config.json' is not a file"
 fresh
 edit language_model/config.json 'config["n_positions"] = 20'
 refused 1 'too few positions' ''

@@ -76,6 +76,10 @@ verify --continue other.wav sub/more.wav
 check 'with it' tells 0 identical
 verify --continue a.wav sub/more.wav
 check 'with something else' fails_with 1 'does not hold the samples'
+for longer in 0.2 0.3; do
+	render -m mono -s $longer --continue other.wav -o x.wav p
+	check "$longer s to make of 0.3 s" fails_with 2 'ask for more with --seconds'
+done
 
 # Differences.
 python3 -c '

@@ -141,10 +141,56 @@ run "$woodshed" recipe --verify -m "$copy" "$scratch/1.wav"
 check 'its recipe finds the noise' succeeds
 render -m "$copy" --steps 4 --preview 2 --seed 1 -o "$scratch/3.wav" p
 check 'a preview is there' test -s "$scratch/3-preview.wav"
+mkdir "$scratch/5-preview.wav"
+render -m "$copy" --steps 4 --preview 2 --json -o "$scratch/5.wav" p
+check 'a preview that cannot be written' fails_with 1 "5-preview.wav': it is a folder"
 render -m "$copy" --steps 4 --init "$scratch/3.wav" --redo 0.01-0.02 -o "$scratch/4.wav" p
 check 'a part made anew' succeeds
 run "$woodshed" recipe --verify -m "$copy" "$scratch/4.wav"
 check 'its recipe finds the audio' succeeds
+render -m "$copy" --recipe "$scratch/4.wav" --init "$scratch/3.wav" -o "$scratch/8.wav" p
+check 'the same part, of audio that is named' same_samples "$scratch/4.wav" "$scratch/8.wav"
+render -m "$copy" --steps 4 --seed 3 --init "$scratch/3.wav" --strength 0.9 -o "$scratch/8.wav" p
+run "$woodshed" recipe --verify -m "$copy" --init "$scratch/3.wav" "$scratch/8.wav"
+check 'the strength of audio that is named' succeeds
+
+# Longer than the window: its beginning counts.
+# noise NAME FRAMES: always the same, as far as it goes.
+noise()
+{
+	python3 - "$scratch/$1.wav" "$2" <<'PYTHON'
+import random, sys, wave
+
+n = int(sys.argv[2])
+with wave.open(sys.argv[1], "wb") as f:
+    f.setparams((2, 2, 4000, n, "NONE", ""))
+    f.writeframes(random.Random(1).randbytes(4 * 4000)[:4 * n])
+PYTHON
+	render -m "$copy" --steps 4 --seed 3 --init "$scratch/$1.wav" -o "$scratch/of-$1.wav" p
+	check "audio to begin with: $1" succeeds
+}
+noise long 4000
+noise window "$("$woodshed" recipe "$scratch/of-long.wav" | sed -n 's/.*"frames": \([0-9]*\).*/\1/p')"
+check 'what is longer is cut' same_samples "$scratch/of-long.wav" "$scratch/of-window.wav"
+run "$woodshed" recipe --verify -m "$copy" --init "$scratch/window.wav" "$scratch/of-long.wav"
+check 'and known by what is left' succeeds
+
+# A recipe of this engine with models of others: what they have no use for is dropped, even a
+# file that is not there.
+mkdir "$scratch/apart"
+cp "$scratch/8.wav" "$scratch/apart"
+refused 1 'a recipe whose audio is not there' 'name it with --init' --recipe "$scratch/apart/8.wav"
+for other in musicgen/mono audioldm2/music; do
+	other=$fixtures/../$other
+	render -m "$other" --recipe "$scratch/apart/8.wav" -s 0.1 -o "$scratch/9.wav"
+	check "$other: needs no such audio" succeeds
+	run "$woodshed" recipe --verify -m "$other" "$scratch/9.wav"
+	check "$other: the recipe makes the same again" succeeds
+	run "$woodshed" recipe "$scratch/9.wav"
+	check "$other: and tells nothing of it" sh -c "! grep -q 'init\|strength\|2m-sde' '$scratch/out'"
+	run "$woodshed" queue -m "$other" --recipe "$scratch/apart/8.wav" -s 0.1 --dry-run
+	check "$other: as a job, too" succeeds
+done
 
 render -m "$copy" --steps 3 --cfg 1 --negative n -o "$scratch/5.wav" p
 check 'a negative prompt without guidance' says 'negative prompt has no effect'
@@ -194,5 +240,13 @@ refused 1 'a tanh at the end' 'final_tanh'
 fresh tools
 edit model_config.json 'config["sample_size"] = 1'
 refused 1 'no window' 'no frame'
+fresh tools
+edit model_config.json 'config["model"]["diffusion"]["config"]["num_heads"] = 1000'
+refused 1 'more heads than channels' 'heads do not divide'
+mkdir -p "$WOODSHED_LIBRARY/models"
+cp -r "$copy" "$WOODSHED_LIBRARY/models/heads"
+run "$woodshed" doctor
+check 'which doctor survives' test "$status" -le 1
+check 'and names' grep -q 'heads do not divide' "$scratch/out"
 
 done_testing

@@ -106,9 +106,10 @@ static void ask_bool(struct config *c)
 
 static void ask_ints(struct config *c)
 {
-	int64_t list[2];
+	int64_t list[2] = {5, 6};
 
 	assert_int_equal(config_ints(c, "v", true, list, 2, 1, 9), 0);
+	assert_true(list[0] == 5 && list[1] == 6);
 }
 
 static void require_more(struct config *c)
