@@ -156,8 +156,13 @@ int takes_edit(struct db *db, const int64_t *ids, size_t n, const char *field, c
 /* Somebody has heard it; not an action to be taken back.  A take that is gone is none. */
 int takes_hear(struct db *db, int64_t id, struct err *e);
 
-/* Deletes takes that are in the trash, files first; *ret_bytes: what became free. */
-int takes_purge(struct db *db, const int64_t *ids, size_t n, uint64_t *ret_bytes, struct err *e);
+/* What was deleted for good, and became free. */
+struct purged {
+	size_t n;
+	uint64_t bytes;
+};
+/* Deletes those of the takes that are in the trash, files first; any others are left. */
+int takes_purge(struct db *db, const int64_t *ids, size_t n, struct purged *ret, struct err *e);
 
 /* ---- files -------------------------------------------------------------- */
 

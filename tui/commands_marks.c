@@ -190,54 +190,95 @@ struct purge {
 	struct task task;
 	int64_t *ids;
 	size_t n;
-	uint64_t bytes;
+	struct purged done;
 };
 
 static int purge(struct db *db, struct task *t, struct err *e)
 {
 	struct purge *p = (struct purge *)t;
 
-	return takes_purge(db, p->ids, p->n, &p->bytes, e);
+	return takes_purge(db, p->ids, p->n, &p->done, e);
+}
+
+static void tell_purged(struct ws *ws, size_t n_asked, const struct purged *done)
+{
+	const size_t n_left = n_asked - done->n;
+	char count[32], left[32], size[16];
+
+	if (!done->n)
+		ws_complain(ws, "nothing is deleted: %s left the trash meanwhile",
+			n_left == 1 ? "the take" : "the takes");
+	else if (n_left)
+		ws_complain(ws, "deleted %s for good; %s are free again; %s left the trash before",
+			takes(done->n, count), format_bytes(done->bytes, size),
+			takes(n_left, left));
+	else
+		ws_say(ws, "deleted %s for good; %s are free again", takes(done->n, count),
+			format_bytes(done->bytes, size));
 }
 
 static void end_purge(struct ws *ws, struct task *t, int rc, struct err *e)
 {
 	struct purge *p = (struct purge *)t;
-	char count[32], size[16];
 
 	if (rc)
 		ws_fail(ws, e);
 	else
-		ws_say(ws, "deleted %s for good; %s are free again", takes(p->n, count),
-			format_bytes(p->bytes, size));
+		tell_purged(ws, p->n, &p->done);
 	free(p->ids);
 	free(p);
 	ws_changed(ws);
 }
 
-/* Asks first; "purge now" is the answer. */
+/* ids: numbers with blanks between. */
+static void begin_purge(struct ws *ws, const char *ids)
+{
+	struct purge *p = xcalloc(1, sizeof(*p));
+	char *end;
+
+	p->task.run = purge;
+	p->task.end = end_purge;
+	p->ids = xcalloc(strlen(ids) / 2 + 1, sizeof(*p->ids));
+	for (; *ids; ids = end) {
+		p->ids[p->n] = strtoll(ids, &end, 10);
+		if (end == ids)
+			break;
+		p->n++;
+	}
+	background_do(ws->writer, &p->task);
+	library_unmark(&ws->trash);
+}
+
+/* The answer is for these takes: what others do meanwhile may put other ones under the
+ * cursor. */
+static void ask_to_purge(struct ws *ws, const int64_t *ids, size_t n)
+{
+	struct str answer = {0};
+	char count[32];
+
+	str_add(&answer, "purge now");
+	for (size_t i = 0; i < n; i++)
+		str_printf(&answer, " %lld", (long long)ids[i]);
+	ws_ask(ws, str_get(&answer), "delete %s and the files for good?", takes(n, count));
+	str_done(&answer);
+}
+
+/* Asks first; "purge now" and their numbers is the answer. */
 static void do_purge(struct ws *ws, const char *args)
 {
 	struct arena a = {0};
 	const int64_t *ids;
-	const size_t n = ws->screen == SCREEN_TRASH ? ws_targets(ws, &a, &ids) : 0;
-	char count[32];
+	size_t n;
 
-	if (!n) {
-		ws_say(ws, "only what is in the trash is deleted for good; T shows it");
-	} else if (strcmp(args, "now")) {
-		ws_ask(ws, "purge now", "delete %s and the files for good?", takes(n, count));
-	} else {
-		struct purge *p = xcalloc(1, sizeof(*p));
-
-		p->task.run = purge;
-		p->task.end = end_purge;
-		p->ids = xcalloc(n, sizeof(*p->ids));
-		memcpy(p->ids, ids, n * sizeof(*ids));
-		p->n = n;
-		background_do(ws->writer, &p->task);
-		library_unmark(library_shown(ws));
+	if (has_prefix(args, "now ")) {
+		begin_purge(ws, args + 4);
+		return;
 	}
+	n = ws->screen == SCREEN_TRASH ? ws_targets(ws, &a, &ids) : 0;
+	if (n)
+		ask_to_purge(ws, ids, n);
+	else
+		ws_say(ws, "only what is in the trash is deleted for good; T shows it");
 	arena_done(&a);
 }
 

@@ -26,6 +26,28 @@ files_are()
 	[ "$(find "$2" -name '*.flac' | wc -l)" = "$1" ]
 }
 
+# elsewhere SQL...: what another workstation does; what it reads.
+elsewhere()
+{
+	python3 -c '
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute("PRAGMA foreign_keys = ON")
+for sql in sys.argv[2:]:
+    for row in c.execute(sql):
+        print(*row)' "$WOODSHED_LIBRARY/library.db" "$@"
+}
+
+# As an action, by which others know that there is something new.
+noted="INSERT INTO undo(action, label, take, field, old, new)
+	SELECT max(action) + 1, 'done elsewhere', 1, 'rating', rating, rating FROM undo, takes
+	WHERE takes.id = 1"
+
+takes_on_disk()
+{
+	[ "$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | wc -l)" = "$1" ]
+}
+
 no_sound
 echo '{ [' >"$ALSA_CONFIG_PATH" # of which ALSA complains, loudly
 install_mono
@@ -153,12 +175,22 @@ keys '!'
 check 'for good only when asked' sees 'delete 1 take and the files for good?'
 keys n
 check 'no is no' sees 'left as it is'
+asked=$(elsewhere 'SELECT id FROM takes WHERE trashed')
+keys '!'
+check 'asked again' sees 'delete 1 take and the files for good?'
+elsewhere 'UPDATE takes SET trashed = iif(id = 1, 5, NULL)' "$noted"
+check 'another take lies there now' sees '  slow piano'
+keys y
+check 'that one was not meant' sees 'nothing is deleted: the take left the trash meanwhile'
+check 'and is there' takes_on_disk 6
+elsewhere "UPDATE takes SET trashed = iif(id = $asked, 5, NULL)" "$noted"
+check 'as before' sees '  fast drums'
 keys '!' y
 check 'yes is yes' sees 'deleted 1 take for good'
 check 'the trash is empty' sees 'The trash is empty'
 keys q
 check 'five are left' sees ' 5 takes'
-check 'of files too' test "$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | wc -l)" = 5
+check 'of files too' takes_on_disk 5
 
 # ---- files ------------------------------------------------------------------------
 
