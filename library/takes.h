@@ -144,6 +144,9 @@ int takes_last_before(struct db *db, int64_t unix_ms, int64_t *ret, struct err *
 /* Takes that are not in the trash, and those that are. */
 int takes_totals(struct db *db, int64_t *ret_kept, int64_t *ret_trashed, struct err *e);
 
+/* Whether all of them are; a take that is gone is passed over. */
+int takes_are_favourites(struct db *db, const int64_t *ids, size_t n, bool *ret, struct err *e);
+
 /* ---- changes ------------------------------------------------------------ */
 
 /* Fields: "favourite" ("0", "1"), "rating" ("0" to "5"), "verdict" ("", "kept",

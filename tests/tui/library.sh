@@ -123,6 +123,20 @@ command_line 'untag good'
 check 'untagged' sees 'untagged 3 takes'
 check 'those under the cursor only' takes_are tags '"good"' 3
 escape
+keys g g j f
+check 'a favourite' sees 'favourite: 1 take '
+keys g g m f
+check 'what is marked counts, not what the cursor is on' sees 'favourite: 2 takes'
+check 'three now' takes_are favourite true 3
+keys m f
+check 'all of them are' sees 'no favourite any more: 3 takes'
+check 'none now' takes_are favourite false 6
+escape
+keys g g e
+check 'of a folded prompt that which is shown' sees 'Seed  '
+check 'is what is edited' shows_row '^ *Seed .*91'
+escape
+keys 1
 
 # ---- notes ------------------------------------------------------------------------
 
@@ -138,6 +152,25 @@ keys Enter
 check 'alone' sees_no 'slow piano'
 escape
 check 'all again' sees ' 6 takes'
+keys 4
+check 'another take is heard' sees ' 4 Listen'
+command_line note
+check 'its note is not that one' sees ':note'
+check 'but none' sees_no 'chord'
+escape
+keys 1
+
+# A list that was not found is none, whatever was seen before.
+keys /
+typed 'piano dur>x'
+check 'a wrong filter' sees 'dur takes a number'
+keys Enter
+check 'finds nothing' sees ' 0 of 6 '
+check 'and stays said' sees 'dur takes a number'
+keys '*' D
+check 'nothing is acted on' sees_no 'to the trash'
+escape
+check 'all are there' sees ' 6 takes'
 
 # All at once: what is thrown away is what the filter leaves.
 keys / c h o r d Enter D
