@@ -162,6 +162,21 @@ int takes_get(struct db *db, int64_t id, struct arena *a, struct take *ret, stru
 	return rc;
 }
 
+int takes_are_favourites(struct db *db, const int64_t *ids, size_t n, bool *ret, struct err *e)
+{
+	int rc = 0;
+
+	*ret = true;
+	for (size_t i = 0; i < n && *ret && !rc; i++) {
+		struct query q = db_query(
+			db, "SELECT 1 FROM takes WHERE id = ?1 AND NOT favourite", "i", ids[i]);
+
+		*ret = !query_next(&q);
+		rc = query_done(&q, e);
+	}
+	return rc;
+}
+
 /* ---- lists -------------------------------------------------------------- */
 
 /* The ids of what is wanted, and nothing else: a page of them is looked up

@@ -144,6 +144,9 @@ int takes_last_before(struct db *db, int64_t unix_ms, int64_t *ret, struct err *
 /* Takes that are not in the trash, and those that are. */
 int takes_totals(struct db *db, int64_t *ret_kept, int64_t *ret_trashed, struct err *e);
 
+/* Whether all of them are; a take that is gone is passed over. */
+int takes_are_favourites(struct db *db, const int64_t *ids, size_t n, bool *ret, struct err *e);
+
 /* ---- changes ------------------------------------------------------------ */
 
 /* Fields: "favourite" ("0", "1"), "rating" ("0" to "5"), "verdict" ("", "kept",
@@ -156,8 +159,13 @@ int takes_edit(struct db *db, const int64_t *ids, size_t n, const char *field, c
 /* Somebody has heard it; not an action to be taken back.  A take that is gone is none. */
 int takes_hear(struct db *db, int64_t id, struct err *e);
 
-/* Deletes takes that are in the trash, files first; *ret_bytes: what became free. */
-int takes_purge(struct db *db, const int64_t *ids, size_t n, uint64_t *ret_bytes, struct err *e);
+/* What was deleted for good, and became free. */
+struct purged {
+	size_t n;
+	uint64_t bytes;
+};
+/* Deletes those of the takes that are in the trash, files first; any others are left. */
+int takes_purge(struct db *db, const int64_t *ids, size_t n, struct purged *ret, struct err *e);
 
 /* ---- files -------------------------------------------------------------- */
 

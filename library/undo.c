@@ -396,39 +396,52 @@ int undo_again(struct db *db, struct arena *a, struct undone *ret, struct err *e
 
 /* ---- for good ----------------------------------------------------------- */
 
-static int purge_one(struct db *db, int64_t id, uint64_t *bytes, struct err *e)
+/* A file without a row would be adopted again; a row without a file is only missing,
+ * should the power go between the two. */
+static int delete_take(struct db *db, const struct take *t, uint64_t *bytes, struct err *e)
 {
 	struct arena a = {0};
-	struct take t;
 	struct stat st;
-	const char *path;
-	int rc = takes_get(db, id, &a, &t, e);
+	const char *path = arena_printf(&a, "%s/%s", db_library(db), t->file);
+	int rc = 0;
 
-	if (!rc && !t.trashed)
-		rc = err_set(e, ERR_ARG, "take %lld is not in the trash; put it there first",
-			(long long)id);
-	if (rc)
-		goto out;
-	path = arena_printf(&a, "%s/%s", db_library(db), t.file);
 	if (!lstat(path, &st))
 		*bytes += (uint64_t)st.st_size;
-	/* A file without a row would be adopted again; a row without a file is only
-	 * missing, should the power go between the two. */
 	if (unlink(path) && errno != ENOENT)
 		rc = err_errno(e, errno, "cannot delete '%s'", path);
-	if (!rc)
-		rc = db_run(db, e, "DELETE FROM takes WHERE id = ?1", "i", id);
-out:
+	arena_done(&a);
+	return rc ? rc : db_run(db, e, "DELETE FROM takes WHERE id = ?1", "i", t->id);
+}
+
+/* Nobody restores it between the look and the deletion. */
+static int purge_one(struct db *db, int64_t id, struct purged *ret, struct err *e)
+{
+	struct arena a = {0};
+	struct err gone = {0};
+	struct take t;
+	bool is_there;
+	int rc = db_begin(db, e);
+
+	if (rc)
+		return rc;
+	rc = takes_get(db, id, &a, &t, &gone);
+	is_there = !rc && t.trashed;
+	if (rc && rc != ERR_ARG)
+		rc = err_set(e, rc, "%s", gone.text);
+	else
+		rc = is_there ? delete_take(db, &t, &ret->bytes, e) : 0;
+	rc = db_end(db, rc, e);
+	ret->n += is_there && !rc;
 	arena_done(&a);
 	return rc;
 }
 
-int takes_purge(struct db *db, const int64_t *ids, size_t n, uint64_t *ret_bytes, struct err *e)
+int takes_purge(struct db *db, const int64_t *ids, size_t n, struct purged *ret, struct err *e)
 {
 	int rc = 0;
 
-	*ret_bytes = 0;
+	*ret = (struct purged){0};
 	for (size_t i = 0; i < n && !rc; i++)
-		rc = purge_one(db, ids[i], ret_bytes, e);
+		rc = purge_one(db, ids[i], ret, e);
 	return rc;
 }

@@ -98,17 +98,37 @@ void ws_settle(struct ws *ws)
 	settle_list(ws, SETTLE_S);
 }
 
-size_t ws_targets(struct ws *ws, struct arena *a, const int64_t **ret)
+size_t ws_targets(struct ws *ws, struct arena *a, const int64_t **ret, const char *none)
 {
+	const struct view *v = views[ws->screen];
+	size_t n;
+
 	*ret = NULL;
-	if (!views[ws->screen]->targets)
-		return 0;
 	/* Never those of a list that is not seen any more. */
-	if (!settle_list(ws, READ_S)) {
+	if (v->targets && !settle_list(ws, READ_S)) {
 		ws_complain(ws, "the list is still being read; try again");
 		return 0;
 	}
-	return views[ws->screen]->targets(ws, a, ret);
+	if (library_has_keys(ws) && library_shown(ws)->wrong.n) {
+		ws_complain(ws, "%s", library_shown(ws)->wrong.s);
+		return 0;
+	}
+	n = v->targets ? v->targets(ws, a, ret) : 0;
+	if (!n)
+		ws_say(ws, "%s", none);
+	return n;
+}
+
+int64_t ws_target(struct ws *ws, const char *none)
+{
+	const struct library_view *v = library_has_keys(ws) ? library_shown(ws) : NULL;
+	struct arena a = {0};
+	const int64_t *ids;
+	const size_t n = ws_targets(ws, &a, &ids, none);
+	const int64_t take = !n ? 0 : v && !v->marks.n ? library_take(v) : ids[0];
+
+	arena_done(&a);
+	return take;
 }
 
 struct edit {

@@ -14,23 +14,36 @@ static size_t companions(struct ws *ws, const int64_t **ret)
 	return prompt < 0 ? 0 : tree_takes(t, prompt, ret);
 }
 
-static void do_compare(struct ws *ws, const char *args)
-{
-	struct arena a = {0};
-	struct err e = {0};
-	const int64_t *takes;
-	size_t n = ws_targets(ws, &a, &takes);
+static const char mark_several[] =
+	"mark two to four takes with m, or go to a prompt that has several";
 
-	if (n == 1 && ws->screen == SCREEN_LIBRARY)
-		n = companions(ws, &takes);
+static void compare(struct ws *ws, const int64_t *takes, size_t n)
+{
+	struct err e = {0};
+
 	if (n < 2) {
-		ws_say(ws, "mark two to four takes with m, or go to a prompt that has several");
+		ws_say(ws, "%s", mark_several);
 	} else if (comparing_begin(ws, takes, n, &e)) {
 		ws_fail(ws, &e);
 	} else {
 		ws_show(ws, SCREEN_COMPARE);
 		if (n > MIXER_SLOTS)
 			ws_say(ws, "the first %d of %zu; marks choose others", MIXER_SLOTS, n);
+	}
+}
+
+static void do_compare(struct ws *ws, const char *args)
+{
+	struct arena a = {0};
+	const int64_t *takes;
+	const size_t n = ws_targets(ws, &a, &takes, mark_several);
+
+	if (n == 1 && ws->screen == SCREEN_LIBRARY) {
+		const size_t n_all = companions(ws, &takes);
+
+		compare(ws, takes, n_all);
+	} else if (n) {
+		compare(ws, takes, n);
 	}
 	arena_done(&a);
 }

@@ -344,7 +344,7 @@ static void do_export(struct ws *ws, const char *args)
 	struct export_desc desc;
 	struct err e = {0};
 	const int64_t *ids;
-	const size_t n = ws_targets(ws, &a, &ids);
+	const size_t n = ws_targets(ws, &a, &ids, "there is no take here");
 	int rc = read_way(ws, &a, &way, &e);
 
 	if (!rc)
@@ -353,9 +353,7 @@ static void do_export(struct ws *ws, const char *args)
 		rc = describe(&way, ws->env, &a, &desc, &e);
 	if (rc) {
 		ws_fail(ws, &e);
-	} else if (!n) {
-		ws_say(ws, "there is no take here");
-	} else {
+	} else if (n) {
 		begin(ws, &way, *args ? ++ws->exports.n_ways : 0, ids, n);
 	}
 	arena_done(&a);
@@ -392,7 +390,7 @@ static void copy(struct ws *ws, bool paths)
 	struct str text = {0}, bytes = {0};
 	struct err e = {0};
 	const int64_t *ids;
-	const size_t n = ws_targets(ws, &a, &ids);
+	const size_t n = ws_targets(ws, &a, &ids, "there is no take here");
 	int64_t last = 0;
 	int rc = 0;
 
@@ -414,11 +412,9 @@ static void copy(struct ws *ws, bool paths)
 			str_get(&text), ws->env->tmux && *ws->env->tmux, &bytes, &e);
 	if (rc)
 		ws_fail(ws, &e);
-	else if (!n)
-		ws_say(ws, "there is no take here");
-	else if (!terminal_send(bytes.s, bytes.n))
+	else if (n && !terminal_send(bytes.s, bytes.n))
 		ws_complain(ws, "this terminal has no clipboard");
-	else
+	else if (n)
 		ws_say(ws, "copied: %.200s", str_get(&text));
 	str_done(&text);
 	str_done(&bytes);

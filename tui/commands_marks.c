@@ -86,38 +86,42 @@ static bool is_on_job(struct ws *ws)
 	return library_has_keys(ws) && row && row->job.id;
 }
 
-/* label: with %s for how many. */
+static const char *no_take(struct ws *ws)
+{
+	return is_on_job(ws) ? "a job that failed has no take; R queues it again, C on the queue "
+			       "hides it"
+			     : "there is no take here";
+}
+
+/* The label: how many they are between the texts. */
 static void edit(
 	struct ws *ws, const char *field, const char *value, const char *before, const char *after)
 {
 	struct arena a = {0};
 	const int64_t *ids;
-	const size_t n = ws_targets(ws, &a, &ids);
+	const size_t n = ws_targets(ws, &a, &ids, no_take(ws));
 	char count[32];
 
 	if (n)
 		ws_edit(ws, ids, n, field, value,
 			arena_printf(&a, "%s%s%s", before, takes(n, count), after));
-	else
-		ws_say(ws, "%s",
-			is_on_job(ws) ? "a job that failed has no take; R queues it again, C on "
-					"the queue hides it"
-				      : "there is no take here");
 	arena_done(&a);
 }
 
+/* Not any more where all of them are. */
 static void do_favourite(struct ws *ws, const char *args)
 {
 	struct arena a = {0};
-	const struct take *t = view_library_selected(ws);
-	struct take shown;
+	const int64_t *ids;
+	const size_t n = ws_targets(ws, &a, &ids, no_take(ws));
 	struct err e = {0};
+	bool are = false;
 
-	if (ws->screen == SCREEN_LISTEN)
-		t = takes_get(ws->db, ws->listening.take, &a, &shown, &e) ? NULL : &shown;
-	if (t && t->favourite)
+	if (n && takes_are_favourites(ws->db, ids, n, &are, &e))
+		ws_fail(ws, &e);
+	else if (n && are)
 		edit(ws, "favourite", "0", "no favourite any more: ", "");
-	else
+	else if (n)
 		edit(ws, "favourite", "1", "favourite: ", "");
 	arena_done(&a);
 }
@@ -152,16 +156,21 @@ static void do_untag(struct ws *ws, const char *args)
 /* Without a text: the one there is, to be changed. */
 static void do_note(struct ws *ws, const char *args)
 {
-	const struct take *t = view_library_selected(ws);
-	struct str line = {0};
+	struct arena a = {0};
+	struct err e = {0};
+	struct take t;
+	int64_t take;
 
 	if (*args) {
 		edit(ws, "note", strcmp(args, "-") ? args : "", "noted at ", "");
 		return;
 	}
-	str_printf(&line, "note %s", t ? t->note : "");
-	ws_input(ws, INPUT_COMMAND, line.s);
-	str_done(&line);
+	take = ws_target(ws, no_take(ws));
+	if (take && takes_get(ws->db, take, &a, &t, &e))
+		ws_fail(ws, &e);
+	else if (take)
+		ws_input(ws, INPUT_COMMAND, arena_printf(&a, "note %s", t.note));
+	arena_done(&a);
 }
 
 /* ---- the trash ---------------------------------------------------------- */
@@ -190,53 +199,95 @@ struct purge {
 	struct task task;
 	int64_t *ids;
 	size_t n;
-	uint64_t bytes;
+	struct purged done;
 };
 
 static int purge(struct db *db, struct task *t, struct err *e)
 {
 	struct purge *p = (struct purge *)t;
 
-	return takes_purge(db, p->ids, p->n, &p->bytes, e);
+	return takes_purge(db, p->ids, p->n, &p->done, e);
+}
+
+static void tell_purged(struct ws *ws, size_t n_asked, const struct purged *done)
+{
+	const size_t n_left = n_asked - done->n;
+	char count[32], left[32], size[16];
+
+	if (!done->n)
+		ws_complain(ws, "nothing is deleted: %s left the trash meanwhile",
+			n_left == 1 ? "the take" : "the takes");
+	else if (n_left)
+		ws_complain(ws, "deleted %s for good; %s are free again; %s left the trash before",
+			takes(done->n, count), format_bytes(done->bytes, size),
+			takes(n_left, left));
+	else
+		ws_say(ws, "deleted %s for good; %s are free again", takes(done->n, count),
+			format_bytes(done->bytes, size));
 }
 
 static void end_purge(struct ws *ws, struct task *t, int rc, struct err *e)
 {
 	struct purge *p = (struct purge *)t;
-	char count[32], size[16];
 
 	if (rc)
 		ws_fail(ws, e);
 	else
-		ws_say(ws, "deleted %s for good; %s are free again", takes(p->n, count),
-			format_bytes(p->bytes, size));
+		tell_purged(ws, p->n, &p->done);
 	free(p->ids);
 	free(p);
 	ws_changed(ws);
 }
 
-/* Asks first; "purge now" is the answer. */
-static void do_purge(struct ws *ws, const char *args)
+/* ids: numbers with blanks between. */
+static void begin_purge(struct ws *ws, const char *ids)
 {
-	struct arena a = {0};
-	const int64_t *ids;
-	const size_t n = ws->screen == SCREEN_TRASH ? ws_targets(ws, &a, &ids) : 0;
+	struct purge *p = xcalloc(1, sizeof(*p));
+	char *end;
+
+	p->task.run = purge;
+	p->task.end = end_purge;
+	p->ids = xcalloc(strlen(ids) / 2 + 1, sizeof(*p->ids));
+	for (; *ids; ids = end) {
+		p->ids[p->n] = strtoll(ids, &end, 10);
+		if (end == ids)
+			break;
+		p->n++;
+	}
+	background_do(ws->writer, &p->task);
+	library_unmark(&ws->trash);
+}
+
+/* The answer is for these takes: what others do meanwhile may put other ones under the
+ * cursor. */
+static void ask_to_purge(struct ws *ws, const int64_t *ids, size_t n)
+{
+	struct str answer = {0};
 	char count[32];
 
-	if (!n) {
-		ws_say(ws, "only what is in the trash is deleted for good; T shows it");
-	} else if (strcmp(args, "now")) {
-		ws_ask(ws, "purge now", "delete %s and the files for good?", takes(n, count));
-	} else {
-		struct purge *p = xcalloc(1, sizeof(*p));
+	str_add(&answer, "purge now");
+	for (size_t i = 0; i < n; i++)
+		str_printf(&answer, " %lld", (long long)ids[i]);
+	ws_ask(ws, str_get(&answer), "delete %s and the files for good?", takes(n, count));
+	str_done(&answer);
+}
 
-		p->task.run = purge;
-		p->task.end = end_purge;
-		p->ids = xcalloc(n, sizeof(*p->ids));
-		memcpy(p->ids, ids, n * sizeof(*ids));
-		p->n = n;
-		background_do(ws->writer, &p->task);
-		library_unmark(library_shown(ws));
+/* Asks first; "purge now" and their numbers is the answer. */
+static void do_purge(struct ws *ws, const char *args)
+{
+	static const char *const none = "only what is in the trash is deleted for good; T shows it";
+	struct arena a = {0};
+	const int64_t *ids;
+	size_t n;
+
+	if (has_prefix(args, "now ")) {
+		begin_purge(ws, args + 4);
+	} else if (ws->screen != SCREEN_TRASH) {
+		ws_say(ws, "%s", none);
+	} else {
+		n = ws_targets(ws, &a, &ids, none);
+		if (n)
+			ask_to_purge(ws, ids, n);
 	}
 	arena_done(&a);
 }

@@ -174,9 +174,12 @@ static int enter_composed(struct ws *ws, struct arena *a, struct entry *ret, str
 	return 0;
 }
 
-static int enter(struct ws *ws, const char *args, struct arena *a, struct entry *ret, struct err *e)
+/* take: where nothing is typed or composed. */
+static int enter(struct ws *ws, const char *args, int64_t take, struct arena *a, struct entry *ret,
+	struct err *e)
 {
-	const struct take *t = view_library_selected(ws);
+	struct take t;
+	int rc;
 
 	*ret = (struct entry){
 		.like = {.prompt = args, .seed = compose_seed_by_chance()}, .wanted_s = LENGTH_S};
@@ -184,27 +187,34 @@ static int enter(struct ws *ws, const char *args, struct arena *a, struct entry 
 		return 0;
 	if (ws->screen == SCREEN_COMPOSE)
 		return enter_composed(ws, a, ret, e);
-	if (!t)
-		return err_set(e, ERR_ARG, "there is no prompt here; :race PROMPT names one");
-	enter_take(ws, t, a, ret);
-	return 0;
+	rc = takes_get(ws->db, take, a, &t, e);
+	if (!rc)
+		enter_take(ws, &t, a, ret);
+	return rc;
 }
 
 /* The prompt that is typed, or composed, or that of the take under the cursor, with its
  * seed, length and settings. */
 static void do_race(struct ws *ws, const char *args)
 {
-	struct queueing *q = queueing_new();
+	const bool is_of_take = !*args && ws->screen != SCREEN_COMPOSE;
+	const int64_t take =
+		is_of_take ? ws_target(ws, "there is no prompt here; :race PROMPT names one") : 0;
+	struct queueing *q;
 	struct compose_models all = {0};
 	const struct compose_model *limit;
 	struct entry entry;
 	struct err e = {0};
-	int rc = enter(ws, args, &q->arena, &entry, &e);
+	int rc;
 
+	if (is_of_take && !take)
+		return;
+	q = queueing_new();
+	rc = enter(ws, args, take, &q->arena, &entry, &e);
 	if (!rc)
 		rc = compose_models_read(&all, ws, &e);
 	if (!rc) {
-		/* The rows of the list may go before the jobs are written. */
+		/* What was typed may go before the jobs are written. */
 		entry.like.prompt = arena_strdup(&q->arena, entry.like.prompt);
 		if (entry.like.negative)
 			entry.like.negative = arena_strdup(&q->arena, entry.like.negative);

@@ -7,13 +7,21 @@
 
 enum { TAKES_MAX = 1000 };
 
-/* The marked takes, or that under the cursor: of a folded prompt the first, since who
+static const char no_take[] = "there is no take here; i composes a prompt";
+
+/* The marked takes, or that under the cursor: of a prompt the one that is shown, since who
  * asks for one more does not ask for as many as there are. */
 static size_t sources(struct ws *ws, struct arena *a, const int64_t **ret)
 {
-	const size_t n = ws_targets(ws, a, ret);
+	const size_t n = ws_targets(ws, a, ret, no_take);
+	int64_t *shown;
 
-	return n > 1 && library_has_keys(ws) && !library_shown(ws)->marks.n ? 1 : n;
+	if (n < 2 || !library_has_keys(ws) || library_shown(ws)->marks.n)
+		return n;
+	shown = ARENA_NEW(a, int64_t);
+	*shown = ws_target(ws, no_take);
+	*ret = shown;
+	return 1;
 }
 
 /* Each of the takes n times with new seeds; n 0: once with its own. */
@@ -29,8 +37,6 @@ static void regenerate(struct ws *ws, int64_t n)
 	}
 	if (q->n_takes)
 		ws_complain(ws, "at most %d takes are made again at once", TAKES_MAX);
-	else
-		ws_say(ws, "there is no take here; i composes a prompt");
 	queueing_free(q);
 }
 
@@ -62,16 +68,14 @@ static void do_more(struct ws *ws, const char *args)
 static void compose_from(struct ws *ws, bool has_seed, const char *changed)
 {
 	struct compose_view *v = ws->compose;
+	const int64_t take = ws_target(ws, no_take);
 	struct arena a = {0};
-	const int64_t *takes;
 	struct job_new j;
 	struct err e = {0};
 
-	if (!ws_targets(ws, &a, &takes)) {
-		ws_say(ws, "there is no take here; i composes a prompt");
-	} else if (request_of_take(ws->db, takes[0], &a, &j, &e)) {
+	if (take && request_of_take(ws->db, take, &a, &j, &e)) {
 		ws_fail(ws, &e);
-	} else {
+	} else if (take) {
 		compose_history_put_aside(&v->history, &v->c);
 		if (view_compose_use(ws, j.model, &e))
 			ws_fail(ws, &e);

@@ -29,6 +29,7 @@ void library_view_done(struct library_view *v)
 	arena_done(&v->page);
 	line_edit_done(&v->filter);
 	str_done(&v->asked);
+	str_done(&v->wrong);
 }
 
 /* ---- finding ------------------------------------------------------------ */
@@ -120,6 +121,11 @@ static struct place place_of(const struct library_view *v)
 				   : (struct place){.take = t->ids[r->take]};
 }
 
+int64_t library_take(const struct library_view *v)
+{
+	return place_of(v).take;
+}
+
 static void go_back(struct library_view *v, struct place p, bool was_prompt)
 {
 	int64_t row = p.job    ? tree_find_job(&v->tree, p.job)
@@ -170,14 +176,30 @@ static void take_over(struct library_view *v, struct finding *f)
 	v->is_stale = v->is_reread = true;
 }
 
+/* Said once: it is found anew, and fails anew, whenever something changes. */
+static void take_error(struct ws *ws, struct library_view *v, int rc, struct err *e)
+{
+	const bool is_known = rc && !strcmp(e->text, str_get(&v->wrong));
+
+	str_clear(&v->wrong);
+	if (!rc)
+		return;
+	str_add(&v->wrong, e->text);
+	if (!is_known)
+		ws_fail(ws, e);
+	v->stamp = 0; /* the next change is a reason to look again */
+}
+
 static void end_find(struct ws *ws, struct task *t, int rc, struct err *e)
 {
 	struct finding *f = (struct finding *)t;
 
-	if (!rc)
+	if (rc != ERR_CANCELLED) {
+		take_error(ws, f->view, rc, e);
+		if (rc) /* no list: one of something else is none to act on */
+			f->total = f->view->total;
 		take_over(f->view, f);
-	else if (rc != ERR_CANCELLED)
-		ws_fail(ws, e);
+	}
 	ws->dirty |= DIRTY_BODY;
 	str_done(&f->filter);
 	takes_found_done(&f->found);

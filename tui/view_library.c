@@ -370,6 +370,10 @@ static void draw_details(struct ws *ws, const struct library_view *v, int y, int
 
 static void draw_empty(const struct ws *ws, const struct library_view *v, int y, int width)
 {
+	if (v->wrong.n) {
+		paint_lines(y, 2, (int)v->list.height - 1, width - 2, ROLE_ERROR, v->wrong.s);
+		return;
+	}
 	const char *text =
 		!v->has_found      ? ""
 		: v->filter.text.n ? "Nothing matches. Esc clears the filter."

@@ -50,6 +50,7 @@ struct library_view {
 	bool is_reread;   /* the rows are not what it holds */
 	bool has_found;   /* once */
 	struct str asked; /* what the list is of, or will be once it is found */
+	struct str wrong; /* why nothing could be found: the filter, say; empty: it was */
 	uint64_t stamp;   /* takes_stamp() when it was asked */
 };
 
@@ -65,6 +66,8 @@ const char *library_order(const struct library_view *v);
  * rows of the window. */
 int library_load(struct ws *ws, struct library_view *v, int64_t height, struct err *e);
 
+/* The take that the row under the cursor is, or shows of its prompt; 0: none. */
+int64_t library_take(const struct library_view *v);
 /* The row under the cursor; NULL: none. */
 const struct library_row *library_row_at(const struct library_view *v, int64_t row);
 bool library_is_marked(const struct library_view *v, int64_t row); /* or in the range */

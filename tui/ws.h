@@ -217,8 +217,12 @@ void ws_moved(struct ws *ws);
 
 /* The takes that an action is for, as the screen has it (struct view.targets): on the
  * library those that are marked, else those under the cursor.  Their number, *ret in
- * the arena; 0: none. */
-size_t ws_targets(struct ws *ws, struct arena *a, const int64_t **ret);
+ * the arena.  0: none, which is said, by the text `none` or as what keeps them from being
+ * known. */
+size_t ws_targets(struct ws *ws, struct arena *a, const int64_t **ret, const char *none);
+/* The one that stands for them: of a prompt that is not marked the one that is shown, else
+ * the first; 0: none, which is said. */
+int64_t ws_target(struct ws *ws, const char *none);
 
 /* ---- changes.c ---------------------------------------------------------- */
 

@@ -55,6 +55,7 @@ screens()
 			library-details-$size: made $size 256 move 3
 			library-filter-$size: full $size 256 filter cello
 			library-nothing-$size: full $size 256 filter nonesuch
+			library-wrong-$size: full $size 256 filter dur>x
 			library-marks-$size: full $size 256 unfold; move 2; mark; move 3; mark-range; move 2
 			library-notice-$size: full $size 256 move 2; favourite
 			library-sort-$size: full $size 256 set chord-menu 1; keys S

@@ -26,6 +26,28 @@ files_are()
 	[ "$(find "$2" -name '*.flac' | wc -l)" = "$1" ]
 }
 
+# elsewhere SQL...: what another workstation does; what it reads.
+elsewhere()
+{
+	python3 -c '
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute("PRAGMA foreign_keys = ON")
+for sql in sys.argv[2:]:
+    for row in c.execute(sql):
+        print(*row)' "$WOODSHED_LIBRARY/library.db" "$@"
+}
+
+# As an action, by which others know that there is something new.
+noted="INSERT INTO undo(action, label, take, field, old, new)
+	SELECT max(action) + 1, 'done elsewhere', 1, 'rating', rating, rating FROM undo, takes
+	WHERE takes.id = 1"
+
+takes_on_disk()
+{
+	[ "$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | wc -l)" = "$1" ]
+}
+
 no_sound
 echo '{ [' >"$ALSA_CONFIG_PATH" # of which ALSA complains, loudly
 install_mono
@@ -101,6 +123,20 @@ command_line 'untag good'
 check 'untagged' sees 'untagged 3 takes'
 check 'those under the cursor only' takes_are tags '"good"' 3
 escape
+keys g g j f
+check 'a favourite' sees 'favourite: 1 take '
+keys g g m f
+check 'what is marked counts, not what the cursor is on' sees 'favourite: 2 takes'
+check 'three now' takes_are favourite true 3
+keys m f
+check 'all of them are' sees 'no favourite any more: 3 takes'
+check 'none now' takes_are favourite false 6
+escape
+keys g g e
+check 'of a folded prompt that which is shown' sees 'Seed  '
+check 'is what is edited' shows_row '^ *Seed .*91'
+escape
+keys 1
 
 # ---- notes ------------------------------------------------------------------------
 
@@ -116,6 +152,25 @@ keys Enter
 check 'alone' sees_no 'slow piano'
 escape
 check 'all again' sees ' 6 takes'
+keys 4
+check 'another take is heard' sees ' 4 Listen'
+command_line note
+check 'its note is not that one' sees ':note'
+check 'but none' sees_no 'chord'
+escape
+keys 1
+
+# A list that was not found is none, whatever was seen before.
+keys /
+typed 'piano dur>x'
+check 'a wrong filter' sees 'dur takes a number'
+keys Enter
+check 'finds nothing' sees ' 0 of 6 '
+check 'and stays said' sees 'dur takes a number'
+keys '*' D
+check 'nothing is acted on' sees_no 'to the trash'
+escape
+check 'all are there' sees ' 6 takes'
 
 # All at once: what is thrown away is what the filter leaves.
 keys / c h o r d Enter D
@@ -153,12 +208,22 @@ keys '!'
 check 'for good only when asked' sees 'delete 1 take and the files for good?'
 keys n
 check 'no is no' sees 'left as it is'
+asked=$(elsewhere 'SELECT id FROM takes WHERE trashed')
+keys '!'
+check 'asked again' sees 'delete 1 take and the files for good?'
+elsewhere 'UPDATE takes SET trashed = iif(id = 1, 5, NULL)' "$noted"
+check 'another take lies there now' sees '  slow piano'
+keys y
+check 'that one was not meant' sees 'nothing is deleted: the take left the trash meanwhile'
+check 'and is there' takes_on_disk 6
+elsewhere "UPDATE takes SET trashed = iif(id = $asked, 5, NULL)" "$noted"
+check 'as before' sees '  fast drums'
 keys '!' y
 check 'yes is yes' sees 'deleted 1 take for good'
 check 'the trash is empty' sees 'The trash is empty'
 keys q
 check 'five are left' sees ' 5 takes'
-check 'of files too' test "$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | wc -l)" = 5
+check 'of files too' takes_on_disk 5
 
 # ---- files ------------------------------------------------------------------------
 

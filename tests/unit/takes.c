@@ -149,7 +149,8 @@ static void lists_by_number(void **state)
 	struct takes_prompts all = {0};
 	struct take t;
 	int64_t id, kept, trashed;
-	uint64_t seen, bytes;
+	uint64_t seen;
+	struct purged purged;
 	struct arena a = {0};
 	struct undone done;
 
@@ -190,7 +191,7 @@ static void lists_by_number(void **state)
 	arena_done(&a);
 	seen = stamp();
 	id = 3;
-	OK(takes_purge(db, &id, 1, &bytes, &e));
+	OK(takes_purge(db, &id, 1, &purged, &e));
 	assert_true(stamp() != seen);
 	finds_the_same("", &all);
 	assert_int_equal(all.n, 5);
@@ -212,7 +213,7 @@ static void any(int n)
 	static const char *const edits[][2] = {{"favourite", "1"}, {"rating", "2"}, {"rating", "4"},
 		{"verdict", "kept"}, {"verdict", "rejected"}, {"tag", "keep"}, {"tag", "drums"},
 		{"trashed", "5"}, {"note", "rain"}};
-	uint64_t bytes;
+	struct purged purged;
 
 	OK(db_begin(db, &e));
 	for (int i = 0; i < n; i++) {
@@ -246,7 +247,7 @@ static void any(int n)
 		}
 	for (int64_t id = 1; id <= n; id += 1 + draw(9)) {
 		edit(id, "trashed", "5");
-		OK(takes_purge(db, &id, 1, &bytes, &e));
+		OK(takes_purge(db, &id, 1, &purged, &e));
 	}
 }
 
@@ -254,14 +255,14 @@ static void any(int n)
 static void change_any(struct db *by, const struct takes_prompts *all)
 {
 	const int64_t id = all->ids[draw((uint32_t)all->n)];
-	uint64_t bytes;
+	struct purged purged;
 
 	OK(takes_edit(by, &id, 1, draw(2) ? "tag" : "untag", "keep", "an edit", &e));
 	OK(takes_edit(by, &id, 1, "rating", draw(2) ? "1" : "5", "an edit", &e));
 	OK(takes_edit(by, &id, 1, "trashed", draw(2) ? "5" : NULL, "an edit", &e));
 	if (!draw(4)) {
 		OK(takes_edit(by, &id, 1, "trashed", "5", "an edit", &e));
-		OK(takes_purge(by, &id, 1, &bytes, &e));
+		OK(takes_purge(by, &id, 1, &purged, &e));
 	}
 }
 
@@ -627,7 +628,7 @@ static size_t found_on_opening(void **state)
 static void files_of_a_lost_library(void **state)
 {
 	const int64_t id = 1;
-	uint64_t bytes;
+	struct purged purged;
 
 	assert_int_equal(found_on_opening(state), 0);
 	mkdir(scratch_path(state, "takes"), 0700);
@@ -636,26 +637,29 @@ static void files_of_a_lost_library(void **state)
 	assert_int_equal(found_on_opening(state), 1);
 	assert_int_equal(found_on_opening(state), 0);
 	edit(1, "trashed", "5");
-	OK(takes_purge(db, &id, 1, &bytes, &e));
+	OK(takes_purge(db, &id, 1, &purged, &e));
 	write_take(state, "takes/b.wav", NULL); /* somebody's, who copied it there */
 	assert_int_equal(found_on_opening(state), 0);
 }
 
 static void purging(void **state)
 {
-	const int64_t id = 3;
-	uint64_t bytes;
-	struct err why = {0};
+	const int64_t ids[] = {2, 99, 3};
+	struct purged purged;
 
 	mkdir(scratch_path(state, "takes"), 0700);
 	five();
+	write_take(state, "takes/2.wav", NULL);
 	write_take(state, "takes/3.wav", NULL);
 	edit(3, "tag", "x");
-	assert_int_equal(takes_purge(db, &id, 1, &bytes, &why), ERR_ARG);
-	assert_error(why, ERR_ARG, "not in the trash");
+	OK(takes_purge(db, ids, 3, &purged, &e)); /* none is in the trash, one is nowhere */
+	assert_true(!purged.n && !purged.bytes);
+	assert_string_equal(found(NULL), "5 4 3 2 1");
 	edit(3, "trashed", "5");
-	OK(takes_purge(db, &id, 1, &bytes, &e));
-	assert_true(bytes > 256);
+	OK(takes_purge(db, ids, 3, &purged, &e));
+	assert_int_equal(purged.n, 1);
+	assert_true(purged.bytes > 256);
+	assert_int_equal(access(scratch_path(state, "takes/2.wav"), F_OK), 0);
 	assert_string_equal(found("trash"), "");
 	assert_string_equal(found(NULL), "5 4 2 1");
 	assert_int_equal(access(scratch_path(state, "takes/3.wav"), F_OK), -1);
