@@ -136,7 +136,8 @@ struct worker_row {
 	int64_t id, pid;
 	const char *model, *device; /* NULL: not told yet */
 	uint64_t bytes;
-	int64_t heartbeat, started; /* ms since 1970 */
+	int64_t heartbeat; /* ms since 1970: of what it told of itself or of its jobs, the last */
+	int64_t started;   /* the same */
 };
 
 /* Those that are entered, dead ones with them until somebody recovers their jobs
