@@ -651,12 +651,10 @@ static int show(struct ws *ws, struct err *e)
 			ws_complain(ws, "%s", found.s);
 			str_done(&found);
 		}
-		frame_draw(ws);
-		if (terminal_is_blind()) {
-			ws_settle(ws); /* the list is part of what is printed */
-			frame_draw(ws);
+		if (terminal_is_blind())
 			lines_show(ws);
-		}
+		else
+			frame_draw(ws);
 		run(ws, &w);
 		control_close(ws->control);
 		listen_close(ws->listen); /* sound libraries print: while stderr is the log's */
