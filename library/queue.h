@@ -20,6 +20,7 @@ enum { JOB_ATTEMPTS = 2, JOB_BATCH_MAX = 8, JOB_PASSED_MAX = 8 };
 
 struct job {
 	int64_t id, batch, prompt_id;
+	int64_t batch_at, batch_n; /* which of its batch, from 1; of how many */
 	const char *state;
 	const char *prompt, *negative; /* negative NULL: none */
 	const char *model;
