@@ -144,7 +144,8 @@ void ws_focus(struct ws *ws, int by)
 
 void ws_interrupt(struct ws *ws)
 {
-	const bool is_idle = !ws->input && !ws->typed.n && !str_get(&ws->message)[0];
+	const bool was_choosing = compose_choice_leave(ws);
+	const bool is_idle = !was_choosing && !ws->input && !ws->typed.n && !ws->message.n;
 
 	if (ws->input)
 		input_end(ws, false);
