@@ -91,17 +91,10 @@ int forecast_take(struct db *db, const char *model, const char *device, double s
 	return 0;
 }
 
-int forecast_ahead(struct db *db, struct forecast_ahead *ret, struct err *e)
+/* Jobs of one model and length cost the same: the query tells for each how many there
+ * are, and how many whole ones that is. */
+static int add_up(struct db *db, struct query q, struct forecast_ahead *ret, struct err *e)
 {
-	/* Jobs of one model and length cost the same; of one at work a part is done, which
-	 * the steps of its rendering tell, and those of loading or reading do not. */
-	struct query q = db_query(db,
-		"SELECT model, seconds, count(*),"
-		" sum(CASE WHEN state = 'rendering' AND stage = 'render' AND total > 0"
-		"  THEN 1 - min(1.0 * done / total, 1) ELSE 1 END)"
-		" FROM jobs WHERE state IN ('queued', 'claimed', 'rendering') AND NOT held"
-		" GROUP BY model, seconds",
-		"");
 	int rc = 0, why;
 
 	*ret = (struct forecast_ahead){0};
@@ -116,4 +109,31 @@ int forecast_ahead(struct db *db, struct forecast_ahead *ret, struct err *e)
 	}
 	why = query_done(&q, e);
 	return rc ? rc : why;
+}
+
+int forecast_ahead(struct db *db, struct forecast_ahead *ret, struct err *e)
+{
+	/* Of one at work a part is done, which the steps of its rendering tell, and those of
+	 * loading or reading do not. */
+	return add_up(db,
+		db_query(db,
+			"SELECT model, seconds, count(*),"
+			" sum(CASE WHEN state = 'rendering' AND stage = 'render' AND total > 0"
+			"  THEN 1 - min(1.0 * done / total, 1) ELSE 1 END)"
+			" FROM jobs WHERE state IN ('queued', 'claimed', 'rendering') AND NOT held"
+			" GROUP BY model, seconds",
+			""),
+		ret, e);
+}
+
+int forecast_behind(struct db *db, size_t n, struct forecast_ahead *ret, struct err *e)
+{
+	return add_up(db,
+		db_query(db,
+			"SELECT model, seconds, count(*), count(*) FROM"
+			" (SELECT model, seconds, held FROM jobs WHERE state = 'queued'"
+			"  ORDER BY priority DESC, place, id LIMIT -1 OFFSET ?1)"
+			" WHERE NOT held GROUP BY model, seconds",
+			"i", (int64_t)n),
+		ret, e);
 }

@@ -3,6 +3,7 @@
 #ifndef WOODSHED_LIBRARY_FORECAST_H
 #define WOODSHED_LIBRARY_FORECAST_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct db;
@@ -36,12 +37,14 @@ struct forecast {
 int forecast_take(struct db *db, const char *model, const char *device, double seconds,
 	struct forecast *ret, struct err *e);
 
-/* What is before a job that is queued now. */
+/* What is before a job that is queued now; loads not counted. */
 struct forecast_ahead {
 	int64_t jobs;  /* that wait or are at work; not those on hold */
 	double wall_s; /* what is left of them; NaN: some model never rendered */
 };
 
 int forecast_ahead(struct db *db, struct forecast_ahead *ret, struct err *e);
+/* What waits behind the first n jobs that wait. */
+int forecast_behind(struct db *db, size_t n, struct forecast_ahead *ret, struct err *e);
 
 #endif

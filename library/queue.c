@@ -62,7 +62,9 @@ enum { JOBS_MAX = 100000 };
 #define COLUMNS                                                                                    \
 	"j.id, j.batch, j.prompt, j.state, p.text, p.negative, j.model, j.seed, j.seconds,"        \
 	" j.options, j.priority, j.held, j.stopping, j.attempts, j.stage, j.done, j.total,"        \
-	" j.file, j.error, j.take, j.created, j.started, j.ended"
+	" j.file, j.error, j.take, j.created, j.started, j.ended,"                                 \
+	" (SELECT min(id) FROM jobs WHERE batch = j.batch),"                                       \
+	" (SELECT max(id) FROM jobs WHERE batch = j.batch)"
 #define FROM " FROM jobs j JOIN prompts p ON p.id = j.prompt"
 
 static void read_job(const struct query *q, struct arena *a, struct job *j)
@@ -94,6 +96,9 @@ static void read_job(const struct query *q, struct arena *a, struct job *j)
 		.ended = query_int(q, 22),
 	};
 	memcpy(&j->seed, &seed, sizeof(seed));
+	/* added by one change, so their numbers follow one another */
+	j->batch_at = j->id - query_int(q, 23) + 1;
+	j->batch_n = query_int(q, 24) - query_int(q, 23) + 1;
 }
 
 static int fail_no_job(int64_t id, struct err *e)

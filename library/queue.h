@@ -21,6 +21,7 @@ enum { JOB_ATTEMPTS = 2, JOB_BATCH_MAX = 8, JOB_PASSED_MAX = 8 };
 
 struct job {
 	int64_t id, batch, prompt_id;
+	int64_t batch_at, batch_n; /* which of its batch, from 1; of how many */
 	const char *state;
 	const char *prompt, *negative; /* negative NULL: none */
 	const char *model;
@@ -142,7 +143,8 @@ struct worker_row {
 	int64_t id, pid;
 	const char *model, *device; /* NULL: not told yet */
 	uint64_t bytes;
-	int64_t heartbeat, started; /* ms since 1970 */
+	int64_t heartbeat; /* ms since 1970: of what it told of itself or of its jobs, the last */
+	int64_t started;   /* the same */
 };
 
 /* Those that are entered, dead ones with them until somebody recovers their jobs

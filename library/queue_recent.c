@@ -137,7 +137,10 @@ int workers_list(
 		size_t n, cap;
 	} rows = {0};
 	struct query q = db_query(db,
-		"SELECT id, pid, model, device, bytes, heartbeat, started FROM workers ORDER BY id",
+		"SELECT id, pid, model, device, bytes,"
+		" max(heartbeat, coalesce((SELECT max(heartbeat) FROM jobs WHERE worker = "
+		"workers.id AND state IN ('claimed', 'rendering')), 0)), started"
+		" FROM workers ORDER BY id",
 		"");
 	int rc;
 

@@ -11,6 +11,8 @@
 
 enum { NAME = 24, SIZE = 8, COLUMN = 15 }; /* columns */
 
+enum { CTRL_L = 12 };
+
 /* ---- drawing ------------------------------------------------------------ */
 
 static const char *installed_sign(void)
@@ -132,6 +134,16 @@ void compose_choice_open(struct ws *ws)
 	ws->dirty |= DIRTY_BODY | DIRTY_FOOT;
 }
 
+bool compose_choice_leave(struct ws *ws)
+{
+	struct compose_view *v = ws->compose;
+	const bool is_open = ws->screen == SCREEN_COMPOSE && v->is_choosing;
+
+	if (is_open)
+		v->is_choosing = false;
+	return is_open;
+}
+
 bool compose_choice_key(struct ws *ws, uint32_t key)
 {
 	struct compose_view *v = ws->compose;
@@ -147,10 +159,10 @@ bool compose_choice_key(struct ws *ws, uint32_t key)
 	else if (key == '\r' || key == 27 || key == 'q')
 		v->is_choosing = false;
 	else
-		return key < KEY_NAMED && key >= ' ';
+		return key != KEYS_F1 && key != CTRL_L; /* nothing is done with what is behind it */
 	if (key == '\r')
 		choose(ws, v->choice.cursor);
-	ws->dirty |= DIRTY_BODY;
+	ws->dirty |= DIRTY_BODY | DIRTY_FOOT;
 	return true;
 }
 

@@ -9,8 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tui/background.h"
 #include "tui/screendump.h"
 #include "tui/ws.h"
+
+static const double PATIENCE_S = 1;
 
 static void print(const char *s, size_t n)
 {
@@ -38,10 +41,22 @@ static void add_lines(const char *s, int cursor, struct str *out)
 	}
 }
 
+/* What came of a command is part of what is printed: nothing is drawn after that until
+ * the next line comes. */
+static void draw(struct ws *ws)
+{
+	frame_draw(ws);
+	background_settle(ws->writer, ws, PATIENCE_S);
+	ws_settle(ws); /* the list that is due now is asked for */
+	background_settle(ws->reader, ws, PATIENCE_S);
+	frame_draw(ws);
+}
+
 void lines_show(struct ws *ws)
 {
 	struct str screen = {0}, out = {0};
 
+	draw(ws);
 	screendump(&screen, false);
 	add_lines(str_get(&screen), input_mark(ws) ? -1 : getcury(stdscr), &out);
 	str_add(&out, input_mark(ws) ? input_mark(ws) : ": ");
@@ -77,10 +92,8 @@ static void use_line(struct ws *ws, char *line)
 		str_done(&command);
 	}
 	ws->dirty = DIRTY_ALL;
-	if (!ws->has_ended) {
-		frame_draw(ws);
+	if (!ws->has_ended)
 		lines_show(ws);
-	}
 }
 
 /* The terminal gives whole lines; one that is longer comes in pieces. */

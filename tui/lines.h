@@ -5,7 +5,7 @@
 
 struct ws;
 
-/* Prints the screen, the cursor's row behind a >, and asks for a line. */
+/* Draws and prints the screen, the cursor's row behind a >, and asks for a line. */
 void lines_show(struct ws *ws);
 /* Takes a line that was typed: a command, or what the line at the foot wants. */
 void lines_take(struct ws *ws);

@@ -95,7 +95,7 @@ static void tell_when(struct ws *ws, struct queue_view *v)
 			v->left_s[i] = NAN;
 		}
 	}
-	v->all_left_s = at;
+	v->all_left_s = at + v->behind_s;
 }
 
 /* ---- who ---------------------------------------------------------------- */
@@ -143,6 +143,7 @@ static void read_load(struct queue_view *v)
 
 static int read_jobs(struct ws *ws, struct queue_view *v, struct err *e)
 {
+	struct forecast_ahead behind = {0};
 	int64_t since = 0;
 	int rc = queue_hidden(ws->db, &since, e);
 
@@ -154,6 +155,9 @@ static int read_jobs(struct ws *ws, struct queue_view *v, struct err *e)
 		v->n_waiting += !strcmp(v->jobs[i].state, "queued");
 	}
 	v->left_s = ARENA_ARRAY(&v->page, double, v->n + 1);
+	if (!rc)
+		rc = forecast_behind(ws->db, v->n_waiting, &behind, e);
+	v->behind_s = behind.wall_s;
 	v->n_workers = 0;
 	if (!rc)
 		rc = workers_list(ws->db, &v->page, &v->workers, &v->n_workers, e);

@@ -29,6 +29,7 @@ static struct {
 	int log_fd;
 	MEVENT mice[MICE_MAX]; /* that were read and not told yet, the latest first */
 	int n_mice;
+	bool has_modes;           /* it is drawn on: pastes are told apart */
 	bool has_drags;           /* were asked for */
 	mbstate_t half;           /* of a character whose rest has not come yet */
 	FILE *nowhere;            /* what is drawn on in place of a terminal, or NULL */
@@ -66,6 +67,8 @@ static void tell(const char *s)
 /* What ncurses does not know of; on after it has switched on its own, off before. */
 static void tell_modes(bool are_on)
 {
+	if (!the.has_modes)
+		return;
 	tell(are_on ? paste_on : paste_off);
 	if (the.has_drags)
 		tell(are_on ? drags_on : drags_off);
@@ -182,7 +185,8 @@ static void set_modes(void)
 	mouseinterval(0);
 	define_key("\033[200~", PASTE);
 	define_key("\033[201~", PASTE_END);
-	tell(paste_on);
+	the.has_modes = true;
+	tell_modes(true);
 	take_signals();
 }
 
@@ -245,12 +249,12 @@ void terminal_close(void)
 	if (!the.nowhere) {
 		release_deadly();
 		release_stop();
-		tell_modes(false);
 	}
+	tell_modes(false);
 	endwin();
 	delscreen(the.screen);
 	the.screen = NULL;
-	the.has_drags = false;
+	the.has_modes = the.has_drags = false;
 	if (the.nowhere)
 		fclose(the.nowhere);
 	the.nowhere = NULL;

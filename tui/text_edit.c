@@ -216,13 +216,14 @@ size_t text_edit_cursor(
 
 static void go_to(struct text_edit *t, const struct text_line *l, size_t column)
 {
-	/* the end of a line that is wrapped is the next one's start */
-	const size_t last =
-		l->to == t->line.text.n || text_edit_get(t)[l->to] == '\n' ? l->to : l->to - 1;
-	size_t at = l->from;
+	const bool is_wrapped = l->to < t->line.text.n && text_edit_get(t)[l->to] != '\n';
+	size_t at = l->from, next;
 
-	while (at < last && cells_of(t, l->from, line_edit_next(&t->line, at)) <= column)
-		at = line_edit_next(&t->line, at);
+	while (at < l->to && cells_of(t, l->from, next = line_edit_next(&t->line, at)) <= column) {
+		if (is_wrapped && next >= l->to)
+			break; /* that is the next line's start */
+		at = next;
+	}
 	t->line.at = at;
 	t->is_typing = false;
 }

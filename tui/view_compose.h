@@ -124,6 +124,8 @@ void compose_choice_open(struct ws *ws);
 void compose_choice_draw(struct compose_view *v, int height, int width);
 /* false: the key is none of the list's. */
 bool compose_choice_key(struct ws *ws, uint32_t key);
+/* ^C: the model stays as it was.  False: the list is not shown. */
+bool compose_choice_leave(struct ws *ws);
 void compose_choice_press(struct ws *ws, const struct mouse *m);
 /* The model before (-1) or after (1) the one that is chosen, of those that are installed;
  * where none is, the list. */

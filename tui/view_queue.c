@@ -136,20 +136,14 @@ static void draw_end(const struct job *j, int from, int y, int width, enum theme
 }
 
 /* The prompt, and which take of how many it makes; returns the cells it took. */
-static int draw_prompt(
-	const struct queue_view *v, const struct job *j, int y, int width, enum theme_role role)
+static int draw_prompt(const struct job *j, int y, int width, enum theme_role role)
 {
-	unsigned n = 0, before = 0;
-	char tail[32] = "";
+	char tail[48] = "";
 	int cells, room;
 
-	for (size_t i = 0; i < v->n; i++)
-		if (v->jobs[i].batch == j->batch) {
-			n++;
-			before += v->jobs[i].id < j->id;
-		}
-	if (n > 1)
-		snprintf(tail, sizeof(tail), "  %u/%u", before + 1, n);
+	if (j->batch_n > 1)
+		snprintf(tail, sizeof(tail), "  %lld/%lld", (long long)j->batch_at,
+			(long long)j->batch_n);
 	room = width - (int)strlen(tail);
 	cells = (int)text_cells(j->prompt);
 	cells = cells < room ? cells : room;
@@ -173,7 +167,7 @@ static void draw_row(const struct queue_view *v, int64_t row, int y, int width)
 	snprintf(text, sizeof(text), "%5lld", (long long)j->id);
 	paint(y, 1, 5, role, text);
 	paint(y, 7, 9, role, state_of(j));
-	n = draw_prompt(v, j, y, c.prompt - 17, role);
+	n = draw_prompt(j, y, c.prompt - 17, role);
 	if (j->ended) {
 		draw_end(j, width >= 76 && strcmp(j->state, "failed") ? c.model : 17 + n + 2, y,
 			width, role);

@@ -19,6 +19,7 @@ struct queue_view {
 	struct job *jobs; /* at work, waiting, then the newest that have ended */
 	double *left_s;   /* of each, until it is done; NaN: not known */
 	size_t n, n_at_work, n_waiting;
+	double behind_s;   /* of those that wait and are not in `jobs` */
 	double all_left_s; /* until the queue is empty; NaN: not known */
 
 	struct worker_row *workers;

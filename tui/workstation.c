@@ -144,7 +144,8 @@ void ws_focus(struct ws *ws, int by)
 
 void ws_interrupt(struct ws *ws)
 {
-	const bool is_idle = !ws->input && !ws->typed.n && !str_get(&ws->message)[0];
+	const bool was_choosing = compose_choice_leave(ws);
+	const bool is_idle = !was_choosing && !ws->input && !ws->typed.n && !ws->message.n;
 
 	if (ws->input)
 		input_end(ws, false);
@@ -651,12 +652,10 @@ static int show(struct ws *ws, struct err *e)
 			ws_complain(ws, "%s", found.s);
 			str_done(&found);
 		}
-		frame_draw(ws);
-		if (terminal_is_blind()) {
-			ws_settle(ws); /* the list is part of what is printed */
-			frame_draw(ws);
+		if (terminal_is_blind())
 			lines_show(ws);
-		}
+		else
+			frame_draw(ws);
 		run(ws, &w);
 		control_close(ws->control);
 		listen_close(ws->listen); /* sound libraries print: while stderr is the log's */

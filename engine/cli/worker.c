@@ -327,6 +327,20 @@ static int open_take(struct work *w, struct output *o, struct err *e)
 	return rc;
 }
 
+/* What is in memory. */
+static void tell_model(struct work *w)
+{
+	const char *device = w->s.info->device;
+	uint64_t bytes = 0;
+	struct rusage usage;
+
+	if (strcmp(device, "cpu")) /* there is the model */
+		bytes = gpu_bytes_peak(engine_gpu(w->s.engine));
+	else if (!getrusage(RUSAGE_SELF, &usage))
+		bytes = (uint64_t)usage.ru_maxrss * 1024;
+	worker_tell(w->worker, w->s.model.name, device, bytes, clock_unix_ms(), NULL);
+}
+
 /* The model of this batch in memory, its options in w->s. */
 static int load(struct work *w, struct err *e)
 {
@@ -348,8 +362,10 @@ static int load(struct work *w, struct err *e)
 	if (!rc)
 		rc = session_open(&w->s, e);
 	w->is_loaded = w->s.engine != NULL;
-	if (!kept && w->is_loaded)
+	if (!kept && w->is_loaded) {
 		w->load_s = clock_now() - began;
+		tell_model(w);
+	}
 	return rc;
 }
 
@@ -407,8 +423,6 @@ static void finish(struct work *w, struct output *o)
 
 static void remember(struct work *w, double wall_s, size_t n_done)
 {
-	struct rusage usage;
-	uint64_t bytes = 0;
 	struct err e = {0};
 	const struct engine_info *info = w->s.info;
 	const double seconds = (double)(w->s.n_frames * info->frame_samples) / info->rate;
@@ -427,11 +441,7 @@ static void remember(struct work *w, double wall_s, size_t n_done)
 	w->load_s = 0;
 	if (n_done && forecast_measured(w->db, &m, clock_unix_ms(), &e))
 		print_warning(e.text);
-	if (strcmp(info->device, "cpu")) /* there is the model */
-		bytes = gpu_bytes_peak(engine_gpu(w->s.engine));
-	else if (!getrusage(RUSAGE_SELF, &usage))
-		bytes = (uint64_t)usage.ru_maxrss * 1024;
-	worker_tell(w->worker, w->s.model.name, info->device, bytes, clock_unix_ms(), NULL);
+	tell_model(w);
 }
 
 /* ---- a batch ------------------------------------------------------------ */

@@ -216,6 +216,14 @@ check 'the models there are' sees 'musicgen-small'
 check 'which are installed' sees '✓ mono'
 check 'and which are not' sees '   musicgen-small'
 check 'with licence' sees 'CC-BY-NC-4.0'
+before=$(jobs model)
+keys j F5 C-p C-c
+check '^C leaves the list' sees '>Model       mono'
+check 'and says nothing of woodshed' sees_no 'q leaves woodshed'
+check 'no key went to what is behind it' sees 'not to be lost, ever'
+check 'and nothing was queued' has_jobs model "$before"
+keys Enter
+sees 'Models'
 keys End k
 check 'and how they are fetched' sees "not installed; 'woodshed pull audioldm2'"
 sees 'Models' && keys Enter

@@ -147,12 +147,16 @@ unlock
 check 'the change comes' sees 'favourite: 1 take'
 
 # A worker that stands still, then dies.
-"$woodshed" queue -m starter -s 20 --count 2 'a long one' >/dev/null 2>&1 ||
+model=starter
+"$woodshed" queue -m starter -s 20 --count 2 'a long one' >/dev/null 2>&1 || {
+	model=mono
 	"$woodshed" queue -m mono -s 20 --count 8 'a long one' >/dev/null
+}
 keys 3
 if row ' rendering '; then
 	pid=$(worker_pid)
 	freeze "$pid"
+	check 'what is in memory is told before the first take is there' row "cpu $model "
 	keys 1 3 j k
 	check 'keys while the worker stands still' sees ' Queue  '
 	keys 1

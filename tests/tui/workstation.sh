@@ -228,6 +228,11 @@ done
 
 # ---- a terminal on which nothing can be drawn over ----------------------------------
 
+lacks_escapes()
+{
+	grep -q 'exit status 3' "$1" && ! grep -qF "$(printf '\033')" "$1"
+}
+
 start 80 24 dumb
 check 'TERM=dumb: the screen as text' sees '>'
 check 'with its list' sees ' 3 takes'
@@ -242,6 +247,21 @@ check 'commands line by line' sees 'done'
 typed 'keys ?undo'
 keys Enter
 check 'and keys' sees 'take back what was done last'
+typed 'screen library'
+keys Enter
+sees ' 3 takes'
+typed trash
+keys Enter
+check 'what was done is told at once' sees 'moved 1 take to the trash'
+check 'and is in the list' sees ' 2 takes'
+t pipe-pane -t t "cat >$scratch/piped"
+typed '!echo from a shell; exit 3'
+keys Enter
+sees '[Enter]'
+keys Enter
+check 'a command of the shell' sees 'exit status 3'
+t pipe-pane -t t
+check 'sends no sequences' lacks_escapes "$scratch/piped"
 typed quit
 keys Enter
 check 'and an end' has_left 0

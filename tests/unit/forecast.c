@@ -166,6 +166,26 @@ static void what_is_ahead(void **state)
 	db_close(db);
 }
 
+static void what_is_behind(void **state)
+{
+	struct db *db = scratch_library(state);
+	struct forecast_ahead a;
+	struct err e = {0};
+
+	add(db, "m", 10, 1, 0, 5);
+	add_jobs(db, "m", "10", 3);
+	add_jobs(db, "m", "20", 2);
+	assert_int_equal(jobs_move(db, 5, JOB_FIRST, &e), 0);
+	assert_int_equal(jobs_hold(db, 3, true, &e), 0);
+	assert_int_equal(forecast_behind(db, 2, &a, &e), 0); /* behind 5 and 1: 2, 3, 4 */
+	assert_int_equal(a.jobs, 2);
+	assert_true(fabs(a.wall_s - (5 + 10)) < 1e-9);
+	assert_int_equal(forecast_behind(db, 5, &a, &e), 0);
+	assert_int_equal(a.jobs, 0);
+	assert_true(a.wall_s == 0);
+	db_close(db);
+}
+
 static void old_ones_go(void **state)
 {
 	struct db *db = scratch_library(state);
@@ -190,6 +210,7 @@ int main(void)
 		TEST(lengths),
 		TEST(devices),
 		TEST(what_is_ahead),
+		TEST(what_is_behind),
 		TEST(old_ones_go),
 	};
 	return RUN_TAP(tests);

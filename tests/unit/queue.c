@@ -695,6 +695,9 @@ static void what_is_shown(void **state)
 	assert_int_equal(rows[0].bytes, 7);
 	assert_int_equal(claim(w, NULL), 5);
 	assert_int_equal(claim(w, NULL), 1);
+	OK(jobs_progress(w, 1, "render", 1, 2, now + 20000, &e));
+	OK(workers_list(db, &arena, &rows, &n, &e));
+	assert_int_equal(rows[0].heartbeat, now + 20000); /* who tells of its job lives */
 	now += 1000;
 	OK(jobs_failed(w, 5, "no", now, &e));
 	now += 1000;

@@ -147,6 +147,33 @@ static void up_and_down(void **state)
 	text_edit_done(&t);
 }
 
+/* At the end of a full line the cursor stays in it, before its last character. */
+static void to_the_end_of_full_lines(void **state)
+{
+	struct text_edit t = {.line = {.has_lines = true}};
+	struct text_line *lines;
+	struct arena a = {0};
+	size_t n, cells;
+
+	text_edit_reset(&t, "日日日本本本語語");
+	assert_true(text_edit_vertical(&t, 6, -1));
+	assert_int_equal(t.line.at, 5 * 3);
+	n = text_edit_wrap(&t, 6, &a, &lines);
+	assert_int_equal(text_edit_cursor(&t, lines, n, &cells), 1);
+	assert_int_equal(cells, 4);
+	assert_true(text_edit_vertical(&t, 6, -1));
+	assert_int_equal(t.line.at, 2 * 3);
+	text_edit_point(&t, 6, 1, 6); /* a click right of it */
+	assert_int_equal(t.line.at, 5 * 3);
+	text_edit_point(&t, 6, 2, 6); /* the text's end is no other line's start */
+	assert_int_equal(t.line.at, 8 * 3);
+	text_edit_reset(&t, "e\u0301e\u0301e\u0301");
+	text_edit_point(&t, 2, 0, 2); /* nor between a letter and its accent */
+	assert_int_equal(t.line.at, 3);
+	arena_done(&a);
+	text_edit_done(&t);
+}
+
 static void replaced(void **state)
 {
 	struct text_edit t = {0};
@@ -168,6 +195,7 @@ int main(void)
 		cmocka_unit_test(pasted),
 		cmocka_unit_test(wraps),
 		cmocka_unit_test(up_and_down),
+		cmocka_unit_test(to_the_end_of_full_lines),
 		cmocka_unit_test(replaced),
 	};
 
