@@ -311,6 +311,24 @@ static void test_noise_goes(void **state)
 	free(x);
 }
 
+/* Noises that are independent are as many values as there are channels. */
+static void test_noise_of_many_channels_goes(void **state)
+{
+	static const int channels[] = {2, 3, 4, 8};
+	const size_t n = 8 * SECOND;
+
+	for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
+		float *clean = music(n, channels[i], 0), *x = music(n, channels[i], 0.02f);
+		struct denoise_desc d = description("wiener", channels[i]);
+		struct result r = denoise(&d, x, n, 4096);
+
+		assert_true(gain_db(&r, x, clean) > 6);
+		result_done(&r);
+		free(clean);
+		free(x);
+	}
+}
+
 /* Learned from a second of noise alone. */
 static void test_marked(void **state)
 {
@@ -679,6 +697,7 @@ int main(void)
 		cmocka_unit_test(test_rates_and_channels),
 		cmocka_unit_test(test_latency),
 		cmocka_unit_test(test_noise_goes),
+		cmocka_unit_test(test_noise_of_many_channels_goes),
 		cmocka_unit_test(test_marked),
 		cmocka_unit_test(test_no_islands),
 		cmocka_unit_test(test_hum_goes),
