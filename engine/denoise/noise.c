@@ -14,7 +14,7 @@ enum {
 	SHAPES = 3,
 	ACROSS_MAX = 8, /* channels whose covariance is counted; of more, the first */
 	ROWS_BOX = 4,   /* half the highest box */
-	MARKED_MIN = 4, /* large frames of a marked stretch */
+	MARKED_MIN = 2, /* large frames of a marked stretch: half a second has them at any rate */
 };
 
 /* Boxes of rows by cells, every second row of a Hann window at hop n / 4. */
