@@ -12,8 +12,9 @@
 
 enum {
 	SHAPES = 3,
+	ACROSS_MAX = 8, /* channels whose covariance is counted; of more, the first */
 	ROWS_BOX = 4,   /* half the highest box */
-	MARKED_MIN = 4, /* large frames of a marked stretch */
+	MARKED_MIN = 2, /* large frames of a marked stretch: half a second has them at any rate */
 };
 
 /* Boxes of rows by cells, every second row of a Hann window at hop n / 4. */
@@ -45,7 +46,8 @@ struct noise {
 	struct rows p, p3, tmp;       /* power, sums over 3 rows */
 	struct levels levels[SHAPES]; /* blind */
 	struct levels lines;          /* of the long window's cells below HUM_HZ_MAX */
-	float *across;                /* 4 x width: covariance of two channels, weighted */
+	size_t n_across;              /* channels of which the covariance is counted, even */
+	float *across;                /* weighted; parts of across_at() */
 	double *squares;              /* width: marked, of the short window's powers */
 	double *sum[2];               /* width of either: marked */
 	uint64_t heard[2];
@@ -70,6 +72,7 @@ int noise_open(const struct resolution *small, const struct resolution *large, i
 	n->marked = marked;
 	n->rate_hz = rate_hz;
 	n->width = small->width;
+	n->n_across = 2 * small->n_pairs < ACROSS_MAX ? 2 * small->n_pairs : ACROSS_MAX;
 	if (!marked) {
 		rc = rows_open(&n->p, small->width, 2 * ROWS_BOX + 1, e);
 		if (!rc)
@@ -77,7 +80,8 @@ int noise_open(const struct resolution *small, const struct resolution *large, i
 		if (!rc)
 			rc = rows_open(&n->tmp, small->width, 4, e);
 		if (!rc)
-			rc = mem_try_alloc(&mem, small->width, 4 * sizeof(float), "noise", e);
+			rc = mem_try_alloc(&mem, small->width,
+				2 * n->n_across * n->n_across * sizeof(float), "noise", e);
 		if (!rc)
 			n->across = mem;
 	}
@@ -122,15 +126,22 @@ void noise_close(struct noise *n)
 
 /* ---- hearing ------------------------------------------------------------- */
 
-/* Z(k) and the conjugate of Z(n - k) are the two channels, rotated: their
- * covariance has the same eigenvalues.  Weighted by 1 / power^2, so that the
- * quietest frames, which are noise, count. */
-VECTORS static void count_across(
+/* Covariance of channels i <= j, width cells of its real part, then of its imaginary one. */
+static float *across_at(const struct noise *n, size_t i, size_t j)
+{
+	return n->across + (i * n->n_across + j) * 2 * n->width;
+}
+
+/* Z(k) and the conjugate of Z(n - k) are the two channels of a pair, rotated: the covariance
+ * of all has the same eigenvalues.  A channel that is alone makes two equal ones, which count
+ * as one.  Weighted by 1 / power^2, so that the quietest frames, which are noise, count. */
+VECTORS static void count_pair(
 	struct noise *n, const struct resolution *r, int64_t row, const float *around, float factor)
 {
 	const float *re = rows_at(&r->re, row * (int64_t)r->n_pairs);
 	const float *im = rows_at(&r->im, row * (int64_t)r->n_pairs);
-	float *a = n->across, *b = a + n->width, *cr = b + n->width, *ci = cr + n->width;
+	float *a = across_at(n, 0, 0), *b = across_at(n, 1, 1);
+	float *cr = across_at(n, 0, 1), *ci = cr + n->width;
 
 	for (size_t k = 1; k + 1 < n->width; k++) {
 		float p = around[k] * factor, w = p > 1e-18f ? 1 / (p * p) : 0;
@@ -141,6 +152,31 @@ VECTORS static void count_across(
 		b[k] += w * (yr * yr + yi * yi);
 		cr[k] += w * (xr * yr + xi * yi);
 		ci[k] += w * (xi * yr - xr * yi);
+	}
+}
+
+/* The same for more than two channels. */
+static void count_pairs(
+	struct noise *n, const struct resolution *r, int64_t row, const float *around, float factor)
+{
+	for (size_t k = 1; k + 1 < n->width; k++) {
+		float p = around[k] * factor, w = p > 1e-18f ? 1 / (p * p) : 0;
+		float xr[ACROSS_MAX], xi[ACROSS_MAX];
+
+		w *= 1 / (float)(r->n * r->n);
+		for (size_t i = 0; i < n->n_across; i++) {
+			const int64_t at = row * (int64_t)r->n_pairs + (int64_t)(i / 2);
+
+			xr[i] = rows_at(&r->re, at)[i % 2 ? r->n - k : k];
+			xi[i] = rows_at(&r->im, at)[i % 2 ? r->n - k : k] * (i % 2 ? -1 : 1);
+		}
+		for (size_t i = 0; i < n->n_across; i++)
+			for (size_t j = i; j < n->n_across; j++) {
+				float *to = across_at(n, i, j) + k;
+
+				to[0] += w * (xr[i] * xr[j] + xi[i] * xi[j]);
+				to[n->width] += w * (xi[i] * xr[j] - xr[i] * xi[j]);
+			}
 	}
 }
 
@@ -165,8 +201,8 @@ static void hear_blind(struct noise *n, const struct resolution *r, int64_t row)
 	levels_add(&n->levels[0], tmp[0], 1.0f / 9);
 	levels_add(&n->levels[1], tmp[1], 1.0f / 9);
 	levels_add(&n->levels[2], tmp[3], 1.0f / 9);
-	if (r->channels == 2)
-		count_across(n, r, at, tmp[0], 1.0f / 9);
+	if (r->channels > 1)
+		(r->n_pairs > 1 ? count_pairs : count_pair)(n, r, at, tmp[0], 1.0f / 9);
 }
 
 void noise_hear(struct noise *n, const struct resolution *r, int64_t row)
@@ -190,24 +226,43 @@ void noise_hear(struct noise *n, const struct resolution *r, int64_t row)
 
 /* ---- blind --------------------------------------------------------------- */
 
-/* Channels whose noises are independent count each, equal ones once: the squared
- * trace of the covariance over the trace of its square. */
-static double independent_channels(const struct noise *n)
+/* At cell k: the squared trace of the covariance over the trace of its square; NAN where
+ * nothing was heard. */
+static double independent_at(const struct noise *n, size_t k)
 {
-	const float *a = n->across, *b = a + n->width, *cr = b + n->width, *ci = cr + n->width;
+	double t = 0, t2 = 0;
+
+	for (size_t i = 0; i < n->n_across; i++) {
+		const double own = across_at(n, i, i)[k];
+
+		t += own;
+		t2 += own * own;
+		for (size_t j = i + 1; j < n->n_across; j++) {
+			const float *c = across_at(n, i, j) + k;
+
+			t2 += 2 * ((double)c[0] * c[0] + (double)c[n->width] * c[n->width]);
+		}
+	}
+	return t2 > 0 && isfinite(t2) ? t * t / t2 : NAN;
+}
+
+/* Channels whose noises are independent count each, equal ones once; those whose covariance
+ * was not counted as the others. */
+static double independent_channels(const struct noise *n, int channels)
+{
 	double sum = 0, count = 0;
 
-	for (size_t k = 1; k + 1 < n->width; k++) {
-		double t = (double)a[k] + b[k];
-		double t2 = (double)a[k] * a[k] + (double)b[k] * b[k] +
-			    2 * ((double)cr[k] * cr[k] + (double)ci[k] * ci[k]);
+	for (size_t k = 1; k + 1 < n->width && channels > 1; k++) {
+		const double at = independent_at(n, k);
 
-		if (!(t2 > 0) || !isfinite(t2))
+		if (isnan(at))
 			continue;
-		sum += t * t / t2;
+		sum += at;
 		count++;
 	}
-	return count > 0 ? sum / count : 1;
+	if (!(count > 0))
+		return 1;
+	return 1 + (sum / count - 1) * fmax((channels - 1) / (ACROSS_MAX - 1.0), 1);
 }
 
 /* Quantile i of the mean of n independent powers, in dB. */
@@ -345,7 +400,7 @@ static double ceiling_at(const struct guess *curve, size_t width, size_t k)
 
 static int set_blind(struct noise *n, struct resolution *small, struct err *e)
 {
-	double channels = small->channels == 2 ? independent_channels(n) : 1, broad;
+	double channels = independent_channels(n, small->channels), broad;
 	struct guess *g, *curve;
 	void *mem;
 	int rc = mem_try_alloc(&mem, 2 * n->width, sizeof *g, "noise", e);

@@ -311,8 +311,26 @@ static void test_noise_goes(void **state)
 	free(x);
 }
 
-/* Learned from a second of noise alone. */
-static void test_marked(void **state)
+/* Noises that are independent are as many values as there are channels. */
+static void test_noise_of_many_channels_goes(void **state)
+{
+	static const int channels[] = {2, 3, 4, 8};
+	const size_t n = 8 * SECOND;
+
+	for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
+		float *clean = music(n, channels[i], 0), *x = music(n, channels[i], 0.02f);
+		struct denoise_desc d = description("wiener", channels[i]);
+		struct result r = denoise(&d, x, n, 4096);
+
+		assert_true(gain_db(&r, x, clean) > 6);
+		result_done(&r);
+		free(clean);
+		free(x);
+	}
+}
+
+/* Learned from n_noise frames of noise alone. */
+static void check_marked(size_t n_noise)
 {
 	const size_t n = 8 * SECOND;
 	float *clean = music(n, 1, 0), *x = music(n, 1, 0.02f), *noise = samples(SECOND);
@@ -322,25 +340,52 @@ static void test_marked(void **state)
 	struct denoise *d;
 
 	desc.marked = true;
-	for (size_t i = 0; i < SECOND; i++)
+	for (size_t i = 0; i < n_noise; i++)
 		noise[i] = 0.02f * noise_at(1 << 30 | i);
 	assert_int_equal(denoise_open(&desc, &d, NULL), 0);
-	assert_int_equal(denoise_learn(d, noise, SECOND, NULL), 0);
-	assert_int_equal(denoise_push(d, x, n, NULL), 0);
-	assert_int_equal(denoise_flush(d, NULL), 0);
-	pull_all(d, 1, n, &r);
-	assert_true(gain_db(&r, x, clean) > 6);
-	denoise_close(d);
-
-	assert_int_equal(denoise_open(&desc, &d, NULL), 0);
-	assert_int_equal(denoise_learn(d, noise, SECOND / 10, NULL), 0);
-	assert_int_equal(denoise_push(d, x, n, &e), ERR_ARG);
-	assert_error(e, ERR_ARG, "too short");
+	assert_int_equal(denoise_learn(d, noise, n_noise, NULL), 0);
+	if (n_noise < DENOISE_MARKED_MIN_S * RATE) {
+		assert_int_equal(denoise_push(d, x, n, &e), ERR_ARG);
+		assert_error(e, ERR_ARG, "too short");
+	} else {
+		assert_int_equal(denoise_push(d, x, n, NULL), 0);
+		assert_int_equal(denoise_flush(d, NULL), 0);
+		pull_all(d, 1, n, &r);
+		assert_true(gain_db(&r, x, clean) > 6);
+	}
 	denoise_close(d);
 	result_done(&r);
 	free(clean);
 	free(x);
 	free(noise);
+}
+
+static void test_marked(void **state)
+{
+	check_marked(SECOND);
+	check_marked((size_t)(DENOISE_MARKED_MIN_S * RATE));
+	check_marked(SECOND / 10);
+}
+
+/* Half a second suffices at any rate: the window is the longest just above 24 times 1024. */
+static void test_marked_at_any_rate(void **state)
+{
+	static const int rates[] = {1000, 8000, 16000, 24577, 32000, 48000, 192000};
+
+	for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+		const size_t n = (size_t)(DENOISE_MARKED_MIN_S * rates[i]);
+		float *x = music(n, 1, 0.01f);
+		struct denoise_desc desc = description("wiener", 1);
+		struct denoise *d;
+
+		desc.marked = true;
+		desc.rate_hz = rates[i];
+		assert_int_equal(denoise_open(&desc, &d, NULL), 0);
+		assert_int_equal(denoise_learn(d, x, n, NULL), 0);
+		assert_int_equal(denoise_push(d, x, n, NULL), 0);
+		denoise_close(d);
+		free(x);
+	}
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -679,7 +724,9 @@ int main(void)
 		cmocka_unit_test(test_rates_and_channels),
 		cmocka_unit_test(test_latency),
 		cmocka_unit_test(test_noise_goes),
+		cmocka_unit_test(test_noise_of_many_channels_goes),
 		cmocka_unit_test(test_marked),
+		cmocka_unit_test(test_marked_at_any_rate),
 		cmocka_unit_test(test_no_islands),
 		cmocka_unit_test(test_hum_goes),
 		cmocka_unit_test(test_hum_spares_notes),
