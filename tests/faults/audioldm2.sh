@@ -147,6 +147,7 @@ refused 2 'longer than the window' 'longer than the 0.16 s' --seconds 1
 refused 2 'another sampler' 'choose one of these: ddim, dpmpp-2m' --sampler k-heun
 refused 2 'more steps than there are' 'steps are not possible' --steps 2000
 refused 2 'all steps' 'too many' --steps 1000
+refused 2 'all steps of another sampler' 'too many' --steps 1000 --sampler dpmpp-2m
 refused 2 'tokens' 'belongs to MusicGen' --temperature 2
 refused 1 'int8' 'not in int8' --precision int8
 refused 2 'audio to begin with' 'belongs to Stable Audio' --init "$scratch/0.wav"
