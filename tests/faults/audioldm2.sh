@@ -192,4 +192,10 @@ for line in sys.stdin:
 check 'their scores are those of render, the best first' cmp "$scratch/scores" "$scratch/kept"
 run "$woodshed" queue -m "$fixtures/../stable_audio/whole" --rank p
 check 'ranking with another model' fails_with 2 'belongs to AudioLDM 2'
+
+# What a render takes besides the weights.
+mkdir -p "$WOODSHED_LIBRARY/models"
+cp -r "$fixtures/music" "$WOODSHED_LIBRARY/models"
+run "$woodshed" doctor
+check 'doctor tells what a render needs' grep -q 'bf16, about .* more to render' "$scratch/out"
 done_testing
