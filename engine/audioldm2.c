@@ -30,6 +30,8 @@ enum {
 	CHUNK = 1 << 16, /* samples handed out at a time */
 };
 #define DEFAULT_GUIDANCE 3.5f
+/* What a render needs besides weights: measured in bf16 on a processor, the whole window. */
+#define RENDER_BYTES (350u << 20)
 /* What the UNet was trained to tell of x = alpha * clean + sigma * noise. */
 enum prediction { PREDICTS_NOISE, PREDICTS_CLEAN, PREDICTS_V };
 
@@ -275,7 +277,7 @@ static int audioldm2_needs(
 	int rc = model_prepare(en, src, e);
 
 	if (!rc)
-		pipeline_needs(en, bind_all, ENGINE_BF16, 0, ret);
+		pipeline_needs(en, bind_all, ENGINE_BF16, RENDER_BYTES, ret);
 	config_close(src->config);
 	return rc;
 }
@@ -294,7 +296,7 @@ static int audioldm2_open(struct engine *en, const struct engine_source *src,
 	if (rc)
 		goto out;
 	if (options->precision == ENGINE_AUTO)
-		pipeline_needs(en, bind_all, ENGINE_BF16, 0, &needs);
+		pipeline_needs(en, bind_all, ENGINE_BF16, RENDER_BYTES, &needs);
 	m->precision = needs.automatic;
 	fill_info(m, &en->info);
 	rc = load(en, options->cache, watch, e);

@@ -159,6 +159,16 @@ static void show(struct progress *p, enum engine_stage s, double now)
 		show_json(p, s, now);
 }
 
+/* All takes count as those of the first batch, so that the total stays: steps may be of one
+ * take or of all of a batch, and the last batch may have fewer. */
+static void count_takes(const struct progress *p, double per_take, uint64_t *done, uint64_t *total)
+{
+	const double share = *total ? (double)*done / (double)*total : 0;
+
+	*done = (uint64_t)llround(((double)p->n_before + share * (double)p->n_batch) * per_take);
+	*total = (uint64_t)llround((double)p->n_takes * per_take);
+}
+
 void progress_update(struct progress *p, enum engine_stage s, uint64_t done, uint64_t total)
 {
 	double now = clock_now();
@@ -166,9 +176,10 @@ void progress_update(struct progress *p, enum engine_stage s, uint64_t done, uin
 
 	if (p->kind == PROGRESS_NONE || (unsigned)s >= PROGRESS_STAGES)
 		return;
-	if (s != ENGINE_STAGE_LOAD && p->n_batches > 1) {
-		done += p->batch * total;
-		total *= p->n_batches;
+	if (s != ENGINE_STAGE_LOAD && p->n_takes > p->n_batch) {
+		if (!(p->stage[s].per_take > 0))
+			p->stage[s].per_take = (double)total / (double)p->n_batch;
+		count_takes(p, p->stage[s].per_take, &done, &total);
 	}
 	p->stage[s].done = total && done > total ? total : done;
 	p->stage[s].total = total;

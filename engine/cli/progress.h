@@ -21,13 +21,15 @@ enum { PROGRESS_STAGES = ENGINE_STAGE_DECODE + 1 };
 struct progress {
 	enum progress_kind kind;
 	bool color, utf8;
-	uint64_t batch, n_batches; /* of the same length; 0: the only one */
+	/* Takes before those of this batch, of it, and in all; 0: it is the only one. */
+	uint64_t n_before, n_batch, n_takes;
 	/* private */
 	struct {
 		bool begun, told_last;
 		double began;         /* clock_now() */
 		uint64_t done0;       /* when it began */
 		uint64_t done, total; /* over all batches */
+		double per_take;      /* of total, as the first batch has it; 0: not known yet */
 	} stage[PROGRESS_STAGES];
 	enum engine_stage current;
 	double shown; /* clock_now() of the last line */

@@ -215,7 +215,7 @@ static int find_prompts(struct queueing *q, struct err *e)
 	for (size_t i = 0; i < lines.n && !rc; i++)
 		rc = expand_line(q, lines.at[i], &out, e);
 	for (size_t i = 0; i < out.n && !rc; i++)
-		rc = render_options_check_prompt(out.at[i], e);
+		rc = render_options_check_prompt(out.at[i], q->o.r.negative, e);
 	q->prompts = ARENA_ARRAY(&q->s.arena, const char *, out.n + 1);
 	if (out.n)
 		memcpy(q->prompts, out.at, out.n * sizeof(*out.at));

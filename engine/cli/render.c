@@ -388,8 +388,9 @@ static int render_all(struct render *r, struct err *e)
 		uint64_t n = r->s.o.count - first < size ? r->s.o.count - first : size;
 		int rc;
 
-		r->s.progress.n_batches = (r->s.o.count + size - 1) / size;
-		r->s.progress.batch = first / size;
+		r->s.progress.n_before = first;
+		r->s.progress.n_batch = n;
+		r->s.progress.n_takes = r->s.o.count;
 		rc = render_batch(r, first, n, e);
 		if (rc == ERR_NOMEM && n > 1 && !r->delivered) {
 			err_clear(e);

@@ -19,8 +19,8 @@
 enum {
 	COUNT_MAX = 256,
 	THREADS_MAX = 256,
-	/* As JSON.  Leaves room for the parameters in the recipe of 32 KB; the
-	 * text encoders read about a tenth of it. */
+	/* As JSON, with the negative prompt.  Leaves room for the parameters in the recipe of 32
+	 * KB; the text encoders read about a tenth of it. */
 	PROMPT_MAX = 24000,
 };
 
@@ -104,24 +104,35 @@ static const char *const stable_audio_options[] = {
 static const char *const token_options[] = {
 	"greedy", "temperature", "top-k", "top-p", "continue", NULL};
 
-int render_options_check_prompt(const char *prompt, struct err *e)
+static int check_text(const char *what, const char *text, size_t *ret_bytes, struct err *e)
 {
 	struct str json = {0};
-	size_t n = strlen(prompt);
 
-	if (!is_utf8(prompt, n))
+	if (!is_utf8(text, strlen(text)))
 		return err_set(e, ERR_ARG,
-			"the prompt is not valid UTF-8; retype it in a UTF-8 terminal or convert "
-			"it");
-	jsonw_string(&json, prompt);
-	n = json.n;
+			"the %s is not valid UTF-8; retype it in a UTF-8 terminal or convert it",
+			what);
+	jsonw_string(&json, text);
+	*ret_bytes = json.n;
 	str_done(&json);
-	if (n > PROMPT_MAX)
-		return err_set(e, ERR_ARG,
-			"the prompt takes %zu bytes of at most %d, %zu too many; shorten it: a "
-			"model reads the first few hundred words",
-			n, PROMPT_MAX, n - PROMPT_MAX);
 	return 0;
+}
+
+int render_options_check_prompt(const char *prompt, const char *negative, struct err *e)
+{
+	size_t n = 0, n_negative = 0;
+	int rc = check_text("prompt", prompt, &n, e);
+
+	if (!rc && negative)
+		rc = check_text("negative prompt", negative, &n_negative, e);
+	n += n_negative;
+	if (rc || n <= PROMPT_MAX)
+		return rc;
+	return err_set(e, ERR_ARG,
+		"the prompt%s %zu bytes of at most %d, %zu too many; shorten it: a model reads the "
+		"first few hundred words",
+		negative ? " and the negative prompt take" : " takes", n, PROMPT_MAX,
+		n - PROMPT_MAX);
 }
 
 static int check_out(
@@ -196,7 +207,7 @@ static int check(struct render_options *r, const struct option_group *given, str
 		rc = check_diffusion(r, e);
 	if (rc)
 		return rc;
-	return render_options_check_prompt(r->prompt, e);
+	return render_options_check_prompt(r->prompt, r->negative, e);
 }
 
 /* ---- the recipe --------------------------------------------------------- */

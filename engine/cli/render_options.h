@@ -70,7 +70,8 @@ int render_options_parse(struct render_options *r, struct globals *globals, int 
  * NULL to take the recipe's. */
 int render_options_finish(
 	struct render_options *r, const struct option_group *given, struct arena *a, struct err *e);
-int render_options_check_prompt(const char *prompt, struct err *e);
+/* Valid UTF-8, and so short that a recipe holds both.  negative may be NULL.  ERR_ARG. */
+int render_options_check_prompt(const char *prompt, const char *negative, struct err *e);
 
 /* Draws the seed of the first take unless one was given: below 2^53, so that every
  * reader of JSON keeps it exactly. */

@@ -23,12 +23,14 @@ static double log_snr(double t)
 	return log((1 - t) / t);
 }
 
-/* rk4's is even in t. */
+/* rk4's is even in t.  So is that of little noise: below LOG_SNR_LAST the original's would
+ * rise. */
 static double *make_grid(int n, double start, bool is_even, struct arena *a)
 {
 	double *t = ARENA_ARRAY(a, double, (size_t)n + 1);
 	const double first = start < 1 ? log((1 - start) / start + 1e-6) : LOG_SNR_FIRST;
 
+	is_even |= first >= LOG_SNR_LAST;
 	for (int i = 0; i <= n; i++)
 		t[i] = is_even ? start * (n - i) / n
 			       : 1 / (1 + exp(first + (LOG_SNR_LAST - first) * i / n));

@@ -100,8 +100,8 @@ double sampler_adaptive_error(const float *x, const float *low, const float *bef
 bool sampler_adaptive_judge(struct sampler_adaptive *a, double error);
 
 /* Rectified flow from t = start (1: pure noise) to 0, evenly in the logarithm of the
- * signal-to-noise ratio (rk4: in t, with four estimates a step, of which the last is at 0);
- * time is t. */
+ * signal-to-noise ratio (below 0.119: in t; rk4: always, with four estimates a step, of which
+ * the last is at 0); time is t. */
 int sampler_flow_plan(const char *name, int n_steps, double start, struct arena *a,
 	struct sampler_plan *ret, struct err *e);
 

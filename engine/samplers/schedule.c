@@ -94,10 +94,11 @@ static int64_t *solver_times(const struct levels *l, int n)
 	return t;
 }
 
+/* Within the training, and each before the last: equal ones are no step. */
 static int check_times(const struct levels *l, const int64_t *t, int n, struct err *e)
 {
 	for (int i = 0; i < n; i++)
-		if (t[i] < 0 || t[i] >= l->schedule->n)
+		if (t[i] < 0 || t[i] >= l->schedule->n || (i && t[i] >= t[i - 1]))
 			return err_set(e, ERR_ARG,
 				"%d steps are too many for a model that was trained with %lld: "
 				"take fewer",

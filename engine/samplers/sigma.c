@@ -279,13 +279,13 @@ int sampler_sigma_plan(const char *name, int n_steps, struct sampler_sigmas sigm
 		return rc;
 	if (n_steps < 2)
 		return err_set(e, ERR_ARG, "the sampler %s takes at least 2 steps", name);
-	if (!(sigmas.min > 0 && sigmas.max > sigmas.min))
-		return err_set(
-			e, ERR_ARG, "sigma cannot fall from %g to %g", sigmas.max, sigmas.min);
-	if (sampler_is_angular(name)) {
+	if (sampler_is_angular(name) && sigmas.max > 0) {
 		angle_plan(name, n_steps, sigmas.max, a, ret);
 		return 0;
 	}
+	if (!(sigmas.min > 0 && sigmas.max > sigmas.min))
+		return err_set(
+			e, ERR_ARG, "sigma cannot fall from %g to %g", sigmas.max, sigmas.min);
 	if (!sampler->step) {
 		dpm_plan(name, n_steps, sigmas, a, ret);
 		return 0;

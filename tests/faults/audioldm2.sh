@@ -147,6 +147,7 @@ refused 2 'longer than the window' 'longer than the 0.16 s' --seconds 1
 refused 2 'another sampler' 'choose one of these: ddim, dpmpp-2m' --sampler k-heun
 refused 2 'more steps than there are' 'steps are not possible' --steps 2000
 refused 2 'all steps' 'too many' --steps 1000
+refused 2 'all steps of another sampler' 'too many' --steps 1000 --sampler dpmpp-2m
 refused 2 'tokens' 'belongs to MusicGen' --temperature 2
 refused 1 'int8' 'not in int8' --precision int8
 refused 2 'audio to begin with' 'belongs to Stable Audio' --init "$scratch/0.wav"
@@ -191,4 +192,10 @@ for line in sys.stdin:
 check 'their scores are those of render, the best first' cmp "$scratch/scores" "$scratch/kept"
 run "$woodshed" queue -m "$fixtures/../stable_audio/whole" --rank p
 check 'ranking with another model' fails_with 2 'belongs to AudioLDM 2'
+
+# What a render takes besides the weights.
+mkdir -p "$WOODSHED_LIBRARY/models"
+cp -r "$fixtures/music" "$WOODSHED_LIBRARY/models"
+run "$woodshed" doctor
+check 'doctor tells what a render needs' grep -q 'bf16, about .* more to render' "$scratch/out"
 done_testing

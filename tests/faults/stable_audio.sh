@@ -201,6 +201,8 @@ for sampler in k-lms k-dpm-fast k-dpm-adaptive v-ddim v-ddim-cfgpp; do
 	run "$woodshed" recipe --verify -m "$copy" "$scratch/6.wav"
 	check "$sampler again" succeeds
 done
+render -m "$copy" --steps 6 --sampler v-ddim --init "$scratch/3.wav" --strength 0.001 -o "$scratch/6.wav" p
+check 'v-ddim with hardly any noise' succeeds
 refused 2 'no least noise' 'leave out --sigma-min' --sampler v-ddim --sigma-min 0.1
 fresh flow
 refused 2 'a range of sigma for a flow' 'no range of sigma' --sigma-min 0.1

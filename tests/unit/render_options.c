@@ -145,6 +145,20 @@ static void long_prompts(void **state)
 	assert_int_equal(PARSE(prompt), ERR_ARG);
 }
 
+/* It must hold the other one, too. */
+static void negative_prompts(void **state)
+{
+	static char half[12001];
+
+	memset(half, 'a', sizeof(half) - 1);
+	assert_int_equal(PARSE("--negative", half, half), ERR_ARG);
+	assert_error(e, ERR_ARG, "the prompt and the negative prompt take 24004 bytes");
+	half[11998] = 0;
+	assert_int_equal(PARSE("--negative", half, half), 0);
+	assert_int_equal(PARSE("--negative", "\xff\xfe", "p"), ERR_ARG);
+	assert_error(e, ERR_ARG, "the negative prompt is not valid UTF-8");
+}
+
 static void file_names(void **state)
 {
 	struct arena a = {0};
@@ -292,6 +306,31 @@ static void progress_lines(void **state)
 	str_done(&s);
 }
 
+/* Steps of each take, in batches of 8, 8 and 4, and steps that a batch takes together. */
+static void progress_of_batches(void **state)
+{
+	struct progress p = {.kind = PROGRESS_PLAIN, .n_takes = 20};
+	uint64_t last[2] = {0, 0};
+
+	p.stage[ENGINE_STAGE_RENDER].begun = p.stage[ENGINE_STAGE_DECODE].begun = true;
+	for (uint64_t n; p.n_before < p.n_takes; p.n_before += n) {
+		n = p.n_batch = p.n_takes - p.n_before < 8 ? p.n_takes - p.n_before : 8;
+		for (uint64_t i = 0; i <= n * 15; i++) {
+			progress_update(&p, ENGINE_STAGE_DECODE, i, n * 15);
+			assert_int_equal(p.stage[ENGINE_STAGE_DECODE].total, 20 * 15);
+			assert_int_equal(p.stage[ENGINE_STAGE_DECODE].done, p.n_before * 15 + i);
+		}
+		for (uint64_t i = 0; i <= 50; i++) {
+			progress_update(&p, ENGINE_STAGE_RENDER, i, 50);
+			assert_int_equal(p.stage[ENGINE_STAGE_RENDER].total, 125);
+			last[0] = last[1];
+			last[1] = p.stage[ENGINE_STAGE_RENDER].done;
+			assert_true(last[1] >= last[0]);
+		}
+	}
+	assert_int_equal(last[1], 125);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,11 +340,13 @@ int main(void)
 		cmocka_unit_test(help_needs_no_prompt),
 		cmocka_unit_test(wrong_words),
 		cmocka_unit_test(long_prompts),
+		cmocka_unit_test(negative_prompts),
 		cmocka_unit_test(file_names),
 		cmocka_unit_test_setup_teardown(targets, scratch_open, scratch_close),
 		cmocka_unit_test(recipes),
 		cmocka_unit_test(recipe_limits),
 		cmocka_unit_test(progress_lines),
+		cmocka_unit_test(progress_of_batches),
 	};
 	return RUN_TAP(tests);
 }

@@ -264,6 +264,23 @@ static void test_grids(void **state)
 	arena_done(&a);
 }
 
+/* However little noise it begins with. */
+static void test_flow_falls(void **state)
+{
+	static const double starts[] = {1, 0.5, 0.12, 0.119, 0.1, 0.001};
+	struct arena a = {0};
+	struct sampler_plan plan;
+
+	for (size_t k = 0; k < 6 * 3; k++) {
+		const double start = starts[k / 3];
+		assert_int_equal(sampler_flow_plan(by_flow[k % 3], 8, start, &a, &plan, NULL), 0);
+		assert_true(plan.steps[0].sigma == start);
+		for (int i = 0; i < 8; i++)
+			assert_true(plan.steps[i].next_sigma < plan.steps[i].sigma);
+	}
+	arena_done(&a);
+}
+
 /* ---- what holds for each ------------------------------------------------ */
 
 /* A model that is always right sees c in x = alpha c + sigma n.  Then every row must
@@ -312,6 +329,8 @@ static void test_right_model(void **state)
 			assert_int_equal(sampler_flow_plan(*name, n, 1, &a, &plan, NULL), 0);
 			check_rows(&plan, true);
 			assert_int_equal(sampler_flow_plan(*name, n, 0.6, &a, &plan, NULL), 0);
+			check_rows(&plan, true);
+			assert_int_equal(sampler_flow_plan(*name, n, 0.05, &a, &plan, NULL), 0);
 			check_rows(&plan, true);
 		}
 	}
@@ -405,6 +424,9 @@ static void test_angles(void **state)
 	s.max = 1;
 	assert_int_equal(sampler_sigma_plan("v-ddim", STEPS, s, &a, &plan, NULL), 0);
 	assert_true(fabs(plan.steps[0].sigma - sqrt(0.5)) < 1e-12);
+	s.max = s.min / 100; /* the others' end is not theirs */
+	assert_int_equal(sampler_sigma_plan("v-ddim-cfgpp", STEPS, s, &a, &plan, NULL), 0);
+	assert_true(fabs(plan.steps[0].time - s.max) < 1e-12);
 	arena_done(&a);
 }
 
@@ -437,6 +459,7 @@ int main(void)
 		cmocka_unit_test(test_adaptive),
 		cmocka_unit_test(test_adaptive_error),
 		cmocka_unit_test(test_grids),
+		cmocka_unit_test(test_flow_falls),
 		cmocka_unit_test(test_right_model),
 		cmocka_unit_test(test_orders),
 		cmocka_unit_test(test_fourth_order),

@@ -107,24 +107,34 @@ static void test_right_model(void **state)
 	arena_done(&a);
 }
 
-static void refused(const char *name, int n, const char *says)
+static void refused_of(const struct sampler_schedule *s, const char *name, int n, const char *says)
 {
 	struct sampler_plan plan;
 	struct arena a = {0};
 	struct err e = {0};
 
-	assert_int_equal(sampler_schedule_plan(name, n, &music, &a, &plan, &e), ERR_ARG);
+	assert_int_equal(sampler_schedule_plan(name, n, s, &a, &plan, &e), ERR_ARG);
 	if (!strstr(e.text, says))
 		fail_msg("'%s' does not say '%s'", e.text, says);
 	arena_done(&a);
 }
 
+static void refused(const char *name, int n, const char *says)
+{
+	refused_of(&music, name, n, says);
+}
+
 static void test_refused(void **state)
 {
+	struct sampler_schedule linspace = music;
+
+	linspace.spacing_others = SAMPLER_LINSPACE;
 	refused("k-heun", 20, "ddim, dpmpp-2m");
 	refused("ddim", 0, "not possible");
 	refused("ddim", 1001, "not possible");
-	refused("ddim", 1000, "too many"); /* step 1000 of 0 .. 999 */
+	refused("ddim", 1000, "too many");     /* step 1000 of 0 .. 999 */
+	refused("dpmpp-2m", 1000, "too many"); /* all of them step 1 */
+	refused_of(&linspace, "dpmpp-2m", 1000, "too many");
 }
 
 int main(void)
