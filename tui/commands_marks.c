@@ -175,24 +175,17 @@ static void do_note(struct ws *ws, const char *args)
 
 /* ---- the trash ---------------------------------------------------------- */
 
-/* They leave the list, and so their marks. */
-static void move_takes(struct ws *ws, const char *trashed, const char *before, const char *after)
-{
-	edit(ws, "trashed", trashed, before, after);
-	library_unmark(library_shown(ws));
-}
-
 static void do_trash(struct ws *ws, const char *args)
 {
 	char now[32];
 
 	snprintf(now, sizeof(now), "%lld", (long long)clock_unix_ms());
-	move_takes(ws, now, "moved ", " to the trash");
+	edit(ws, "trashed", now, "moved ", " to the trash");
 }
 
 static void do_restore(struct ws *ws, const char *args)
 {
-	move_takes(ws, NULL, "restored ", " to the library");
+	edit(ws, "trashed", NULL, "restored ", " to the library");
 }
 
 struct purge {
@@ -234,6 +227,7 @@ static void end_purge(struct ws *ws, struct task *t, int rc, struct err *e)
 		ws_fail(ws, e);
 	else
 		tell_purged(ws, p->n, &p->done);
+	ids_remove(&ws->trash.marks, p->ids, p->n);
 	free(p->ids);
 	free(p);
 	ws_changed(ws);
@@ -255,7 +249,6 @@ static void begin_purge(struct ws *ws, const char *ids)
 		p->n++;
 	}
 	background_do(ws->writer, &p->task);
-	library_unmark(&ws->trash);
 }
 
 /* The answer is for these takes: what others do meanwhile may put other ones under the

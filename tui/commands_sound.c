@@ -104,7 +104,7 @@ struct hearing {
 
 static int hear(struct db *db, struct task *t, struct err *e)
 {
-	return takes_hear(db, ((struct hearing *)t)->take, e);
+	return takes_hear(db, ((struct hearing *)t)->take, true, NULL, e);
 }
 
 static void end_hear(struct ws *ws, struct task *t, int rc, struct err *e)

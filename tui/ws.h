@@ -241,6 +241,8 @@ void ws_settle(struct ws *ws);
  * done. */
 void ws_edit(struct ws *ws, const int64_t *ids, size_t n, const char *field, const char *value,
 	const char *label);
+/* What is said then; action: as takes_edit() gives it. */
+void ws_tell_edit(struct ws *ws, const char *label, int64_t action);
 /* db_set_setting() on the writer. */
 void ws_set(struct ws *ws, const char *name, const char *value);
 
@@ -270,6 +272,12 @@ const struct binding *commands_binding_at(size_t i);
 /* For commands: a whole number within bounds; false, with a message, for anything
  * else. */
 bool commands_number(struct ws *ws, const char *text, int64_t low, int64_t high, int64_t *ret);
+
+/* ---- commands_general.c ------------------------------------------------- */
+
+struct undone;
+/* What came of taking something back. */
+void ws_tell_undone(struct ws *ws, const struct undone *d, bool again);
 
 /* ---- commands_setup.c --------------------------------------------------- */
 
