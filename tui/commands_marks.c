@@ -142,7 +142,7 @@ static void do_tag(struct ws *ws, const char *args)
 	if (*args)
 		edit(ws, "tag", args + (*args == '#'), "tagged ", "");
 	else
-		ws_input(ws, INPUT_COMMAND, "tag ");
+		ws_input_words(ws, "tag", "", NULL);
 }
 
 static void do_untag(struct ws *ws, const char *args)
@@ -150,7 +150,7 @@ static void do_untag(struct ws *ws, const char *args)
 	if (*args)
 		edit(ws, "untag", args + (*args == '#'), "untagged ", "");
 	else
-		ws_input(ws, INPUT_COMMAND, "untag ");
+		ws_input_words(ws, "untag", "", NULL);
 }
 
 /* Without a text: the one there is, to be changed. */
@@ -162,14 +162,17 @@ static void do_note(struct ws *ws, const char *args)
 	int64_t take;
 
 	if (*args) {
-		edit(ws, "note", strcmp(args, "-") ? args : "", "noted at ", "");
+		if (strcmp(args, "-"))
+			edit(ws, "note", args, "noted at ", "");
+		else
+			edit(ws, "note", "", "no note any more: ", "");
 		return;
 	}
 	take = ws_target(ws, no_take(ws));
 	if (take && takes_get(ws->db, take, &a, &t, &e))
 		ws_fail(ws, &e);
 	else if (take)
-		ws_input(ws, INPUT_COMMAND, arena_printf(&a, "note %s", t.note));
+		ws_input_words(ws, "note", t.note, *t.note ? "note -" : NULL);
 	arena_done(&a);
 }
 

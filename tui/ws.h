@@ -201,6 +201,9 @@ void ws_complain(struct ws *ws, const char *fmt, ...) __attribute__((format(prin
 void ws_fail(struct ws *ws, struct err *e);
 void ws_show(struct ws *ws, enum ws_screen screen);
 void ws_input(struct ws *ws, enum input_kind kind, const char *text);
+/* The `:` line for a command's words.  Where Enter finds none, `emptied` is run instead of
+ * the command, which would ask for them again; NULL: nothing is. */
+void ws_input_words(struct ws *ws, const char *command, const char *words, const char *emptied);
 /* Asks; `command` is run when the answer is yes. */
 void ws_ask(struct ws *ws, const char *command, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

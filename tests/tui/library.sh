@@ -175,6 +175,28 @@ check 'it is the right one' sees_no 'a b 日本'
 keys u
 check 'and back' sees 'a b 日本'
 
+# A line that is emptied, whose command is left alone in it.
+command_line 'filter chord'
+check 'the one with the note' sees ' 1 of 6 '
+keys n
+check 'its note' sees ':note the second chord is wrong'
+typed ' of two'
+check 'goes on' sees 'wrong of two'
+for _ in 1 2 3 4 5 6 7; do
+	keys C-w
+done
+check 'emptied' sees_no ':note the'
+keys Enter
+check 'no note' sees 'no note any more: 1 take'
+check 'and no line' sees_no ':note'
+keys u
+check 'taken back' sees 'taken back: no note any more'
+escape
+keys t
+check 'a line for a tag' sees ':tag'
+keys Enter
+check 'is closed when nothing is typed' sees_no ':tag'
+
 # ---- sorting ------------------------------------------------------------------------
 
 keys S r
