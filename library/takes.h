@@ -117,6 +117,7 @@ struct takes_prompts {
  * transaction: what was found of changes that are rolled back would be kept. */
 int takes_prompts_update(struct db *db, struct takes_prompts *p, struct err *e);
 void takes_prompts_done(struct takes_prompts *p);
+bool takes_prompts_have(const struct takes_prompts *p, int64_t take);
 
 /* All that is wanted, by number: in the order of *q, from its offset on up to its
  * limit; `all` is up to date.  Quick enough for 100 000 takes while one types. */
@@ -151,13 +152,15 @@ int takes_are_favourites(struct db *db, const int64_t *ids, size_t n, bool *ret,
 
 /* Fields: "favourite" ("0", "1"), "rating" ("0" to "5"), "verdict" ("", "kept",
  * "rejected"), "note", "trashed" (ms, or NULL to restore), "tag" (adds one),
- * "untag".  label: what undo (undo.h) shows, such as "trash 3 takes".  ERR_ARG for
+ * "untag".  label: what undo (undo.h) shows, such as "trash 3 takes".  ret_action (or
+ * NULL): the number of the action; 0: none was made, it was so already.  ERR_ARG for
  * another field or value; all takes are changed or none. */
 int takes_edit(struct db *db, const int64_t *ids, size_t n, const char *field, const char *value,
-	const char *label, struct err *e);
+	const char *label, int64_t *ret_action, struct err *e);
 
-/* Somebody has heard it; not an action to be taken back.  A take that is gone is none. */
-int takes_hear(struct db *db, int64_t id, struct err *e);
+/* Somebody has heard it, or nobody has; not an action to be taken back.  A take that is
+ * gone is none.  *ret_is_new (or NULL): it was not so before. */
+int takes_hear(struct db *db, int64_t id, bool heard, bool *ret_is_new, struct err *e);
 
 /* What was deleted for good, and became free. */
 struct purged {

@@ -149,6 +149,11 @@ static int64_t place_of(const struct takes_prompts *all, int64_t id)
 	return all->ids[low] == id ? (int64_t)low : -1;
 }
 
+bool takes_prompts_have(const struct takes_prompts *p, int64_t take)
+{
+	return place_of(p, take) >= 0;
+}
+
 enum { BITS = 64 };
 
 static size_t words_for(size_t n)

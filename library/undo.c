@@ -289,7 +289,7 @@ static int check_value(const char *field, const char *value, struct err *e)
 }
 
 int takes_edit(struct db *db, const int64_t *ids, size_t n, const char *field, const char *value,
-	const char *label, struct err *e)
+	const char *label, int64_t *ret_action, struct err *e)
 {
 	const bool is_untag = !strcmp(field, "untag");
 	struct action act = {.db = db, .label = label};
@@ -302,12 +302,20 @@ int takes_edit(struct db *db, const int64_t *ids, size_t n, const char *field, c
 	for (size_t i = 0; i < n && !rc; i++)
 		rc = edit(&act, &(struct subject){.take = ids[i]}, is_untag ? "tag" : field, value,
 			is_untag ? NULL : value, e);
-	return db_end(db, rc, e);
+	rc = db_end(db, rc, e);
+	if (!rc && ret_action)
+		*ret_action = act.id;
+	return rc;
 }
 
-int takes_hear(struct db *db, int64_t id, struct err *e)
+int takes_hear(struct db *db, int64_t id, bool heard, bool *ret_is_new, struct err *e)
 {
-	return db_run(db, e, "UPDATE takes SET heard = 1 WHERE id = ?1 AND NOT heard", "i", id);
+	int rc = db_run(db, e, "UPDATE takes SET heard = ?2 WHERE id = ?1 AND heard <> ?2", "ii",
+		id, (int64_t)heard);
+
+	if (!rc && ret_is_new)
+		*ret_is_new = db_changes(db) > 0;
+	return rc;
 }
 
 /* ---- taking back -------------------------------------------------------- */
@@ -355,29 +363,32 @@ static int apply_action(struct db *db, int64_t action, bool undo, struct arena *
 		(int64_t)undo);
 }
 
-static int step(struct db *db, bool undo, struct arena *a, struct undone *ret, struct err *e)
+/* Gives its rows numbers as if it had been the last, by which others know that something
+ * is another (takes_stamp()). */
+static int renumber(struct db *db, int64_t action, struct err *e)
 {
-	struct query q;
-	int64_t action = 0;
-	int rc = db_begin(db, e);
+	return db_run(db, e,
+		"UPDATE undo SET id = id + (SELECT max(id) FROM undo) + 1"
+		" - (SELECT min(id) FROM undo WHERE action = ?1) WHERE action = ?1",
+		"i", action);
+}
 
-	*ret = (struct undone){0};
-	if (rc)
-		return rc;
-	q = undo ? db_query(db,
-			   "SELECT action, label FROM undo WHERE NOT undone ORDER BY action DESC "
-			   "LIMIT 1",
-			   "")
-		 : db_query(db,
-			   "SELECT action, label FROM undo WHERE undone ORDER BY action LIMIT 1",
-			   "");
+/* The action and its label are the columns of the query. */
+static int step(struct db *db, struct query q, bool undo, struct arena *a, int64_t *ret_action,
+	struct undone *ret, struct err *e)
+{
+	int rc;
+
 	if (query_next(&q)) {
-		action = query_int(&q, 0);
+		*ret_action = query_int(&q, 0);
 		ret->label = query_dup(&q, 1, a);
 	}
 	rc = query_done(&q, e);
-	if (!rc && action)
-		rc = apply_action(db, action, undo, a, ret, e);
+	return rc || !*ret_action ? rc : apply_action(db, *ret_action, undo, a, ret, e);
+}
+
+static int end_step(struct db *db, int rc, struct undone *ret, struct err *e)
+{
 	rc = db_end(db, rc, e);
 	if (rc)
 		*ret = (struct undone){0};
@@ -386,12 +397,62 @@ static int step(struct db *db, bool undo, struct arena *a, struct undone *ret, s
 
 int undo_back(struct db *db, struct arena *a, struct undone *ret, struct err *e)
 {
-	return step(db, true, a, ret, e);
+	int64_t action = 0;
+	int rc = db_begin(db, e);
+
+	*ret = (struct undone){0};
+	if (rc)
+		return rc;
+	rc = step(db,
+		db_query(db,
+			"SELECT action, label FROM undo WHERE NOT undone ORDER BY action DESC "
+			"LIMIT 1",
+			""),
+		true, a, &action, ret, e);
+	return end_step(db, rc, ret, e);
 }
 
 int undo_again(struct db *db, struct arena *a, struct undone *ret, struct err *e)
 {
-	return step(db, false, a, ret, e);
+	int64_t action = 0;
+	int rc = db_begin(db, e);
+
+	*ret = (struct undone){0};
+	if (rc)
+		return rc;
+	rc = step(db,
+		db_query(db, "SELECT action, label FROM undo WHERE undone ORDER BY action LIMIT 1",
+			""),
+		false, a, &action, ret, e);
+	return end_step(db, rc, ret, e);
+}
+
+int undo_back_one(struct db *db, int64_t action, struct subject of, struct arena *a,
+	struct undone *ret, struct err *e)
+{
+	int64_t found = 0;
+	int rc = db_begin(db, e);
+
+	*ret = (struct undone){0};
+	if (rc)
+		return rc;
+	rc = step(db,
+		db_query(db,
+			"SELECT action, label FROM undo WHERE action = ?1 AND NOT undone"
+			" AND (take = ?2 OR job = ?3) LIMIT 1",
+			"iii", action, of.take, of.job),
+		true, a, &found, ret, e);
+	if (!rc && found)
+		rc = renumber(db, found, e);
+	return end_step(db, rc, ret, e);
+}
+
+int undo_adding(struct db *db, int64_t job, int64_t *ret_action, struct err *e)
+{
+	return query_number(
+		db_query(
+			db, "SELECT action FROM undo WHERE job = ?1 AND field = 'added'", "i", job),
+		ret_action, e);
 }
 
 /* ---- for good ----------------------------------------------------------- */

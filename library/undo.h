@@ -1,8 +1,8 @@
 /* undo.h: what users do to takes, jobs, the queue and saved filters, written down so that
  * it can be taken back, and done again.
  *
- * An action is what one command changed; it is taken back as a whole, the last first,
- * whatever it was of and whichever program did it.  A new one forgets those that were
+ * An action is what one command changed; it is taken back as a whole, the last first (or
+ * one alone), whatever it was of and whichever program did it.  A new one forgets those that were
  * taken back.  takes_edit(), jobs_*(), queue_*() and filters_*() are its writers. */
 #ifndef WOODSHED_LIBRARY_UNDO_H
 #define WOODSHED_LIBRARY_UNDO_H
@@ -25,6 +25,19 @@ struct undone {
 int undo_back(struct db *db, struct arena *a, struct undone *ret, struct err *e);
 int undo_again(struct db *db, struct arena *a, struct undone *ret, struct err *e);
 
+/* What is changed: one of these, the others 0. */
+struct subject {
+	int64_t take, job;
+	const char *name; /* of a setting, or of a filter */
+};
+
+/* Takes back this action alone, whatever was done since.  It is one of that take or job:
+ * numbers of actions that were forgotten come again. */
+int undo_back_one(struct db *db, int64_t action, struct subject of, struct arena *a,
+	struct undone *ret, struct err *e);
+/* The action that added a job; 0: it is forgotten. */
+int undo_adding(struct db *db, int64_t job, int64_t *ret_action, struct err *e);
+
 /* ---- for its writers ---------------------------------------------------- */
 
 /* An action that is being done, within a transaction. */
@@ -32,12 +45,6 @@ struct action {
 	struct db *db;
 	const char *label;
 	int64_t id; /* 0: nothing was changed yet; undo.c's */
-};
-
-/* What is changed: one of these, the others 0. */
-struct subject {
-	int64_t take, job;
-	const char *name; /* of a setting, or of a filter */
 };
 
 /* The field "state" of a job: all that cancelling it while it waits changes of it, and

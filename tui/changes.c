@@ -135,14 +135,20 @@ struct edit {
 	struct task task;
 	int64_t *ids;
 	size_t n;
+	int64_t action;
 	char *field, *value, *label;
 };
 
 static int edit(struct db *db, struct task *t, struct err *e)
 {
-	const struct edit *x = (struct edit *)t;
+	struct edit *x = (struct edit *)t;
 
-	return takes_edit(db, x->ids, x->n, x->field, x->value, x->label, e);
+	return takes_edit(db, x->ids, x->n, x->field, x->value, x->label, &x->action, e);
+}
+
+void ws_tell_edit(struct ws *ws, const char *label, int64_t action)
+{
+	ws_say(ws, action ? "%s \u00b7 u takes it back" : "%s: it was so already", label);
 }
 
 static void end_edit(struct ws *ws, struct task *t, int rc, struct err *e)
@@ -152,7 +158,11 @@ static void end_edit(struct ws *ws, struct task *t, int rc, struct err *e)
 	if (rc)
 		ws_fail(ws, e);
 	else
-		ws_say(ws, "%s \u00b7 u takes it back", x->label);
+		ws_tell_edit(ws, x->label, x->action);
+	if (!rc && !strcmp(x->field, "trashed")) { /* they leave the list, and so their marks */
+		ids_remove(&ws->takes.marks, x->ids, x->n);
+		ids_remove(&ws->trash.marks, x->ids, x->n);
+	}
 	ws_changed(ws);
 	free(x->ids);
 	free(x->field);

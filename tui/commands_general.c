@@ -164,7 +164,7 @@ static int undo(struct db *db, struct task *t, struct err *e)
 	return (u->again ? undo_again : undo_back)(db, &u->arena, &u->done, e);
 }
 
-static void tell_undone(struct ws *ws, const struct undone *d, bool again)
+void ws_tell_undone(struct ws *ws, const struct undone *d, bool again)
 {
 	const char *what = again ? "do again" : "take back",
 		   *done = again ? "done again" : "taken back";
@@ -187,7 +187,7 @@ static void end_undo(struct ws *ws, struct task *t, int rc, struct err *e)
 	if (rc)
 		ws_fail(ws, e);
 	else
-		tell_undone(ws, &u->done, u->again);
+		ws_tell_undone(ws, &u->done, u->again);
 	arena_done(&u->arena);
 	free(u);
 	ws_changed(ws);

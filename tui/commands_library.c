@@ -101,7 +101,7 @@ static void do_saved_filter(struct ws *ws, const char *args)
 	} else {
 		for (size_t i = 0; i < n; i++)
 			str_printf(&names, " %s", list[i].name);
-		ws_input(ws, INPUT_COMMAND, "saved-filter ");
+		ws_input_words(ws, "saved-filter", "", NULL);
 		ws_say(ws, "saved:%s", str_get(&names));
 	}
 	str_done(&names);

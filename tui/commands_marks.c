@@ -142,7 +142,7 @@ static void do_tag(struct ws *ws, const char *args)
 	if (*args)
 		edit(ws, "tag", args + (*args == '#'), "tagged ", "");
 	else
-		ws_input(ws, INPUT_COMMAND, "tag ");
+		ws_input_words(ws, "tag", "", NULL);
 }
 
 static void do_untag(struct ws *ws, const char *args)
@@ -150,7 +150,7 @@ static void do_untag(struct ws *ws, const char *args)
 	if (*args)
 		edit(ws, "untag", args + (*args == '#'), "untagged ", "");
 	else
-		ws_input(ws, INPUT_COMMAND, "untag ");
+		ws_input_words(ws, "untag", "", NULL);
 }
 
 /* Without a text: the one there is, to be changed. */
@@ -162,37 +162,33 @@ static void do_note(struct ws *ws, const char *args)
 	int64_t take;
 
 	if (*args) {
-		edit(ws, "note", strcmp(args, "-") ? args : "", "noted at ", "");
+		if (strcmp(args, "-"))
+			edit(ws, "note", args, "noted at ", "");
+		else
+			edit(ws, "note", "", "no note any more: ", "");
 		return;
 	}
 	take = ws_target(ws, no_take(ws));
 	if (take && takes_get(ws->db, take, &a, &t, &e))
 		ws_fail(ws, &e);
 	else if (take)
-		ws_input(ws, INPUT_COMMAND, arena_printf(&a, "note %s", t.note));
+		ws_input_words(ws, "note", t.note, *t.note ? "note -" : NULL);
 	arena_done(&a);
 }
 
 /* ---- the trash ---------------------------------------------------------- */
-
-/* They leave the list, and so their marks. */
-static void move_takes(struct ws *ws, const char *trashed, const char *before, const char *after)
-{
-	edit(ws, "trashed", trashed, before, after);
-	library_unmark(library_shown(ws));
-}
 
 static void do_trash(struct ws *ws, const char *args)
 {
 	char now[32];
 
 	snprintf(now, sizeof(now), "%lld", (long long)clock_unix_ms());
-	move_takes(ws, now, "moved ", " to the trash");
+	edit(ws, "trashed", now, "moved ", " to the trash");
 }
 
 static void do_restore(struct ws *ws, const char *args)
 {
-	move_takes(ws, NULL, "restored ", " to the library");
+	edit(ws, "trashed", NULL, "restored ", " to the library");
 }
 
 struct purge {
@@ -234,6 +230,7 @@ static void end_purge(struct ws *ws, struct task *t, int rc, struct err *e)
 		ws_fail(ws, e);
 	else
 		tell_purged(ws, p->n, &p->done);
+	ids_remove(&ws->trash.marks, p->ids, p->n);
 	free(p->ids);
 	free(p);
 	ws_changed(ws);
@@ -255,7 +252,6 @@ static void begin_purge(struct ws *ws, const char *ids)
 		p->n++;
 	}
 	background_do(ws->writer, &p->task);
-	library_unmark(&ws->trash);
 }
 
 /* The answer is for these takes: what others do meanwhile may put other ones under the

@@ -104,7 +104,7 @@ struct hearing {
 
 static int hear(struct db *db, struct task *t, struct err *e)
 {
-	return takes_hear(db, ((struct hearing *)t)->take, e);
+	return takes_hear(db, ((struct hearing *)t)->take, true, NULL, e);
 }
 
 static void end_hear(struct ws *ws, struct task *t, int rc, struct err *e)
@@ -339,7 +339,7 @@ static void list_devices(struct ws *ws)
 	for (size_t i = 0; i < n; i++)
 		str_printf(&names, "%s%s%s", i ? ", " : " ", devices[i].name,
 			devices[i].is_default ? " (default)" : "");
-	ws_input(ws, INPUT_COMMAND, "device ");
+	ws_input_words(ws, "device", "", NULL);
 	ws_say(ws, "devices:%s", n ? str_get(&names) : " none was found yet");
 	str_done(&names);
 	arena_done(&a);

@@ -1,8 +1,13 @@
 /* Triage: what becomes of a take; its keys lie under the left hand. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "library/base/clock.h"
+#include "library/takes.h"
+#include "library/undo.h"
+#include "tui/background.h"
 #include "tui/listen.h"
+#include "tui/queueing.h"
 #include "tui/view_triage.h"
 #include "tui/ws.h"
 
@@ -21,45 +26,169 @@ static bool has_turn(struct ws *ws)
 	return false;
 }
 
-static void judge(struct ws *ws, const char *field, const char *value, const char *what)
-{
-	const int64_t take = triage_take(ws);
-	char label[96];
+/* ---- verdicts ----------------------------------------------------------- */
 
-	snprintf(label, sizeof(label), "%s %.60s", what, str_get(&ws->triage.prompt));
-	ws_edit(ws, &take, 1, field, value, label);
-	sound_heard(ws, take);
+struct judging {
+	struct task task;
+	int64_t take, action;
+	const char *field; /* NULL: it is heard, and nothing else */
+	char value[32], label[96];
+	bool has_heard;
+};
+
+static int write_verdict(struct db *db, struct task *t, struct err *e)
+{
+	struct judging *j = (struct judging *)t;
+	int rc = 0;
+
+	if (j->field)
+		rc = takes_edit(db, &j->take, 1, j->field, j->value, j->label, &j->action, e);
+	return rc ? rc : takes_hear(db, j->take, true, &j->has_heard, e);
+}
+
+static void end_judging(struct ws *ws, struct task *t, int rc, struct err *e)
+{
+	struct judging *j = (struct judging *)t;
+	struct triage_deed *deed = triage_deed(ws, j->take);
+
+	if (rc)
+		ws_fail(ws, e);
+	else if (j->field)
+		ws_tell_edit(ws, j->label, j->action);
+	if (deed) {
+		deed->action = j->action;
+		deed->has_heard = j->has_heard;
+		deed->is_written = true;
+	}
+	ws_changed(ws);
+	free(j);
+}
+
+/* Goes on when it is judged; value: of the field. */
+static void judge(struct ws *ws, enum triage_verdict verdict, const char *field, const char *value,
+	const char *what)
+{
+	struct judging *j = xcalloc(1, sizeof(*j));
+
+	j->task.run = write_verdict;
+	j->task.end = end_judging;
+	j->take = triage_take(ws);
+	j->field = field;
+	snprintf(j->value, sizeof(j->value), "%s", value);
+	snprintf(j->label, sizeof(j->label), "%s %.60s", what, str_get(&ws->triage.prompt));
+	triage_judge(ws, verdict);
+	background_do(ws->writer, &j->task);
 	triage_go(ws, 1);
 }
 
 static void do_keep(struct ws *ws, const char *args)
 {
-	if (!has_turn(ws))
-		return;
-	triage_judge(ws, TRIAGE_KEPT);
-	judge(ws, "verdict", "kept", "kept");
+	if (has_turn(ws))
+		judge(ws, TRIAGE_KEPT, "verdict", "kept", "kept");
 }
 
 static void do_drop(struct ws *ws, const char *args)
 {
 	char now[32];
 
-	if (!has_turn(ws))
-		return;
-	triage_judge(ws, TRIAGE_DROPPED);
 	snprintf(now, sizeof(now), "%lld", (long long)clock_unix_ms());
-	judge(ws, "trashed", now, "dropped");
+	if (has_turn(ws))
+		judge(ws, TRIAGE_DROPPED, "trashed", now, "dropped");
+}
+
+static void end_again(struct ws *ws, const struct queueing *q, int rc)
+{
+	struct triage_deed *deed = triage_deed(ws, q->takes[0]);
+
+	if (!rc && deed)
+		deed->job = q->ids[0];
 }
 
 static void do_redo(struct ws *ws, const char *args)
 {
+	struct queueing *q;
+	int64_t *take;
+
 	if (!has_turn(ws))
 		return;
-	triage_judge(ws, TRIAGE_AGAIN);
-	commands_run(ws, "again");
-	sound_heard(ws, triage_take(ws));
-	triage_go(ws, 1);
+	q = queueing_new();
+	take = ARENA_NEW(&q->arena, int64_t);
+	*take = triage_take(ws);
+	q->takes = take;
+	q->n_takes = 1;
+	q->each = 1;
+	q->end = end_again;
+	queueing_begin(ws, q);
+	judge(ws, TRIAGE_AGAIN, NULL, "", "");
 }
+
+/* ---- taken back --------------------------------------------------------- */
+
+struct taking_back {
+	struct task task;
+	int64_t take;
+	struct triage_deed deed;
+	struct arena arena;
+	struct undone done; /* in the arena */
+};
+
+/* That verdict alone, whatever was done since, here or elsewhere. */
+static int take_back(struct db *db, struct task *t, struct err *e)
+{
+	struct taking_back *b = (struct taking_back *)t;
+	const struct subject of = {.take = b->deed.job ? 0 : b->take, .job = b->deed.job};
+	int64_t action = b->deed.action;
+	int rc = of.job ? undo_adding(db, of.job, &action, e) : 0;
+
+	if (!rc && action)
+		rc = undo_back_one(db, action, of, &b->arena, &b->done, e);
+	if (!rc && b->deed.has_heard)
+		rc = takes_hear(db, b->take, false, NULL, e);
+	return rc;
+}
+
+/* Back to it when it is written, so that it counts as heard once it was listened to. */
+static void end_taking_back(struct ws *ws, struct task *t, int rc, struct err *e)
+{
+	struct taking_back *b = (struct taking_back *)t;
+
+	if (rc) {
+		ws_fail(ws, e);
+	} else {
+		triage_reopen(ws, b->take);
+		if (b->done.label)
+			ws_tell_undone(ws, &b->done, false);
+		else
+			ws_say(ws, "back to it; its verdict had changed nothing");
+	}
+	ws_changed(ws);
+	arena_done(&b->arena);
+	free(b);
+}
+
+static void do_take_back(struct ws *ws, const char *args)
+{
+	int64_t take;
+	const struct triage_deed *deed = triage_last(ws, &take);
+	struct taking_back *b;
+
+	if (!deed) {
+		ws_say(ws, "no verdict was given yet that could be taken back");
+		return;
+	}
+	if (!deed->is_written) {
+		ws_complain(ws, "the verdict is still being written; try again");
+		return;
+	}
+	b = xcalloc(1, sizeof(*b));
+	b->task.run = take_back;
+	b->task.end = end_taking_back;
+	b->take = take;
+	b->deed = *deed;
+	background_do(ws->writer, &b->task);
+}
+
+/* ---- going on ----------------------------------------------------------- */
 
 static void do_skip(struct ws *ws, const char *args)
 {
@@ -71,15 +200,6 @@ static void do_back(struct ws *ws, const char *args)
 {
 	if (has_turn(ws))
 		triage_go(ws, -1);
-}
-
-/* A verdict is one action of the undo log, a job that waits for `again` included. */
-static void do_take_back(struct ws *ws, const char *args)
-{
-	if (triage_take_back(ws))
-		commands_run(ws, "undo");
-	else
-		ws_say(ws, "no verdict was given yet that could be taken back");
 }
 
 static void do_whole(struct ws *ws, const char *args)

@@ -23,10 +23,32 @@ void ws_input(struct ws *ws, enum input_kind kind, const char *text)
 	forget_words(&ws->typing);
 	str_clear(&ws->typing.draft);
 	ws->typing.history.place = ws->typing.history.n;
+	str_clear(&ws->typing.opened);
 	ws->input = kind;
 	ws_say(ws, "%s", "");
 	line_edit_set(&ws->line, text);
 	ws->dirty |= DIRTY_FOOT;
+}
+
+void ws_input_words(struct ws *ws, const char *command, const char *words, const char *emptied)
+{
+	struct input *in = &ws->typing;
+	struct str line = {0};
+
+	str_printf(&line, "%s %s", command, words);
+	ws_input(ws, INPUT_COMMAND, str_get(&line));
+	str_add(&in->opened, command);
+	str_clear(&in->emptied);
+	str_add(&in->emptied, emptied ? emptied : "");
+	str_done(&line);
+}
+
+/* Nothing is left of the line but the command that opened it. */
+static bool is_emptied(const struct input *in, const char *text)
+{
+	text += strspn(text, " ");
+	return in->opened.n && has_prefix(text, in->opened.s) &&
+	       !text[in->opened.n + strspn(text + in->opened.n, " ")];
 }
 
 void ws_ask(struct ws *ws, const char *command, const char *fmt, ...)
@@ -49,7 +71,9 @@ static void finish(struct ws *ws, enum input_kind kind, const char *text)
 {
 	struct str command = {0};
 
-	if (kind == INPUT_COMMAND) {
+	if (kind == INPUT_COMMAND && is_emptied(&ws->typing, text)) {
+		str_add(&command, str_get(&ws->typing.emptied));
+	} else if (kind == INPUT_COMMAND) {
 		history_add(&ws->typing.history, text);
 		str_add(&command, text);
 	} else if (kind == INPUT_ASK) {
@@ -89,6 +113,8 @@ void input_close(struct ws *ws)
 	str_done(&in->draft);
 	str_done(&in->question);
 	str_done(&in->command);
+	str_done(&in->opened);
+	str_done(&in->emptied);
 }
 
 /* ---- completion --------------------------------------------------------- */
@@ -182,6 +208,7 @@ static void recall(struct ws *ws, int by)
 		str_clear(&in->draft);
 		str_add(&in->draft, str_get(&ws->line.text));
 	}
+	str_clear(&in->opened); /* the line is another */
 	line = history_step(&in->history, by, str_get(&in->draft));
 	if (line || by > 0)
 		line_edit_set(&ws->line, line ? line : str_get(&in->draft));

@@ -22,6 +22,8 @@ struct input {
 	size_t word;            /* the one that stands in the line */
 	size_t word_from;       /* bytes before it */
 	struct str question, command;
+	struct str opened,
+		emptied; /* as ws_input_words() has them; opened empty: it was not that */
 };
 
 /* What stands before the text; NULL: nobody types. */

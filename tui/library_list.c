@@ -41,6 +41,7 @@ struct finding {
 	struct str filter;
 	enum takes_order order;
 	bool is_reversed, is_flat, is_trash, stays; /* the cursor, on what it is on */
+	struct ids marks; /* when it was asked; then those of them that are no takes any more */
 	struct takes_found found;
 	struct tree tree;
 	int64_t total;
@@ -78,6 +79,16 @@ static int find_failed(struct db *db, struct finding *f, struct err *e)
 	return rc;
 }
 
+static void find_gone(struct finding *f)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->marks.n; i++)
+		if (!takes_prompts_have(f->prompts, f->marks.at[i]))
+			f->marks.at[n++] = f->marks.at[i];
+	f->marks.n = n;
+}
+
 static int find(struct db *db, struct task *t, struct err *e)
 {
 	struct finding *f = (struct finding *)t;
@@ -85,13 +96,16 @@ static int find(struct db *db, struct task *t, struct err *e)
 	struct takes_query wanted = {
 		.order = f->order, .reversed = f->is_reversed, .now_ms = clock_unix_ms()};
 	int64_t kept = 0, trashed = 0;
-	int rc;
+	int rc = takes_prompts_update(db, f->prompts, e);
 
+	if (rc) {
+		ids_clear(&f->marks); /* nobody knows */
+		return rc;
+	}
+	find_gone(f);
 	str_printf(&filter, "%s%s", f->is_trash ? "trash " : "", str_get(&f->filter));
 	wanted.filter = filter.s;
-	rc = takes_prompts_update(db, f->prompts, e);
-	if (!rc)
-		rc = takes_find(db, &wanted, f->prompts, &f->found, e);
+	rc = takes_find(db, &wanted, f->prompts, &f->found, e);
 	str_done(&filter);
 	if (!rc && !f->filter.n && !f->is_trash && f->order <= TAKES_OLDEST)
 		rc = find_failed(db, f, e);
@@ -162,6 +176,7 @@ static void take_over(struct library_view *v, struct finding *f)
 	const bool was_prompt = f->stays && is_on_prompt(v), at_top = !v->list.top;
 
 	library_end_range(v);
+	ids_remove(&v->marks, f->marks.at, f->marks.n);
 	tree_done(&v->tree);
 	v->tree = f->tree;
 	f->tree = (struct tree){0};
@@ -202,6 +217,7 @@ static void end_find(struct ws *ws, struct task *t, int rc, struct err *e)
 	}
 	ws->dirty |= DIRTY_BODY;
 	str_done(&f->filter);
+	ids_done(&f->marks);
 	takes_found_done(&f->found);
 	tree_done(&f->tree);
 	VEC_DONE(&f->jobs);
@@ -221,6 +237,8 @@ static void ask(struct ws *ws, struct library_view *v, bool stays)
 	f->is_flat = v->is_flat;
 	f->is_trash = v->is_trash;
 	f->stays = stays;
+	library_end_range(v);
+	ids_add(&f->marks, v->marks.at, v->marks.n);
 	str_add(&f->filter, str_get(&v->filter.text));
 	background_do_instead(ws->reader, &f->task);
 }

@@ -29,7 +29,7 @@ static void play(struct ws *ws, double begin_s);
 void triage_close(struct triage *t)
 {
 	free(t->takes);
-	free(t->verdicts);
+	free(t->deeds);
 	str_done(&t->prompt);
 	str_done(&t->facts);
 	str_done(&t->path);
@@ -41,6 +41,16 @@ int64_t triage_take(const struct ws *ws)
 	const struct triage *t = &ws->triage;
 
 	return t->at < t->n ? t->takes[t->at] : 0;
+}
+
+struct triage_deed *triage_deed(struct ws *ws, int64_t take)
+{
+	struct triage *t = &ws->triage;
+
+	for (size_t i = 0; i < t->n; i++)
+		if (t->takes[i] == take)
+			return &t->deeds[i];
+	return NULL;
 }
 
 /* ---- where it is liveliest ---------------------------------------------- */
@@ -175,12 +185,14 @@ static bool begin(struct ws *ws)
 static void finish(struct ws *ws)
 {
 	struct triage *t = &ws->triage;
+	const struct triage_deed *last = &t->deeds[t->n - 1];
 
 	listen_stop(ws->listen);
 	ws_settle(ws); /* what was done last has its say first */
 	ws_show(ws, SCREEN_LIBRARY);
-	ws_say(ws, "that was the last one: %zu kept, %zu dropped, %zu made again; u takes back",
-		t->judged[TRIAGE_KEPT], t->judged[TRIAGE_DROPPED], t->judged[TRIAGE_AGAIN]);
+	ws_say(ws, "that was the last one: %zu kept, %zu dropped, %zu made again%s",
+		t->judged[TRIAGE_KEPT], t->judged[TRIAGE_DROPPED], t->judged[TRIAGE_AGAIN],
+		last->action || last->job ? "; u takes back" : "");
 	triage_close(t);
 }
 
@@ -207,25 +219,34 @@ void triage_go(struct ws *ws, int by)
 void triage_judge(struct ws *ws, enum triage_verdict verdict)
 {
 	struct triage *t = &ws->triage;
-	enum triage_verdict *is = &t->verdicts[t->at];
+	struct triage_deed *deed = &t->deeds[t->at];
 
-	t->judged[*is]--;
-	t->judged[ *is = verdict]++;
+	t->judged[deed->verdict]--;
+	*deed = (struct triage_deed){.verdict = verdict};
+	t->judged[verdict]++;
 }
 
-bool triage_take_back(struct ws *ws)
+const struct triage_deed *triage_last(const struct ws *ws, int64_t *ret)
 {
-	struct triage *t = &ws->triage;
+	const struct triage *t = &ws->triage;
 	size_t i = t->at;
 
-	while (i && !t->verdicts[i - 1])
+	while (i && !t->deeds[i - 1].verdict)
 		i--;
-	if (!i)
-		return false;
-	t->at = i - 1;
+	*ret = i ? t->takes[i - 1] : 0;
+	return i ? &t->deeds[i - 1] : NULL;
+}
+
+void triage_reopen(struct ws *ws, int64_t take)
+{
+	struct triage *t = &ws->triage;
+	const struct triage_deed *deed = triage_deed(ws, take);
+
+	if (!deed)
+		return;
+	t->at = (size_t)(deed - t->deeds);
 	triage_judge(ws, TRIAGE_OPEN);
 	begin(ws);
-	return true;
 }
 
 /* ---- which there are ---------------------------------------------------- */
@@ -256,7 +277,7 @@ static void end_find(struct ws *ws, struct task *task, int rc, struct err *e)
 	if (!rc && f->ids.n) {
 		t->takes = xcalloc(f->ids.n, sizeof(*t->takes));
 		memcpy(t->takes, f->ids.at, f->ids.n * sizeof(*t->takes));
-		t->verdicts = xcalloc(f->ids.n, sizeof(*t->verdicts));
+		t->deeds = xcalloc(f->ids.n, sizeof(*t->deeds));
 		t->n = t->judged[TRIAGE_OPEN] = f->ids.n;
 		if (!begin(ws))
 			triage_go(ws, 1);

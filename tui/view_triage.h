@@ -15,9 +15,17 @@ struct ws;
 
 enum triage_verdict { TRIAGE_OPEN, TRIAGE_KEPT, TRIAGE_DROPPED, TRIAGE_AGAIN, TRIAGE_VERDICTS };
 
+/* What was judged of a take, and what that changed. */
+struct triage_deed {
+	enum triage_verdict verdict;
+	bool is_written;     /* the rest is known */
+	int64_t action, job; /* of the undo log, or queued; 0: none */
+	bool has_heard;      /* nobody had heard it before */
+};
+
 struct triage {
-	int64_t *takes;                /* owned */
-	enum triage_verdict *verdicts; /* of each; owned */
+	int64_t *takes;            /* owned */
+	struct triage_deed *deeds; /* of each; owned */
 	size_t n, at;
 	bool is_finding;
 	size_t judged[TRIAGE_VERDICTS]; /* how many are */
@@ -45,7 +53,11 @@ void triage_go(struct ws *ws, int by);
 int64_t triage_take(const struct ws *ws); /* 0: none */
 /* The take was judged so. */
 void triage_judge(struct ws *ws, enum triage_verdict verdict);
-/* The one that was judged last has its turn again; false: none was. */
-bool triage_take_back(struct ws *ws);
+/* That of a take, NULL: it is not among them; that of the take that was judged last, *ret,
+ * NULL: none was. */
+struct triage_deed *triage_deed(struct ws *ws, int64_t take);
+const struct triage_deed *triage_last(const struct ws *ws, int64_t *ret);
+/* The verdict was taken back: the take has its turn again. */
+void triage_reopen(struct ws *ws, int64_t take);
 
 #endif

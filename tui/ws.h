@@ -201,6 +201,9 @@ void ws_complain(struct ws *ws, const char *fmt, ...) __attribute__((format(prin
 void ws_fail(struct ws *ws, struct err *e);
 void ws_show(struct ws *ws, enum ws_screen screen);
 void ws_input(struct ws *ws, enum input_kind kind, const char *text);
+/* The `:` line for a command's words.  Where Enter finds none, `emptied` is run instead of
+ * the command, which would ask for them again; NULL: nothing is. */
+void ws_input_words(struct ws *ws, const char *command, const char *words, const char *emptied);
 /* Asks; `command` is run when the answer is yes. */
 void ws_ask(struct ws *ws, const char *command, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -241,6 +244,8 @@ void ws_settle(struct ws *ws);
  * done. */
 void ws_edit(struct ws *ws, const int64_t *ids, size_t n, const char *field, const char *value,
 	const char *label);
+/* What is said then; action: as takes_edit() gives it. */
+void ws_tell_edit(struct ws *ws, const char *label, int64_t action);
 /* db_set_setting() on the writer. */
 void ws_set(struct ws *ws, const char *name, const char *value);
 
@@ -270,6 +275,12 @@ const struct binding *commands_binding_at(size_t i);
 /* For commands: a whole number within bounds; false, with a message, for anything
  * else. */
 bool commands_number(struct ws *ws, const char *text, int64_t low, int64_t high, int64_t *ret);
+
+/* ---- commands_general.c ------------------------------------------------- */
+
+struct undone;
+/* What came of taking something back. */
+void ws_tell_undone(struct ws *ws, const struct undone *d, bool again);
 
 /* ---- commands_setup.c --------------------------------------------------- */
 

@@ -41,6 +41,11 @@ jobs_waiting()
 	[ "$("$woodshed" jobs --json | grep -c '"state": "queued"')" -eq "$1" ]
 }
 
+queues()
+{
+	"$woodshed" queue "$@" >/dev/null
+}
+
 install_mono
 cp -r "$fixtures/stereo" "$WOODSHED_LIBRARY/models/stereo"
 "$woodshed" render -m stereo -s 20 --seed 4 'night train' >/dev/null 2>&1
@@ -125,6 +130,16 @@ check 'shows which is which' sees 'slow piano  mono  take'
 check 'and is recorded' has 1 kept
 keys u
 check 'undone' has 0 kept
+keys 1 m
+check 'a mark in the library' sees ' 1 marked'
+keys 5 C DC
+check 'another take goes to the trash' sees 'moved 1 take to the trash'
+keys 1
+check 'and takes no mark with it' sees ' 1 marked'
+keys u
+check 'it is back' sees 'taken back: moved 1 take'
+escape
+keys 5
 for size in '160 48' '40 10' '20 3' '1 1' '3 30' '250 5' '80 24'; do
 	t resize-window -t t -x "${size% *}" -y "${size#* }"
 	keys a h
@@ -135,11 +150,7 @@ sleep 3
 check 'three seconds of one were heard' soon finds_some heard
 # On a busy machine the others were, too, while this test waited for the screen.
 playing=$("$woodshed" remote status | sed -n 's/.*"take": *\([0-9]*\).*/\1/p')
-python3 -c '
-import sqlite3, sys
-sqlite3.connect(sys.argv[1], isolation_level=None).execute(
-    "UPDATE takes SET heard = 0 WHERE heard AND id <> ?", [int(sys.argv[2])])
-' "$WOODSHED_LIBRARY/library.db" "$playing"
+elsewhere "UPDATE takes SET heard = 0 WHERE heard AND id <> $playing"
 check 'the others are not heard' has 1 heard
 
 # ---- triage -------------------------------------------------------------------------
@@ -163,6 +174,23 @@ check 'by a job' soon jobs_waiting 1
 keys z
 check 'taken back, and back to it' sees '1 of 2'
 check 'its job, too' soon jobs_waiting 0
+keys f
+check 'kept' sees '2 of 2'
+check 'what others do meanwhile' queues -m mono -s 0.2 elsewhere
+keys z
+check 'is not what is taken back' sees 'taken back: kept slow piano'
+check 'but the verdict' has 0 kept
+check 'and back to it' sees '1 of 2'
+check 'the job waits' jobs_waiting 1
+elsewhere "UPDATE takes SET verdict = 'kept'"
+keys f
+check 'a verdict that it had' sees '2 of 2'
+keys z
+check 'had changed nothing' sees 'its verdict had changed nothing'
+check 'back to it all the same' sees '1 of 2'
+check 'the job waits still' jobs_waiting 1
+elsewhere "UPDATE takes SET verdict = ''"
+"$woodshed" cancel "$(elsewhere 'SELECT max(id) FROM jobs')" >/dev/null
 command_line pause
 keys f
 check 'kept, and on' sees '2 of 2'
@@ -200,10 +228,6 @@ check 'and they are compared' sees 'slow piano  stereo  take'
 
 cp -r "$fixtures/../stable_audio/whole" "$WOODSHED_LIBRARY/models/whole"
 keys 1
-queues()
-{
-	"$woodshed" queue "$@" >/dev/null
-}
 check 'settings of one model' queues -m whole -s 0.04 --steps 3 --cfg 2.5 --negative hum bells
 check 'made as it was asked' has 1 bells
 command_line 'filter bells'

@@ -54,11 +54,11 @@ static void add_take(struct db *db, const char *prompt, const char *model, int i
 	if (!prompts_add(db, prompt, NULL, 0, NULL, t.created, &t.prompt_id, &e))
 		takes_add(db, &t, &id, &e);
 	if (!e.code && i % 4 == 1)
-		takes_edit(db, &id, 1, "favourite", "1", "favourite", &e);
+		takes_edit(db, &id, 1, "favourite", "1", "favourite", NULL, &e);
 	if (!e.code && i % 5 == 2)
-		takes_edit(db, &id, 1, "rating", "4", "rated 4", &e);
+		takes_edit(db, &id, 1, "rating", "4", "rated 4", NULL, &e);
 	if (!e.code && i % 6 == 3)
-		takes_edit(db, &id, 1, "tag", "keep", "tagged", &e);
+		takes_edit(db, &id, 1, "tag", "keep", "tagged", NULL, &e);
 }
 
 static void add_job(struct db *db, const char *prompt, int i)
@@ -228,10 +228,11 @@ static void fill_made(struct db *db)
 	for (int i = 0; i < N_MADE && !e.code; i++)
 		if (!add_made(db, w, i, prompts) && !jobs_get(db, i + 1, &a, &j, &e))
 			prompts[i] = j.prompt_id;
-	if (!e.code && !add_failed(db, w) && !takes_edit(db, ids, 1, "note", note, "note", &e) &&
-		!takes_edit(db, ids, 1, "tag", "late-night", "tag", &e) &&
-		!takes_edit(db, ids + 1, 2, "tag", "jazz", "tag", &e) &&
-		!takes_edit(db, ids + 3, 2, "trashed", "1580730000000", "trash", &e) &&
+	if (!e.code && !add_failed(db, w) &&
+		!takes_edit(db, ids, 1, "note", note, "note", NULL, &e) &&
+		!takes_edit(db, ids, 1, "tag", "late-night", "tag", NULL, &e) &&
+		!takes_edit(db, ids + 1, 2, "tag", "jazz", "tag", NULL, &e) &&
+		!takes_edit(db, ids + 3, 2, "trashed", "1580730000000", "trash", NULL, &e) &&
 		!filters_save(db, "best", "rating>=4", THEN, &e))
 		filters_save(db, "late", "#late-night dur>20", THEN, &e);
 	worker_close(w);
@@ -321,9 +322,9 @@ static void add_sound(struct db *db, const char *folder, struct take *t, struct 
 	else if (!e.code)
 		takes_add(db, t, &id, &e);
 	if (!e.code && kind == 1)
-		takes_edit(db, &id, 1, "favourite", "1", "favourite", &e);
+		takes_edit(db, &id, 1, "favourite", "1", "favourite", NULL, &e);
 	if (!e.code && kind == 1)
-		takes_edit(db, &id, 1, "rating", "4", "rated 4", &e);
+		takes_edit(db, &id, 1, "rating", "4", "rated 4", NULL, &e);
 }
 
 /* Two were made, one failed, one is rendered, one waits and was not told all. */

@@ -81,6 +81,18 @@ sees_no()
 	soon shows_no "$1"
 }
 
+# elsewhere SQL...: what another workstation does; what it reads.
+elsewhere()
+{
+	python3 -c '
+import sqlite3, sys
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute("PRAGMA foreign_keys = ON")
+for sql in sys.argv[2:]:
+    for row in c.execute(sql):
+        print(*row)' "$WOODSHED_LIBRARY/library.db" "$@"
+}
+
 # lock: another program writes to the library, until unlock.
 lock()
 {

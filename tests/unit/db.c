@@ -206,7 +206,7 @@ static void one_of_the_second_version(void **state)
 	assert_int_equal(db_verify(db, &e), 0);
 	assert_int_equal(count(db, "SELECT heard FROM takes WHERE id = 7"), 0);
 	assert_int_equal(count(db, "SELECT heard FROM takes WHERE id = 8"), 1);
-	assert_int_equal(takes_hear(db, 7, &e), 0);
+	assert_int_equal(takes_hear(db, 7, true, NULL, &e), 0);
 	assert_int_equal(count(db, "SELECT count(*) FROM takes WHERE heard"), 2);
 	db_close(db);
 	assert_int_equal(stat(scratch_path(state, "library.db.v2"), &st), 0);

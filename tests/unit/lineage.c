@@ -74,7 +74,7 @@ static void family(void **state)
 	assert_int_equal(rows[3].take, newer);
 	assert_int_equal(rows[0].take, 0);
 	/* The trash has left. */
-	assert_int_equal(takes_edit(db, &newer, 1, "trashed", "5", "", NULL), 0);
+	assert_int_equal(takes_edit(db, &newer, 1, "trashed", "5", "", NULL, NULL), 0);
 	assert_int_equal(lineage_of(db, d, &arena, &rows, &n, NULL), 0);
 	assert_int_equal(n, 4);
 	assert_int_equal(rows[3].take, of_d);

@@ -17,6 +17,7 @@
 #include "library/base/vec.h"
 #include "library/db.h"
 #include "library/filter.h"
+#include "library/queue.h"
 #include "library/repair.h"
 #include "library/takes.h"
 #include "library/undo.h"
@@ -97,7 +98,7 @@ static const char *found(const char *filter)
 
 static void edit(int64_t id, const char *field, const char *value)
 {
-	OK(takes_edit(db, &id, 1, field, value, "an edit", &e));
+	OK(takes_edit(db, &id, 1, field, value, "an edit", NULL, &e));
 }
 
 static void five(void)
@@ -257,11 +258,11 @@ static void change_any(struct db *by, const struct takes_prompts *all)
 	const int64_t id = all->ids[draw((uint32_t)all->n)];
 	struct purged purged;
 
-	OK(takes_edit(by, &id, 1, draw(2) ? "tag" : "untag", "keep", "an edit", &e));
-	OK(takes_edit(by, &id, 1, "rating", draw(2) ? "1" : "5", "an edit", &e));
-	OK(takes_edit(by, &id, 1, "trashed", draw(2) ? "5" : NULL, "an edit", &e));
+	OK(takes_edit(by, &id, 1, draw(2) ? "tag" : "untag", "keep", "an edit", NULL, &e));
+	OK(takes_edit(by, &id, 1, "rating", draw(2) ? "1" : "5", "an edit", NULL, &e));
+	OK(takes_edit(by, &id, 1, "trashed", draw(2) ? "5" : NULL, "an edit", NULL, &e));
 	if (!draw(4)) {
-		OK(takes_edit(by, &id, 1, "trashed", "5", "an edit", &e));
+		OK(takes_edit(by, &id, 1, "trashed", "5", "an edit", NULL, &e));
 		OK(takes_purge(by, &id, 1, &purged, &e));
 	}
 }
@@ -323,6 +324,7 @@ static void signs_are(int64_t prompt, bool favourite, bool unheard)
 static void signs_of_prompts(void **state)
 {
 	struct take t;
+	bool is_new;
 
 	five();
 	add("fast piano and drums", "starter", 9, 31, NOW, "takes/6.wav"); /* another of 2's */
@@ -330,10 +332,16 @@ static void signs_of_prompts(void **state)
 	signs_are(t.prompt_id, false, true);
 	edit(2, "favourite", "1");
 	signs_are(t.prompt_id, true, true);
-	OK(takes_hear(db, 6, &e));
+	OK(takes_hear(db, 6, true, &is_new, &e));
+	assert_true(is_new);
 	signs_are(t.prompt_id, true, true); /* one of two */
-	OK(takes_hear(db, 2, &e));
+	OK(takes_hear(db, 2, true, NULL, &e));
 	signs_are(t.prompt_id, true, false);
+	OK(takes_hear(db, 2, true, &is_new, &e));
+	assert_false(is_new);
+	OK(takes_hear(db, 2, false, NULL, &e));
+	signs_are(t.prompt_id, true, true);
+	OK(takes_hear(db, 2, true, NULL, &e));
 	edit(2, "trashed", "5");
 	signs_are(t.prompt_id, false, false);
 }
@@ -453,15 +461,18 @@ static const char *undo(bool redo)
 static void edits_are_taken_back(void **state)
 {
 	const int64_t ids[] = {1, 2, 3};
+	int64_t action;
 	struct take t;
 
 	five();
 	assert_null(undo(false));
-	OK(takes_edit(db, ids, 3, "trashed", "123", "trash 3 takes", &e));
+	OK(takes_edit(db, ids, 3, "trashed", "123", "trash 3 takes", NULL, &e));
 	edit(4, "rating", "2");
 	edit(4, "rating", "5");
 	edit(4, "tag", "x");
-	edit(4, "tag", "x"); /* changes nothing, but counts as an action of no rows */
+	edit(4, "tag", "x"); /* nothing changes: no action */
+	OK(takes_edit(db, ids, 2, "rating", "0", "x", &action, &e));
+	assert_int_equal(action, 0);
 	assert_string_equal(found(NULL), "5 4");
 	assert_string_equal(undo(false), "an edit");
 	OK(takes_get(db, 4, &arena, &t, &e));
@@ -486,13 +497,68 @@ static void edits_are_taken_back(void **state)
 	assert_string_equal(found("fav"), "5");
 }
 
+static void one_action_is_taken_back(void **state)
+{
+	const int64_t id = 2, job = 1;
+	const struct job_new wanted = {.prompt = "p", .model = "starter", .seconds = "1"};
+	int64_t action, adding;
+	struct undone done;
+	struct take t;
+	uint64_t seen;
+
+	five();
+	OK(takes_edit(db, &id, 1, "verdict", "kept", "kept it", &action, &e));
+	OK(jobs_add(db, &wanted, 1, NOW, NULL, &e));
+	edit(3, "rating", "2");
+	seen = stamp();
+	OK(undo_back_one(db, action, (struct subject){.take = 2}, &arena, &done, &e));
+	assert_string_equal(done.label, "kept it");
+	assert_true(done.n == 1 && !done.n_late);
+	assert_true(stamp() != seen);
+	OK(takes_get(db, 2, &arena, &t, &e));
+	assert_string_equal(t.verdict, "");
+	/* Not twice, and not what is of another take. */
+	OK(undo_back_one(db, action, (struct subject){.take = 2}, &arena, &done, &e));
+	assert_null(done.label);
+	OK(undo_adding(db, job, &adding, &e));
+	assert_true(adding > action);
+	OK(undo_back_one(db, adding, (struct subject){.take = 2}, &arena, &done, &e));
+	assert_null(done.label);
+	OK(undo_back_one(db, adding, (struct subject){.job = job}, &arena, &done, &e));
+	assert_string_equal(done.label, "queued job 1");
+	assert_string_equal(found("rated"), "3");
+	/* All else goes on as before. */
+	assert_string_equal(undo(false), "an edit");
+	assert_null(undo(false));
+	assert_string_equal(undo(true), "kept it");
+	assert_string_equal(undo(true), "queued job 1");
+	assert_string_equal(undo(true), "an edit");
+	OK(db_verify(db, &e));
+}
+
+static void are_favourites(void **state)
+{
+	const int64_t ids[] = {1, 99, 2};
+	bool are;
+
+	five();
+	OK(takes_are_favourites(db, ids, 3, &are, &e));
+	assert_false(are);
+	edit(1, "favourite", "1");
+	OK(takes_are_favourites(db, ids, 3, &are, &e));
+	assert_false(are);
+	edit(2, "favourite", "1");
+	OK(takes_are_favourites(db, ids, 3, &are, &e));
+	assert_true(are);
+}
+
 static void wrong_edits_change_nothing(void **state)
 {
 	const int64_t ids[] = {1, 99};
 	struct err e = {0};
 
 	five();
-	assert_int_equal(takes_edit(db, ids, 2, "rating", "3", "x", &e), ERR_ARG);
+	assert_int_equal(takes_edit(db, ids, 2, "rating", "3", "x", NULL, &e), ERR_ARG);
 	assert_error(e, ERR_ARG, "no take 99");
 	assert_string_equal(found("rated"), "");
 	for (int i = 0; i < 7; i++) {
@@ -501,10 +567,11 @@ static void wrong_edits_change_nothing(void **state)
 			{"tag", ""}, {"note", "\xff"}};
 
 		err_clear(&e);
-		assert_int_equal(takes_edit(db, ids, 1, bad[i][0], bad[i][1], "x", &e), ERR_ARG);
+		assert_int_equal(
+			takes_edit(db, ids, 1, bad[i][0], bad[i][1], "x", NULL, &e), ERR_ARG);
 	}
 	err_clear(&e);
-	assert_int_equal(takes_edit(db, ids, 1, "file", "x", "x", &e), ERR_BUG);
+	assert_int_equal(takes_edit(db, ids, 1, "file", "x", "x", NULL, &e), ERR_BUG);
 }
 
 static void prompts_have_lineage(void **state)
@@ -680,6 +747,8 @@ int main(void)
 		TEST(marks),
 		TEST(wrong_filters),
 		TEST(edits_are_taken_back),
+		TEST(one_action_is_taken_back),
+		TEST(are_favourites),
 		TEST(wrong_edits_change_nothing),
 		TEST(prompts_have_lineage),
 		TEST(orders),
