@@ -12,6 +12,8 @@ static const struct command_table *const tables[] = {&commands_general, &command
 	&commands_compose, &commands_sound, &commands_listen, &commands_denoise, &commands_compare,
 	&commands_triage, &commands_race, &commands_jobs, &commands_setup, &commands_system};
 
+enum { EDITING_MAX = 32 }; /* rows of a view's `editing` */
+
 enum { N_TABLES = sizeof(tables) / sizeof(*tables) };
 
 /* Table after table. */
@@ -200,6 +202,33 @@ void commands_key(struct ws *ws, uint32_t key)
 
 /* ---- help --------------------------------------------------------------- */
 
+static bool is_typed(const struct ws *ws, enum ws_screen screen, const char *keys)
+{
+	const struct view *v = views[screen];
+	struct chord c;
+
+	return v->is_typed && !chord_parse(keys, &c, NULL) && v->is_typed(ws, c.keys[0]);
+}
+
+/* Whether it does something there, as match() finds it: not where its first key is text,
+ * nor behind a chord that goes before it and is complete with the same keys or fewer. */
+static bool acts(const struct ws *ws, enum ws_screen screen, const struct binding *b, bool is_own)
+{
+	const struct binding *other;
+	bool other_own;
+
+	if (!is_live(ws, screen, b, is_own) || is_typed(ws, screen, b->keys))
+		return false;
+	for (size_t i = 0; !is_own && (other = binding_at(ws, i, &other_own)); i++) {
+		const bool goes_before = other_own || (b->on & ON_ANY && !(other->on & ON_ANY));
+
+		if (goes_before && has_prefix(b->keys, other->keys) &&
+			is_live(ws, screen, other, other_own))
+			return false;
+	}
+	return true;
+}
+
 static const struct command *command_of(const struct binding *b)
 {
 	return commands_find(b->command, strcspn(b->command, " "));
@@ -221,7 +250,8 @@ static const char *all_keys(
 	bool is_first = true, is_own;
 
 	for (size_t i = 0; (other = binding_at(ws, i, &is_own)); i++) {
-		if (!is_live(ws, screen, other, is_own) || strcmp(other->command, b->command))
+		if (!other->command || strcmp(other->command, b->command) ||
+			!acts(ws, screen, other, is_own))
 			continue;
 		if (!keys.n && other != b)
 			is_first = false;
@@ -232,13 +262,15 @@ static const char *all_keys(
 	return text;
 }
 
-static bool has_key(const struct ws *ws, const struct command *c)
+/* On that screen, or on others alone. */
+static bool has_key(const struct ws *ws, enum ws_screen screen, const struct command *c)
 {
 	const struct binding *b;
 	bool is_own;
 
 	for (size_t i = 0; (b = binding_at(ws, i, &is_own)); i++)
-		if (b->command && command_of(b) == c)
+		if (b->command && command_of(b) == c &&
+			(!holds_on(b, screen) || acts(ws, screen, b, is_own)))
 			return true;
 	return false;
 }
@@ -253,12 +285,23 @@ static void add_keys(const struct ws *ws, struct arena *a, enum ws_screen screen
 	for (size_t i = 0; (b = binding_at(ws, i, &is_own)); i++) {
 		const char *keys;
 
-		if (!(b->on & ON_ANY) == any || !is_live(ws, screen, b, is_own))
+		if (!(b->on & ON_ANY) == any || !acts(ws, screen, b, is_own))
 			continue;
 		keys = all_keys(ws, b, screen, a);
 		if (keys)
 			lines[(*n)++] = (struct help_line){keys, b->command, help_of(b), NULL};
 	}
+}
+
+/* Those of a screen that are no commands: what one types with. */
+static void add_editing(
+	const struct ws *ws, enum ws_screen screen, struct help_line *lines, size_t *n)
+{
+	const struct edit_key *k = views[screen]->editing;
+
+	for (; k && k->keys; k++)
+		if (is_typed(ws, screen, k->keys))
+			lines[(*n)++] = (struct help_line){k->keys, "", k->help, NULL};
 }
 
 /* Keys that hold on other screens alone; of each the first of these. */
@@ -276,7 +319,7 @@ static void add_others(const struct ws *ws, struct arena *a, enum ws_screen scre
 			continue;
 		while (on < N_SCREENS - 1 && !(b->on & 1u << on))
 			on++;
-		if (!is_live(ws, (enum ws_screen)on, b, is_own))
+		if (!acts(ws, (enum ws_screen)on, b, is_own))
 			continue;
 		keys = all_keys(ws, b, (enum ws_screen)on, a);
 		if (keys)
@@ -286,7 +329,7 @@ static void add_others(const struct ws *ws, struct arena *a, enum ws_screen scre
 
 static size_t lines_max(const struct ws *ws)
 {
-	size_t max = ws->keymap.n;
+	size_t max = ws->keymap.n + EDITING_MAX;
 
 	for (size_t t = 0; t < N_TABLES; t++)
 		max += tables[t]->n_commands + tables[t]->n_bindings;
@@ -301,9 +344,10 @@ size_t commands_help(
 	size_t n = 0;
 
 	add_keys(ws, a, screen, false, lines, &n);
+	add_editing(ws, screen, lines, &n);
 	add_keys(ws, a, screen, true, lines, &n);
 	for (size_t i = 0; (c = commands_at(i)); i++)
-		if (!has_key(ws, c))
+		if (!has_key(ws, screen, c))
 			lines[n++] = (struct help_line){
 				"", arena_printf(a, "%s %s", c->name, c->args), c->help, NULL};
 	add_others(ws, a, screen, lines, &n);
@@ -322,8 +366,8 @@ size_t commands_goes_on(const struct ws *ws, struct arena *a, const struct help_
 		struct chord c, rest = {0};
 		struct str keys = {0};
 
-		if (!is_live(ws, ws->screen, b, is_own) || chord_parse(b->keys, &c, NULL) ||
-			!chord_begins(&ws->typed, &c))
+		if (chord_parse(b->keys, &c, NULL) || !chord_begins(&ws->typed, &c) ||
+			!acts(ws, ws->screen, b, is_own))
 			continue;
 		for (int k = ws->typed.n; k < c.n; k++)
 			rest.keys[rest.n++] = c.keys[k];

@@ -107,12 +107,18 @@ static bool is_editing(uint32_t key)
 	       key == KEYS_LEFT || key == KEYS_RIGHT || key == KEYS_C_LEFT || key == KEYS_C_RIGHT;
 }
 
+static bool is_moving(uint32_t key)
+{
+	return key == KEYS_UP || key == KEYS_DOWN || key == '\t' || key == KEYS_S_TAB ||
+	       key == '\r';
+}
+
 static bool move_key(struct ws *ws, uint32_t key)
 {
 	struct compose_view *v = ws->compose;
 	const int by = key == KEYS_UP || key == KEYS_S_TAB ? -1 : 1;
 
-	if (key != KEYS_UP && key != KEYS_DOWN && key != '\t' && key != KEYS_S_TAB && key != '\r')
+	if (!is_moving(key))
 		return false;
 	if (v->field == FIELD_PROMPT && (key == '\r' || (key == '\t' && complete(ws))))
 		return key == '\t';
@@ -158,6 +164,15 @@ bool view_compose_key(struct ws *ws, uint32_t key)
 	if (v->field == FIELD_MODEL || compose_is_turned(&v->c, v->field))
 		return (key >= ' ' && key < KEY_NAMED) || is_editing(key);
 	return text_key(ws, key) || is_editing(key);
+}
+
+bool view_compose_is_typed(const struct ws *ws, uint32_t key)
+{
+	if (is_moving(key))
+		return true;
+	if (ws->compose->is_resting)
+		return key == 'j' || key == 'k';
+	return (key >= ' ' && key < KEY_NAMED) || is_editing(key);
 }
 
 /* ---- queueing ----------------------------------------------------------- */

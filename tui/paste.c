@@ -20,7 +20,7 @@ static void end_paste(struct ws *ws)
 
 		k = utf8_decode(text + i, ws->paste.n - i, &cp);
 		if (ws->input != INPUT_ASK) /* a y in it is no answer */
-			input_key(ws, cp == '\n' ? ' ' : cp);
+			input_key(ws, cp == '\n' || cp == '\t' ? ' ' : cp);
 	}
 	if (!ws->input && v->paste)
 		v->paste(ws, text, ws->paste.n);
@@ -32,6 +32,7 @@ static void end_paste(struct ws *ws)
 bool paste_key(struct ws *ws, uint32_t key)
 {
 	char bytes[4];
+	bool is_rest;
 
 	if (ws->is_pasting && key != TERMINAL_PASTE_END && clock_now() - ws->pasted > PASTE_S)
 		end_paste(ws);
@@ -39,12 +40,17 @@ bool paste_key(struct ws *ws, uint32_t key)
 		if (ws->is_pasting)
 			end_paste(ws);
 		ws->is_pasting = key == TERMINAL_PASTE;
+		ws->has_pasted_cr = false;
 		ws->pasted = clock_now();
 		return true;
 	}
 	if (!ws->is_pasting || key == TERMINAL_RESIZED)
 		return false;
 	ws->pasted = clock_now();
+	is_rest = key == '\n' && ws->has_pasted_cr;
+	ws->has_pasted_cr = key == '\r';
+	if (is_rest) /* of CR LF, which is one end of a line */
+		return true;
 	if (key == '\r')
 		key = '\n';
 	if (ws->paste.n < PASTE_BYTES_MAX && (key >= ' ' || key == '\n' || key == '\t') &&

@@ -427,8 +427,6 @@ static uint32_t read_one(bool *ret_any)
 		the.half = (mbstate_t){0};
 		return 0xfffd;
 	}
-	if (c == '\n')
-		return '\r';
 	if (c == 3 || c == 26)
 		return c == 3 ? TERMINAL_INTERRUPT : TERMINAL_SUSPEND;
 	return c == 8 || c == 127 ? KEYS_BACKSPACE : (uint32_t)c;
@@ -453,7 +451,7 @@ uint32_t terminal_key(void)
 			return key;
 		}
 		if (any && second != TERMINAL_NONE && second < TERMINAL_NONE)
-			return second | KEYS_ALT;
+			return (second == '\n' ? '\r' : second) | KEYS_ALT;
 		if (any && second >= KEY_NAMED)
 			return second | KEYS_ALT;
 	}

@@ -19,6 +19,11 @@ struct mouse;
 struct words;
 struct ws;
 
+/* Keys that are no commands, a blank between them. */
+struct edit_key {
+	const char *keys, *help;
+};
+
 struct view {
 	const char *name;  /* what `screen NAME` takes */
 	const char *tab;   /* as the first line names it, its key first; "": not there */
@@ -47,6 +52,10 @@ struct view {
 	bool has_column; /* others stand beside it where there is room */
 	/* A key, before any binding; true: taken. */
 	bool (*key)(struct ws *ws, uint32_t key);
+	/* Whether `key` would take it now, so that help tells of no binding that begins with
+	 * it; and what such keys do.  For those that are typed to find help there is none. */
+	bool (*is_typed)(const struct ws *ws, uint32_t key);
+	const struct edit_key *editing; /* ends with {0} */
 	/* What was pasted, which is never a key.  NULL: nothing is typed there. */
 	void (*paste)(struct ws *ws, const char *text, size_t n);
 	/* A click, its cell counted as draw() does; true: taken.  What follows of a press that

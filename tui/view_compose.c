@@ -644,6 +644,21 @@ static const char *hints_now(const struct ws *ws)
 	return view_compose.hints;
 }
 
+static const struct edit_key editing[] = {
+	{"<Tab>", "complete the prompt, where that can be, or the next field"},
+	{"<S-Tab>", "the field before"},
+	{"<Up> <Down>", "the line or the field above, below"},
+	{"<Left> <Right>", "a character; what is chosen from few: the one before, after"},
+	{"<C-Left> <C-Right>", "a word"},
+	{"<Home> ^A", "to the start of the line"},
+	{"<End> ^E", "to its end"},
+	{"<Del> ^D", "delete the character under the cursor"},
+	{"^W", "delete the word before the cursor"},
+	{"^U", "delete the line before the cursor"},
+	{"^K", "delete the line behind it"},
+	{0},
+};
+
 const struct view view_compose = {.name = "compose",
 	.tab = "2 Compose",
 	.hints = "F5 queue  Tab next  ^U clear line  ^P ^N history  Esc leave  F1 keys  ^X^E "
@@ -654,6 +669,8 @@ const struct view view_compose = {.name = "compose",
 	.draw = draw,
 	.list = list_of,
 	.key = view_compose_key,
+	.is_typed = view_compose_is_typed,
+	.editing = editing,
 	.paste = view_compose_paste,
 	.mouse = on_mouse,
 	.cursor = cursor};

@@ -112,6 +112,7 @@ void view_compose_work(struct ws *ws);
 void view_compose_go(struct compose_view *v, int by);
 /* A key that is typed here; false: it is none of text. */
 bool view_compose_key(struct ws *ws, uint32_t key);
+bool view_compose_is_typed(const struct ws *ws, uint32_t key);
 /* For COMPOSE_TAKES_MAX takes from it on. */
 uint64_t compose_seed_by_chance(void);
 void view_compose_paste(struct ws *ws, const char *text, size_t n);

@@ -265,7 +265,7 @@ static void take_event(struct ws *ws, uint32_t key)
 		while (terminal_mouse(&m))
 			mouse_do(ws, &m);
 	} else if (!paste_key(ws, key)) {
-		ws_key(ws, key);
+		ws_key(ws, key == '\n' ? '\r' : key); /* ^J is Enter */
 	}
 }
 

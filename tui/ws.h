@@ -144,8 +144,9 @@ struct ws {
 		int pane; /* of the frame */
 	} grip;           /* where its button was pressed, and is held */
 
-	bool is_pasting; /* what comes was not typed */
-	double pasted;   /* clock_now() of the last of it */
+	bool is_pasting;    /* what comes was not typed */
+	bool has_pasted_cr; /* the last of it was a carriage return */
+	double pasted;      /* clock_now() of the last of it */
 	struct str paste;
 
 	struct library_view takes, trash;

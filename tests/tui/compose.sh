@@ -44,6 +44,17 @@ has_jobs()
 	return 1
 }
 
+# row_after TEXT TEXT: the second stands in the line after the first.
+follows()
+{
+	t capture-pane -p -t t >"$scratch/out" && grep -A 1 -F -- "$1" "$scratch/out" | grep -qFx -- "$2"
+}
+
+row_after()
+{
+	soon follows "$@"
+}
+
 install_mono
 
 # ---- who counts tokens --------------------------------------------------------------
@@ -181,6 +192,13 @@ check 'in full' sees '>Prompt      a'
 clear
 keys BSpace
 clear
+printf 'one\r\ntwo' >"$scratch/pasted"
+t load-buffer -b pasted "$scratch/pasted"
+t paste-buffer -r -p -b pasted -t t
+check 'CR LF ends one line' row_after '>Prompt      one' '             two'
+clear
+keys BSpace
+clear
 printf 'half \377\342 done' >"$scratch/pasted"
 t load-buffer -b pasted "$scratch/pasted"
 t paste-buffer -p -b pasted -t t
@@ -190,6 +208,10 @@ clear
 escape
 sees 'Library' && paste 'qQ'
 check 'where nothing is typed nothing is pasted' sees 'what was pasted is left out'
+keys :
+paste 'se	x'
+check 'a tab on the : line is a blank, and completes nothing' sees ':se x'
+escape
 
 # ---- drafts -----------------------------------------------------------------------
 

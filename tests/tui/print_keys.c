@@ -76,8 +76,22 @@ static void add_meaning(struct str *out, const struct binding *b)
 	}
 }
 
+static void add_editing(struct str *out, const struct edit_key *k)
+{
+	for (; k && k->keys; k++) {
+		for (const char *key = k->keys; *key; key += strspn(key, " ")) {
+			str_add(out, key == k->keys ? ".It Ic " : " , Ic ");
+			add_word(out, key, strcspn(key, " "));
+			key += strcspn(key, " ");
+		}
+		str_add(out, "\n");
+		add_text(out, k->help);
+	}
+}
+
 /* Those of one screen, or of all. */
-static void add_screen(struct str *out, const char *title, unsigned on)
+static void add_screen(
+	struct str *out, const char *title, unsigned on, const struct edit_key *editing)
 {
 	const struct binding *b;
 	bool any = false;
@@ -91,6 +105,7 @@ static void add_screen(struct str *out, const char *title, unsigned on)
 		add_keys(out, b);
 		add_meaning(out, b);
 	}
+	add_editing(out, editing);
 	if (any)
 		str_add(out, ".El\n");
 }
@@ -136,12 +151,12 @@ int main(void)
 	struct str out = {0};
 
 	str_add(&out, ".Ss Keys of the workstation\n");
-	add_screen(&out, "On every screen", ON_ANY);
+	add_screen(&out, "On every screen", ON_ANY, NULL);
 	for (int i = 0; i < N_SCREENS; i++) {
 		char title[64];
 
 		snprintf(title, sizeof(title), "On the screen %s", views[i]->name);
-		add_screen(&out, title, 1u << i);
+		add_screen(&out, title, 1u << i, views[i]->editing);
 	}
 	add_commands(&out);
 	add_settings(&out);
