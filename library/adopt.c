@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -69,6 +70,22 @@ static void read_recipe(const char *path, struct arena *a, struct take *t)
 	free(recipe);
 }
 
+/* As paths_new_take() writes it; 0: it did not.  The file's own time may be that of a copy. */
+static int64_t time_in_name(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	struct tm tm = {0};
+	int n = 0;
+
+	if (sscanf(slash ? slash + 1 : file, "%4d%2d%2d-%2d%2d%2d-%n", &tm.tm_year, &tm.tm_mon,
+		    &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &n) != 6 ||
+		n != 16)
+		return 0;
+	tm.tm_year -= 1900;
+	tm.tm_mon--;
+	return (int64_t)timegm(&tm) * 1000;
+}
+
 /* Neither a FIFO nor a link is followed: what lies in takes/ may have come from
  * anywhere. */
 int adopt_describe(struct db *db, const char *file, int64_t now_ms, struct arena *a,
@@ -92,7 +109,9 @@ int adopt_describe(struct db *db, const char *file, int64_t now_ms, struct arena
 	ret->frames = info.frames;
 	ret->rate = info.samplerate;
 	ret->channels = info.channels;
-	ret->created = (int64_t)st.st_mtime * 1000;
+	ret->created = time_in_name(file);
+	if (!ret->created)
+		ret->created = (int64_t)st.st_mtime * 1000;
 	if (ret->created <= 0 || ret->created > now_ms)
 		ret->created = now_ms;
 	read_recipe(path, a, ret);
@@ -169,31 +188,44 @@ static int sweep_file(struct sweeper *s, const char *path)
 	return 0;
 }
 
+static int sweep_folder(struct sweeper *s, const char *folder, int depth);
+
+static int sweep_entry(struct sweeper *s, int folder_fd, const char *path, int depth)
+{
+	const char *name = strrchr(path, '/') + 1;
+	struct stat st;
+
+	if (*name == '.') {
+		s->ret->removed += (size_t)audio_remove_abandoned(folder_fd, name);
+		return 0;
+	}
+	if (lstat(path, &st))
+		return 0;
+	if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
+		return sweep_folder(s, path, depth + 1);
+	return S_ISREG(st.st_mode) && has_suffix(path, ".wav") ? sweep_file(s, path) : 0;
+}
+
+/* In the order of their names, which begin with when they were made: so the numbers that
+ * takes get rise with time. */
 static int sweep_folder(struct sweeper *s, const char *folder, int depth)
 {
-	DIR *d = opendir(folder);
+	const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent **names = NULL;
 	struct arena a = {0};
-	struct dirent *entry;
-	int rc = 0;
+	int rc = 0, n = fd < 0 ? -1 : scandirat(fd, ".", &names, NULL, alphasort);
 
-	if (!d)
-		return errno == ENOENT ? 0 : err_errno(s->e, errno, "cannot read '%s'", folder);
-	while (!rc && (entry = readdir(d))) {
-		const char *path = arena_printf(&a, "%s/%s", folder, entry->d_name);
-		struct stat st;
-
-		if (entry->d_name[0] == '.') {
-			s->ret->removed += (size_t)audio_remove_abandoned(dirfd(d), entry->d_name);
-			continue;
-		}
-		if (lstat(path, &st))
-			continue;
-		if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
-			rc = sweep_folder(s, path, depth + 1);
-		else if (S_ISREG(st.st_mode) && has_suffix(path, ".wav"))
-			rc = sweep_file(s, path);
+	if (n < 0 && errno != ENOENT)
+		rc = err_errno(s->e, errno, "cannot read '%s'", folder);
+	for (int i = 0; i < n; i++) {
+		if (!rc)
+			rc = sweep_entry(
+				s, fd, arena_printf(&a, "%s/%s", folder, names[i]->d_name), depth);
+		free(names[i]);
 	}
-	closedir(d);
+	free(names);
+	if (fd >= 0)
+		close(fd);
 	arena_done(&a);
 	return rc;
 }

@@ -681,6 +681,32 @@ static void sweeping(void **state)
 	assert_string_equal(found("missing"), "4 2 1");
 }
 
+/* Numbers and times follow the names, whatever order a folder has and whenever its files
+ * were copied there. */
+static void sweeping_in_order(void **state)
+{
+	enum { N = 12 };
+	const int64_t first = 1793534405000; /* 2026-11-01 12:00:05 UTC */
+	struct sweep s;
+
+	mkdir(scratch_path(state, "takes"), 0700);
+	for (int i = 0; i < N; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "takes/20261101-12%02d05-%08x.wav", i * 5 % N,
+			i * 0x1234567);
+		write_take(state, name, NULL);
+	}
+	OK(takes_sweep(db, NOW, &s, &e));
+	assert_int_equal(s.adopted, N);
+	for (int i = 0; i < N; i++) {
+		struct take t;
+
+		OK(takes_get(db, i + 1, &arena, &t, &e));
+		assert_int_equal(t.created, first + i * 60000);
+	}
+}
+
 static size_t found_on_opening(void **state)
 {
 	struct db *other;
@@ -753,6 +779,7 @@ int main(void)
 		TEST(prompts_have_lineage),
 		TEST(orders),
 		TEST(sweeping),
+		TEST(sweeping_in_order),
 		TEST(files_of_a_lost_library),
 		TEST(purging),
 	};
