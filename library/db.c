@@ -357,7 +357,7 @@ static int check_ours(struct db *db, int64_t *ret_version, struct err *e)
 	if (rc)
 		return rc;
 	if (tables && id != APPLICATION_ID)
-		return err_set(e, ERR_FORMAT,
+		return err_set(e, ERR_UNSUPPORTED, /* not damaged: repair leaves it alone */
 			"'%s' is another program's database; choose another library with --library",
 			db->path);
 	if (*ret_version < 0 || *ret_version > DB_SCHEMA)

@@ -291,6 +291,14 @@ run "$woodshed" worker
 check 'the library of before goes on' succeeds
 check 'with what was left' [ "$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | wc -l)" -ge $((before + 3)) ]
 check 'nothing waits' jobs_are queued 0
+rm "$WOODSHED_LIBRARY"/library.db*
+python3 -c '
+import sqlite3, sys
+sqlite3.connect(sys.argv[1]).execute("CREATE TABLE bookmarks(url)")' "$WOODSHED_LIBRARY/library.db"
+run "$woodshed" doctor --repair
+check 'the database of another program' status_is 1
+check 'is not ours' says "another program's database"
+check 'and left alone' [ ! -e "$WOODSHED_LIBRARY/library.db.damaged-1" ]
 
 # ---- codes that are kept ----------------------------------------------------
 

@@ -254,7 +254,7 @@ static void one_that_is_being_written(void **state)
 static void one_of_another_program(void **state)
 {
 	raw(state, "CREATE TABLE bookmarks(url)");
-	refuses(state, ERR_FORMAT, "another program's database");
+	refuses(state, ERR_UNSUPPORTED, "another program's database");
 }
 
 static void one_that_is_none(void **state)
