@@ -135,7 +135,10 @@ static int parse(struct queueing *q, struct globals *g, int argc, char **argv, s
 	q->o.r.prompt = o.argc ? o.argv[0] : q->o.file ? "" : NULL;
 	if (q->o.sweep[1])
 		q->o.r.diffusion_only = "sweep-steps";
-	return render_options_finish(&q->o.r, &o.group[0], &q->s.arena, e);
+	rc = render_options_finish(&q->o.r, &o.group[0], &q->s.arena, e);
+	if (!rc && q->o.sweep[2] && !q->o.r.tokens_only)
+		q->o.r.tokens_only = "sweep-temperature";
+	return rc;
 }
 
 /* ---- prompts ------------------------------------------------------------ */

@@ -93,6 +93,8 @@ fresh
 refused 2 'longer than the window' 'longer than the' --seconds 1
 refused 2 'another sampler' 'choose one of these' --sampler ddim
 refused 2 'a sampler of the flow' 'choose one of these: dpmpp-2m-sde' --sampler pingpong
+run "$woodshed" queue -m "$copy" --sweep-temperature 0.5,1 p
+check 'no temperature is swept' fails_with 2 '--sweep-temperature belongs to MusicGen'
 run "$woodshed" queue -m "$copy" --sampler k-huen p
 check 'a sampler that there is not, in a job' fails_with 2 'k-heun, k-dpm-2'
 refused 2 'one step' 'at least 2 steps' --steps 1
