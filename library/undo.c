@@ -464,11 +464,13 @@ static int delete_take(struct db *db, const struct take *t, uint64_t *bytes, str
 	struct arena a = {0};
 	struct stat st;
 	const char *path = arena_printf(&a, "%s/%s", db_library(db), t->file);
+	/* A database may come from anywhere: nothing outside is ever deleted. */
+	const bool is_inside = has_prefix(t->file, "takes/") && !strstr(t->file, "/../");
 	int rc = 0;
 
-	if (!lstat(path, &st))
+	if (is_inside && !lstat(path, &st))
 		*bytes += (uint64_t)st.st_size;
-	if (unlink(path) && errno != ENOENT)
+	if (is_inside && unlink(path) && errno != ENOENT)
 		rc = err_errno(e, errno, "cannot delete '%s'", path);
 	arena_done(&a);
 	return rc ? rc : db_run(db, e, "DELETE FROM takes WHERE id = ?1", "i", t->id);

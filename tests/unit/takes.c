@@ -761,6 +761,27 @@ static void purging(void **state)
 	OK(db_verify(db, &e));
 }
 
+/* Whoever made the database may have wanted more to be deleted than its takes. */
+static void purging_stays_inside(void **state)
+{
+	const int64_t ids[] = {1, 2};
+	struct purged done;
+
+	mkdir(scratch_path(state, "takes"), 0700);
+	five();
+	OK(db_run(db, &e, "UPDATE files SET name = 'library.db' WHERE take = 1", ""));
+	OK(db_run(db, &e, "UPDATE files SET name = 'takes/../mine' WHERE take = 2", ""));
+	scratch_write(scratch_path(state, "mine"), "x", 1);
+	edit(1, "trashed", "5");
+	edit(2, "trashed", "5");
+	OK(takes_purge(db, ids, 2, &done, &e));
+	assert_int_equal(done.bytes, 0);
+	assert_string_equal(found(NULL), "5 4 3");
+	assert_string_equal(found("trash"), "");
+	assert_int_equal(access(scratch_path(state, "library.db"), F_OK), 0);
+	assert_int_equal(access(scratch_path(state, "mine"), F_OK), 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_library, close_library)
 
 int main(void)
@@ -782,6 +803,7 @@ int main(void)
 		TEST(sweeping_in_order),
 		TEST(files_of_a_lost_library),
 		TEST(purging),
+		TEST(purging_stays_inside),
 	};
 	return RUN_TAP(tests);
 }
