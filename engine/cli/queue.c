@@ -196,7 +196,7 @@ static int expand_line(struct queueing *q, const char *line, struct lines *out, 
 	size_t n;
 	int rc = 0;
 
-	for (uint64_t i = 0; i < q->o.pick && !rc; i++)
+	for (uint64_t i = 0; i < q->o.pick && !rc && out->n <= JOBS_MAX; i++)
 		rc = expand_pick(line, q->o.r.seed + i, &q->s.arena, VEC_PUSH(out), e);
 	if (q->o.pick || rc)
 		return rc;

@@ -81,6 +81,8 @@ wrong 1 'cannot read' --continue none.wav p
 wrong 2 'unknown option --out' --out x.wav p
 wrong 2 '--steps belongs to the diffusion engines' --steps 10 p
 wrong 2 '--sweep-steps belongs to the diffusion engines' --sweep-steps 10,20 p
+python3 -c 'print("{a|b} c\n" * 2000)' >many
+wrong 2 'more than 10000 jobs' --prompts many --pick 10000
 run "$woodshed" queue -m none p
 check 'a model that is not installed' fails_with 1 "no model 'none'"
 run "$woodshed" queue
