@@ -31,6 +31,7 @@
 #include "library/globals.h"
 #include "library/loudness.h"
 #include "library/paths.h"
+#include "library/repair.h"
 #include "library/recipe.h"
 #include "library/takes.h"
 
@@ -284,14 +285,27 @@ static void show_take(const struct render *r, const struct file *t)
 	str_done(&line);
 }
 
-/* Once, with the first take. */
+static void tell_found(size_t n)
+{
+	struct str text = {0};
+
+	library_tell_found(n, &text);
+	print_warning(text.s);
+	str_done(&text);
+}
+
+/* Once, before the first take has its file: those of a lost library are found, and this one
+ * is none of them. */
 static int open_db(struct render *r, struct err *e)
 {
+	size_t n_found;
 	int rc;
 
 	if (r->db)
 		return 0;
-	rc = db_open(r->library, &r->db, e);
+	rc = library_open(r->library, clock_unix_ms(), &r->db, &n_found, e);
+	if (!rc && n_found)
+		tell_found(n_found);
 	if (!rc)
 		rc = parameters_publish(r->db, e);
 	if (rc) {
@@ -350,6 +364,8 @@ static int render_batch(struct render *r, uint64_t first, uint64_t n, struct err
 		rc = session_render(&r->s, (int)n, r->batch->seed, &sink, e);
 	if (!rc)
 		progress_clear(&r->s.progress);
+	if (!rc && !r->s.o.out)
+		open_db(r, NULL); /* what is wrong is told when a take is entered */
 	for (uint64_t i = 0; i < n && !rc; i++) {
 		rc = audio_writer_commit(r->batch[i].writer, e);
 		if (rc)

@@ -256,6 +256,13 @@ run "$woodshed" worker
 check 'without a database' succeeds
 run "$woodshed" takes
 check 'a worker finds them, too' lines "$((before + 6))"
+rm "$WOODSHED_LIBRARY"/library.db*
+render -m tiny -s 0.2 --seed 6 'after the loss'
+check 'render without a database' status_is 0
+check 'tells that takes were found' says "made anew from $((before + 6)) files"
+run "$woodshed" takes
+check 'and is no end of them' lines "$((before + 7))"
+
 # ---- a library that is removed while a worker renders -----------------------
 
 # Unlike in length, so that each is a batch of its own.
