@@ -193,7 +193,7 @@ static bool has_count(int fd)
  * -1: as many as there are. */
 static sf_count_t slack_of(const SF_INFO *info, int fd)
 {
-	if (type_of(info) == SF_FORMAT_FLAC)
+	if (frame_bytes(info)) /* they were counted, but a file may be cut while it is read */
 		return 0;
 	/* What a decoder leaves out at both ends differs. */
 	return type_of(info) == SF_FORMAT_MPEG && has_count(fd) ? 2 * MP3_FRAME : -1;
@@ -472,11 +472,46 @@ const char *audio_reader_shortfall(const struct audio_reader *r, char out[AUDIO_
 	return shortfall(r->promised - r->info.n_missing, r->info.n_missing, r->info.rate_hz, out);
 }
 
+/* Some formats have no way back, nor has a FLAC file behind what is damaged. */
+static int reopen(struct audio_reader *r, struct err *e)
+{
+	SF_INFO info = {0};
+	SNDFILE *f;
+	int fd, rc = open_audio(r->path, &f, &info, &fd, e);
+
+	if (rc)
+		return rc;
+	sf_close(r->file);
+	close(r->fd);
+	r->file = f;
+	r->fd = fd;
+	r->at = 0;
+	return info.channels == r->info.channels
+		       ? 0
+		       : err_set(e, ERR_FORMAT, "cannot read '%s': it has changed", r->path);
+}
+
+static int skip_to(struct audio_reader *r, size_t frame, struct err *e)
+{
+	enum { PIECE = 1024 };
+	float *skipped = xcalloc(PIECE * (size_t)r->info.channels, sizeof *skipped);
+	size_t n = 1;
+	int rc = reopen(r, e);
+
+	while (!rc && n && r->at < frame)
+		rc = audio_reader_read(
+			r, skipped, frame - r->at < PIECE ? frame - r->at : PIECE, &n, e);
+	free(skipped);
+	if (!rc && r->at < frame)
+		rc = err_set(e, ERR_FORMAT, "cannot read '%s' at frame %zu: it ends before",
+			r->path, frame);
+	return rc;
+}
+
 int audio_reader_seek(struct audio_reader *r, size_t frame, struct err *e)
 {
 	if (sf_seek(r->file, (sf_count_t)frame, SEEK_SET) < 0)
-		return err_set(e, ERR_FORMAT, "cannot read '%s' at frame %zu (%s)", r->path, frame,
-			sf_strerror(r->file));
+		return skip_to(r, frame, e);
 	r->at = frame;
 	return 0;
 }

@@ -34,6 +34,16 @@ static int flush_peak(ebur128_state *s, int channels)
 			      : EBUR128_ERROR_NOMEM;
 }
 
+/* libebur128 leaves out all channels behind the sixth; these are WAV's and FLAC's orders. */
+static void place_channels(ebur128_state *s, int channels)
+{
+	static const int of_7[] = {EBUR128_Mp180, EBUR128_Mp090, EBUR128_Mm090};
+	static const int of_8[] = {EBUR128_Mp135, EBUR128_Mm135, EBUR128_Mp090, EBUR128_Mm090};
+
+	for (int c = 4; c < channels && (channels == 7 || channels == 8); c++)
+		ebur128_set_channel(s, (unsigned)c, (channels == 7 ? of_7 : of_8)[c - 4]);
+}
+
 struct loudness_meter {
 	ebur128_state *s;
 	int channels;
@@ -47,8 +57,10 @@ int loudness_meter_open(int channels, int rate_hz, struct loudness_meter **ret, 
 	m->channels = channels;
 	m->s = ebur128_init((unsigned)channels, (unsigned long)rate_hz,
 		EBUR128_MODE_I | EBUR128_MODE_TRUE_PEAK);
-	if (m->s)
+	if (m->s) {
+		place_channels(m->s, channels);
 		return 0;
+	}
 	loudness_meter_close(m);
 	*ret = NULL;
 	return err_set(e, ERR_UNSUPPORTED,
@@ -101,6 +113,7 @@ int loudness_momentary(const float *samples, size_t n_frames, int channels, int 
 	*ret = -INFINITY;
 	if (!s)
 		return fail(e);
+	place_channels(s, channels);
 	rc = ebur128_add_frames_float(s, samples, n_frames);
 	if (!rc)
 		rc = ebur128_loudness_momentary(s, ret);

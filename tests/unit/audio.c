@@ -349,6 +349,74 @@ static void a_file_that_ends_early_is_told(void **state)
 	free(x);
 }
 
+static void a_file_that_is_cut_while_it_is_read_is_told(void **state)
+{
+	static const int kinds[] = {SF_FORMAT_WAV | SF_FORMAT_FLOAT,
+		SF_FORMAT_WAV | SF_FORMAT_PCM_16, SF_FORMAT_AIFF | SF_FORMAT_PCM_24,
+		SF_FORMAT_FLAC | SF_FORMAT_PCM_16};
+	enum { RATE = 4000, N = 30 * RATE };
+	const char *path = scratch_path(state, "cut");
+	float *x = xcalloc(N, sizeof(*x));
+
+	for (int i = 0; i < N; i++)
+		x[i] = 0.5f * (float)sin(i * 0.1);
+	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+		struct audio_reader *r;
+		char text[AUDIO_SHORTFALL_MAX];
+		struct stat st;
+		size_t got = 1;
+
+		save(path, kinds[k], RATE, 1, x, N);
+		assert_int_equal(audio_reader_open(path, &r, NULL), 0);
+		assert_int_equal(audio_reader_read(r, x, 1000, &got, NULL), 0);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(truncate(path, st.st_size / 2), 0);
+		while (!audio_reader_read(r, x, 1000, &got, NULL) && got)
+			;
+		assert_non_null(strstr(audio_reader_shortfall(r, text), " of 0:30 are there"));
+		audio_reader_close(r);
+	}
+	free(x);
+}
+
+/* Some formats cannot be sought, nor can a FLAC file once its damage was met. */
+static void what_has_no_way_back_is_read_anew(void **state)
+{
+	static const int kinds[] = {SF_FORMAT_WAV | SF_FORMAT_GSM610,
+		SF_FORMAT_WAV | SF_FORMAT_PCM_16, SF_FORMAT_FLAC | SF_FORMAT_PCM_16};
+	enum { RATE = 8000, N = 4 * RATE, AT = 1000 };
+	const char *path = scratch_path(state, "one-way");
+	float *x = xcalloc(N, sizeof(*x)), *again = xcalloc(N, sizeof(*x));
+
+	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+		struct audio_reader *r;
+		struct err e = {0};
+		unsigned char *file;
+		size_t n, got = 0;
+
+		for (size_t i = 0; i < N; i++)
+			x[i] = 0.5f * (float)sin((double)(i * i) * 1e-5);
+		save(path, kinds[k], RATE, 1, x, N);
+		file = scratch_read(path, &n);
+		memset(file + n / 2, 0xff, n / 8);
+		if ((kinds[k] & SF_FORMAT_TYPEMASK) == SF_FORMAT_FLAC)
+			scratch_write(path, file, n);
+		free(file);
+		assert_int_equal(audio_reader_open(path, &r, NULL), 0);
+		assert_int_equal(audio_reader_read(r, x, N, &n, NULL), 0);
+		assert_true(n > AT);
+		if (audio_reader_seek(r, AT, &e))
+			fail_msg("%s", e.text);
+		assert_int_equal(audio_reader_read(r, again, N, &got, NULL), 0);
+		assert_int_equal(got, n - AT);
+		assert_memory_equal(again, x + AT, got * sizeof *x);
+		assert_int_equal(audio_reader_seek(r, 2 * N, NULL), ERR_FORMAT);
+		audio_reader_close(r);
+	}
+	free(x);
+	free(again);
+}
+
 /* An MP3 file tells only where its encoder counted; without that its length is a guess. */
 static void an_mp3_file_that_ends_early_is_told(void **state)
 {
@@ -498,6 +566,8 @@ int main(void)
 		TEST(other_rates_are_resampled),
 		TEST(short_files_can_be_resampled),
 		TEST(a_file_that_ends_early_is_told),
+		TEST(a_file_that_is_cut_while_it_is_read_is_told),
+		TEST(what_has_no_way_back_is_read_anew),
 		TEST(an_mp3_file_that_ends_early_is_told),
 		TEST(an_ogg_file_that_ends_early_is_refused),
 		TEST(what_ds64_claims_is_bounded),

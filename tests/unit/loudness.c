@@ -60,6 +60,32 @@ static void mono_reads_three_less(void **state)
 	free(x);
 }
 
+/* BS.1770-4: the sides count 1.5 dB more, what is behind like the front. */
+static void seven_and_eight_channels_count(void **state)
+{
+	enum { S = 48000, N = S * 5 };
+	static const double more[][8] = {
+		{0, 0, 0, -INFINITY, 0, 1.5, 1.5}, {0, 0, 0, -INFINITY, 0, 0, 1.5, 1.5}};
+	float *one = sine(N, 1, S, 1000, 0, loudness_gain(-20)), *x = calloc(8 * N, sizeof *x);
+
+	assert_non_null(x);
+	for (int channels = 7; channels <= 8; channels++)
+		for (int c = 0; c < channels; c++) {
+			const double wanted = -20 - 10 * log10(2) + more[channels - 7][c];
+			struct loudness l;
+
+			memset(x, 0, 8 * N * sizeof *x);
+			for (size_t i = 0; i < N; i++)
+				x[i * (size_t)channels + (size_t)c] = one[i];
+			l = measure(x, N, channels, S);
+			if (!(fabs(l.lufs - wanted) < 0.1) && l.lufs != wanted)
+				fail_msg("channel %d of %d reads %g LUFS, not %g", c + 1, channels,
+					l.lufs, wanted);
+		}
+	free(one);
+	free(x);
+}
+
 /* Tech 3341, requirement 3: what is 10 LU quieter is gated. */
 static void quiet_parts_do_not_count(void **state)
 {
@@ -168,6 +194,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stereo_sines_read_their_level),
 		cmocka_unit_test(mono_reads_three_less),
+		cmocka_unit_test(seven_and_eight_channels_count),
 		cmocka_unit_test(quiet_parts_do_not_count),
 		cmocka_unit_test(what_is_too_short_or_quiet_has_none),
 		cmocka_unit_test(peaks_between_samples_are_found),
