@@ -217,7 +217,8 @@ run "$woodshed" queue -m "$copy" --steps 3 --seed 7 p
 check 'a job' succeeds
 run "$woodshed" worker
 check 'cannot be decoded' grep -q 'failed: decode: a sample is not a number' "$scratch/out"
-latents=$(ls "$WOODSHED_LIBRARY"/work/1-*)
+work=$WOODSHED_LIBRARY/work
+latents=$(find "$work" -name '1-*')
 cp "$latents" "$scratch/latents"
 python3 -c 'import os, sys; open(sys.argv[1], "r+b").write(bytes(os.path.getsize(sys.argv[1])))' "$latents"
 run "$woodshed" retry 1
@@ -231,7 +232,7 @@ run "$woodshed" worker
 fresh
 render -m "$copy" --steps 3 --seed 7 -o "$scratch/7.wav" p
 name=$("$woodshed" recipe "$scratch/7.wav" | tr -d '\n' | sha256sum | cut -c -16)
-mv "$scratch/latents" "$WOODSHED_LIBRARY/work/2-$name.codes"
+mv "$scratch/latents" "$work/2-$name.codes"
 run "$woodshed" retry 2
 run "$woodshed" worker
 check 'with another decoder' grep -q 'job 2 done' "$scratch/out"
