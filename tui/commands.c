@@ -13,6 +13,7 @@ static const struct command_table *const tables[] = {&commands_general, &command
 	&commands_triage, &commands_race, &commands_jobs, &commands_setup, &commands_system};
 
 enum { EDITING_MAX = 32 }; /* rows of a view's `editing` */
+enum { ESCAPE = 27 };
 
 enum { N_TABLES = sizeof(tables) / sizeof(*tables) };
 
@@ -196,7 +197,7 @@ void commands_key(struct ws *ws, uint32_t key)
 	commands_leave_chord(ws);
 	if (b)
 		commands_run(ws, b->command);
-	else
+	else if (key != ESCAPE || typed.n == 1) /* which leaves what was begun */
 		tell_unbound(ws, &typed);
 }
 

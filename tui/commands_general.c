@@ -83,7 +83,8 @@ static void do_close(struct ws *ws, const char *args)
 		ws->screen = ws->help.of;
 		ws->compose->is_resting = is_resting;
 	} else if (ws->screen == SCREEN_LOG) {
-		ws_show(ws, ws->log_of);
+		ws_show(ws, ws->log_base);
+		ws->screen = ws->log_of;
 	} else if (ws->screen != SCREEN_LIBRARY) {
 		ws_show(ws, SCREEN_LIBRARY);
 	} else if (ws->settings.confirm_quit && ws->n_waiting && !ws->is_paused) {

@@ -196,6 +196,7 @@ static void do_log(struct ws *ws, const char *args)
 		return;
 	ws->log = (struct log_view){.job = j->id, .arena = ws->log.arena};
 	ws->log_of = ws->screen;
+	ws->log_base = ws->base;
 	ws_show(ws, SCREEN_LOG);
 }
 

@@ -24,6 +24,7 @@ static void do_filter(struct ws *ws, const char *args)
 		ws_moved(ws);
 		return;
 	}
+	ws->filtered = v;
 	str_clear(&ws->before);
 	str_add(&ws->before, str_get(&v->filter.text));
 	ws_input(ws, INPUT_FILTER, str_get(&v->filter.text));

@@ -204,6 +204,8 @@ static void go_to_neighbour(struct ws *ws, bool is_next)
 	ws->sound.before = 0;
 	if (to)
 		sound_play(ws, to, 0);
+	else if (v.take && tree_find(&ws->takes.tree, v.take) < 0)
+		ws_say(ws, "what is played is not in the list, so nothing is next to it");
 	else
 		ws_say(ws, is_next ? "this is the last one" : "this is the first one");
 }

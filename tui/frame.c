@@ -138,13 +138,19 @@ static void draw_message(struct ws *ws, int height, int width)
 	input_show(ws, n, width - n);
 }
 
-/* "<Enter>" for a hint's first word "Enter"; what is none stays as it is. */
+/* "<Enter>" for a hint's first word "Enter", "<A-Enter>" for "Alt-Enter"; what is none stays
+ * as it is.  "A-H" are eight keys, none of which is meant. */
 static void hint_keys(const char *word, size_t n, char out[16])
 {
+	const bool is_alt = n > 4 && !memcmp(word, "Alt-", 4), is_range = n == 3 && word[1] == '-';
+	const size_t from = is_alt ? 4 : 0;
 	struct chord c;
 
-	snprintf(out, 16, "<%.*s>", (int)(n > 13 ? 13 : n), word);
-	if (chord_parse(out, &c, NULL))
+	snprintf(out, 16, "<%s%.*s>", is_alt ? "A-" : "", (int)(n - from > 11 ? 11 : n - from),
+		word + from);
+	if (is_range)
+		out[0] = 0;
+	else if (chord_parse(out, &c, NULL))
 		snprintf(out, 16, "%.*s", (int)(n > 15 ? 15 : n), word);
 }
 

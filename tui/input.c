@@ -97,7 +97,7 @@ void input_end(struct ws *ws, bool accept)
 	if (accept)
 		finish(ws, kind, str_get(&line.text));
 	else if (kind == INPUT_FILTER) {
-		line_edit_set(&library_shown(ws)->filter, str_get(&ws->before));
+		line_edit_set(&ws->filtered->filter, str_get(&ws->before));
 		ws_moved(ws);
 	} else if (kind == INPUT_ASK)
 		ws_say(ws, "left as it is");
@@ -234,7 +234,7 @@ static bool command_key(struct ws *ws, uint32_t key)
 static void filter_as_typed(struct ws *ws)
 {
 	ws_say(ws, "%s", "");
-	line_edit_set(&library_shown(ws)->filter, str_get(&ws->line.text));
+	line_edit_set(&ws->filtered->filter, str_get(&ws->line.text));
 	ws_moved(ws);
 	ws->dirty |= DIRTY_BODY;
 }

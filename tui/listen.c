@@ -627,6 +627,8 @@ void listen_meters(struct listen *l, struct listen_meters *ret)
 	}
 	*ret = l->meters;
 	l->meters = (struct listen_meters){0};
+	if (v.state != MIXER_PLAYING) /* what was heard last is no level any more */
+		ret->rms[0] = ret->rms[1] = 0;
 	ret->lufs = v.state == MIXER_PLAYING && v.clip && v.clip == l->now.clip
 			    ? momentary(l, v.position)
 			    : (double)-INFINITY;

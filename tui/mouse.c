@@ -60,6 +60,23 @@ static void press_keys(struct ws *ws, const char *keys)
 		ws_key(ws, c.keys[i]);
 }
 
+/* The hints of a filter are its words. */
+static void press_hint(struct ws *ws, const char *keys)
+{
+	const struct str *text = &ws->line.text;
+	struct chord c;
+
+	if (ws->input != INPUT_FILTER || (!chord_parse(keys, &c, NULL) && c.n == 1)) {
+		press_keys(ws, keys);
+		return;
+	}
+	input_key(ws, KEYS_END);
+	if (text->n && text->s[text->n - 1] != ' ')
+		input_key(ws, ' ');
+	for (; *keys; keys++)
+		input_key(ws, (unsigned char)*keys);
+}
+
 static void press_pane(struct ws *ws, const struct mouse *m, const struct frame_hit *hit)
 {
 	ws->screen = (enum ws_screen)hit->screen;
@@ -143,7 +160,7 @@ static void press_or_turn(struct ws *ws, const struct mouse *m)
 		ws->grip.part = FRAME_BAR;
 		scrub_bar(ws, m->x);
 	} else if (hit.part == FRAME_HINT) {
-		press_keys(ws, hit.keys);
+		press_hint(ws, hit.keys);
 	}
 }
 

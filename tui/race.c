@@ -30,13 +30,16 @@ static const struct parameter *find(const struct engine_parameters *e, const cha
 	return NULL;
 }
 
+/* What holds otherwise may have its meaning behind it: "0 (off)". */
 static bool is_set(const struct parameter *p, const json_t *value)
 {
 	struct str text = {0};
+	const char *rest;
 	bool is;
 
 	compose_value_text(value, &text);
-	is = strcmp(str_get(&text), p->otherwise) != 0;
+	rest = p->otherwise + (has_prefix(p->otherwise, str_get(&text)) ? text.n : 0);
+	is = !(text.n && has_prefix(rest, " (")) && strcmp(str_get(&text), p->otherwise) != 0;
 	str_done(&text);
 	return is;
 }

@@ -201,8 +201,13 @@ static void end_search(struct ws *ws, struct task *t, int rc, struct err *e)
 
 	ws->is_searching = false;
 	ws->employ_at = clock_now() + RETRY_MS / 1e3;
-	if (!rc && !s->n_alive && lacks_worker(ws) && !ws->has_ended)
+	if (!rc && !s->n_alive && lacks_worker(ws) && !ws->has_ended) {
 		rc = worker_process_start(&ws->worker, clock_now(), e);
+		if (ws->worker.pid && ws->has_died)
+			ws_say(ws, "the worker died and is started again; its log is %s/log/worker",
+				ws->library);
+		ws->has_died &= !ws->worker.pid;
+	}
 	if (rc && rc != ERR_BUSY)
 		ws_fail(ws, e);
 	free(t);
@@ -213,6 +218,7 @@ static void employ(struct ws *ws)
 {
 	struct search *s;
 
+	ws->has_died &= ws->n_waiting > 0; /* else no other is started for what it left */
 	if (ws->is_searching || !lacks_worker(ws) || clock_now() < ws->employ_at)
 		return;
 	s = xcalloc(1, sizeof(*s));
@@ -229,9 +235,9 @@ static void reap(struct ws *ws)
 	if (!worker_process_reap(&ws->worker, clock_now(), &died))
 		return;
 	ws_changed(ws);
+	ws->has_died = died;
 	if (died)
-		ws_say(ws, "the worker died and is started again; its log is %s/log/worker",
-			ws->library);
+		ws_say(ws, "the worker died; its log is %s/log/worker", ws->library);
 }
 
 /* ---- the loop ----------------------------------------------------------- */

@@ -133,8 +133,9 @@ struct ws {
 	enum input_kind input;
 	struct line_edit line;
 	struct input typing;
-	int typing_x;      /* of its cursor */
-	struct str before; /* the filter before it was edited */
+	int typing_x;                  /* of its cursor */
+	struct library_view *filtered; /* whose filter is typed, whatever is shown meanwhile */
+	struct str before;             /* the filter before it was edited */
 	struct {
 		double at; /* clock_now() */
 		int y, x;
@@ -153,7 +154,7 @@ struct ws {
 	struct takes_prompts prompts; /* the reader's, while it runs */
 	struct queue_view queue;
 	struct log_view log;
-	enum ws_screen log_of; /* the screen it was asked for on */
+	enum ws_screen log_of, log_base; /* the screen it was asked for on; `base` then */
 	struct lineage_view lineage;
 	struct waves waves;
 	struct help_view help;
@@ -189,6 +190,7 @@ struct ws {
 	double look_until; /* clock_now(): somebody writes, which shows within that time */
 	double employ_at;  /* before that nobody looks for somebody to do the work */
 	bool is_searching; /* the writer does */
+	bool has_died;     /* a worker of ours, and no other was started since */
 };
 
 /* ---- workstation.c ------------------------------------------------------ */

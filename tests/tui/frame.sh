@@ -187,6 +187,11 @@ sees 'go to the first row'
 check 'a chord shows how it may go on' sees 'go to the first row'
 keys C-c
 check '^C leaves it' is_back
+keys S
+check 'another one' sees 'sort newest'
+escape
+check 'Esc leaves it' is_back
+check 'and says nothing' sees_no 'does nothing here'
 keys Q
 has_left 0
 start 80 24 xterm-256color
@@ -221,6 +226,27 @@ is_back
 click 0 78 24
 check 'a hint' sees 'Keys and commands'
 keys q
+is_back && keys /
+sees 'heard  -heard'
+click 0 42 24
+check 'a word that a filter may have' sees '/heard'
+click 0 31 24
+check 'and one more' sees '/heard fav'
+keys C-c
+is_back
+# ---- a filter that is typed while somebody else goes elsewhere --------------------
+
+keys /
+typed cho
+sees '/cho'
+answers screen trash
+typed ir
+check 'it is typed on' sees '/choir'
+keys C-c
+check 'the trash is shown' sees ' Trash'
+check 'which has no filter' sees_no choir
+keys 1
+check 'nor has the library' is_back
 
 # ---- the shell -------------------------------------------------------------------
 
@@ -253,6 +279,16 @@ check 'Tab moves the focus' grep -q '"screen": "listen"' "$scratch/out"
 keys BTab
 answers status
 check 'and S-Tab back' grep -q '"screen": "library"' "$scratch/out"
+keys Tab Tab
+answers status
+check 'the queue beside the library' grep -q '"screen": "queue"' "$scratch/out"
+keys L
+sees ' Job '
+keys q
+check 'from a log back to both' sees 'newest x'
+answers status
+check 'and to the queue' grep -q '"screen": "queue"' "$scratch/out"
+keys BTab BTab
 t resize-window -t t -x 80 -y 24
 answers screen queue
 keys p

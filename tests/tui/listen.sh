@@ -97,6 +97,11 @@ keys '('
 check 'and the one before' sees '▶ third'
 keys '('
 check 'there is none before' sees 'this is the first one'
+command_line 'filter second'
+sees '1 of' && keys ')'
+check 'nor beside what the filter hides' sees 'what is played is not in the list'
+keys / C-u Enter 4
+sees 'LUFS'
 keys '$'
 check 'at the end the next one follows' sees '▶ second'
 keys Space
@@ -189,6 +194,14 @@ check 'after all sizes down to one cell' sees '4 Listen'
 t resize-window -t t -x 40 -y 10
 check 'at 40x10, whether it is denoised' sees ' *3  dn off'
 check 'and what is played, and where' sees ' / 0:04  no sound'
+t resize-window -t t -x 80 -y 24
+keys 1 Enter 4
+soon shows_row '^L .*[0-9]  pk' && keys 1 s
+sees_no '▶'
+sleep 0.5
+keys 4
+sees '10k│'
+check 'stopped, there is no level' soon shows_row '^L .* -  pk'
 start 80 24 tmux-256color NO_COLOR=1
 sees Library && keys 4
 check 'without colours, shades' sees '###'

@@ -168,6 +168,7 @@ if row ' rendering '; then
 	check 'keys while another worker is looked for' sees ' Queue  '
 	unlock
 	check 'another worker goes on' soon works_another "$pid"
+	check 'which is told' sees 'the worker died and is started again'
 	check 'with what is left' row ' (rendering|claimed) +a long one'
 	keys g g x
 	check 'what is at work is asked about' sees 'is at work'

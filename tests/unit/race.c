@@ -12,6 +12,7 @@ static const struct parameter tokens[] = {
 	{"cfg", "Guidance", "", PARAMETER_NUMBER, 0, 100, "", "", ""},
 	{"temperature", "Temperature", "", PARAMETER_NUMBER, 0, 10, "1", "", ""},
 	{"greedy", "Greedy", "", PARAMETER_FLAG, 0, 0, "no", "", ""},
+	{"top_p", "Top p", "", PARAMETER_NUMBER, 0, 1, "0 (off)", "", ""},
 };
 static const struct parameter steps[] = {
 	{"negative", "Negative", "", PARAMETER_PROMPT, 0, 0, "", "", ""},
@@ -20,7 +21,7 @@ static const struct parameter steps[] = {
 	{"sampler", "Sampler", "", PARAMETER_TEXT, 0, 0, "", "", ""},
 	{"init", "Begin with", "", PARAMETER_FILE, 0, 0, "", "", ""},
 };
-static const struct engine_parameters token_engine = {"tokens", true, true, tokens, 3},
+static const struct engine_parameters token_engine = {"tokens", true, true, tokens, 4},
 				      step_engine = {"steps", true, false, steps, 5},
 				      other_engine = {"others", true, false, steps, 5},
 				      no_engine = {"", false, true, NULL, 0};
@@ -47,6 +48,8 @@ static void options(void **state)
 	/* What is so by itself was not set. */
 	is("{\"greedy\":false,\"temperature\":1.0,\"cfg\":2}", &token_engine, &token_engine,
 		"{\"cfg\":2}");
+	is("{\"top_p\":0}", &token_engine, &token_engine, "{}");
+	is("{\"top_p\":0.5}", &token_engine, &token_engine, "{\"top_p\":0.5}");
 	is("[1]", &step_engine, &step_engine, "{}");
 	is(NULL, &step_engine, &step_engine, "{}");
 }
