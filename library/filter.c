@@ -58,6 +58,7 @@ struct parser {
 	struct str condition;    /* the one that is being read: SQL over t */
 	int first_value;         /* of it */
 	struct str has, without; /* FTS5 expressions of the words to have and those not to */
+	bool has_letter;         /* `has` is not of signs alone */
 };
 
 /* ---- values ------------------------------------------------------------- */
@@ -250,63 +251,70 @@ static int fail_field(const struct parser *p, const char *name)
 	return rc;
 }
 
-/* An FTS5 string that begins with these words; false when no letter or digit is
- * in it, which FTS5 would take for nothing at all. */
-static bool phrase(const char *word, struct str *out)
-{
-	bool any = false;
+#define IN_COLUMNS "{prompt negative tags note} : "
 
+/* As an FTS5 string that begins with these words. */
+static void add_phrase(struct str *out, const char *word)
+{
 	str_add_char(out, '"');
 	for (const char *c = word; *c; c++) {
-		any |= (*c & 0x80) || (*c >= '0' && *c <= '9') ||
-		       ((*c | 32) >= 'a' && (*c | 32) <= 'z');
 		if (*c == '"')
 			str_add_char(out, '"');
 		str_add_char(out, *c);
 	}
 	str_add(out, "\"*");
-	return any;
 }
 
+/* Signs are nothing to FTS5.  Which characters beyond ASCII are signs it knows itself: in a row
+ * of phrases (but not between ANDs) it leaves out those of signs alone. */
 static void add_words(struct parser *p, const char *word, bool without)
 {
-	struct str match = {0};
+	bool has_letter = false, is_ascii = true;
 
-	if (!phrase(word, &match))
-		;
-	else if (without)
-		str_printf(&p->without, "%s%s", p->without.n ? " OR " : "", match.s);
-	else
-		str_printf(&p->has, "%s%s", p->has.n ? " AND " : "", match.s);
-	str_done(&match);
+	for (const char *c = word; *c; c++) {
+		is_ascii &= !(*c & 0x80);
+		has_letter |= (*c >= '0' && *c <= '9') || ((*c | 32) >= 'a' && (*c | 32) <= 'z');
+	}
+	if (is_ascii && !has_letter)
+		return;
+	if (without) {
+		str_add(&p->without, p->without.n ? " OR " : "");
+		add_phrase(&p->without, word);
+	} else {
+		str_printf(&p->has, "%s" IN_COLUMNS, p->has.n ? " " : "");
+		add_phrase(&p->has, word);
+		p->has_letter |= has_letter;
+	}
 }
-
-#define IN_WORDS "{prompt negative tags note} : (%s)"
 
 static void add_words_set(struct filter *f, const char *words, bool without)
 {
 	struct filter_set *set = add_set(f, without);
 
-	str_printf(&set->key, IN_WORDS, words);
+	str_add(&set->key, words);
 	str_printf(&set->sql, "SELECT rowid FROM words WHERE words MATCH ?%d",
 		add_text(f, set->key.s));
 }
 
-/* FTS5 says "this but not that" itself; where there is no this, it is what every
- * take has. */
+#define EVERY "every : x"
+
+/* FTS5 says "this but not that" itself; where there is no this, or perhaps signs alone, it is
+ * what every take has. */
 static void end_words(struct parser *p)
 {
 	struct filter *f = p->f;
+	struct str without = {0};
 
 	if (p->has.n) {
-		str_printf(&f->match, IN_WORDS, p->has.s);
-		add_words_set(f, p->has.s, false);
+		str_printf(&f->match, "%s%s", p->has_letter ? "" : EVERY " ", p->has.s);
+		add_words_set(f, f->match.s, false);
 	}
 	if (p->without.n) {
-		str_printf(&f->match, "%s NOT (" IN_WORDS ")", f->match.n ? "" : "every : x",
-			p->without.s);
-		add_words_set(f, p->without.s, true);
+		str_printf(&without, IN_COLUMNS "(%s)", p->without.s);
+		str_printf(&f->match, "%s NOT (%s)", f->match.n ? "" : EVERY, without.s);
+		add_words_set(f, without.s, true);
 	}
+	str_done(&without);
 	if (f->match.n)
 		f->values[0].text = xstrdup(f->match.s);
 }

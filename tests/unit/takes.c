@@ -386,6 +386,11 @@ static void filters(void **state)
 	assert_string_equal(found(":piano"), "2 1"); /* no field before it: a word */
 	/* Nothing but signs: no words yet. */
 	assert_string_equal(found("- \" ... *"), "5 4 3 2 1");
+	assert_string_equal(found("\u2014 \U0001f3b9"), "5 4 3 2 1");
+	assert_string_equal(found("-\u2014"), "5 4 3 2 1");
+	assert_string_equal(found("PIANO \u2014 drums"), "2");
+	assert_string_equal(found("\u2014 drums -\U0001f3b9 -piano"), "3");
+	assert_string_equal(found("\u00e9tude"), "");
 }
 
 static void marks(void **state)
