@@ -27,7 +27,7 @@ struct db;
 struct err;
 struct sqlite3_stmt;
 
-enum { DB_SCHEMA = 4 }; /* the newest version, PRAGMA user_version */
+enum { DB_SCHEMA = 5 }; /* the newest version, PRAGMA user_version */
 
 /* Opens the database of an existing folder, makes it when it is missing, and
  * brings an older one up to date (a copy of it is kept beside it, as

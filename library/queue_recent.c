@@ -10,8 +10,7 @@
 #include "library/queue.h"
 #include "library/undo.h"
 
-/* No index holds jobs by how they ended.  Their numbers rise with time, so those that
- * ended lately are among the last. */
+/* Numbers rise with time, so batches that were added lately are among the last. */
 #define LAST "id > (SELECT coalesce(max(id), 0) FROM jobs) - 2000"
 
 /* The jobs of these numbers, which are freed; rc: of finding them. */
@@ -46,7 +45,7 @@ int jobs_list_recent(struct db *db, int64_t since_ms, size_t max, struct arena *
 			&ids, e);
 	if (!rc)
 		rc = query_numbers(db_query(db,
-					   "SELECT id FROM jobs WHERE " LAST " AND ended > ?1"
+					   "SELECT id FROM jobs WHERE ended > ?1"
 					   " ORDER BY ended DESC, id DESC LIMIT ?2",
 					   "ii", since_ms, (int64_t)max),
 			&ids, e);
@@ -58,7 +57,7 @@ int jobs_list_failed(struct db *db, int64_t since_ms, size_t max, struct arena *
 {
 	struct numbers ids = {0};
 	int rc = query_numbers(db_query(db,
-				       "SELECT id FROM jobs WHERE " LAST " AND state = 'failed'"
+				       "SELECT id FROM jobs WHERE state = 'failed'"
 				       " AND ended > ?1 ORDER BY ended DESC, id DESC LIMIT ?2",
 				       "ii", since_ms, (int64_t)max),
 		&ids, e);
@@ -93,7 +92,7 @@ int jobs_failed_stamp(struct db *db, uint64_t *ret, struct err *e)
 {
 	struct query q = db_query(db,
 		"SELECT count(*), max(ended), (SELECT value FROM settings WHERE name = ?1)"
-		" FROM jobs WHERE " LAST " AND state = 'failed'",
+		" FROM jobs WHERE state = 'failed'",
 		"t", "queue.hidden");
 
 	*ret = 0;

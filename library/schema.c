@@ -235,4 +235,8 @@ static const char fourth[] =
 	"CREATE INDEX undo_take ON undo(take) WHERE take IS NOT NULL;"
 	"CREATE INDEX undo_job ON undo(job) WHERE job IS NOT NULL;";
 
-const char *const schema_steps[DB_SCHEMA] = {first, second, third, fourth};
+/* What ended lately, however many jobs are younger. */
+static const char fifth[] = "CREATE INDEX jobs_ended ON jobs(ended) WHERE ended IS NOT NULL;"
+			    "CREATE INDEX jobs_failed ON jobs(ended) WHERE state = 'failed';";
+
+const char *const schema_steps[DB_SCHEMA] = {first, second, third, fourth, fifth};

@@ -238,6 +238,25 @@ static void one_of_the_third_version(void **state)
 	assert_int_equal(stat(scratch_path(state, "library.db.v3"), &st), 0);
 }
 
+/* As the fourth left it. */
+static void one_of_the_fourth_version(void **state)
+{
+	struct err e = {0};
+	struct db *db;
+	struct stat st;
+
+	make_first(state);
+	for (int i = 1; i < 4; i++)
+		raw(state, schema_steps[i]);
+	raw(state, "PRAGMA user_version = 4");
+	db = scratch_library(state);
+	assert_int_equal(count(db, "PRAGMA user_version"), DB_SCHEMA);
+	assert_int_equal(db_verify(db, &e), 0);
+	assert_int_equal(count(db, "SELECT seed FROM jobs WHERE state = 'queued'"), 9);
+	db_close(db);
+	assert_int_equal(stat(scratch_path(state, "library.db.v4"), &st), 0);
+}
+
 /* Who only opens it does not wait for one that writes. */
 static void one_that_is_being_written(void **state)
 {
@@ -557,6 +576,7 @@ int main(void)
 		TEST(one_that_another_keeps),
 		TEST(one_of_the_second_version),
 		TEST(one_of_the_third_version),
+		TEST(one_of_the_fourth_version),
 		TEST(one_that_is_being_written),
 		TEST(one_from_the_future),
 		TEST(one_of_another_program),

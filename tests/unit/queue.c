@@ -724,6 +724,34 @@ static void what_is_shown(void **state)
 	now = before;
 }
 
+/* However many were queued after them. */
+static void what_has_ended_is_shown(void **state)
+{
+	enum { YOUNGER = 2500 };
+	static struct job_new many[YOUNGER];
+	struct worker *w = worker();
+	struct job *jobs;
+	uint64_t before, stamp;
+	size_t n;
+
+	OK(jobs_failed_stamp(db, &before, &e));
+	for (int64_t id = 1; id <= 2; id++) {
+		assert_int_equal(add("p", "m", 1), id);
+		assert_int_equal(claim(w, NULL), id);
+		OK(jobs_failed(w, id, "no", now + id, &e));
+	}
+	for (int i = 0; i < YOUNGER; i++)
+		many[i] = (struct job_new){.prompt = "p", .model = "m"};
+	OK(jobs_add(db, many, YOUNGER, now, NULL, &e));
+	assert_string_equal(recent(0, 2), "3q 4q 2f 1f");
+	assert_string_equal(recent(now + 1, 2), "3q 4q 2f");
+	OK(jobs_list_failed(db, 0, 9, &arena, &jobs, &n, &e));
+	assert_int_equal(n, 2);
+	OK(jobs_failed_stamp(db, &stamp, &e));
+	assert_true(stamp != before);
+	worker_close(w);
+}
+
 static void all_at_once(void **state)
 {
 	struct worker *w = worker();
@@ -766,6 +794,7 @@ int main(void)
 		TEST(cancelling),
 		TEST(what_is_taken_back),
 		TEST(what_is_too_late),
+		TEST(what_has_ended_is_shown),
 		TEST(all_at_once),
 		TEST(the_order),
 		TEST(what_waits_or_is_at_work),
