@@ -252,8 +252,12 @@ static int add_range(struct values *all, char *word, struct err *e)
 		*colon = 0;
 	*dots = 0;
 	if (!parse_f64(word, &from) || !parse_f64(dots + 2, &to) ||
-		(colon && !parse_f64(colon + 1, &by)) || !(by > 0) || to < from)
+		(colon && !parse_f64(colon + 1, &by)) || !(by > 0) || to < from) {
+		*dots = '.';
+		if (colon)
+			*colon = ':';
 		return fail_range(word, e);
+	}
 	/* By counting, not adding: 0.1 added ten times is not 1. */
 	for (double i = 0; !rc && from + i * by <= to + by * 1e-9; i++)
 		rc = add(all, from + i * by, e);

@@ -159,7 +159,8 @@ static int read_text(const char *name, struct str *out, struct err *e)
 		return e->code;
 	}
 	close(fd);
-	if (out->n > FILE_MAX_BYTES || !is_utf8(str_get(out), out->n))
+	if (out->n > FILE_MAX_BYTES || strlen(str_get(out)) != out->n ||
+		!is_utf8(str_get(out), out->n))
 		return err_set(e, ERR_FORMAT, "'%s' is no text of at most %d bytes of UTF-8", name,
 			FILE_MAX_BYTES);
 	return 0;
@@ -178,6 +179,8 @@ static int read_lines(struct queueing *q, struct lines *lines, struct err *e)
 	int rc = read_text(q->o.file, &text, e);
 
 	rest = text.s;
+	if (!rc && has_prefix(str_get(&text), "\xef\xbb\xbf")) /* some editors' sign of UTF-8 */
+		rest += 3;
 	while (!rc && (line = strsep(&rest, "\n"))) {
 		line += strspn(line, " \t\r");
 		line[strcspn(line, "\r")] = 0;
@@ -506,6 +509,8 @@ int verb_queue(struct globals *g, const struct environment *env, int argc, char 
 	db_close(q.db);
 	VEC_DONE(&q.jobs);
 	session_done(&q.s);
+	if (!rc)
+		rc = print_check(&e);
 	if (rc)
 		print_error(e.text);
 	return rc == ERR_ARG ? 2 : rc ? 1 : 0;

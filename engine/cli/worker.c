@@ -715,6 +715,8 @@ int verb_worker(struct globals *g, const struct environment *env, int argc, char
 	worker_close(w.worker);
 	db_close(w.db);
 	arena_done(&w.arena);
+	if (!rc)
+		rc = print_check(&e);
 	if (rc && e.code)
 		print_error(e.text);
 	return rc == ERR_ARG ? 2 : rc ? 1 : 0;

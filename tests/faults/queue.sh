@@ -72,7 +72,10 @@ wrong()
 wrong 2 "without its '}'" 'a {b'
 wrong 2 'more than 10000' '{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}'
 wrong 2 'more than 10000 jobs' --count 256 '{a|b}{a|b}{a|b}{a|b}{a|b}{a|b}'
-wrong 2 'no number and no range' --sweep-cfg 3..1 p
+wrong 2 "'3..1' is no number and no range" --sweep-cfg 3..1 p
+wrong 2 "'1..6:0' is no number and no range" --sweep-cfg 1..6:0 p
+printf 'nul\0here\n' >nul
+wrong 1 'is no text' --prompts nul
 wrong 2 '--sweep-cfg takes numbers from 0 to 1000' --sweep-cfg -1 p
 wrong 2 'exclude each other' --prompts prompts p
 wrong 1 'none' --prompts none
@@ -369,6 +372,24 @@ run "$woodshed" cancel 3
 check 'codes of a job that is cancelled' kept 1
 run "$woodshed" worker
 check 'go, too' kept 0
+
+# ---- nobody to tell ---------------------------------------------------------
+
+full()
+{
+	status=0
+	"$woodshed" "$@" >/dev/full 2>"$scratch/err" </dev/null || status=$?
+	: >"$scratch/out"
+}
+printf '\357\273\277piano\n' >bom
+run "$woodshed" queue -m tiny -s 0.2 --prompts bom
+check 'a mark of UTF-8 is no part of a prompt' grep -q '  piano$' "$scratch/out"
+full worker
+check 'a worker that cannot tell' fails_with 1 'cannot write to standard output'
+check 'works' jobs_are queued 0
+full queue -m tiny -s 0.2 p
+check 'what is queued cannot be told' fails_with 1 'cannot write to standard output'
+run "$woodshed" cancel --all
 
 # ---- a queue that cannot be written -----------------------------------------
 
