@@ -109,7 +109,18 @@ check 'and nothing more is said to be read' sees_no 'C is being read'
 keys 1 C B
 check 'what is asked for while it is read is heard then' sees '▶ B '
 check 'and no more said to be read' sees_no 'B is being read'
-keys 1 C a a
+keys 1 m
+check 'a mark in the library' sees ' 1 marked'
+keys 5
+check 'another take is heard' sees '▶ B '
+keys DC
+check 'it goes to the trash' sees 'moved 1 take to the trash'
+keys 1
+check 'and takes no mark with it' sees ' 1 marked'
+keys u
+check 'it is back' sees 'taken back: moved 1 take'
+escape
+keys k C a a
 check 'two on' sees '▶ C '
 keys Space
 check 'pause' sees '‖ slow piano'
@@ -130,16 +141,6 @@ check 'shows which is which' sees 'slow piano  mono  take'
 check 'and is recorded' has 1 kept
 keys u
 check 'undone' has 0 kept
-keys 1 m
-check 'a mark in the library' sees ' 1 marked'
-keys 5 C DC
-check 'another take goes to the trash' sees 'moved 1 take to the trash'
-keys 1
-check 'and takes no mark with it' sees ' 1 marked'
-keys u
-check 'it is back' sees 'taken back: moved 1 take'
-escape
-keys 5
 for size in '160 48' '40 10' '20 3' '1 1' '3 30' '250 5' '80 24'; do
 	t resize-window -t t -x "${size% *}" -y "${size#* }"
 	keys a h
