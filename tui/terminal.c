@@ -33,6 +33,7 @@ static struct {
 	bool has_drags;           /* were asked for */
 	mbstate_t half;           /* of a character whose rest has not come yet */
 	FILE *nowhere;            /* what is drawn on in place of a terminal, or NULL */
+	void (*on_end)(void);     /* of terminal_desc */
 	void (*stop)(int);        /* what ncurses does about Ctrl-Z */
 	struct sigaction acts[3]; /* of from_keys, while the terminal is lent */
 } the = {.saved_stderr = -1};
@@ -111,7 +112,9 @@ enum { N_DEADLY = sizeof(deadly) / sizeof(*deadly), STACK_BYTES = 64 * 1024 };
 
 static void on_deadly(int number)
 {
-	if (the.screen) {
+	if (the.on_end) /* first: a terminal that goes away sends more than one signal */
+		the.on_end();
+	if (the.screen && !the.nowhere) {
 		tcflow(STDOUT_FILENO, TCOON); /* ^S must not keep it alive */
 		tell(undo);
 		tcsetattr(STDIN_FILENO, TCSANOW, &the.before);
@@ -138,6 +141,7 @@ static void catch_interrupt(void)
 	sigaction(SIGINT, &act, NULL);
 }
 
+/* For good: on its way out the program may still be at what on_end() is about. */
 static void catch_deadly(void)
 {
 	static char stack[STACK_BYTES];
@@ -148,12 +152,6 @@ static void catch_deadly(void)
 	sigaltstack(&alternate, NULL);
 	for (int i = 0; i < N_DEADLY; i++)
 		sigaction(deadly[i], &act, NULL);
-}
-
-static void release_deadly(void)
-{
-	for (int i = 0; i < N_DEADLY; i++)
-		signal(deadly[i], SIG_DFL);
 }
 
 /* ---- opening and closing ------------------------------------------------ */
@@ -207,6 +205,7 @@ static int open_blind(const struct terminal_desc *d, struct err *e)
 			"it is, or use the verbs: woodshed --help",
 			d->env->term ? d->env->term : "");
 	}
+	catch_deadly();
 	nodelay(stdscr, true);
 	return 0;
 }
@@ -224,6 +223,7 @@ int terminal_open(const struct terminal_desc *d, struct err *e)
 		return err_set(e, ERR_UNSUPPORTED,
 			"the workstation needs a terminal; the verbs (woodshed --help) need none");
 	catch_interrupt();
+	the.on_end = d->on_end;
 	the.log_fd = d->log_fd;
 	the.saved_stderr = stderr_divert(d->log_fd);
 	rc = colors_newterm(d->env, stdout, stdin, &the.screen, e);
@@ -246,10 +246,8 @@ void terminal_close(void)
 {
 	if (!the.screen)
 		return;
-	if (!the.nowhere) {
-		release_deadly();
+	if (!the.nowhere)
 		release_stop();
-	}
 	tell_modes(false);
 	endwin();
 	delscreen(the.screen);

@@ -15,7 +15,8 @@ struct err;
 
 struct terminal_desc {
 	const struct colors_env *env;
-	int log_fd; /* where stderr goes meanwhile; -1: nowhere */
+	int log_fd;           /* where stderr goes meanwhile; -1: nowhere */
+	void (*on_end)(void); /* before a signal ends the program, in its handler; or NULL */
 };
 
 /* ERR_UNSUPPORTED, with the remedy, when stdin or stdout is no terminal or TERM is

@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "library/audio.h"
 #include "library/base/clock.h"
 #include "library/db.h"
 #include "library/globals.h"
@@ -32,6 +33,7 @@
 #include "tui/colors.h"
 #include "tui/config.h"
 #include "tui/control.h"
+#include "tui/denoise_process.h"
 #include "tui/lines.h"
 #include "tui/listen.h"
 #include "tui/paint.h"
@@ -636,6 +638,13 @@ static void open_control(struct ws *ws)
 		ws_say(ws, "another workstation has this library open too; remote goes there");
 }
 
+/* Of an export that runs; async-signal-safe. */
+static void drop_half_files(void)
+{
+	audio_writer_unlink_all();
+	denoise_process_abandon();
+}
+
 static int show(struct ws *ws, struct err *e)
 {
 	const struct colors_env env = {.term = ws->env->term,
@@ -646,7 +655,7 @@ static int show(struct ws *ws, struct err *e)
 		.is_mono = !globals_has_color(ws->globals, ws->env, true)};
 	struct waits w = open_waits(ws->library);
 	struct str found = {0};
-	int rc = terminal_open(&(struct terminal_desc){&env, ws->log_fd}, e);
+	int rc = terminal_open(&(struct terminal_desc){&env, ws->log_fd, drop_half_files}, e);
 
 	if (!rc) {
 		ws->colors = colors_open(&env, &ws->theme);

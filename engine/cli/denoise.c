@@ -112,14 +112,26 @@ static bool is_same_file(const char *a, const char *b)
 	       (!stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
 }
 
-static int check_names(const struct run *x, struct err *e)
+/* Also of files that are not there yet. */
+static bool is_same_target(const char *a, const char *b, struct arena *arena)
+{
+	const char *slash_a = strrchr(a, '/'), *slash_b = strrchr(b, '/');
+	const char *dir_a = slash_a ? arena_strndup(arena, a, (size_t)(slash_a + 1 - a)) : ".";
+	const char *dir_b = slash_b ? arena_strndup(arena, b, (size_t)(slash_b + 1 - b)) : ".";
+
+	return is_same_file(a, b) ||
+	       (!strcmp(slash_a ? slash_a + 1 : a, slash_b ? slash_b + 1 : b) &&
+		       is_same_file(dir_a, dir_b));
+}
+
+static int check_names(struct run *x, struct err *e)
 {
 	const char *removed = x->o.removed;
 
 	if ((x->out && is_same_file(x->in, x->out)) || (removed && is_same_file(x->in, removed)))
 		return err_set(e, ERR_ARG,
 			"'%s' would be overwritten by its own result; give another name", x->in);
-	if (x->out && removed && is_same_file(x->out, removed))
+	if (x->out && removed && is_same_target(x->out, removed, &x->arena))
 		return err_set(e, ERR_ARG,
 			"the result and what was removed cannot both be '%s'; give two names",
 			removed);

@@ -198,6 +198,8 @@ wrong 2 'denoise takes two files' in.wav out/a.wav out/b.wav
 wrong 2 'overwritten by its own result' in.wav in.wav
 wrong 2 'overwritten by its own result' --removed in.wav in.wav out/a.wav
 wrong 2 'give two names' --removed out/a.wav in.wav out/a.wav
+wrong 2 'give two names' --removed ./out//a.wav in.wav "$dir/out/../out/a.wav"
+wrong 2 'give two names' --removed ./a.wav in.wav a.wav
 wrong 2 '--method takes ss|wiener|df' --method rnn in.wav out/a.wav
 wrong 2 '--mix takes a number from 0 to 1' --mix 1.1 in.wav out/a.wav
 wrong 2 '--mix takes a number from 0 to 1' --mix nan in.wav out/a.wav

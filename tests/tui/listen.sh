@@ -209,6 +209,35 @@ start 80 24 tmux-256color LC_ALL=C
 sees Library && keys 4
 check 'without UTF-8' sees '10k|'
 
+# ---- ended in the middle of an export ------------------------------------------------
+
+half()
+{
+	find "$HOME/Music/woodshed" -name '.*.tmp' | grep -q .
+}
+no_half()
+{
+	! half
+}
+is_on_its_way_out()
+{
+	[ "$(t display -p -t t '#{alternate_on}')" = 0 ]
+}
+for last in '' Q; do
+	start 80 24
+	sees third && keys Space 4
+	sees ' / 0:04' && keys d
+	sees 'dn wiener' && touch "$scratch/slow"
+	keys w
+	check 'half an export is there' soon half
+	pid=$(workstation_pid)
+	[ -z "$last" ] || { keys "$last" && soon is_on_its_way_out; }
+	kill -TERM "$pid"
+	check "a signal ends it${last:+ on its way out}" has_left 143
+	check 'and half an export' no_half
+	rm "$scratch/slow"
+done
+
 # ---- a file that ends early ---------------------------------------------------------
 
 third=$("$woodshed" takes --json third | sed 's/.*"file": *"\([^"]*\)".*/\1/')
