@@ -65,6 +65,9 @@ int audio_writer_commit(struct audio_writer *w, struct err *e);
  * size in bytes.  The path is the writer's, until close. */
 const char *audio_writer_path(const struct audio_writer *w, uint64_t *ret_bytes);
 
+/* Samples that were beyond what the format holds, so far. */
+uint64_t audio_writer_clipped(const struct audio_writer *w);
+
 /* Frees; removes the temporary file unless committed.  NULL-safe. */
 void audio_writer_close(struct audio_writer *w);
 

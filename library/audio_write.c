@@ -60,6 +60,7 @@ struct audio_writer {
 	int fd;
 	bool failed;
 	uint64_t n_frames;
+	uint64_t n_clipped; /* samples */
 	size_t header_size;
 	uint64_t n_bytes; /* of the finished file */
 	size_t n_buffer;
@@ -487,9 +488,11 @@ int32_t audio_round(float x, int bits)
 
 static void put_integer(struct audio_writer *w, float x)
 {
-	int32_t integer = audio_round(x, audio_bits(w->d.format));
-	uint32_t word = htole32((uint32_t)integer);
+	const int bits = audio_bits(w->d.format);
+	const int32_t integer = audio_round(x, bits);
+	const uint32_t word = htole32((uint32_t)integer);
 
+	w->n_clipped += fabs((double)x * (1 << (bits - 1)) - integer) > 0.5;
 	if (w->flac) {
 		w->integers[w->n_buffer++] = integer;
 		return;
@@ -662,6 +665,11 @@ const char *audio_writer_path(const struct audio_writer *w, uint64_t *ret_bytes)
 {
 	*ret_bytes = w->n_bytes;
 	return w->d.path;
+}
+
+uint64_t audio_writer_clipped(const struct audio_writer *w)
+{
+	return w->n_clipped;
 }
 
 void audio_writer_close(struct audio_writer *w)

@@ -255,6 +255,12 @@ static void tell(struct ws *ws, struct exporting *x)
 		ws_complain(ws,
 			"exported what there is of %zu takes; of %zu the end is missing: %s",
 			all->n, all->n_short, all->why);
+	else if (all->clipped)
+		ws_complain(ws,
+			"exported to %s, but %llu samples were too loud for %s and are clipped; W "
+			"and \"as float\" or \"at -14\" keeps them",
+			folder_text(ws, x->desc.dir, &x->arena), (unsigned long long)all->clipped,
+			x->way.format);
 	else if (all->n == 1)
 		ws_say(ws, "exported%s to %s, %s%s: %s", x->denoiser.method ? " denoised" : "",
 			folder_text(ws, x->desc.dir, &x->arena), format_bytes(all->bytes, size),
@@ -276,6 +282,7 @@ static void end_export(struct ws *ws, struct task *task, int rc, struct err *e)
 		all->bytes += x->result.n_bytes;
 		all->no_commercial |= x->result.no_commercial;
 		all->n_denoised += x->denoiser.method != NULL;
+		all->clipped += x->result.clipped;
 		if (x->result.shortfall && !all->n_short++ && !all->n_failed)
 			snprintf(all->why, sizeof(all->why), "%s", x->result.shortfall);
 		if (x->number > all->n_kept) {

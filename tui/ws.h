@@ -111,6 +111,7 @@ struct ws {
 		uint64_t bytes;
 		bool no_commercial;
 		size_t n_short;          /* of files that end early */
+		uint64_t clipped;        /* samples that were too loud for the format */
 		char why[256];           /* the first failed; else how early the first ends */
 		unsigned n_ways, n_kept; /* ways to be kept as settings; the last that was */
 	} exports;

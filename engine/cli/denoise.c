@@ -356,6 +356,20 @@ static void warn_of_shortfall(const struct run *x)
 	str_done(&text);
 }
 
+static void warn_of_clipping(const char *path, const struct audio_writer *w)
+{
+	struct str text = {0};
+
+	if (!w || !audio_writer_clipped(w))
+		return;
+	str_printf(&text,
+		"'%s': %llu samples were too loud for the format and are clipped; use --format "
+		"float",
+		path, (unsigned long long)audio_writer_clipped(w));
+	print_warning(text.s);
+	str_done(&text);
+}
+
 static void warn(const struct run *x, const struct denoise_report *r)
 {
 	if (x->o.strength > 0 && isinf(r->noise_db))
@@ -381,6 +395,8 @@ static void tell(const struct run *x)
 	if (x->globals->quiet)
 		return;
 	warn_of_shortfall(x);
+	warn_of_clipping(x->out, x->writer);
+	warn_of_clipping(x->o.removed, x->removed);
 	if (r)
 		warn(x, r);
 }

@@ -153,6 +153,11 @@ for shape in '8000 1' '11025 3' '44100 8' '96000 2' '192000 2'; do
 	denoise --method df --mix 0 shape.wav out/a.wav
 	check "df, $shape: mix 0" same_samples shape.wav out/a.wav
 done
+denoise --method df --mix 0 --format pcm16 square.wav out/a.wav
+check 'clipping' status_is 0
+check 'is told' grep -q "warning: 'out/a.wav': [0-9]* samples were too loud for the format" "$scratch/err"
+denoise --quiet --method df --mix 0 --format pcm16 square.wav out/a.wav
+check 'not with --quiet' succeeds
 make one.wav dc 0.0000625
 for method in wiener df; do
 	denoise --quiet --method $method one.wav out/a.wav
