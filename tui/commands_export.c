@@ -257,9 +257,9 @@ static void tell(struct ws *ws, struct exporting *x)
 			all->n, all->n_short, all->why);
 	else if (all->clipped)
 		ws_complain(ws,
-			"exported to %s, but %llu samples were too loud for %s and are clipped; W "
-			"and \"as float\" or \"at -14\" keeps them",
-			folder_text(ws, x->desc.dir, &x->arena), (unsigned long long)all->clipped,
+			"exported %zu take%s, %llu samples of which were too loud for %s and are "
+			"clipped; W and \"as float\" or \"at -14\" keeps them",
+			all->n, all->n == 1 ? "" : "s", (unsigned long long)all->clipped,
 			x->way.format);
 	else if (all->n == 1)
 		ws_say(ws, "exported%s to %s, %s%s: %s", x->denoiser.method ? " denoised" : "",

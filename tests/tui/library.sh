@@ -250,6 +250,7 @@ check 'is a file' test "$(find "$scratch/music/woodshed" -name 'fast drums*.wav'
 keys '*'
 command_line "export to $scratch/a b, as flac, at off"
 check 'of all that is marked, elsewhere' sees 'exported 5 takes'
+check 'and what a format cannot hold' sees 'were too loud for flac'
 check 'five files' test "$(find "$scratch/a b" -name '*.flac' | wc -l)" = 5
 for folder in 'one, two' 'Music, at home' 'b, named c'; do
 	command_line "export to $scratch/$folder/, as flac, at off"
