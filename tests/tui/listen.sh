@@ -100,7 +100,8 @@ check 'there is none before' sees 'this is the first one'
 command_line 'filter second'
 sees '1 of' && keys ')'
 check 'nor beside what the filter hides' sees 'what is played is not in the list'
-keys / C-u Enter 4
+keys / C-u Enter
+sees 'first 120 bpm' && keys 4 # the whole list again, or nothing follows
 sees 'LUFS'
 keys '$'
 check 'at the end the next one follows' sees '▶ second'
