@@ -373,22 +373,27 @@ static int renumber(struct db *db, int64_t action, struct err *e)
 		"i", action);
 }
 
-/* The action and its label are the columns of the query. */
-static int step(struct db *db, struct query q, bool undo, struct arena *a, int64_t *ret_action,
+/* Undoes the action that the query finds, or does it again; the columns: it and its label. */
+static int step(struct db *db, struct query q, bool undo, bool is_alone, struct arena *a,
 	struct undone *ret, struct err *e)
 {
-	int rc;
+	int64_t action = 0;
+	int rc = db_begin(db, e);
 
+	*ret = (struct undone){0};
+	if (rc) {
+		query_done(&q, NULL);
+		return rc;
+	}
 	if (query_next(&q)) {
-		*ret_action = query_int(&q, 0);
+		action = query_int(&q, 0);
 		ret->label = query_dup(&q, 1, a);
 	}
 	rc = query_done(&q, e);
-	return rc || !*ret_action ? rc : apply_action(db, *ret_action, undo, a, ret, e);
-}
-
-static int end_step(struct db *db, int rc, struct undone *ret, struct err *e)
-{
+	if (!rc && action)
+		rc = apply_action(db, action, undo, a, ret, e);
+	if (!rc && action && is_alone)
+		rc = renumber(db, action, e);
 	rc = db_end(db, rc, e);
 	if (rc)
 		*ret = (struct undone){0};
@@ -397,54 +402,31 @@ static int end_step(struct db *db, int rc, struct undone *ret, struct err *e)
 
 int undo_back(struct db *db, struct arena *a, struct undone *ret, struct err *e)
 {
-	int64_t action = 0;
-	int rc = db_begin(db, e);
-
-	*ret = (struct undone){0};
-	if (rc)
-		return rc;
-	rc = step(db,
+	return step(db,
 		db_query(db,
 			"SELECT action, label FROM undo WHERE NOT undone ORDER BY action DESC "
 			"LIMIT 1",
 			""),
-		true, a, &action, ret, e);
-	return end_step(db, rc, ret, e);
+		true, false, a, ret, e);
 }
 
 int undo_again(struct db *db, struct arena *a, struct undone *ret, struct err *e)
 {
-	int64_t action = 0;
-	int rc = db_begin(db, e);
-
-	*ret = (struct undone){0};
-	if (rc)
-		return rc;
-	rc = step(db,
+	return step(db,
 		db_query(db, "SELECT action, label FROM undo WHERE undone ORDER BY action LIMIT 1",
 			""),
-		false, a, &action, ret, e);
-	return end_step(db, rc, ret, e);
+		false, false, a, ret, e);
 }
 
 int undo_back_one(struct db *db, int64_t action, struct subject of, struct arena *a,
 	struct undone *ret, struct err *e)
 {
-	int64_t found = 0;
-	int rc = db_begin(db, e);
-
-	*ret = (struct undone){0};
-	if (rc)
-		return rc;
-	rc = step(db,
+	return step(db,
 		db_query(db,
 			"SELECT action, label FROM undo WHERE action = ?1 AND NOT undone"
 			" AND (take = ?2 OR job = ?3) LIMIT 1",
 			"iii", action, of.take, of.job),
-		true, a, &found, ret, e);
-	if (!rc && found)
-		rc = renumber(db, found, e);
-	return end_step(db, rc, ret, e);
+		true, true, a, ret, e);
 }
 
 int undo_adding(struct db *db, int64_t job, int64_t *ret_action, struct err *e)

@@ -31,8 +31,8 @@
 #include "library/globals.h"
 #include "library/loudness.h"
 #include "library/paths.h"
-#include "library/repair.h"
 #include "library/recipe.h"
+#include "library/repair.h"
 #include "library/takes.h"
 
 /* Takes of one batch share every pass over the weights; beyond this there is

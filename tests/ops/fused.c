@@ -562,17 +562,18 @@ static uint64_t launches_around_layers(const struct dev *d)
 	return launched(d) - before;
 }
 
-/* What docs/PERF.md counts with; with less shared memory a block there are more. */
+/* What docs/PERF.md counts with; where a block has little shared memory 8 rows go by halves,
+ * after a norm of their own. */
 static void launches(void **state)
 {
 	FOR_EACH_ISA(d)
 	{
-		if (strstr(gpu_describe(d.g), "capability 8.6"))
-			continue;
+		const bool by_halves = strstr(gpu_describe(d.g), "capability 8.6");
+
 		assert_int_equal(launches_of(&d, 2, false, false), 1);
 		assert_int_equal(launches_of(&d, 2, false, true), 2);
-		assert_int_equal(launches_of(&d, 8, false, false), 1);
-		assert_int_equal(launches_of(&d, 8, false, true), 2);
+		assert_int_equal(launches_of(&d, 8, false, false), by_halves ? 3 : 1);
+		assert_int_equal(launches_of(&d, 8, false, true), by_halves ? 5 : 2);
 		assert_int_equal(launches_of(&d, 40, true, false), 2);
 		assert_int_equal(launches_of(&d, 40, true, true), 4);
 		assert_int_equal(launches_of_bias(&d, GPU_F32), 1);
