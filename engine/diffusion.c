@@ -64,7 +64,8 @@ struct run {
 	struct gpu_tensor *estimate[SAMPLER_ESTIMATES]; /* or slopes; the latest first */
 	struct gpu_tensor *clean;                       /* the latest estimate itself */
 	struct gpu_tensor *z;
-	float *host; /* [count(x)], adaptive: [3, count(x)]; owned */
+	float *host;                    /* [count(x)], adaptive: [3, count(x)]; owned */
+	struct gpu_reading *latents[2]; /* of the last rows; owned */
 };
 
 /* number 0: what the latents begin as */
@@ -162,10 +163,10 @@ static void settle(struct run *r, const struct sampler_step *s)
 	gpu_tap(r->d->g, r->x, "latents%d", s->number);
 }
 
-/* x to ret [count(x)]. */
-static int read_finite(struct run *r, const struct gpu_tensor *x, float *ret, int number)
+/* What a row left on the host, [count(x)]. */
+static int check(struct run *r, const float *latents, int number)
 {
-	const int64_t n = count(x);
+	const int64_t n = count(r->x);
 	struct err *e = r->d->e;
 	char step[48];
 
@@ -173,12 +174,10 @@ static int read_finite(struct run *r, const struct gpu_tensor *x, float *ret, in
 		snprintf(step, sizeof(step), "step %d of %d", number, r->d->plan->n_steps);
 	else
 		snprintf(step, sizeof(step), "step %d", number);
-	gpu_read(r->d->g, x, ret, (size_t)n * sizeof(float));
-	int rc = gpu_sync(r->d->g, e);
-	if (rc)
-		return err_wrap(e, rc, "%s", step);
+	if (gpu_failed(r->d->g))
+		return err_wrap(e, gpu_sync(r->d->g, e), "%s", step);
 	for (int64_t i = 0; i < n; i++)
-		if (!isfinite(ret[i]))
+		if (!isfinite(latents[i]))
 			return err_set(e, ERR_FORMAT,
 				"%s: a latent is not a number; the model is damaged, or its "
 				"weights overflow",
@@ -186,16 +185,17 @@ static int read_finite(struct run *r, const struct gpu_tensor *x, float *ret, in
 	return 0;
 }
 
-static int preview(struct run *r, int number)
+static bool is_previewed(const struct run *r, int number)
 {
-	const struct diffusion *d = r->d;
-
-	if (!d->preview || number % d->preview_every)
-		return 0;
-	return d->preview(d->ud, number, r->clean);
+	return r->d->preview && number % r->d->preview_every == 0;
 }
 
-static int run_row(struct run *r, const struct sampler_step *s)
+static int preview(struct run *r, int number)
+{
+	return r->d->preview(r->d->ud, number, r->clean);
+}
+
+static void run_row(struct run *r, const struct sampler_step *s)
 {
 	struct diffusion *d = r->d;
 	struct gpu_mark mark = gpu_arena_mark(d->step);
@@ -205,28 +205,49 @@ static int run_row(struct run *r, const struct sampler_step *s)
 	if (!s->is_inner)
 		settle(r, s);
 	gpu_arena_release(d->step, mark);
-	return read_finite(r, r->x, r->host, s->number);
 }
 
+static int end_row(struct run *r, int64_t i)
+{
+	struct diffusion *d = r->d;
+	int rc = check(r, gpu_reading_end(d->g, r->latents[i % 2]), d->plan->steps[i].number);
+
+	d->done++;
+	return rc ? rc : watch_progress(d->watch, ENGINE_STAGE_RENDER, d->done, d->total, d->e);
+}
+
+/* A device that runs ahead has the next row before this one is looked at: or it would wait for
+ * the host after each. */
 static int run_table(struct run *r)
 {
 	struct diffusion *d = r->d;
+	int64_t n_ended = 0;
 	int rc = 0;
 
 	for (int64_t i = 0; i < d->plan->n && !rc; i++) {
 		const struct sampler_step *s = &d->plan->steps[i];
+		const bool is_shown =
+			!s->is_inner && s->number < d->plan->n_steps && is_previewed(r, s->number);
+		const bool waits = is_shown || i == d->plan->n - 1 || !gpu_runs_ahead(d->g);
 
-		rc = run_row(r, s);
-		d->done++;
-		if (!rc)
-			rc = watch_progress(d->watch, ENGINE_STAGE_RENDER, d->done, d->total, d->e);
-		if (!rc && !s->is_inner && s->number < d->plan->n_steps)
+		run_row(r, s);
+		gpu_reading_begin(d->g, r->latents[i % 2], r->x);
+		while (n_ended < i + waits && !rc)
+			rc = end_row(r, n_ended++);
+		if (!rc && is_shown)
 			rc = preview(r, s->number);
 	}
 	return rc;
 }
 
 /* ---- steps by their error ----------------------------------------------- */
+
+/* x of a row to ret [count(x)], at once. */
+static int read_row(struct run *r, const struct gpu_tensor *x, float *ret, int number)
+{
+	gpu_read(r->d->g, x, ret, (size_t)count(x) * sizeof(*ret));
+	return check(r, ret, number);
+}
 
 /* x and, in low, what the lower order gives in its place. */
 static int run_trial(struct run *r, struct sampler_trial *t, float *low)
@@ -236,14 +257,15 @@ static int run_trial(struct run *r, struct sampler_trial *t, float *low)
 
 	for (int i = 0; i < 3 && !rc; i++) {
 		t->rows[i].is_inner = true; /* nothing has been settled */
-		rc = run_row(r, &t->rows[i]);
+		run_row(r, &t->rows[i]);
+		rc = read_row(r, r->x, r->host, t->rows[i].number);
 		if (i == 1 && !rc) {
 			gpu_combine(d->g, r->z,
 				(struct gpu_term[]){{r->base, 1},
 					{r->estimate[0], (float)t->low[0]},
 					{r->estimate[1], (float)t->low[1]}},
 				3);
-			rc = read_finite(r, r->z, low, t->rows[i].number);
+			rc = read_row(r, r->z, low, t->rows[i].number);
 		}
 		if (!rc)
 			rc = watch_progress(d->watch, ENGINE_STAGE_RENDER, d->done, d->total, d->e);
@@ -258,7 +280,7 @@ static int run_adaptive(struct run *r)
 	const uint64_t done = d->done;
 	float *low = r->host + n, *before = low + n;
 	struct sampler_adaptive a = sampler_adaptive_begin(d->plan);
-	int rc = read_finite(r, r->x, before, 1);
+	int rc = read_row(r, r->x, before, 1);
 
 	while (!rc && !sampler_adaptive_is_over(&a)) {
 		struct sampler_trial t;
@@ -275,7 +297,7 @@ static int run_adaptive(struct run *r)
 		memcpy(before, low, (size_t)n * sizeof(*low));
 		d->done = done + (uint64_t)((double)d->plan->n_ticks * (a.now - a.begin) /
 					    (a.end - a.begin));
-		if (!sampler_adaptive_is_over(&a))
+		if (!sampler_adaptive_is_over(&a) && is_previewed(r, t.rows[2].number))
 			rc = preview(r, t.rows[2].number);
 	}
 	d->done = done + (uint64_t)d->plan->n_ticks;
@@ -296,6 +318,8 @@ int diffusion_run(struct diffusion *d, struct gpu_tensor *x)
 		r.estimate[i] = gpu_new(d->g, r.arena, GPU_F32, "estimate", shape);
 	if (d->plan->has_slopes)
 		r.clean = gpu_new(d->g, r.arena, GPU_F32, "estimate", shape);
+	for (int i = 0; i < 2; i++)
+		r.latents[i] = gpu_reading_new(d->g, (size_t)count(x) * sizeof(float));
 	if (!rc) {
 		begin(&r);
 		gpu_copy(d->g, r.base, x);
@@ -303,6 +327,8 @@ int diffusion_run(struct diffusion *d, struct gpu_tensor *x)
 	}
 	if (!rc)
 		rc = d->plan->is_adaptive ? run_adaptive(&r) : run_table(&r);
+	for (int i = 0; i < 2; i++)
+		gpu_reading_free(d->g, r.latents[i]);
 	gpu_arena_free(r.arena);
 	free(r.host);
 	return rc;

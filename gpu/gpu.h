@@ -182,6 +182,17 @@ int gpu_put_rows_from(struct gpu *g, struct gpu_tensor *t, int64_t first, int64_
 void gpu_write(struct gpu *g, struct gpu_tensor *t, const void *src, size_t bytes);
 void gpu_read(struct gpu *g, const struct gpu_tensor *t, void *dst, size_t bytes);
 
+/* Reading behind the device's back: a loop that looks at what each turn gave, and gives the
+ * next turn meanwhile.  runs_ahead: ops return before they are over; where they do not, end
+ * has nothing to wait for.  begin: the bytes of t, as the ops so far leave them, are on
+ * their way; at most those of new, and not in a step.  end: waits for them and for no op given
+ * since; borrowed until the next begin, NULL after an error, which gpu_sync() tells. */
+struct gpu_reading *gpu_reading_new(struct gpu *g, size_t bytes);
+void gpu_reading_free(struct gpu *g, struct gpu_reading *r); /* NULL-safe; waits */
+void gpu_reading_begin(struct gpu *g, struct gpu_reading *r, const struct gpu_tensor *t);
+const void *gpu_reading_end(struct gpu *g, struct gpu_reading *r);
+bool gpu_runs_ahead(const struct gpu *g);
+
 /* A tensor's bytes as the device keeps them, packed or not, for a cache of
  * converted weights: they mean something to a device with the same gpu_layout()
  * ("cpu 1") alone.  Several threads may transfer different bytes at once. */

@@ -33,6 +33,12 @@ struct gpu_ops {
 	int64_t (*piece)(struct gpu *g); /* gpu_piece(); NULL: what is in caches */
 	void (*write)(struct gpu *g, void *dst, const void *src, size_t bytes);
 	void (*read)(struct gpu *g, void *dst, const void *src, size_t bytes);
+	/* gpu_reading; all NULL where ops are over when they return.  new: NULL after gpu_fail().
+	 * end: false after it. */
+	void *(*reading_new)(struct gpu *g, size_t bytes, void **ret_host);
+	void (*reading_free)(struct gpu *g, void *reading);
+	void (*reading_begin)(struct gpu *g, void *reading, const void *src, size_t bytes);
+	bool (*reading_end)(struct gpu *g, void *reading);
 	void (*zero)(struct gpu *g, void *dst, size_t bytes);
 	/* Opens or closes memory to whoever checks accesses; NULL where nobody does. */
 	void (*guard)(struct gpu *g, void *p, size_t bytes, bool open);

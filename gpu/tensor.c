@@ -642,6 +642,62 @@ void gpu_read(struct gpu *g, const struct gpu_tensor *t, void *dst, size_t bytes
 		g->ops->read(g, dst, t->data, bytes);
 }
 
+struct gpu_reading {
+	size_t bytes;
+	void *host;   /* owned, or of what the device has */
+	void *device; /* NULL: ops are over when they return */
+};
+
+bool gpu_runs_ahead(const struct gpu *g)
+{
+	return g->ops->reading_new;
+}
+
+struct gpu_reading *gpu_reading_new(struct gpu *g, size_t bytes)
+{
+	struct gpu_reading *r = xcalloc(1, sizeof(*r));
+
+	r->bytes = bytes;
+	if (!gpu_runs_ahead(g))
+		r->host = xcalloc(1, bytes);
+	else if (!gpu_failed(g))
+		r->device = g->ops->reading_new(g, bytes, &r->host);
+	return r;
+}
+
+void gpu_reading_free(struct gpu *g, struct gpu_reading *r)
+{
+	if (!r)
+		return;
+	if (r->device)
+		g->ops->reading_free(g, r->device);
+	else
+		free(r->host);
+	free(r);
+}
+
+void gpu_reading_begin(struct gpu *g, struct gpu_reading *r, const struct gpu_tensor *t)
+{
+	const size_t bytes = (size_t)gpu_count(t) * gpu_dtype_size(t->dtype);
+
+	if (!can_transfer(g, "read", t, bytes))
+		return;
+	if (bytes > r->bytes)
+		gpu_fail(g, ERR_BUG, "read: '%s' has %zu bytes, there is room for %zu", t->name,
+			bytes, r->bytes);
+	else if (r->device)
+		g->ops->reading_begin(g, r->device, t->data, bytes);
+	else
+		g->ops->read(g, r->host, t->data, bytes);
+}
+
+const void *gpu_reading_end(struct gpu *g, struct gpu_reading *r)
+{
+	if (gpu_failed(g) || (r->device && !g->ops->reading_end(g, r->device)))
+		return NULL;
+	return r->host;
+}
+
 const char *gpu_layout(const struct gpu *g)
 {
 	return g->ops->layout;

@@ -208,6 +208,22 @@ void cuda_zero(struct gpu *g, void *dst, size_t bytes)
 
 /* ---- transfers ---------------------------------------------------------- */
 
+/* The host's memory, one of `n` pieces; a container may bound it, too. */
+static bool pin(struct gpu *g, void **ret, size_t bytes, int n)
+{
+	const cudaError_t error = cudaMallocHost(ret, bytes);
+	char all[16];
+
+	if (error != cudaErrorMemoryAllocation)
+		return cuda_ok(g, error, "memory of the host");
+	cudaGetLastError();
+	gpu_fail(g, ERR_GPU,
+		"the system gives no %s of memory that the GPU can read; free some, raise the "
+		"limit, or use --device cpu",
+		format_bytes(bytes * (size_t)n, all));
+	return false;
+}
+
 struct cuda_stage *cuda_stage_take(struct gpu *g)
 {
 	struct cuda *c = cuda_of(g);
@@ -280,6 +296,54 @@ void cuda_read(struct gpu *g, void *dst, const void *src, size_t bytes)
 	}
 	if (gpu_failed(g))
 		memset(dst, 0, bytes);
+}
+
+struct reading {
+	void *at; /* pinned; owned */
+	cudaEvent_t done;
+};
+
+void cuda_reading_free(struct gpu *g, void *reading)
+{
+	struct reading *r = reading;
+
+	if (r->done) {
+		cudaEventSynchronize(r->done);
+		cudaEventDestroy(r->done);
+	}
+	cudaFreeHost(r->at);
+	free(r);
+}
+
+void *cuda_reading_new(struct gpu *g, size_t bytes, void **ret_host)
+{
+	struct reading *r = xcalloc(1, sizeof(*r));
+
+	if (!pin(g, &r->at, bytes, 1) ||
+		!cuda_ok(g, cudaEventCreateWithFlags(&r->done, cudaEventDisableTiming),
+			"a transfer")) {
+		cuda_reading_free(g, r);
+		return NULL;
+	}
+	*ret_host = r->at;
+	return r;
+}
+
+void cuda_reading_begin(struct gpu *g, void *reading, const void *src, size_t bytes)
+{
+	const struct reading *r = reading;
+	struct cuda *c = cuda_of(g);
+
+	if (cuda_ok(g, cudaMemcpyAsync(r->at, src, bytes, cudaMemcpyDeviceToHost, c->stream),
+		    "a transfer"))
+		cuda_ok(g, cudaEventRecord(r->done, c->stream), "a transfer");
+}
+
+bool cuda_reading_end(struct gpu *g, void *reading)
+{
+	const struct reading *r = reading;
+
+	return cuda_ok(g, cudaEventSynchronize(r->done), "a transfer");
 }
 
 /* ---- recordings --------------------------------------------------------- */
@@ -478,19 +542,9 @@ static int make_context(struct cuda *c, struct err *e)
 	}
 }
 
-/* The host's memory, which a container may bound, too. */
 static bool make_stage(struct gpu *g, struct cuda_stage *s)
 {
-	const cudaError_t error = cudaMallocHost(&s->at, CUDA_STAGE_BYTES);
-
-	if (error == cudaErrorMemoryAllocation) {
-		gpu_fail(g, ERR_GPU,
-			"the system gives no %d MB of memory that the GPU can read; free some, "
-			"raise the limit, or use --device cpu",
-			CUDA_N_STAGES * CUDA_STAGE_BYTES >> 20);
-		return false;
-	}
-	return cuda_ok(g, error, "opening") &&
+	return pin(g, &s->at, CUDA_STAGE_BYTES, CUDA_N_STAGES) &&
 	       cuda_ok(g, cudaEventCreateWithFlags(&s->done, cudaEventDisableTiming), "opening");
 }
 

@@ -14,6 +14,10 @@ uint64_t cuda_bytes_free(struct gpu *g);
 int64_t cuda_piece(struct gpu *g);
 void cuda_write(struct gpu *g, void *dst, const void *src, size_t bytes);
 void cuda_read(struct gpu *g, void *dst, const void *src, size_t bytes);
+void *cuda_reading_new(struct gpu *g, size_t bytes, void **ret_host);
+void cuda_reading_free(struct gpu *g, void *reading);
+void cuda_reading_begin(struct gpu *g, void *reading, const void *src, size_t bytes);
+bool cuda_reading_end(struct gpu *g, void *reading);
 void cuda_zero(struct gpu *g, void *dst, size_t bytes);
 #if defined(WOODSHED_EMULATED)
 void cuda_guard(struct gpu *g, void *p, size_t bytes, bool open);

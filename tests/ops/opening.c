@@ -21,7 +21,7 @@ static const struct {
 	{"no-image", ERR_UNSUPPORTED, "not built for emulated GPU, compute capability 9.0", 0},
 	{"busy", ERR_BUSY, "is busy", ERR_BUSY},
 	{"out-of-memory", ERR_NOMEM, "no memory left to start on", ERR_NOMEM},
-	{"no-pinned", ERR_GPU, "gives no 32 MB", ERR_GPU},
+	{"no-pinned", ERR_GPU, "gives no 33.6 MB", ERR_GPU},
 	{"memory=1000", ERR_NOMEM, "no memory left to start on", ERR_NOMEM},
 };
 

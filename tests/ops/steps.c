@@ -250,6 +250,41 @@ static void an_arena_changes_between_steps(void **state)
 	}
 }
 
+/* What is read is what was there when it was asked for, whatever ops have done since; two at
+ * once, and one again. */
+static void readings_are_of_then(void **state)
+{
+	enum { N = 1000 };
+
+	FOR_EACH_ISA(d)
+	{
+		struct gpu_tensor *x = gpu_zeros(d.g, d.a, GPU_F32, "x", SHAPE(N));
+		struct gpu_reading *r[2];
+
+		for (int i = 0; i < 2; i++)
+			r[i] = gpu_reading_new(d.g, N * sizeof(float));
+		for (int i = 0; i < 5; i++) {
+			gpu_fill(d.g, x, (float)i);
+			gpu_reading_begin(d.g, r[i % 2], x);
+			gpu_fill(d.g, x, -1);
+			if (i == 0)
+				continue;
+			const float *got = gpu_reading_end(d.g, r[(i - 1) % 2]);
+			for (int k = 0; k < N; k++)
+				assert_true(got[k] == (float)(i - 1));
+		}
+		gpu_reading_begin(d.g, r[0], gpu_zeros(d.g, d.a, GPU_F32, "long", SHAPE(N + 1)));
+		assert_null(gpu_reading_end(d.g, r[0]));
+		assert_gpu_error(
+			d.g, ERR_BUG, "read: 'long' has 4004 bytes, there is room for 4000");
+		gpu_reading_free(d.g, r[0]); /* read, and not yet: its copy is waited for */
+		gpu_reading_begin(d.g, r[1], x);
+		gpu_reading_free(d.g, r[1]);
+		gpu_reading_free(d.g, NULL);
+		assert_fine(d.g);
+	}
+}
+
 static void what_a_step_may_not_do(void **state)
 {
 	FOR_EACH_ISA(d)
@@ -284,6 +319,7 @@ int main(void)
 		TEST(offsets_add_up),
 		TEST(columns_end),
 		TEST(an_arena_changes_between_steps),
+		TEST(readings_are_of_then),
 		TEST(what_a_step_may_not_do),
 	};
 
