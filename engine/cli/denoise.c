@@ -63,7 +63,7 @@ static const struct option_spec denoise_specs[] = {
 struct run {
 	struct denoise_options o;
 	const struct globals *globals;
-	const char *program; /* its folder */
+	const struct environment *env;
 	struct arena arena;
 	const char *in, *out; /* out NULL: only a report */
 	struct audio_reader *reader;
@@ -212,7 +212,7 @@ static int open_writer(struct run *x, const char *path, struct audio_writer **re
 	enum audio_format format = output_format(x->o.format);
 	uint64_t bytes = (uint64_t)x->info.n_frames * (uint64_t)x->info.channels *
 			 output_sample_bytes(format);
-	int rc = output_check(path, bytes, e);
+	int rc = output_check(x->globals, x->env, path, bytes, e);
 
 	if (rc)
 		return rc;
@@ -426,15 +426,15 @@ static int run(struct run *x, struct err *e)
 	x->info = *audio_reader_info(x->reader);
 	rc = check_stretch(x, e);
 	if (!rc)
-		rc = denoise_open(
-			&(struct denoise_desc){.method = x->o.method,
-				.df_weights = paths_shared(x->program, "deepfilternet3", &x->arena),
-				.rate_hz = x->info.rate_hz,
-				.channels = x->info.channels,
-				.mix = x->o.mix,
-				.strength = x->o.strength,
-				.report = x->o.report,
-				.marked = x->marked},
+		rc = denoise_open(&(struct denoise_desc){.method = x->o.method,
+					  .df_weights = paths_shared(
+						  x->env->program, "deepfilternet3", &x->arena),
+					  .rate_hz = x->info.rate_hz,
+					  .channels = x->info.channels,
+					  .mix = x->o.mix,
+					  .strength = x->o.strength,
+					  .report = x->o.report,
+					  .marked = x->marked},
 			&x->denoise, e);
 	if (!rc)
 		rc = stop_watch(audio_writer_unlink_all, e);
@@ -457,7 +457,7 @@ int verb_denoise(struct globals *g, const struct environment *env, int argc, cha
 {
 	struct run x = {
 		.globals = g,
-		.program = env->program,
+		.env = env,
 		.o = {.method = "wiener", .format = "float", .mix = 1, .strength = 1},
 	};
 	struct options o = {

@@ -10,6 +10,7 @@
 #include "library/base/arena.h"
 #include "library/base/err.h"
 #include "library/base/str.h"
+#include "library/globals.h"
 
 enum { HEADER_BYTES = AUDIO_RECIPE_MAX + 4096 }; /* more than a file has besides its samples */
 
@@ -61,13 +62,16 @@ static int check_room(const char *path, uint64_t n_bytes, struct err *e)
 	return rc;
 }
 
-int output_check(const char *path, uint64_t n_bytes, struct err *e)
+int output_check(const struct globals *g, const struct environment *env, const char *path,
+	uint64_t n_bytes, struct err *e)
 {
 	/* The writer itself knows best: it is opened and thrown away. */
 	const struct audio_writer_desc probe = {.path = path, .channels = 1, .rate_hz = 32000};
 	struct audio_writer *w;
-	int rc = audio_writer_open(&probe, &w, e);
+	int rc = globals_check_output(g, env, path, e);
 
+	if (!rc)
+		rc = audio_writer_open(&probe, &w, e);
 	if (rc)
 		return rc;
 	audio_writer_close(w);

@@ -91,10 +91,10 @@ static const char *preview_name(struct render *r, const char *path)
 static int check_paths(struct render *r, const char *path, struct err *e)
 {
 	const uint64_t n_bytes = estimate_bytes(r) * r->s.o.count;
-	int rc = output_check(path, n_bytes, e);
+	int rc = output_check(r->s.globals, r->s.env, path, n_bytes, e);
 
 	if (!rc && r->s.o.preview)
-		rc = output_check(preview_name(r, path), n_bytes, e);
+		rc = output_check(r->s.globals, r->s.env, preview_name(r, path), n_bytes, e);
 	return rc;
 }
 

@@ -295,7 +295,7 @@ static int check_room(struct work *w, struct err *e)
 	const uint64_t bytes = (uint64_t)(w->s.n_frames * info->frame_samples) *
 			       (uint64_t)info->channels * sizeof(float);
 
-	return output_check(w->outputs[0].path, w->n * bytes + (8u << 20), e);
+	return output_check(w->globals, w->env, w->outputs[0].path, w->n * bytes + (8u << 20), e);
 }
 
 static int open_take(struct work *w, struct output *o, struct err *e)

@@ -196,6 +196,12 @@ check 'no verb' succeeds
 take=$(cut -d ' ' -f 1 "$scratch/out")
 check 'renders a demonstration into the library' made_by "$take" starter
 check 'of ten seconds' [ "$(stat -c %s "$take")" -gt 1280000 ]
+cp "$take" kept.wav
+ln -s "$take" link.png
+wrong 2 'is a take of the library, which would be lost; give another name' render -s 0.1 -o "$take" p
+wrong 2 'is a take of the library' render -s 0.1 -o ./none/takes/.././takes/"${take##*/takes/}" p
+wrong 2 'is a take of the library' spectrogram kept.wav link.png
+check 'the take stays' same kept.wav "$take"
 
 # Every option has its place in the manual.
 for verb in 'render' 'export' 'models' 'pull' 'recipe' 'recipe --verify' 'queue' 'worker' 'takes' 'jobs' \

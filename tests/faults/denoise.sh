@@ -217,6 +217,19 @@ wrong 2 'reaches beyond the end' --noise-from 3-9 in.wav out/a.wav
 wrong 2 'too short to learn from' --noise-from 1-1.2 in.wav out/a.wav
 check 'nothing was left behind' holds_only out
 
+# What the library holds is no place for a result.
+take=$WOODSHED_LIBRARY/takes/2026/11/take.wav
+mkdir -p "${take%/*}"
+cp in.wav "$take"
+ln -s "$take" link.wav
+wrong 2 'is a take of the library, which would be lost; give another name' in.wav "$take"
+wrong 2 'is a take of the library' in.wav link.wav
+wrong 2 'is a take of the library' --removed "$WOODSHED_LIBRARY/takes/../takes/2026/11/take.wav" \
+	in.wav out/a.wav
+check 'a take stays' same in.wav "$take"
+check 'nothing is beside it' holds_only "${take%/*}" take.wav
+check 'nor anywhere else' holds_only out
+
 # A file whose header claims more than there is: what is there counts.
 head -c 100000 in.wav >short.wav
 denoise short.wav out/a.wav
