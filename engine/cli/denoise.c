@@ -309,6 +309,11 @@ static void tell_band_json(const struct denoise_band *b)
 	str_done(&line);
 }
 
+static uint64_t clipped(const struct audio_writer *w)
+{
+	return w ? audio_writer_clipped(w) : 0;
+}
+
 static void tell_json(const struct run *x, const struct denoise_report *r)
 {
 	struct str line = {0};
@@ -321,6 +326,7 @@ static void tell_json(const struct run *x, const struct denoise_report *r)
 	jsonw_text(&line, "file", x->out);
 	jsonw_text(&line, "method", x->o.method);
 	jsonw_num(&line, "seconds", (double)x->info.n_frames / x->info.rate_hz);
+	jsonw_u64(&line, "clipped", clipped(x->writer));
 	if (r) {
 		jsonw_num(&line, "noise_db", r->noise_db);
 		jsonw_num(&line, "removed", r->removed);
@@ -356,20 +362,6 @@ static void warn_of_shortfall(const struct run *x)
 	str_done(&text);
 }
 
-static void warn_of_clipping(const char *path, const struct audio_writer *w)
-{
-	struct str text = {0};
-
-	if (!w || !audio_writer_clipped(w))
-		return;
-	str_printf(&text,
-		"'%s': %llu samples were too loud for the format and are clipped; use --format "
-		"float",
-		path, (unsigned long long)audio_writer_clipped(w));
-	print_warning(text.s);
-	str_done(&text);
-}
-
 static void warn(const struct run *x, const struct denoise_report *r)
 {
 	if (x->o.strength > 0 && isinf(r->noise_db))
@@ -395,8 +387,8 @@ static void tell(const struct run *x)
 	if (x->globals->quiet)
 		return;
 	warn_of_shortfall(x);
-	warn_of_clipping(x->out, x->writer);
-	warn_of_clipping(x->o.removed, x->removed);
+	output_warn_clipped(x->out, clipped(x->writer));
+	output_warn_clipped(x->o.removed, clipped(x->removed));
 	if (r)
 		warn(x, r);
 }

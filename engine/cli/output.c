@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "engine/cli/print.h"
 #include "library/base/arena.h"
 #include "library/base/err.h"
 #include "library/base/str.h"
@@ -35,6 +36,20 @@ enum audio_format output_format(const char *name)
 uint64_t output_sample_bytes(enum audio_format f)
 {
 	return f == AUDIO_PCM16 ? 2 : f == AUDIO_PCM24 ? 3 : 4;
+}
+
+void output_warn_clipped(const char *path, uint64_t n)
+{
+	struct str text = {0};
+
+	if (!n)
+		return;
+	str_printf(&text,
+		"'%s': %llu samples were too loud for the format and are clipped; use --format "
+		"float",
+		path, (unsigned long long)n);
+	print_warning(text.s);
+	str_done(&text);
 }
 
 static int check_room(const char *path, uint64_t n_bytes, struct err *e)

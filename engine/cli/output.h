@@ -23,4 +23,7 @@ int output_check(const struct globals *g, const struct environment *env, const c
 enum audio_format output_format(const char *name);
 uint64_t output_sample_bytes(enum audio_format f);
 
+/* Warns, when there are any, of n samples of `path` that were beyond what --format holds. */
+void output_warn_clipped(const char *path, uint64_t n);
+
 #endif

@@ -44,8 +44,9 @@ struct file {
 	uint64_t seed;
 	struct audio_writer *writer; /* NULL before and after its batch */
 	struct loudness_meter *meter;
-	double score; /* NAN: none */
-	int64_t id;   /* of its row in the library; 0: it has none */
+	double score;     /* NAN: none */
+	uint64_t clipped; /* samples */
+	int64_t id;       /* of its row in the library; 0: it has none */
 };
 
 struct render {
@@ -258,6 +259,7 @@ static void show_json(const struct render *r, const struct file *t, struct str *
 		jsonw_u64(out, "take", (uint64_t)t->id);
 	if (!isnan(t->score))
 		jsonw_num(out, "score", t->score);
+	jsonw_u64(out, "clipped", t->clipped);
 	jsonw_text(out, "model", r->s.model.name);
 	jsonw_text(out, "precision", r->s.info->precision);
 	jsonw_text(out, "device", r->s.info->device);
@@ -283,6 +285,8 @@ static void show_take(const struct render *r, const struct file *t)
 	}
 	print_line(str_get(&line));
 	str_done(&line);
+	if (!r->s.globals->quiet)
+		output_warn_clipped(t->path, t->clipped);
 }
 
 static void tell_found(size_t n)
@@ -370,6 +374,7 @@ static int render_batch(struct render *r, uint64_t first, uint64_t n, struct err
 		rc = audio_writer_commit(r->batch[i].writer, e);
 		if (rc)
 			break;
+		r->batch[i].clipped = audio_writer_clipped(r->batch[i].writer);
 		enter_or_warn(r, &r->batch[i]);
 		if (!r->s.o.rank)
 			show_take(r, &r->batch[i]);

@@ -156,8 +156,9 @@ done
 denoise --method df --mix 0 --format pcm16 square.wav out/a.wav
 check 'clipping' status_is 0
 check 'is told' grep -q "warning: 'out/a.wav': [0-9]* samples were too loud for the format" "$scratch/err"
-denoise --quiet --method df --mix 0 --format pcm16 square.wav out/a.wav
+denoise --quiet --json --method df --mix 0 --format pcm16 square.wav out/a.wav
 check 'not with --quiet' succeeds
+check 'but as JSON' grep -q '"clipped": [1-9]' "$scratch/out"
 make one.wav dc 0.0000625
 for method in wiener df; do
 	denoise --quiet --method $method one.wav out/a.wav
