@@ -28,6 +28,7 @@
 #include "library/base/jsonw.h"
 #include "library/base/str.h"
 #include "library/db.h"
+#include "library/forecast.h"
 #include "library/globals.h"
 #include "library/loudness.h"
 #include "library/paths.h"
@@ -52,6 +53,7 @@ struct file {
 struct render {
 	struct session s;
 	double began;
+	double load_s;       /* of the model, until it has been accounted for */
 	const char *library; /* NULL until needed */
 	struct db *db;       /* NULL until there is a take to enter, and with --out */
 	struct file *takes;  /* o.count */
@@ -350,6 +352,22 @@ static void enter_or_warn(struct render *r, struct file *t)
 		print_warning(e.text);
 }
 
+/* As the worker does, which is what forecasts are for, and which never goes without graphs. */
+static void remember(struct render *r, double wall_s, uint64_t n)
+{
+	struct measure m;
+	struct err e = {0};
+
+	if (!r->db || r->s.o.no_graphs)
+		return;
+	session_measure(&r->s, n, &m);
+	m.load_s = r->load_s;
+	m.wall_s = wall_s;
+	r->load_s = 0;
+	if (forecast_measured(r->db, &m, clock_unix_ms(), &e))
+		print_warning(e.text);
+}
+
 /* Takes first .. first + n - 1 as one batch. */
 static int render_batch(struct render *r, uint64_t first, uint64_t n, struct err *e)
 {
@@ -357,6 +375,7 @@ static int render_batch(struct render *r, uint64_t first, uint64_t n, struct err
 		.score = r->s.o.rank ? on_score : NULL,
 		.preview = r->s.o.preview ? on_preview : NULL,
 		.ud = r};
+	double began, wall_s;
 	int rc = 0;
 
 	r->batch = &r->takes[first];
@@ -364,8 +383,10 @@ static int render_batch(struct render *r, uint64_t first, uint64_t n, struct err
 	r->s.n_at_once = n;
 	for (uint64_t i = 0; i < n && !rc; i++)
 		rc = open_take(r, &r->batch[i], e);
+	began = clock_now();
 	if (!rc)
 		rc = session_render(&r->s, (int)n, r->batch->seed, &sink, e);
+	wall_s = clock_now() - began; /* library_open() may find many takes */
 	if (!rc)
 		progress_clear(&r->s.progress);
 	if (!rc && !r->s.o.out)
@@ -380,6 +401,8 @@ static int render_batch(struct render *r, uint64_t first, uint64_t n, struct err
 			show_take(r, &r->batch[i]);
 	}
 	close_takes(r->batch, n);
+	if (!rc)
+		remember(r, wall_s, n);
 	return rc;
 }
 
@@ -431,10 +454,12 @@ static int render_all(struct render *r, struct err *e)
 static int run(struct render *r, struct err *e)
 {
 	int rc = prepare(r, e);
+	const double began = clock_now();
 
 	if (!rc)
 		rc = session_open(&r->s, e);
 	if (!rc) {
+		r->load_s = clock_now() - began;
 		compare_model(r);
 		rc = render_all(r, e);
 	}

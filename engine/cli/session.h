@@ -22,6 +22,7 @@
 struct environment;
 struct globals;
 struct loudness_meter;
+struct measure;
 struct recipe;
 struct take;
 
@@ -88,6 +89,9 @@ void session_recipe(const struct session *s, uint64_t seed, struct recipe *ret);
  * of its samples; NULL: loudness unknown.  Strings live in the arena. */
 void session_take(const struct session *s, uint64_t seed, const char *file,
 	struct loudness_meter *meter, struct arena *a, struct take *ret);
+
+/* What forecasts remember of n_takes that were made in one batch, but for the times. */
+void session_measure(const struct session *s, uint64_t n_takes, struct measure *ret);
 
 void session_done(struct session *s);
 

@@ -137,6 +137,21 @@ run "$woodshed" takes --limit 3 --order oldest
 check 'a limit' lines 3
 run "$woodshed" queue -m tiny -s 0.2 --dry-run --count 10 p
 check 'now the time is known' grep -q '^10 jobs, about .*, 256 kB' "$scratch/out"
+elsewhere="--library $scratch/elsewhere"
+# shellcheck disable=SC2086
+dry_run()
+{
+	run "$woodshed" $elsewhere queue -m "$fixtures/mono" -s 0.2 --dry-run --json p
+}
+# shellcheck disable=SC2086
+render $elsewhere -m "$fixtures/mono" -s 0.2 -o forecast.wav p
+dry_run
+check 'render --out leaves the library alone' json 'lines[0]["seen"] == 0'
+# shellcheck disable=SC2086
+render $elsewhere -m "$fixtures/mono" -s 0.2 -n 3 p
+dry_run
+check 'what render takes is known, too' json '(lambda f: f["seen"] == 1 and f["wall_s"] > 0 and
+	f["load_s"] > 0 and f["bytes"] == 25600)(lines[0])'
 
 # The same take as without a queue.
 render -m tiny -s 0.2 --seed 7 -o alone.wav 'slow piano'
