@@ -203,6 +203,13 @@ wrong 2 'is a take of the library' render -s 0.1 -o ./none/takes/.././takes/"${t
 wrong 2 'is a take of the library' spectrogram kept.wav link.png
 check 'the take stays' same kept.wav "$take"
 
+run "$woodshed" doctor
+check 'doctor tells audio outputs, or why there are none' [ "$(grep -c '^outputs  *[^ ]' "$scratch/out")" = 1 ]
+mv "$woodshed" "$scratch/woodshed"
+run "$woodshed-engine" doctor
+check 'it asks woodshed' grep -q "^outputs .*/woodshed', which belongs beside woodshed-engine" "$scratch/out"
+mv "$scratch/woodshed" "$woodshed"
+
 # Every option has its place in the manual.
 for verb in 'render' 'export' 'models' 'pull' 'recipe' 'recipe --verify' 'queue' 'worker' 'takes' 'jobs' \
 	'cancel' 'retry'; do
