@@ -278,6 +278,16 @@ static int choose_length(struct session *s, struct err *e)
 	return rc ? err_wrap(e, rc, "--seconds") : 0;
 }
 
+int session_check_length(const struct session *s, struct err *e)
+{
+	struct session unopened = {.o = s->o};
+	struct engine_info info;
+	int rc = engine_describe(s->model.dir, &info, e);
+
+	unopened.info = &info;
+	return rc ? rc : choose_length(&unopened, e);
+}
+
 /* As much of it as the model has room for. */
 static int read_init(struct session *s, struct err *e)
 {

@@ -63,6 +63,9 @@ enum engine_precision session_precision(const struct session *s);
 /* Seconds that were asked for; 0: the model's own length. */
 double session_seconds(const struct session *s);
 
+/* Refuses a length that session_open() would refuse, from the model's descriptions alone. */
+int session_check_length(const struct session *s, struct err *e);
+
 /* Reads the audio to continue as far as the model's description tells how;
  * session_open() does the rest. */
 int session_peek_continued(struct session *s, struct err *e);
