@@ -131,6 +131,12 @@ check 'and for the user alone' json 'all(__import__("os").stat(t["file"]).st_mod
 check 'no file is left half' [ -z "$(find "$WOODSHED_LIBRARY/takes" "$WOODSHED_LIBRARY/work" -name '*.tmp' -o -name '*.codes')" ]
 run "$woodshed" takes --json seed:7 slow
 check 'a filter' json 'len(lines) == 1 and lines[0]["prompt"] == "slow piano"'
+for word in -slow -hiphop; do
+	run "$woodshed" takes seed:7 $word
+	check "an option that is none: $word" fails_with 2 "a word to leave out goes behind --: -- $word"
+done
+run "$woodshed" takes --json -- seed:7 -slow
+check 'a word to leave out' lines 0
 run "$woodshed" takes 'dur>long'
 check 'a wrong one' fails_with 2 'dur takes a number'
 run "$woodshed" takes --limit 3 --order oldest
