@@ -47,6 +47,19 @@ int globals_library_name(const struct globals *g, const struct environment *env,
 	return paths_library_name(&paths, a, ret, e);
 }
 
+int globals_check_output(
+	const struct globals *g, const struct environment *env, const char *path, struct err *e)
+{
+	struct arena a = {0};
+	const char *library;
+	int rc = 0;
+
+	if (!globals_library_name(g, env, &a, &library, NULL)) /* else there are no takes */
+		rc = paths_check_output(library, path, e);
+	arena_done(&a);
+	return rc;
+}
+
 const char *globals_program(void)
 {
 	static char self[PATH_MAX];

@@ -50,6 +50,10 @@ int globals_library(const struct globals *g, const struct environment *env, stru
 int globals_library_name(const struct globals *g, const struct environment *env, struct arena *a,
 	const char **ret, struct err *e);
 
+/* paths_check_output() for the same. */
+int globals_check_output(
+	const struct globals *g, const struct environment *env, const char *path, struct err *e);
+
 /* The folder of the running program, or NULL where /proc is not mounted. */
 const char *globals_program(void);
 

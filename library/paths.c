@@ -174,6 +174,41 @@ int paths_new_take(
 	return err_set(e, ERR_BUG, "no free name for a take in '%s'", dir);
 }
 
+static bool lies_in(const char *path, const struct stat *folder)
+{
+	char *dir = xstrdup(path), *slash;
+	bool found = false;
+	struct stat st;
+
+	while (!found && (slash = strrchr(dir, '/'))) {
+		*slash = '\0';
+		found = !stat(dir, &st) && st.st_dev == folder->st_dev &&
+			st.st_ino == folder->st_ino;
+	}
+	free(dir);
+	return found;
+}
+
+/* Folders are compared, not their names; a part of takes/ may be a link to another disk, so
+ * the path as it was given counts, too.  Hidden files are somebody's temporary ones. */
+int paths_check_output(const char *library, const char *path, struct err *e)
+{
+	char real[PATH_MAX];
+	struct str takes = {0};
+	struct stat folder, st;
+	bool is_take;
+
+	str_printf(&takes, "%s/takes", library);
+	is_take = !stat(takes.s, &folder) && realpath(path, real) && !stat(real, &st) &&
+		  S_ISREG(st.st_mode) && strrchr(real, '/')[1] != '.' &&
+		  (lies_in(real, &folder) || lies_in(path, &folder));
+	str_done(&takes);
+	if (!is_take)
+		return 0;
+	return err_set(e, ERR_ARG,
+		"'%s' is a take of the library, which would be lost; give another name", path);
+}
+
 int paths_model(
 	const char *library, const char *name, struct arena *a, const char **ret, struct err *e)
 {

@@ -46,6 +46,10 @@ const char *paths_model_cache(const char *library, const char *dir, struct arena
 int paths_new_take(
 	const char *library, int64_t unix_ms, struct arena *a, const char **ret, struct err *e);
 
+/* Refuses, as the place for something else, a take's file in LIBRARY/takes, by whatever
+ * spelling or link.  What is not there yet is nobody's. */
+int paths_check_output(const char *library, const char *path, struct err *e);
+
 /* LIBRARY/models/NAME, an existing folder.  A name with '/' or one that
  * begins with '.' is refused. */
 int paths_model(

@@ -49,8 +49,8 @@ static const struct verb {
 	{"remote", HERE, "remote COMMAND...   run a command of the workstation that is open",
 		verb_remote, NULL},
 	{"backup", HERE, "backup FILE         copy the library's database", verb_backup, NULL},
-	{"doctor", ENGINE, "doctor              report devices, memory, library and models", NULL,
-		NULL},
+	{"doctor", ENGINE, "doctor              report devices, memory, audio, library and models",
+		NULL, NULL},
 };
 
 enum { N_VERBS = sizeof(verbs) / sizeof(*verbs) };

@@ -108,6 +108,7 @@ int verb_takes(struct globals *g, const struct environment *env, int argc, char 
 	struct takes_options own = {0};
 	struct call c = {.o = {.group = {{.specs = takes_specs, .values = &own},
 				       {.specs = globals_options, .values = g}},
+				 .dashed = "a word to leave out",
 				 .argc = argc,
 				 .argv = argv}};
 	struct str filter = {0}, line = {0};
@@ -115,9 +116,9 @@ int verb_takes(struct globals *g, const struct environment *env, int argc, char 
 	size_t n = 0;
 	int rc = call_begin(&c, g, env,
 		"usage: woodshed takes [OPTION]... [FILTER]...\n\n"
-		"Lists takes. A filter: words of the prompt, \"words together\", -without, #tag, "
-		"fav,\n"
-		"model:NAME, seed:N, dur>30, rating>=3, created:today, trash, missing.\n\n");
+		"Lists takes. A filter: words of the prompt, \"words together\", #tag, fav,\n"
+		"model:NAME, seed:N, dur>30, rating>=3, created:today, trash, missing; behind --\n"
+		"also -without.\n\n");
 
 	if (rc)
 		return call_end(&c, rc);

@@ -155,11 +155,12 @@ static void wait_step(struct play *x)
 
 static int say_no_device(const struct play *x, const struct player_status *s, struct err *e)
 {
-	return err_set(e, ERR_IO, "%s; %swoodshed play --list-devices shows what there is",
-		s->reason,
-		x->o.device ? ""
-			    : "start a sound server (PipeWire, PulseAudio, JACK) or plug a device "
-			      "in; ");
+	return err_set(e, ERR_IO, "%s%s%s", s->reason,
+		x->o.device
+			? ""
+			: "; start a sound server (PipeWire, PulseAudio, JACK) or plug a device "
+			  "in",
+		x->o.list ? "" : "; woodshed play --list-devices shows what there is");
 }
 
 static int open_device(struct play *x, int rate_hz, struct err *e)

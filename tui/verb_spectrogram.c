@@ -268,6 +268,8 @@ static int run(struct spectrogram *g, const struct options *o, struct err *e)
 
 	if (!rc)
 		rc = g->out ? plan_file(g, e) : plan_text(g, e);
+	if (!rc && g->out)
+		rc = globals_check_output(g->globals, g->env, g->out, e);
 	if (!rc)
 		rc = verb_find_take(&takes, o->argv[0], &a, &path, e);
 	if (!rc) {

@@ -63,7 +63,7 @@ static const struct option_spec denoise_specs[] = {
 struct run {
 	struct denoise_options o;
 	const struct globals *globals;
-	const char *program; /* its folder */
+	const struct environment *env;
 	struct arena arena;
 	const char *in, *out; /* out NULL: only a report */
 	struct audio_reader *reader;
@@ -212,7 +212,7 @@ static int open_writer(struct run *x, const char *path, struct audio_writer **re
 	enum audio_format format = output_format(x->o.format);
 	uint64_t bytes = (uint64_t)x->info.n_frames * (uint64_t)x->info.channels *
 			 output_sample_bytes(format);
-	int rc = output_check(path, bytes, e);
+	int rc = output_check(x->globals, x->env, path, bytes, e);
 
 	if (rc)
 		return rc;
@@ -309,6 +309,11 @@ static void tell_band_json(const struct denoise_band *b)
 	str_done(&line);
 }
 
+static uint64_t clipped(const struct audio_writer *w)
+{
+	return w ? audio_writer_clipped(w) : 0;
+}
+
 static void tell_json(const struct run *x, const struct denoise_report *r)
 {
 	struct str line = {0};
@@ -321,6 +326,7 @@ static void tell_json(const struct run *x, const struct denoise_report *r)
 	jsonw_text(&line, "file", x->out);
 	jsonw_text(&line, "method", x->o.method);
 	jsonw_num(&line, "seconds", (double)x->info.n_frames / x->info.rate_hz);
+	jsonw_u64(&line, "clipped", clipped(x->writer));
 	if (r) {
 		jsonw_num(&line, "noise_db", r->noise_db);
 		jsonw_num(&line, "removed", r->removed);
@@ -356,20 +362,6 @@ static void warn_of_shortfall(const struct run *x)
 	str_done(&text);
 }
 
-static void warn_of_clipping(const char *path, const struct audio_writer *w)
-{
-	struct str text = {0};
-
-	if (!w || !audio_writer_clipped(w))
-		return;
-	str_printf(&text,
-		"'%s': %llu samples were too loud for the format and are clipped; use --format "
-		"float",
-		path, (unsigned long long)audio_writer_clipped(w));
-	print_warning(text.s);
-	str_done(&text);
-}
-
 static void warn(const struct run *x, const struct denoise_report *r)
 {
 	if (x->o.strength > 0 && isinf(r->noise_db))
@@ -395,8 +387,8 @@ static void tell(const struct run *x)
 	if (x->globals->quiet)
 		return;
 	warn_of_shortfall(x);
-	warn_of_clipping(x->out, x->writer);
-	warn_of_clipping(x->o.removed, x->removed);
+	output_warn_clipped(x->out, clipped(x->writer));
+	output_warn_clipped(x->o.removed, clipped(x->removed));
 	if (r)
 		warn(x, r);
 }
@@ -426,15 +418,15 @@ static int run(struct run *x, struct err *e)
 	x->info = *audio_reader_info(x->reader);
 	rc = check_stretch(x, e);
 	if (!rc)
-		rc = denoise_open(
-			&(struct denoise_desc){.method = x->o.method,
-				.df_weights = paths_shared(x->program, "deepfilternet3", &x->arena),
-				.rate_hz = x->info.rate_hz,
-				.channels = x->info.channels,
-				.mix = x->o.mix,
-				.strength = x->o.strength,
-				.report = x->o.report,
-				.marked = x->marked},
+		rc = denoise_open(&(struct denoise_desc){.method = x->o.method,
+					  .df_weights = paths_shared(
+						  x->env->program, "deepfilternet3", &x->arena),
+					  .rate_hz = x->info.rate_hz,
+					  .channels = x->info.channels,
+					  .mix = x->o.mix,
+					  .strength = x->o.strength,
+					  .report = x->o.report,
+					  .marked = x->marked},
 			&x->denoise, e);
 	if (!rc)
 		rc = stop_watch(audio_writer_unlink_all, e);
@@ -457,7 +449,7 @@ int verb_denoise(struct globals *g, const struct environment *env, int argc, cha
 {
 	struct run x = {
 		.globals = g,
-		.program = env->program,
+		.env = env,
 		.o = {.method = "wiener", .format = "float", .mix = 1, .strength = 1},
 	};
 	struct options o = {

@@ -1,12 +1,18 @@
 /* woodshed doctor: what this machine has, and what is there to work with. */
 #include "engine/cli/verbs.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/sysinfo.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/cli/print.h"
@@ -22,6 +28,8 @@
 #include "library/models.h"
 #include "library/queue.h"
 #include "library/repair.h"
+
+extern char **environ;
 
 static void say(const char *what, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -84,6 +92,77 @@ static void report_memory(void)
 		return;
 	say("memory", "%s available of %s", format_bytes(mem_available(), available),
 		format_bytes((uint64_t)info.totalram * info.mem_unit, total));
+}
+
+/* All that it prints goes to `out`.  0, or an errno. */
+static int start_list(const char *program, int out, pid_t *ret)
+{
+	char *const argv[] = {
+		(char[]){"woodshed"}, (char[]){"play"}, (char[]){"--list-devices"}, NULL};
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attributes;
+	sigset_t none;
+	int why;
+
+	sigemptyset(&none); /* Ctrl-C is for it, too: sound servers may hang */
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+	posix_spawn_file_actions_init(&files);
+	why = posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	if (!why)
+		why = posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
+	if (!why)
+		why = posix_spawn_file_actions_adddup2(&files, out, STDERR_FILENO);
+	if (!why)
+		why = posix_spawn(ret, program, &files, &attributes, argv, environ);
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&attributes);
+	return why;
+}
+
+/* Devices, or why there are none. */
+static void say_lines(FILE *f)
+{
+	static const char own[] = "woodshed: ";
+	size_t size = 0, n = 0;
+	char *line = NULL;
+
+	while (getline(&line, &size, f) > 0) {
+		const char *text = has_prefix(line, own) ? line + sizeof own - 1 : line;
+
+		line[strcspn(line, "\n")] = 0;
+		say(n++ ? "" : "outputs", "%s", text);
+	}
+	free(line);
+}
+
+/* The program that plays lies beside this one, which has no sound. */
+static void report_outputs(const char *folder)
+{
+	struct str path = {0};
+	struct err e = {0};
+	FILE *f;
+	int fds[2], why;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return;
+	f = fdopen(fds[0], "r");
+	str_printf(&path, "%s/woodshed", folder ? folder : ".");
+	why = f ? start_list(path.s, fds[1], &pid) : errno;
+	close(fds[1]);
+	if (why) {
+		err_errno(
+			&e, why, "cannot start '%s', which belongs beside woodshed-engine", path.s);
+		say("outputs", "%s", e.text);
+	} else {
+		say_lines(f);
+		waitpid(pid, NULL, 0);
+	}
+	if (f)
+		fclose(f);
+	str_done(&path);
 }
 
 /* What a model takes on a device, and what --precision auto would make of that. */
@@ -264,7 +343,8 @@ int verb_doctor(struct globals *g, const struct environment *env, int argc, char
 		rc = err_set(&e, ERR_ARG, "doctor takes no argument, but got '%.80s'", o.argv[0]);
 	if (!rc && g->help) {
 		print_help("usage: woodshed doctor [--repair]\n\n"
-			   "Reports devices, memory, the library and its models.\n\n",
+			   "Reports devices, memory, audio outputs, the library and its "
+			   "models.\n\n",
 			doctor_specs);
 		return 0;
 	}
@@ -275,6 +355,7 @@ int verb_doctor(struct globals *g, const struct environment *env, int argc, char
 			say("processor", "%s", name);
 		report_devices(gpus);
 		report_memory();
+		report_outputs(env->program);
 		rc = report_library(g, env, gpus, own.repair, &e);
 		for (int i = 0; i < N_DEVICES; i++)
 			gpu_close(gpus[i]);

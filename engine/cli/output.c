@@ -7,9 +7,11 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "engine/cli/print.h"
 #include "library/base/arena.h"
 #include "library/base/err.h"
 #include "library/base/str.h"
+#include "library/globals.h"
 
 enum { HEADER_BYTES = AUDIO_RECIPE_MAX + 4096 }; /* more than a file has besides its samples */
 
@@ -34,6 +36,20 @@ enum audio_format output_format(const char *name)
 uint64_t output_sample_bytes(enum audio_format f)
 {
 	return f == AUDIO_PCM16 ? 2 : f == AUDIO_PCM24 ? 3 : 4;
+}
+
+void output_warn_clipped(const char *path, uint64_t n)
+{
+	struct str text = {0};
+
+	if (!n)
+		return;
+	str_printf(&text,
+		"'%s': %llu samples were too loud for the format and are clipped; use --format "
+		"float",
+		path, (unsigned long long)n);
+	print_warning(text.s);
+	str_done(&text);
 }
 
 static int check_room(const char *path, uint64_t n_bytes, struct err *e)
@@ -61,13 +77,16 @@ static int check_room(const char *path, uint64_t n_bytes, struct err *e)
 	return rc;
 }
 
-int output_check(const char *path, uint64_t n_bytes, struct err *e)
+int output_check(const struct globals *g, const struct environment *env, const char *path,
+	uint64_t n_bytes, struct err *e)
 {
 	/* The writer itself knows best: it is opened and thrown away. */
 	const struct audio_writer_desc probe = {.path = path, .channels = 1, .rate_hz = 32000};
 	struct audio_writer *w;
-	int rc = audio_writer_open(&probe, &w, e);
+	int rc = globals_check_output(g, env, path, e);
 
+	if (!rc)
+		rc = audio_writer_open(&probe, &w, e);
 	if (rc)
 		return rc;
 	audio_writer_close(w);

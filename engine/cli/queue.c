@@ -336,6 +336,9 @@ static int choose_model(struct queueing *q, struct err *e)
 			"'%s' holds no model that woodshed knows; woodshed models lists those that "
 			"it does",
 			q->s.model.dir);
+	rc = session_check_length(&q->s, e);
+	if (rc)
+		return rc;
 	if (!r->model || !(strchr(r->model, '/') || q->s.is_folder)) {
 		r->model = q->s.model.name;
 		return 0;

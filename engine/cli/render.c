@@ -28,6 +28,7 @@
 #include "library/base/jsonw.h"
 #include "library/base/str.h"
 #include "library/db.h"
+#include "library/forecast.h"
 #include "library/globals.h"
 #include "library/loudness.h"
 #include "library/paths.h"
@@ -44,13 +45,15 @@ struct file {
 	uint64_t seed;
 	struct audio_writer *writer; /* NULL before and after its batch */
 	struct loudness_meter *meter;
-	double score; /* NAN: none */
-	int64_t id;   /* of its row in the library; 0: it has none */
+	double score;     /* NAN: none */
+	uint64_t clipped; /* samples */
+	int64_t id;       /* of its row in the library; 0: it has none */
 };
 
 struct render {
 	struct session s;
 	double began;
+	double load_s;       /* of the model, until it has been accounted for */
 	const char *library; /* NULL until needed */
 	struct db *db;       /* NULL until there is a take to enter, and with --out */
 	struct file *takes;  /* o.count */
@@ -91,10 +94,10 @@ static const char *preview_name(struct render *r, const char *path)
 static int check_paths(struct render *r, const char *path, struct err *e)
 {
 	const uint64_t n_bytes = estimate_bytes(r) * r->s.o.count;
-	int rc = output_check(path, n_bytes, e);
+	int rc = output_check(r->s.globals, r->s.env, path, n_bytes, e);
 
 	if (!rc && r->s.o.preview)
-		rc = output_check(preview_name(r, path), n_bytes, e);
+		rc = output_check(r->s.globals, r->s.env, preview_name(r, path), n_bytes, e);
 	return rc;
 }
 
@@ -258,6 +261,7 @@ static void show_json(const struct render *r, const struct file *t, struct str *
 		jsonw_u64(out, "take", (uint64_t)t->id);
 	if (!isnan(t->score))
 		jsonw_num(out, "score", t->score);
+	jsonw_u64(out, "clipped", t->clipped);
 	jsonw_text(out, "model", r->s.model.name);
 	jsonw_text(out, "precision", r->s.info->precision);
 	jsonw_text(out, "device", r->s.info->device);
@@ -283,6 +287,8 @@ static void show_take(const struct render *r, const struct file *t)
 	}
 	print_line(str_get(&line));
 	str_done(&line);
+	if (!r->s.globals->quiet)
+		output_warn_clipped(t->path, t->clipped);
 }
 
 static void tell_found(size_t n)
@@ -346,6 +352,22 @@ static void enter_or_warn(struct render *r, struct file *t)
 		print_warning(e.text);
 }
 
+/* As the worker does, which is what forecasts are for, and which never goes without graphs. */
+static void remember(struct render *r, double wall_s, uint64_t n)
+{
+	struct measure m;
+	struct err e = {0};
+
+	if (!r->db || r->s.o.no_graphs)
+		return;
+	session_measure(&r->s, n, &m);
+	m.load_s = r->load_s;
+	m.wall_s = wall_s;
+	r->load_s = 0;
+	if (forecast_measured(r->db, &m, clock_unix_ms(), &e))
+		print_warning(e.text);
+}
+
 /* Takes first .. first + n - 1 as one batch. */
 static int render_batch(struct render *r, uint64_t first, uint64_t n, struct err *e)
 {
@@ -353,6 +375,7 @@ static int render_batch(struct render *r, uint64_t first, uint64_t n, struct err
 		.score = r->s.o.rank ? on_score : NULL,
 		.preview = r->s.o.preview ? on_preview : NULL,
 		.ud = r};
+	double began, wall_s;
 	int rc = 0;
 
 	r->batch = &r->takes[first];
@@ -360,8 +383,10 @@ static int render_batch(struct render *r, uint64_t first, uint64_t n, struct err
 	r->s.n_at_once = n;
 	for (uint64_t i = 0; i < n && !rc; i++)
 		rc = open_take(r, &r->batch[i], e);
+	began = clock_now();
 	if (!rc)
 		rc = session_render(&r->s, (int)n, r->batch->seed, &sink, e);
+	wall_s = clock_now() - began; /* library_open() may find many takes */
 	if (!rc)
 		progress_clear(&r->s.progress);
 	if (!rc && !r->s.o.out)
@@ -370,11 +395,14 @@ static int render_batch(struct render *r, uint64_t first, uint64_t n, struct err
 		rc = audio_writer_commit(r->batch[i].writer, e);
 		if (rc)
 			break;
+		r->batch[i].clipped = audio_writer_clipped(r->batch[i].writer);
 		enter_or_warn(r, &r->batch[i]);
 		if (!r->s.o.rank)
 			show_take(r, &r->batch[i]);
 	}
 	close_takes(r->batch, n);
+	if (!rc)
+		remember(r, wall_s, n);
 	return rc;
 }
 
@@ -426,10 +454,12 @@ static int render_all(struct render *r, struct err *e)
 static int run(struct render *r, struct err *e)
 {
 	int rc = prepare(r, e);
+	const double began = clock_now();
 
 	if (!rc)
 		rc = session_open(&r->s, e);
 	if (!rc) {
+		r->load_s = clock_now() - began;
 		compare_model(r);
 		rc = render_all(r, e);
 	}

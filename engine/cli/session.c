@@ -13,6 +13,7 @@
 #include "library/base/clock.h"
 #include "library/base/err.h"
 #include "library/base/sha256.h"
+#include "library/forecast.h"
 #include "library/globals.h"
 #include "library/loudness.h"
 #include "library/paths.h"
@@ -277,6 +278,16 @@ static int choose_length(struct session *s, struct err *e)
 	return rc ? err_wrap(e, rc, "--seconds") : 0;
 }
 
+int session_check_length(const struct session *s, struct err *e)
+{
+	struct session unopened = {.o = s->o};
+	struct engine_info info;
+	int rc = engine_describe(s->model.dir, &info, e);
+
+	unopened.info = &info;
+	return rc ? rc : choose_length(&unopened, e);
+}
+
 /* As much of it as the model has room for. */
 static int read_init(struct session *s, struct err *e)
 {
@@ -521,6 +532,21 @@ void session_take(const struct session *s, uint64_t seed, const char *file,
 		.created = clock_unix_ms(),
 	};
 	str_done(&json);
+}
+
+void session_measure(const struct session *s, uint64_t n_takes, struct measure *ret)
+{
+	const struct engine_info *info = s->info;
+	const uint64_t n_samples = (uint64_t)(s->n_frames * info->frame_samples);
+
+	*ret = (struct measure){
+		.model = s->model.name,
+		.device = info->device,
+		.precision = info->precision,
+		.seconds = (double)n_samples / info->rate,
+		.takes = (int64_t)n_takes,
+		.bytes = n_samples * (uint64_t)info->channels * sizeof(float) * n_takes,
+	};
 }
 
 void session_progress(struct session *s)

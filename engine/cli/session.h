@@ -22,6 +22,7 @@
 struct environment;
 struct globals;
 struct loudness_meter;
+struct measure;
 struct recipe;
 struct take;
 
@@ -62,6 +63,9 @@ enum engine_precision session_precision(const struct session *s);
 /* Seconds that were asked for; 0: the model's own length. */
 double session_seconds(const struct session *s);
 
+/* Refuses a length that session_open() would refuse, from the model's descriptions alone. */
+int session_check_length(const struct session *s, struct err *e);
+
 /* Reads the audio to continue as far as the model's description tells how;
  * session_open() does the rest. */
 int session_peek_continued(struct session *s, struct err *e);
@@ -88,6 +92,9 @@ void session_recipe(const struct session *s, uint64_t seed, struct recipe *ret);
  * of its samples; NULL: loudness unknown.  Strings live in the arena. */
 void session_take(const struct session *s, uint64_t seed, const char *file,
 	struct loudness_meter *meter, struct arena *a, struct take *ret);
+
+/* What forecasts remember of n_takes that were made in one batch, but for the times. */
+void session_measure(const struct session *s, uint64_t n_takes, struct measure *ret);
 
 void session_done(struct session *s);
 

@@ -295,7 +295,7 @@ static int check_room(struct work *w, struct err *e)
 	const uint64_t bytes = (uint64_t)(w->s.n_frames * info->frame_samples) *
 			       (uint64_t)info->channels * sizeof(float);
 
-	return output_check(w->outputs[0].path, w->n * bytes + (8u << 20), e);
+	return output_check(w->globals, w->env, w->outputs[0].path, w->n * bytes + (8u << 20), e);
 }
 
 static int open_take(struct work *w, struct output *o, struct err *e)
@@ -424,20 +424,11 @@ static void finish(struct work *w, struct output *o)
 static void remember(struct work *w, double wall_s, size_t n_done)
 {
 	struct err e = {0};
-	const struct engine_info *info = w->s.info;
-	const double seconds = (double)(w->s.n_frames * info->frame_samples) / info->rate;
-	const struct measure m = {
-		.model = w->s.model.name,
-		.device = info->device,
-		.precision = info->precision,
-		.seconds = seconds,
-		.takes = (int64_t)n_done,
-		.load_s = w->load_s,
-		.wall_s = wall_s,
-		.bytes = (uint64_t)(seconds * info->rate) * (uint64_t)info->channels *
-			 sizeof(float) * n_done,
-	};
+	struct measure m;
 
+	session_measure(&w->s, n_done, &m);
+	m.load_s = w->load_s;
+	m.wall_s = wall_s;
 	w->load_s = 0;
 	if (n_done && forecast_measured(w->db, &m, clock_unix_ms(), &e))
 		print_warning(e.text);

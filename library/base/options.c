@@ -144,6 +144,14 @@ static int set(const struct match *m, const char *value, struct err *e)
 	return err_set(e, ERR_BUG, "option --%s has no kind", s->name);
 }
 
+static int fail_letter(const struct options *o, const char *arg, struct err *e)
+{
+	if (o->dashed)
+		return err_set(e, ERR_ARG, "unknown option %.80s; %s goes behind --: -- %.80s", arg,
+			o->dashed, arg);
+	return err_set(e, ERR_ARG, "unknown option %.9s; see --help", arg);
+}
+
 /* The option at argv[*i], with its value from there or from the next one. */
 static int parse_one(struct options *o, int *i, struct err *e)
 {
@@ -159,8 +167,9 @@ static int parse_one(struct options *o, int *i, struct err *e)
 		if (arg[2 + n])
 			value = arg + 2 + n + 1;
 	} else {
-		if (!find(o, NULL, 0, arg[1], &m))
-			return err_set(e, ERR_ARG, "unknown option -%.8s; see --help", arg + 1);
+		if (!find(o, NULL, 0, arg[1], &m) ||
+			(o->dashed && arg[2] && m.spec->kind == OPTION_FLAG))
+			return fail_letter(o, arg, e);
 		if (arg[2])
 			value = arg + 2;
 	}

@@ -40,6 +40,9 @@ struct option_group {
 
 struct options {
 	struct option_group group[2];
+	/* What an argument that begins with a dash would be, for the error that tells to write
+	 * "--" before it: "a word to leave out".  NULL: nothing. */
+	const char *dashed;
 	bool stop_at_argument; /* end at the first argument, as before a verb */
 	int argc;              /* in: what to parse; out: the arguments (or, with */
 	char **argv;           /* stop_at_argument, the rest), moved to the front */

@@ -54,6 +54,16 @@ check 'as JSON' python3 -c '
 import json, sys
 names = {json.loads(line)["name"]: json.loads(line)["default"] for line in open(sys.argv[1])}
 sys.exit(names != {"one": False, "two": False, "default": True})' "$scratch/out"
+cp "$scratch/out" "$scratch/devices"
+run "$woodshed" doctor
+check 'doctor has no complaint' succeeds
+check 'and lists them, too' python3 -c '
+import json, sys
+lines = open(sys.argv[1]).read().splitlines()
+at = next(i for i, line in enumerate(lines) if line.startswith("outputs "))
+names = [json.loads(line)["name"] for line in open(sys.argv[2])]
+sys.exit([line[11:].split("  (")[0] for line in lines[at:at + len(names)]] != names)' \
+	"$scratch/out" "$scratch/devices"
 run "$woodshed" play --device harmonium "$dir/tone.wav"
 check 'a device that is not there' fails_with 1 "no audio device is called 'harmonium'"
 run "$woodshed" play --device o "$dir/tone.wav"

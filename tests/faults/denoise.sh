@@ -156,8 +156,9 @@ done
 denoise --method df --mix 0 --format pcm16 square.wav out/a.wav
 check 'clipping' status_is 0
 check 'is told' grep -q "warning: 'out/a.wav': [0-9]* samples were too loud for the format" "$scratch/err"
-denoise --quiet --method df --mix 0 --format pcm16 square.wav out/a.wav
+denoise --quiet --json --method df --mix 0 --format pcm16 square.wav out/a.wav
 check 'not with --quiet' succeeds
+check 'but as JSON' grep -q '"clipped": [1-9]' "$scratch/out"
 make one.wav dc 0.0000625
 for method in wiener df; do
 	denoise --quiet --method $method one.wav out/a.wav
@@ -216,6 +217,19 @@ done
 wrong 2 'reaches beyond the end' --noise-from 3-9 in.wav out/a.wav
 wrong 2 'too short to learn from' --noise-from 1-1.2 in.wav out/a.wav
 check 'nothing was left behind' holds_only out
+
+# What the library holds is no place for a result.
+take=$WOODSHED_LIBRARY/takes/2026/11/take.wav
+mkdir -p "${take%/*}"
+cp in.wav "$take"
+ln -s "$take" link.wav
+wrong 2 'is a take of the library, which would be lost; give another name' in.wav "$take"
+wrong 2 'is a take of the library' in.wav link.wav
+wrong 2 'is a take of the library' --removed "$WOODSHED_LIBRARY/takes/../takes/2026/11/take.wav" \
+	in.wav out/a.wav
+check 'a take stays' same in.wav "$take"
+check 'nothing is beside it' holds_only "${take%/*}" take.wav
+check 'nor anywhere else' holds_only out
 
 # A file whose header claims more than there is: what is there counts.
 head -c 100000 in.wav >short.wav

@@ -55,6 +55,21 @@ render -m "$model" -s 0.1 -o old.wav p
 check 'success replaces it' [ "$(head -c 4 old.wav)" = RIFF ]
 rm -f ./*
 
+# What a format cannot hold is told.
+clipped='samples were too loud for the format and are clipped; use --format float'
+render -m "$model" -s 1 --seed 1 -o a.wav p
+check 'floats hold everything' succeeds
+for format in pcm16 pcm24; do
+	render -m "$model" -s 1 --seed 1 --format $format -o a.wav p
+	check "$format does not" status_is 0
+	check 'which is told' grep -qx "woodshed: warning: 'a.wav': [1-9][0-9]* $clipped" "$scratch/err"
+done
+render -m "$model" -s 1 --seed 1 --format pcm16 --json -o a.wav p
+check 'as JSON, too' grep -q '"type": "result".*"clipped": [1-9]' "$scratch/out"
+render -m "$model" -s 1 --seed 1 --format pcm16 --quiet -o a.wav p
+check 'not with --quiet' succeeds
+rm -f ./*
+
 # Places that take no file.
 mkdir folder.wav
 mkfifo pipe.wav

@@ -131,12 +131,33 @@ check 'and for the user alone' json 'all(__import__("os").stat(t["file"]).st_mod
 check 'no file is left half' [ -z "$(find "$WOODSHED_LIBRARY/takes" "$WOODSHED_LIBRARY/work" -name '*.tmp' -o -name '*.codes')" ]
 run "$woodshed" takes --json seed:7 slow
 check 'a filter' json 'len(lines) == 1 and lines[0]["prompt"] == "slow piano"'
+for word in -slow -hiphop; do
+	run "$woodshed" takes seed:7 $word
+	check "an option that is none: $word" fails_with 2 "a word to leave out goes behind --: -- $word"
+done
+run "$woodshed" takes --json -- seed:7 -slow
+check 'a word to leave out' lines 0
 run "$woodshed" takes 'dur>long'
 check 'a wrong one' fails_with 2 'dur takes a number'
 run "$woodshed" takes --limit 3 --order oldest
 check 'a limit' lines 3
 run "$woodshed" queue -m tiny -s 0.2 --dry-run --count 10 p
 check 'now the time is known' grep -q '^10 jobs, about .*, 256 kB' "$scratch/out"
+elsewhere="--library $scratch/elsewhere"
+# shellcheck disable=SC2086
+dry_run()
+{
+	run "$woodshed" $elsewhere queue -m "$fixtures/mono" -s 0.2 --dry-run --json p
+}
+# shellcheck disable=SC2086
+render $elsewhere -m "$fixtures/mono" -s 0.2 -o forecast.wav p
+dry_run
+check 'render --out leaves the library alone' json 'lines[0]["seen"] == 0'
+# shellcheck disable=SC2086
+render $elsewhere -m "$fixtures/mono" -s 0.2 -n 3 p
+dry_run
+check 'what render takes is known, too' json '(lambda f: f["seen"] == 1 and f["wall_s"] > 0 and
+	f["load_s"] > 0 and f["bytes"] == 25600)(lines[0])'
 
 # The same take as without a queue.
 render -m tiny -s 0.2 --seed 7 -o alone.wav 'slow piano'

@@ -209,6 +209,15 @@ refused 2 'no least noise' 'leave out --sigma-min' --sampler v-ddim --sigma-min 
 fresh flow
 refused 2 'a range of sigma for a flow' 'no range of sigma' --sigma-min 0.1
 
+# What render refuses of a length, queue refuses, too.
+for seconds in 0.00001 1000; do
+	refused 2 "$seconds s" '--seconds: ' -s $seconds
+	cp "$scratch/err" "$scratch/render"
+	run "$woodshed" queue -m "$copy" -s $seconds p
+	check 'nor is it queued' status_is 2
+	check 'in the same words' same "$scratch/err" "$scratch/render"
+done
+
 # A decode that fails keeps its latents, and the job goes on from there: where they are nothing
 # even that decoder says something.
 fresh

@@ -17,3 +17,7 @@ if [ "${3:-}" = --update ]; then
 	cat "$new" >"$2"
 fi
 diff -u "$2" "$new"
+# What a reader of mdoc(7) complains of, but for lines as long as ours and manuals not yet installed.
+if command -v mandoc >/dev/null; then
+	! mandoc -T lint "$2" 2>/dev/null | grep -v 'longer than 80 bytes\|referenced manual not found'
+fi

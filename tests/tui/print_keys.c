@@ -7,6 +7,15 @@
 #include "tui/settings.h"
 #include "tui/ws.h"
 
+/* The last of several words ends what another began; mdoc would take that for a sign of
+ * the sentence. */
+static bool has_lone_bracket(const char *word, size_t n)
+{
+	const char *last = memrchr(word, ' ', n);
+
+	return last && last[1] != '[' && word[n - 1] == ']';
+}
+
 /* One word of mdoc: no macro, no escape. */
 static void add_word(struct str *out, const char *word, size_t n)
 {
@@ -22,6 +31,8 @@ static void add_word(struct str *out, const char *word, size_t n)
 			str_add(out, "\\(dq");
 		else
 			str_add_char(out, word[i]);
+	if (has_lone_bracket(word, n))
+		str_add(out, "\\&");
 }
 
 static void add_keys(struct str *out, const struct binding *b)
@@ -100,7 +111,8 @@ static void add_screen(
 		if (!(b->on & on) || !is_first_key(i))
 			continue;
 		if (!any)
-			str_printf(out, ".Pp\n%s:\n.Bl -tag -width \"Space\" -compact\n", title);
+			str_printf(out, "%s%s:\n.Bl -tag -width \"Space\" -compact\n",
+				on == ON_ANY ? "" : ".Pp\n", title);
 		any = true;
 		add_keys(out, b);
 		add_meaning(out, b);

@@ -193,6 +193,54 @@ static void data_is_found_from_the_program(void **state)
 	}
 }
 
+static void refused(const char *library, const char *path)
+{
+	struct err e = {0};
+
+	assert_int_equal(paths_check_output(library, path, &e), ERR_ARG);
+	assert_error(e, ERR_ARG, "give another name");
+}
+
+static void allowed(const char *library, const char *path)
+{
+	assert_int_equal(paths_check_output(library, path, NULL), 0);
+}
+
+static void takes_are_no_place_for_anything_else(void **state)
+{
+	static const char *const folders[] = {
+		"lib", "lib/takes", "lib/takes/2026", "lib/takesx", "disk", "disk/11"};
+	const char *library = scratch_path(state, "lib");
+
+	allowed(library, scratch_path(state, "lib/takes/2026/a.wav")); /* no library yet */
+	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++)
+		assert_int_equal(mkdir(scratch_path(state, folders[i]), 0700), 0);
+	library = arena_strdup(&arena, scratch_path(state, "lib"));
+	assert_int_equal(symlink(scratch_path(state, "lib"), scratch_path(state, "other")), 0);
+	assert_int_equal(
+		symlink(scratch_path(state, "disk/11"), scratch_path(state, "lib/takes/2026/11")),
+		0);
+	scratch_write(scratch_path(state, "lib/takes/2026/a.wav"), "x", 1);
+	scratch_write(scratch_path(state, "lib/takes/2026/.a.tmp"), "x", 1);
+	scratch_write(scratch_path(state, "lib/takesx/a.wav"), "x", 1);
+	scratch_write(scratch_path(state, "lib/a.wav"), "x", 1);
+	scratch_write(scratch_path(state, "disk/11/b.wav"), "x", 1);
+	assert_int_equal(symlink("lib/takes/2026/a.wav", scratch_path(state, "link.wav")), 0);
+
+	refused(library, scratch_path(state, "lib/takes/2026/a.wav"));
+	refused(library, scratch_path(state, "lib//takes/../takes/./2026/a.wav"));
+	refused(library, scratch_path(state, "other/takes/2026/a.wav"));
+	refused(library, scratch_path(state, "link.wav"));
+	refused(library, scratch_path(state, "lib/takes/2026/11/b.wav"));
+	refused(scratch_path(state, "other"), scratch_path(state, "lib/takes/2026/a.wav"));
+	allowed(library, scratch_path(state, "lib/takes/2026/b.wav"));
+	allowed(library, scratch_path(state, "lib/takes/2026/.a.tmp"));
+	allowed(library, scratch_path(state, "lib/takes/2026"));
+	allowed(library, scratch_path(state, "lib/takesx/a.wav"));
+	allowed(library, scratch_path(state, "lib/a.wav"));
+	allowed(library, "/dev/null");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_open, reset)
@@ -205,6 +253,7 @@ int main(void)
 		TEST(a_senseless_time_is_refused),
 		TEST(models_are_found_by_plain_names_only),
 		TEST(data_is_found_from_the_program),
+		TEST(takes_are_no_place_for_anything_else),
 	};
 	return RUN_TAP(tests);
 }

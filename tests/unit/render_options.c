@@ -175,18 +175,20 @@ static void file_names(void **state)
 static void targets(void **state)
 {
 	const char *file = scratch_path(state, "x.wav");
+	const struct environment env = {0};
 
+	g = (struct globals){0};
 	e = (struct err){0};
-	assert_int_equal(output_check(file, 1000, &e), 0);
+	assert_int_equal(output_check(&g, &env, file, 1000, &e), 0);
 	assert_int_equal(scratch_count(*state), 0);
-	assert_int_equal(output_check(file, UINT64_MAX / 2, &e), ERR_IO);
+	assert_int_equal(output_check(&g, &env, file, UINT64_MAX / 2, &e), ERR_IO);
 	assert_error(e, ERR_IO, "free some or choose another folder");
 	e = (struct err){0};
-	assert_int_equal(output_check(*state, 0, &e), ERR_IO);
+	assert_int_equal(output_check(&g, &env, *state, 0, &e), ERR_IO);
 	e = (struct err){0};
-	assert_int_equal(output_check(scratch_path(state, "none/x.wav"), 0, &e), ERR_IO);
+	assert_int_equal(output_check(&g, &env, scratch_path(state, "none/x.wav"), 0, &e), ERR_IO);
 	e = (struct err){0};
-	assert_int_equal(output_check("/dev/null", 0, &e), ERR_IO);
+	assert_int_equal(output_check(&g, &env, "/dev/null", 0, &e), ERR_IO);
 	assert_int_equal(scratch_count(*state), 0);
 }
 

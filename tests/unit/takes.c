@@ -555,6 +555,8 @@ static void are_favourites(void **state)
 	edit(2, "favourite", "1");
 	OK(takes_are_favourites(db, ids, 3, &are, &e));
 	assert_true(are);
+	OK(takes_are_favourites(db, ids, 0, &are, &e));
+	assert_true(are);
 }
 
 static void wrong_edits_change_nothing(void **state)
