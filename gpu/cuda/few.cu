@@ -3,23 +3,28 @@
  * A row of x has the same bits alone and among others; the norm has those of norm.cu.
  *
  * few_tiles, bf16 and int8 from compute capability 8.0 on: tensor cores, mma of 16 rows of w
- * and 8 of x, 16 k deep, bf16 with f32 sums.  x stays exact: three bf16 numbers have the 24
- * bits of an f32, so a product is three.  Which k is which within an mma is free, as long as
- * w and x agree: a lane takes 16 bytes of w, neighbours in k, and the same k of its row of x.
+ * and 8 columns of x, 16 k deep, bf16 with f32 sums.  x stays exact: three bf16 numbers, its
+ * parts, have the 24 bits of an f32.  All parts of one or two rows are columns of one mma; of more
+ * rows each part has an mma of its own.  Which k is which within an mma is free, as long as
+ * w and x agree: a lane takes 16 bytes of w, neighbours in k, and the same k of its column of x.
  * A block of 16 warps has 16 rows of w at a time, each warp a share of k; there are two blocks
  * a multiprocessor where its memory holds two.  Weights come through a ring in shared memory,
  * 64 KB a block, where each lane reads what it fetched itself: those of the next rows are
  * under way while these are multiplied, and the first do not wait for the kernel before this
- * one (LAUNCH_EARLY).  The three numbers of x, and its norm before, are made once a block.
- * Bytes moved: w once; x comes from caches.  1 KB of weights is 6 mma of a warp (12 in int8),
- * so that 8 rows cost little more than one.
- * Measured (H200, 4.2 TB/s, MusicGen large in bf16, by the distances of kernels' ends): [2048,
- * 8192] 33.5 MB 11.8 us; [2048, 2048] 8.4 MB 4.7 us; with the norm and one block a
- * multiprocessor, which read x three times, [6144, 2048] 17 us, [8192, 2048] 19.5 us.  Two
+ * one (LAUNCH_EARLY).  The parts of x, and its norm before, are made once a block.
+ * Bytes moved: w once; x comes from caches.
+ * Instructions: at 4.2 TB/s a multiprocessor of 132 gets 1 KB in 57 cycles, in which it issues
+ * 228.  A warp takes about 50 for 1 KB of bf16 and one or two rows, 70 for more rows, 110 and 120
+ * for int8 (counted in what nvcc 13.0 makes for 9.0).  Before, it took 111 and 180, so that
+ * a block multiplied for 1 us when all of its ring was there, and conversions of bytes alone
+ * took 64 cycles.
+ * Measured then (H200, 4.2 TB/s, MusicGen large in bf16, by the distances of kernels'
+ * ends): [2048, 8192] 33.5 MB 11.8 us; [2048, 2048] 8.4 MB 4.7 us; with the norm and one block
+ * a multiprocessor, which read x three times, [6144, 2048] 17 us, [8192, 2048] 19.5 us.  Two
  * blocks took 12 % off a step.  Expected of what is here now, beyond that: 2 us less for each
- * norm.
- * Sums: of a warp as mma adds, in ascending order of k, the first of the three numbers by
- * itself; then the warps in ascending order.
+ * norm, and up to 0.6 us less for each 64 KB that a block has.
+ * Sums: of a warp as mma adds, in ascending order of k, of each part by itself, and the smallest
+ * part first; then the warps in ascending order.
  *
  * few_rows, f32, older devices, and matrices of which outputs see different columns of x: FMA
  * units (stream.cuh: their order).  A block of 256 threads computes 4 rows of w. */
@@ -65,7 +70,7 @@ enum {
 	LOAD = 16,                 /* bytes of a lane from each of its two rows of w, */
 	CHUNK = 64,                /* of four lanes, which share a row, */
 	STEP = CHUNK * TILE_WARPS, /* of a block: from one load of a warp to its next */
-	DEPTH = 4,                 /* steps that are under way, */
+	DEPTH = 4,                 /* steps that are under way, a power of two, */
 	SLOT = 2 * TILE_THREADS,   /* loads of one */
 	N_PARTS = 3,               /* bf16 numbers of an f32 */
 	MAX_TEAMS = NORM_WARPS * CUDA_FEW_ROWS, /* warps of norm.cuh, of all rows */
@@ -79,9 +84,11 @@ enum {
 #define STARTS_EARLY false
 #endif
 
-/* Parts of x, in the order of k, two a word. */
-struct few_parts {
-	unsigned at[N_PARTS][4];
+/* How a block keeps x: the parts of eight k of a row are N_PARTS times 16 bytes, those of the
+ * next row follow. */
+struct few_layout {
+	int slab;   /* bytes of a row of w for which x is kept at a time, whole steps */
+	int stride; /* from eight k to the next, in 16 bytes */
 };
 
 #if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
@@ -89,7 +96,7 @@ struct few_parts {
 /* The upper half of each word is a bf16 number. */
 static __device__ __forceinline__ unsigned upper_halves(float even, float odd)
 {
-	return __float_as_uint(even) >> 16 | (__float_as_uint(odd) & 0xffff0000u);
+	return __byte_perm(__float_as_uint(even), __float_as_uint(odd), 0x7632);
 }
 
 static __device__ __forceinline__ float truncated(float x)
@@ -97,15 +104,25 @@ static __device__ __forceinline__ float truncated(float x)
 	return __uint_as_float(__float_as_uint(x) & 0xffff0000u);
 }
 
-/* Word i of each. */
-static __device__ __forceinline__ void split(struct few_parts *p, int i, float even, float odd)
+/* Two of x, as word i of each part of an eight. */
+static __device__ __forceinline__ void put_two(uint4 *eight, int i, float even, float odd)
 {
 #pragma unroll
 	for (int part = 0; part < N_PARTS; part++) {
-		p->at[part][i] = upper_halves(even, odd);
+		reinterpret_cast<unsigned *>(eight + part)[i] = upper_halves(even, odd);
 		even -= truncated(even);
 		odd -= truncated(odd);
 	}
+}
+
+/* Four of x, as words i and i + 1, in the order of eight_weights(). */
+template <typename T>
+static __device__ __forceinline__ void put_parts(uint4 *eight, int i, const float *v)
+{
+	const int second = sizeof(T) == 1 ? 2 : 1;
+
+	put_two(eight, i, v[0], v[second]);
+	put_two(eight, i + 1, v[3 - second], v[3]);
 }
 
 /* Eight weights of the 16 bytes of a lane, as words of two. */
@@ -118,51 +135,75 @@ static __device__ __forceinline__ void eight_weights(
 	to[3] = from.w;
 }
 
-/* Steps of int8 have at most 8 bits: bf16 numbers. */
+/* Every other byte, from the lowest on: each is (128 + its lower 7 bits) - (128, or 256 if it is
+ * negative), which are bf16 numbers with its bits in their mantissa. */
+static __device__ __forceinline__ unsigned two_weights(unsigned bytes)
+{
+	const unsigned is_128 = 0x43004300u;
+
+	return subtract_bf16_pairs(
+		and_or(bytes, 0x007f007fu, is_128), and_or(bytes, 0x00800080u, is_128));
+}
+
 static __device__ __forceinline__ void eight_weights(
 	unsigned (&to)[4], const uint4 &from, int half, const int8_t *)
 {
 	const unsigned words[2] = {half ? from.z : from.x, half ? from.w : from.y};
 
 #pragma unroll
-	for (int i = 0; i < 4; i++) {
-		const unsigned w = words[i / 2] >> i % 2 * 16;
-		to[i] = upper_halves((float)(int8_t)(w & 0xff), (float)(int8_t)(w >> 8 & 0xff));
-	}
+	for (int i = 0; i < 4; i++)
+		to[i] = two_weights(words[i / 2] >> i % 2 * 8);
 }
 
-/* Where a lane fetches from next: two rows of w, 8 apart, of a tile. */
+/* What a lane fetches next: the bytes from `byte` on of two rows of w, 8 apart, of a tile. */
 struct few_source {
-	const char *at; /* the lane's first bytes of the first of them */
-	int left;       /* rows from the first on */
-	int byte, slot; /* from the beginning of a row; of the ring: what is used, then fetched */
+	const char *rows[2];
+	int tile, byte, left; /* left: rows of w from the first of the two on */
+	unsigned slot;        /* of the ring: what is used, then fetched */
 };
 
-/* Whether a row has something for a warp that loads from there on. */
+static __device__ __forceinline__ void aim(
+	struct few_source *s, const struct cuda_few &f, int tile, int end)
+{
+	const int row = tile + (int)threadIdx.x % WARP / 4, last = (int)f.n - 1;
+
+	s->tile = tile;
+	s->left = last + 1 - row;
+#pragma unroll
+	for (int i = 0; i < 2; i++)
+		s->rows[i] = (const char *)f.w +
+			     (int64_t)(row + i * 8 < last ? row + i * 8 : last) * end;
+}
+
+/* Whether a warp whose lanes load there has something of a row, which it multiplies as a whole. */
 static __device__ __forceinline__ bool has_chunk(int byte, int end)
 {
 	return (byte & ~(CHUNK - 1)) < end;
 }
 
-/* One step, into a lane's own 16 bytes of shared memory for each row.  end: bytes of a row;
- * after it come rows of the block's next tile, `step` rows on. */
-static __device__ __forceinline__ void fetch(
-	uint4 *ring, struct few_source *s, int first, int end, int step, const void *anywhere)
+static __device__ __forceinline__ int whole_chunks(int bytes)
 {
+	return (bytes + CHUNK - 1) & ~(CHUNK - 1);
+}
+
+/* One step, into a lane's own 16 bytes of shared memory for each row, zeros beyond its end;
+ * after it come rows of the block's next tile. */
+static __device__ __forceinline__ void fetch(
+	uint4 *ring, struct few_source *s, const struct cuda_few &f, int first, int end)
+{
+	const bool in_row = s->byte < end;
+
 #pragma unroll
-	for (int i = 0; i < 2 && has_chunk(s->byte, end); i++) {
-		const bool is_there = s->byte < end && s->left > i * 8;
+	for (int i = 0; i < 2 && has_chunk(s->byte, end); i++)
 		copy_async_16(ring + s->slot + i * TILE_THREADS,
-			is_there ? s->at + s->byte + i * 8 * (int64_t)end : anywhere, is_there);
-	}
+			s->rows[i] + (in_row ? s->byte : 0), in_row && s->left > i * 8);
 	copy_async_commit();
-	s->slot = s->slot == (DEPTH - 1) * SLOT ? 0 : s->slot + SLOT;
+	s->slot = (s->slot + SLOT) % (DEPTH * SLOT);
 	s->byte += STEP;
 	if (s->byte - first < end) /* for the whole block alike */
 		return;
 	s->byte = first;
-	s->at += (int64_t)step * end;
-	s->left -= step;
+	aim(s, f, s->tile + (int)gridDim.x * TILE_OUTS, end);
 }
 
 /* Eight of x, of which n are there, in fours where they are aligned; zeros for the others. */
@@ -185,70 +226,80 @@ static __device__ __forceinline__ void load_some(float (&v)[8], const float *x, 
 	}
 }
 
-/* sums += w x of eight k of a lane: sums[0] of the first number of x, [1] of the others. */
-template <typename T>
+/* An mma has 8 columns.  MMAS 1: those are all parts of up to two rows of x, three of the first
+ * four columns and three of the others; MMAS N_PARTS: a part of each of up to 8 rows.  Where
+ * a lane finds its column of what is kept, from an eight on; any of it where there is none. */
+template <int MMAS> static __device__ __forceinline__ int column_at(int rows)
+{
+	const int column = (int)threadIdx.x % WARP / 4, row = MMAS == 1 ? column / 4 : column,
+		  part = column % 4 < N_PARTS ? column % 4 : N_PARTS - 1;
+
+	return (row < rows ? row : 0) * N_PARTS + (MMAS == 1 ? part : 0);
+}
+
+/* sums += w x of a step of a lane: x of it is at `kept`. */
+template <typename T, int MMAS>
 static __device__ __forceinline__ void multiply(
-	float (&sums)[2][4], const uint4 (&w)[2], int half, const struct few_parts &x)
+	float (&sums)[MMAS][4], const uint4 *fetched, const uint4 *kept, int stride)
 {
-	unsigned low[4], high[4];
+	const uint4 rows[2] = {fetched[0], fetched[TILE_THREADS]};
 
-	eight_weights(low, w[0], half, (const T *)NULL);
-	eight_weights(high, w[1], half, (const T *)NULL);
 #pragma unroll
-	for (int i = 0; i < 4; i += 2) {
-		const unsigned a[4] = {low[i], high[i], low[i + 1], high[i + 1]};
+	for (int half = 0; half < LOAD / (8 * (int)sizeof(T)); half++) {
+		unsigned low[4], high[4];
+		eight_weights(low, rows[0], half, (const T *)NULL);
+		eight_weights(high, rows[1], half, (const T *)NULL);
 #pragma unroll
-		for (int part = N_PARTS - 1; part >= 0; part--)
-			mma_bf16_16x8x16(sums[part > 0], a, &x.at[part][i]);
+		for (int part = 0; part < MMAS; part++) {
+			const uint4 x = kept[half * stride + part];
+			const unsigned b[4] = {x.x, x.y, x.z, x.w};
+#pragma unroll
+			for (int i = 0; i < 4; i += 2) {
+				const unsigned a[4] = {low[i], high[i], low[i + 1], high[i + 1]};
+				mma_bf16_16x8x16(sums[part], a, &b[i]);
+			}
+		}
 	}
 }
 
-/* sums += w x of a lane's fetched bytes of two rows of w, from `byte` of them on; x of it is
- * at_kept bytes of w into what is kept. */
+/* Those of the warp, smallest parts first: [TILE_OUTS][rows]. */
+template <int MMAS>
+static __device__ __forceinline__ void put_sums(float *to, const float (&sums)[MMAS][4], int rows)
+{
+	const int out = (int)threadIdx.x % WARP / 4, pair = (int)threadIdx.x % 4;
+
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		const int at = (out + i / 2 * 8) * rows;
+		if (MMAS == N_PARTS) {
+			const int row = pair * 2 + i % 2;
+			if (row < rows)
+				to[at + row] = sums[2 % MMAS][i] + sums[1 % MMAS][i] + sums[0][i];
+		} else if (i % 2 == 0) { /* two parts here, the third with the next lane */
+			const float third = __shfl_down_sync(ALL_LANES, sums[0][i], 1);
+			if (pair % 2 == 0 && pair / 2 < rows)
+				to[at + pair / 2] = third + sums[0][i + 1] + sums[0][i];
+		}
+	}
+}
+
+/* The parts of n_eights eights of all rows of x from column k on. */
 template <typename T>
-static __device__ __forceinline__ void multiply_step(float (&sums)[2][4], const uint4 *fetched,
-	const struct few_parts *kept, const struct cuda_few &f, int byte, int at_kept)
-{
-	const int EIGHT = 8 * (int)sizeof(T), row = (int)threadIdx.x % WARP / 4,
-		  end = (int)(f.ldw * (int)sizeof(T));
-
-#pragma unroll 1 /* registers */
-	for (int half = 0; half < LOAD / EIGHT && has_chunk(byte, end); half++) {
-		const uint4 rows[2] = {fetched[0], fetched[TILE_THREADS]};
-		struct few_parts x = {};
-		if (row < f.rows && byte + half * EIGHT < end)
-			x = kept[(at_kept / EIGHT + half) * f.rows + row];
-		multiply<T>(sums, rows, half, x);
-	}
-}
-
-/* Those of the warp: [TILE_OUTS][rows]. */
-static __device__ __forceinline__ void put_sums(float *to, const float (&sums)[2][4], int rows)
-{
-	const int out = (int)threadIdx.x % WARP / 4, row = (int)threadIdx.x % 4 * 2;
-
-#pragma unroll
-	for (int i = 0; i < 4; i++)
-		if (row + i % 2 < rows)
-			to[(out + i / 2 * 8) * rows + row + i % 2] = sums[1][i] + sums[0][i];
-}
-
-/* The numbers of n_eights eights of all rows of x from column k on, [n_eights][row]. */
 static __device__ __forceinline__ void keep_x(
-	struct few_parts *kept, const struct cuda_few &f, int k, int n_eights, bool is_aligned)
+	uint4 *kept, const struct cuda_few &f, int k, int n_eights, int stride, bool is_aligned)
 {
 #pragma unroll 1 /* registers */
 	for (int i = (int)threadIdx.x; i < n_eights * f.rows; i += TILE_THREADS) {
-		const int at = k + i / f.rows * 8;
-		const float *x = f.x + i % f.rows * f.ldx + at;
+		const int eight = i / f.rows, row = i - eight * f.rows, at = k + eight * 8;
+		const float *x = f.x + row * f.ldx + at;
 		float v[8];
 		if (is_aligned)
 			load_some<true>(v, x, (int)f.k - at);
 		else
 			load_some<false>(v, x, (int)f.k - at);
 #pragma unroll
-		for (int j = 0; j < 4; j++)
-			split(&kept[i], j, v[2 * j], v[2 * j + 1]);
+		for (int j = 0; j < 2; j++)
+			put_parts<T>(kept + eight * stride + row * N_PARTS, 2 * j, v + 4 * j);
 	}
 	__syncthreads();
 }
@@ -259,31 +310,39 @@ struct few_team {
 	int n_columns;      /* with the zeros that fill them up */
 };
 
-/* A four of x, and where its numbers will be: half of an eight. */
+/* A four of x, and where its parts will be: half of an eight. */
 struct few_four {
-	struct few_parts *eight;
+	uint4 *eight;
 	int word; /* its first, of two */
 };
 
 static __device__ __forceinline__ struct few_four four_of(
-	struct few_parts *kept, const struct cuda_few &f, int row, int column)
+	uint4 *kept, int stride, int row, int column)
 {
-	return {&kept[column / 8 * f.rows + row], column / 4 % 2 * 2};
+	return {kept + column / 8 * stride + row * N_PARTS, column / 4 % 2 * 2};
 }
 
 /* x itself, meanwhile, in words that no other four has. */
+static __device__ __forceinline__ uint2 *raw(const struct few_four &four, int i)
+{
+	return reinterpret_cast<uint2 *>(four.eight + i) + four.word / 2;
+}
+
 static __device__ __forceinline__ void put_raw(const struct few_four &to, const float (&v)[4])
 {
 #pragma unroll
-	for (int j = 0; j < 4; j++)
-		to.eight->at[j / 2][to.word + j % 2] = __float_as_uint(v[j]);
+	for (int i = 0; i < 2; i++)
+		*raw(to, i) = make_uint2(__float_as_uint(v[2 * i]), __float_as_uint(v[2 * i + 1]));
 }
 
 static __device__ __forceinline__ void get_raw(float (&v)[4], const struct few_four &from)
 {
 #pragma unroll
-	for (int j = 0; j < 4; j++)
-		v[j] = __uint_as_float(from.eight->at[j / 2][from.word + j % 2]);
+	for (int i = 0; i < 2; i++) {
+		const uint2 two = *raw(from, i);
+		v[2 * i] = __uint_as_float(two.x);
+		v[2 * i + 1] = __uint_as_float(two.y);
+	}
 }
 
 static __device__ __forceinline__ float sum_of(const float *sums, int n)
@@ -301,12 +360,13 @@ static __device__ __forceinline__ int team_column(const struct few_team &t, int 
 	return (i % t.warps * WARP + (int)threadIdx.x % WARP) * 4;
 }
 
-/* The numbers of the norm of all of x, with the sums of norm.cuh.  A row is read once and waits
- * in the memory where its numbers come to be.  w, b: AHEAD, of the lane's first fours. */
-template <bool AHEAD>
-static __device__ __forceinline__ void keep_normed(struct few_parts *kept, const struct cuda_few &f,
-	int warp, const struct few_team &team, const float (&w)[N_AHEAD][4],
-	const float (&b)[N_AHEAD][4], float *sums)
+/* The parts of the norm of all of x, with the sums of norm.cuh.  A row is read once and waits
+ * in the memory where its parts come to be.  w, b: of the lane's first fours,
+ * where it STARTS_EARLY. */
+template <typename T>
+static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride,
+	const struct cuda_few &f, int warp, const struct few_team &team,
+	const float (&w)[N_AHEAD][4], const float (&b)[N_AHEAD][4], float *sums)
 {
 	float *const squares = sums + MAX_TEAMS;
 	const int n = team.warps * f.rows, step = team.threads * 4, k = (int)f.k;
@@ -320,7 +380,7 @@ static __device__ __forceinline__ void keep_normed(struct few_parts *kept, const
 			v[0] = v[1] = v[2] = v[3] = 0;
 			if (at < k)
 				norm_four(v, f.x + row * f.ldx, at, k, true);
-			put_raw(four_of(kept, f, row, at), v);
+			put_raw(four_of(kept, stride, row, at), v);
 			sum = norm_sum(sum, v);
 		}
 		sum = warp_sum(sum);
@@ -334,7 +394,7 @@ static __device__ __forceinline__ void keep_normed(struct few_parts *kept, const
 		const float mean = sum_of(sums + row * team.warps, team.warps) / (float)k;
 		float sum = 0;
 		for (int at = team_column(team, i); at < k; at += step) {
-			get_raw(v, four_of(kept, f, row, at));
+			get_raw(v, four_of(kept, stride, row, at));
 			sum = norm_squares(sum, v, mean, k - at);
 		}
 		sum = warp_sum(sum);
@@ -350,15 +410,15 @@ static __device__ __forceinline__ void keep_normed(struct few_parts *kept, const
 				    sum_of(squares + row * team.warps, team.warps), k, f.eps);
 		int turn = i == warp ? 0 : N_AHEAD;
 		for (int at = team_column(team, i); at < team.n_columns; at += step, turn++) {
-			const struct few_four to = four_of(kept, f, row, at);
+			const struct few_four to = four_of(kept, stride, row, at);
 			float more[4] = {}, add[4] = {};
-			if (at < k && (!AHEAD || turn >= N_AHEAD)) {
+			if (at < k && (!STARTS_EARLY || turn >= N_AHEAD)) {
 				norm_four(more, f.norm_w, at, k, true);
 				norm_four(add, f.norm_b, at, k, true);
 			}
 #pragma unroll
 			for (int j = 0; j < N_AHEAD * 4; j++)
-				if (AHEAD && turn == j / 4) {
+				if (STARTS_EARLY && turn == j / 4) {
 					more[j % 4] = w[j / 4][j % 4];
 					add[j % 4] = b[j / 4][j % 4];
 				}
@@ -366,8 +426,7 @@ static __device__ __forceinline__ void keep_normed(struct few_parts *kept, const
 #pragma unroll
 			for (int j = 0; j < 4; j++) /* 0 after the last */
 				v[j] = fmaf((v[j] - mean) * scale, more[j], add[j]);
-			split(to.eight, to.word, v[0], v[1]);
-			split(to.eight, to.word + 1, v[2], v[3]);
+			put_parts<T>(to.eight, to.word, v);
 		}
 	}
 	__syncthreads();
@@ -375,84 +434,93 @@ static __device__ __forceinline__ void keep_normed(struct few_parts *kept, const
 
 #endif
 
-/* slab: bytes of a row of w for which x is in shared memory at a time, whole steps; NORM: all. */
-template <typename T, bool NORM>
-static __global__ void __launch_bounds__(TILE_THREADS, 2)
-	few_tiles(const struct cuda_few f, int slab, int norm_team, bool is_aligned)
+/* Blocks that a multiprocessor has registers for. */
+static constexpr int most_blocks(int mmas)
+{
+	return mmas == 1 ? 2 : 1;
+}
+
+/* NORM: a slab is all of a row.  MMAS: column_at(). */
+template <typename T, bool NORM, int MMAS>
+static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(MMAS))
+	few_tiles(const struct cuda_few f, struct few_layout layout, int norm_team, bool is_aligned)
 {
 #if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
 	const int SIZE = (int)sizeof(T), EIGHT = 8 * SIZE;
-	const bool AHEAD = STARTS_EARLY && SIZE == 2; /* int8 takes more registers */
-	DYNAMIC_SHARED(uint4, ring);                  /* [DEPTH][2][TILE_THREADS] */
+	DYNAMIC_SHARED(uint4, ring);             /* [DEPTH][2][TILE_THREADS] */
+	uint4 *const kept = ring + DEPTH * SLOT; /* [eights of a slab][stride] */
 	/* [2][TILE_WARPS][TILE_OUTS][rows] */
-	float *const sums_of = (float *)(ring + DEPTH * SLOT);
-	const int n_sums = TILE_OUTS * f.rows, n = (int)f.n, end = (int)f.ldw * SIZE,
-		  n_eights = (end + EIGHT - 1) / EIGHT;
-	struct few_parts *const kept = (struct few_parts *)(sums_of + 2 * TILE_WARPS * n_sums);
-	const int warp = (int)threadIdx.x / WARP, row = (int)threadIdx.x % WARP / 4;
+	float *const sums_of = (float *)(kept + layout.slab / EIGHT * layout.stride);
+	const int n_sums = TILE_OUTS * f.rows, n = (int)f.n, end = (int)f.ldw * SIZE;
+	const int warp = (int)threadIdx.x / WARP;
 	/* The output that the thread finishes. */
-	const int out = (int)threadIdx.x / f.rows;
-	const int first = warp * CHUNK + (int)threadIdx.x % 4 * LOAD,
-		  step = (int)gridDim.x * TILE_OUTS;
-	int tile = (int)blockIdx.x * TILE_OUTS;
-	struct few_source from = {
-		(const char *)f.w + (int64_t)(tile + row) * end, n - tile - row, first, 0};
+	const int out = (int)threadIdx.x / f.rows, row = (int)threadIdx.x - out * f.rows;
+	const int first = warp * CHUNK + (int)threadIdx.x % 4 * LOAD;
+	const uint4 *const column = kept + first / EIGHT * layout.stride + column_at<MMAS>(f.rows);
+	struct few_source from;
 	struct few_after after = {};
-	bool odd = false;
-	int kept_at = 0;
+	bool odd = false, is_kept = NORM;
 
 	let_next_start();
+	from.byte = first;
+	from.slot = 0;
+	aim(&from, f, (int)blockIdx.x * TILE_OUTS, end);
 #pragma unroll
 	for (int i = 0; i < DEPTH; i++)
-		fetch(ring + threadIdx.x, &from, first, end, step, f.w);
+		fetch(ring + threadIdx.x, &from, f, first, end);
 	if (NORM) {
 		SHARED(float, row_sums, [2 * MAX_TEAMS]);
-		const struct few_team team = {norm_team, norm_team / WARP, n_eights * 8};
+		const struct few_team team = {
+			norm_team, norm_team / WARP, whole_chunks(end) / SIZE};
 		float norm_w[N_AHEAD][4] = {}, norm_b[N_AHEAD][4] = {};
 #pragma unroll
-		for (int i = 0; i < (AHEAD ? N_AHEAD : 0); i++) {
-			const int column = team_column(team, warp) + i * norm_team * 4;
-			if (column >= f.k)
+		for (int i = 0; i < (STARTS_EARLY ? N_AHEAD : 0); i++) {
+			const int at = team_column(team, warp) + i * norm_team * 4;
+			if (at >= f.k)
 				continue;
-			norm_four(norm_w[i], f.norm_w, column, f.k, true);
-			norm_four(norm_b[i], f.norm_b, column, f.k, true);
+			norm_four(norm_w[i], f.norm_w, at, f.k, true);
+			norm_four(norm_b[i], f.norm_b, at, f.k, true);
 		}
 		after_previous();
-		keep_normed<AHEAD>(kept, f, warp, team, norm_w, norm_b, row_sums);
+		keep_normed<T>(kept, layout.stride, f, warp, team, norm_w, norm_b, row_sums);
 	} else {
 		after_previous();
 	}
-	for (; tile < n; tile += step) {
+	for (int tile = (int)blockIdx.x * TILE_OUTS; tile < n; tile += (int)gridDim.x * TILE_OUTS) {
 		const bool finishes = out < TILE_OUTS && tile + out < n;
-		float sums[2][4] = {};
+		float sums[MMAS][4] = {};
 
-		for (int at = 0; at < end; at += STEP) {
-			if (!NORM && (at == 0 ? tile < step || slab < end : at - kept_at == slab)) {
-				kept_at = at;
-				if (at || tile >= step)
+		if (finishes)
+			load_after<T>(&after, f, tile + out, row);
+		for (int at = 0; at < end; at += layout.slab) {
+			const int left = end - at < layout.slab ? end - at : layout.slab;
+			if (!is_kept) {
+				if (at || tile >= (int)gridDim.x * TILE_OUTS)
 					__syncthreads(); /* what was kept has been used */
-				keep_x(kept, f, at / SIZE,
-					end - at < slab ? n_eights - at / EIGHT : slab / EIGHT,
-					is_aligned);
+				keep_x<T>(kept, f, at / SIZE, whole_chunks(left) / EIGHT,
+					layout.stride, is_aligned);
+				is_kept = end <= layout.slab;
 			}
-			if (at == 0 && finishes)
-				load_after<T>(
-					&after, f, tile + out, (int)threadIdx.x - out * f.rows);
-			copy_async_wait<DEPTH - 1>();
-			multiply_step<T>(sums, ring + from.slot + threadIdx.x, kept, f, at + first,
-				at + first - kept_at);
-			fetch(ring + threadIdx.x, &from, first, end, step, f.w);
+			const uint4 *x = column;
+#pragma unroll 1
+			for (int i = 0; i < left; i += STEP, x += STEP / EIGHT * layout.stride) {
+				copy_async_wait<DEPTH - 1>();
+				if (has_chunk(i + first, left))
+					multiply<T, MMAS>(sums, ring + from.slot + threadIdx.x, x,
+						layout.stride);
+				fetch(ring + threadIdx.x, &from, f, first, end);
+			}
 		}
 		/* Two sets of sums: with the barrier of the next tile these have been used. */
 		float *const all = sums_of + odd * TILE_WARPS * n_sums;
-		put_sums(all + warp * n_sums, sums, f.rows);
+		put_sums<MMAS>(all + warp * n_sums, sums, f.rows);
 		__syncthreads();
 		if (finishes) {
 			float s = 0;
 #pragma unroll
 			for (int i = 0; i < TILE_WARPS; i++)
 				s += all[i * n_sums + (int)threadIdx.x];
-			finish<T>(f, tile + out, (int)threadIdx.x - out * f.rows, s, after);
+			finish<T>(f, tile + out, row, s, after);
 		}
 		odd = !odd;
 	}
@@ -462,56 +530,80 @@ static __global__ void __launch_bounds__(TILE_THREADS, 2)
 /* Bytes that a block has besides, and the system takes. */
 static const size_t OTHER_SHARED = sizeof(float) * 2 * MAX_TEAMS + (1 << 10);
 
-/* Shared memory of a block that keeps x for `slab` bytes of w. */
-static size_t tiles_shared(const struct cuda_few *f, int64_t slab)
+/* Shared memory of a block. */
+static size_t tiles_shared(const struct cuda_few *f, struct few_layout l)
 {
-	const size_t eight = 8 * gpu_dtype_size(f->dtype),
-		     sums = sizeof(float) * 2 * TILE_WARPS * TILE_OUTS;
+	const size_t n_eights = (size_t)l.slab / (8 * gpu_dtype_size(f->dtype));
 
-	return DEPTH * SLOT * sizeof(uint4) + (size_t)f->rows * sums +
-	       ((size_t)slab + eight - 1) / eight * (size_t)f->rows * sizeof(struct few_parts);
+	return sizeof(uint4) * (DEPTH * SLOT + n_eights * (size_t)l.stride) +
+	       sizeof(float) * 2 * TILE_WARPS * TILE_OUTS * (size_t)f->rows;
 }
 
-static int64_t whole_slab(const struct cuda_few *f)
+static int whole_slab(const struct cuda_few *f)
 {
-	return (f->ldw * (int64_t)gpu_dtype_size(f->dtype) + STEP - 1) / STEP * STEP;
+	return (int)((f->ldw * (int64_t)gpu_dtype_size(f->dtype) + STEP - 1) / STEP * STEP);
 }
 
-/* As much of a row of w as there is room for x of, in whole steps. */
-static int64_t slab_of(const struct gpu *g, const struct cuda_few *f)
+/* A quarter of a warp reads, at once, 16 bytes of two columns in each of four lanes' eights: of
+ * these strides none is in another's banks. */
+static int spread_stride(const struct cuda_few *f)
+{
+	int stride = f->rows * N_PARTS;
+
+	while (f->dtype == GPU_I8 ? stride % 2 != 1 : stride % 4 != 2)
+		stride++;
+	return stride;
+}
+
+/* As much of a row of w as there is room for x of; slab 0: none. */
+static struct few_layout layout_of(const struct gpu *g, const struct cuda_few *f)
 {
 	const size_t room = cuda_of(g)->block_shared - OTHER_SHARED;
-	int64_t slab = whole_slab(f);
+	struct few_layout l = {whole_slab(f), spread_stride(f)};
 
-	while (slab > STEP && tiles_shared(f, slab) > room)
-		slab = (slab / 2 + STEP - 1) / STEP * STEP;
-	return tiles_shared(f, slab) <= room ? slab : 0;
+	if (tiles_shared(f, l) > room)
+		l.stride = f->rows * N_PARTS;
+	while (l.slab > STEP && tiles_shared(f, l) > room)
+		l.slab = (l.slab / 2 + STEP - 1) / STEP * STEP;
+	if (tiles_shared(f, l) > room)
+		l.slab = 0;
+	return l;
 }
 
-template <typename T, bool NORM>
-static void launch_tiles(struct gpu *g, const struct cuda_few *f, int64_t slab)
+template <typename T, bool NORM, int MMAS>
+static void launch_tiles(struct gpu *g, const struct cuda_few *f, struct few_layout l)
 {
 	const struct cuda *c = cuda_of(g);
-	const size_t shared = tiles_shared(f, slab);
-	const bool two = 2 * (shared + OTHER_SHARED) <= c->multiprocessor_shared;
+	const size_t shared = tiles_shared(f, l);
+	const bool two =
+		most_blocks(MMAS) == 2 && 2 * (shared + OTHER_SHARED) <= c->multiprocessor_shared;
 	const unsigned tiles = blocks_for(f->n, TILE_OUTS), most = c->n_multiprocessors << two;
 
 	if (cuda_ok(g,
-		    cudaFuncSetAttribute(few_tiles<T, NORM>,
+		    cudaFuncSetAttribute(few_tiles<T, NORM, MMAS>,
 			    cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared),
 		    "few_tiles"))
-		LAUNCH_EARLY(g, (few_tiles<T, NORM>), tiles < most ? tiles : most, TILE_THREADS,
-			shared, *f, (int)slab, (int)norm_threads(f->k),
+		LAUNCH_EARLY(g, (few_tiles<T, NORM, MMAS>), tiles < most ? tiles : most,
+			TILE_THREADS, shared, *f, l, (int)norm_threads(f->k),
 			stream_is_aligned(f->x, f->ldx, f->k));
 }
 
+template <typename T, bool NORM>
+static void launch_tiles_for(struct gpu *g, const struct cuda_few *f, struct few_layout l)
+{
+	if (f->rows <= 2)
+		launch_tiles<T, NORM, 1>(g, f, l);
+	else
+		launch_tiles<T, NORM, N_PARTS>(g, f, l);
+}
+
 template <typename T>
-static void launch_tiles_of(struct gpu *g, const struct cuda_few *f, int64_t slab)
+static void launch_tiles_of(struct gpu *g, const struct cuda_few *f, struct few_layout l)
 {
 	if (f->norm_w)
-		launch_tiles<T, true>(g, f, slab);
+		launch_tiles_for<T, true>(g, f, l);
 	else
-		launch_tiles<T, false>(g, f, slab);
+		launch_tiles_for<T, false>(g, f, l);
 }
 
 /* ---- FMA units ---------------------------------------------------------- */
@@ -575,19 +667,18 @@ static bool can_tile(const struct gpu *g, const struct cuda_few *f)
 
 bool cuda_few_can_norm(const struct gpu *g, const struct cuda_few *f)
 {
-	const int64_t slab = can_tile(g, f) ? slab_of(g, f) : 0;
-
-	return slab && slab == whole_slab(f) && stream_is_aligned(f->x, f->ldx, f->k);
+	return can_tile(g, f) && layout_of(g, f).slab == whole_slab(f) &&
+	       stream_is_aligned(f->x, f->ldx, f->k);
 }
 
 /* Where a block's memory has no room for x of a step (99 KB, from 7 rows on in bf16, 5 in
  * int8): half of the rows at a time, so that a row has the bits that it has alone. */
 static void tiles_of_some(struct gpu *g, const struct cuda_few *f)
 {
-	const int64_t slab = slab_of(g, f);
+	const struct few_layout l = layout_of(g, f);
 	struct cuda_few part = *f;
 
-	if (!slab && f->rows > 1) {
+	if (!l.slab && f->rows > 1) {
 		part.rows = f->rows / 2;
 		tiles_of_some(g, &part);
 		part.x += part.rows * f->ldx;
@@ -595,9 +686,9 @@ static void tiles_of_some(struct gpu *g, const struct cuda_few *f)
 		part.rows = f->rows - part.rows;
 		tiles_of_some(g, &part);
 	} else if (f->dtype == GPU_I8) {
-		launch_tiles_of<int8_t>(g, f, slab);
+		launch_tiles_of<int8_t>(g, f, l);
 	} else {
-		launch_tiles_of<uint16_t>(g, f, slab);
+		launch_tiles_of<uint16_t>(g, f, l);
 	}
 }
 

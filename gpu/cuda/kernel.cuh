@@ -172,6 +172,33 @@ static __device__ __forceinline__ unsigned f32_to_bf16_pair(float first, float s
 #endif
 }
 
+/* a & b | c, in one instruction even where b and c are constants */
+static __device__ __forceinline__ unsigned and_or(unsigned a, unsigned b, unsigned c)
+{
+#if defined(WOODSHED_EMULATED)
+	return (a & b) | c;
+#else
+	unsigned d;
+	asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+	return d;
+#endif
+}
+
+/* a - b of each of two bf16 numbers, to nearest even; compute capability 8.0 or newer. */
+static __device__ __forceinline__ unsigned subtract_bf16_pairs(unsigned a, unsigned b)
+{
+#if defined(WOODSHED_EMULATED)
+	return f32_to_bf16_pair(__uint_as_float(a << 16) - __uint_as_float(b << 16),
+		__uint_as_float(a & 0xffff0000u) - __uint_as_float(b & 0xffff0000u));
+#else
+	unsigned d = 0;
+#if __CUDA_ARCH__ >= 800
+	asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(b), "r"(0xbf80bf80u), "r"(a));
+#endif
+	return d;
+#endif
+}
+
 /* *y = f, rounded to what y is. */
 static __device__ __forceinline__ void store(float *y, float f)
 {
