@@ -17,12 +17,12 @@
  * 228.  A warp takes about 50 for 1 KB of bf16 and one or two rows, 70 for more rows, 110 and 120
  * for int8 (counted in what nvcc 13.0 makes for 9.0).  Before, it took 111 and 180, so that
  * a block multiplied for 1 us when all of its ring was there, and conversions of bytes alone
- * took 64 cycles.
+ * took 64 cycles.  The norm of one or two rows of 2048, which every block has, takes a warp about
+ * 360, before 665: with two blocks, 3 us of a multiprocessor.
  * Measured then (H200, 4.2 TB/s, MusicGen large in bf16, by the distances of kernels'
  * ends): [2048, 8192] 33.5 MB 11.8 us; [2048, 2048] 8.4 MB 4.7 us; with the norm and one block
  * a multiprocessor, which read x three times, [6144, 2048] 17 us, [8192, 2048] 19.5 us.  Two
- * blocks took 12 % off a step.  Expected of what is here now, beyond that: 2 us less for each
- * norm, and up to 0.6 us less for each 64 KB that a block has.
+ * blocks took 12 % off a step.  Not measured since.
  * Sums: of a warp as mma adds, in ascending order of k, of each part by itself, and the smallest
  * part first; then the warps in ascending order.
  *
@@ -76,13 +76,6 @@ enum {
 	MAX_TEAMS = NORM_WARPS * CUDA_FEW_ROWS, /* warps of norm.cuh, of all rows */
 	N_AHEAD = 2, /* fours of the norm's weights that a lane has early */
 };
-
-/* Whether there is something to do before the kernel before this one has ended. */
-#if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 900
-#define STARTS_EARLY true
-#else
-#define STARTS_EARLY false
-#endif
 
 /* How a block keeps x: the parts of eight k of a row are N_PARTS times 16 bytes, those of the
  * next row follow. */
@@ -157,22 +150,17 @@ static __device__ __forceinline__ void eight_weights(
 
 /* What a lane fetches next: the bytes from `byte` on of two rows of w, 8 apart, of a tile. */
 struct few_source {
-	const char *rows[2];
-	int tile, byte, left; /* left: rows of w from the first of the two on */
-	unsigned slot;        /* of the ring: what is used, then fetched */
+	const char *row; /* the first, or any row of w where there are none left */
+	int left;        /* from the first on */
+	int byte;
+	unsigned slot; /* of the ring: what is used, then fetched */
 };
 
 static __device__ __forceinline__ void aim(
-	struct few_source *s, const struct cuda_few &f, int tile, int end)
+	struct few_source *s, const struct cuda_few &f, int left, int end)
 {
-	const int row = tile + (int)threadIdx.x % WARP / 4, last = (int)f.n - 1;
-
-	s->tile = tile;
-	s->left = last + 1 - row;
-#pragma unroll
-	for (int i = 0; i < 2; i++)
-		s->rows[i] = (const char *)f.w +
-			     (int64_t)(row + i * 8 < last ? row + i * 8 : last) * end;
+	s->left = left;
+	s->row = (const char *)f.w + (f.n - (left > 0 ? left : 1)) * end;
 }
 
 /* Whether a warp whose lanes load there has something of a row, which it multiplies as a whole. */
@@ -192,18 +180,20 @@ static __device__ __forceinline__ void fetch(
 	uint4 *ring, struct few_source *s, const struct cuda_few &f, int first, int end)
 {
 	const bool in_row = s->byte < end;
+	const char *const at = s->row + (in_row ? s->byte : 0);
 
-#pragma unroll
-	for (int i = 0; i < 2 && has_chunk(s->byte, end); i++)
-		copy_async_16(ring + s->slot + i * TILE_THREADS,
-			s->rows[i] + (in_row ? s->byte : 0), in_row && s->left > i * 8);
+	if (has_chunk(s->byte, end)) {
+		copy_async_16(ring + s->slot, at, in_row && s->left > 0);
+		copy_async_16(ring + s->slot + TILE_THREADS, at + (s->left > 8 ? 8ll * end : 0),
+			in_row && s->left > 8);
+	}
 	copy_async_commit();
 	s->slot = (s->slot + SLOT) % (DEPTH * SLOT);
 	s->byte += STEP;
 	if (s->byte - first < end) /* for the whole block alike */
 		return;
 	s->byte = first;
-	aim(s, f, s->tile + (int)gridDim.x * TILE_OUTS, end);
+	aim(s, f, s->left - (int)gridDim.x * TILE_OUTS, end);
 }
 
 /* Eight of x, of which n are there, in fours where they are aligned; zeros for the others. */
@@ -304,129 +294,148 @@ static __device__ __forceinline__ void keep_x(
 	__syncthreads();
 }
 
-/* Of the threads that norm.cuh has for each row, `threads`, a warp plays 32 at a time. */
+/* A team of norm.cuh's threads has a row of x, as many rows at a time as there are teams. */
 struct few_team {
-	int threads, warps; /* of a row */
-	int n_columns;      /* with the zeros that fill them up */
+	int warps;           /* of a team */
+	int row, n_at_once;  /* the warp's first row; its next is that many on */
+	int part;            /* which of its team a warp is */
+	int column, step;    /* of the lane's first four, and to the next */
+	float w[N_AHEAD][4]; /* the norm's, of its first fours */
 };
 
-/* A four of x, and where its parts will be: half of an eight. */
-struct few_four {
-	uint4 *eight;
-	int word; /* its first, of two */
-};
-
-static __device__ __forceinline__ struct few_four four_of(
-	uint4 *kept, int stride, int row, int column)
+/* A four of a row of k; zeros beyond. */
+static __device__ __forceinline__ void load_four(
+	float (&v)[4], const float *row, int at, int k, bool is_there)
 {
-	return {kept + column / 8 * stride + row * N_PARTS, column / 4 % 2 * 2};
+	v[0] = v[1] = v[2] = v[3] = 0;
+	if (is_there && at < k)
+		norm_four(v, row, at, k, true);
 }
 
-/* x itself, meanwhile, in words that no other four has. */
-static __device__ __forceinline__ uint2 *raw(const struct few_four &four, int i)
+static __device__ __forceinline__ void join_team(
+	struct few_team *t, const struct cuda_few &f, int n_threads)
 {
-	return reinterpret_cast<uint2 *>(four.eight + i) + four.word / 2;
-}
+	const int warp = (int)threadIdx.x / WARP;
 
-static __device__ __forceinline__ void put_raw(const struct few_four &to, const float (&v)[4])
-{
+	t->warps = n_threads / WARP;
+	t->n_at_once = TILE_WARPS / t->warps;
+	t->row = warp / t->warps;
+	t->part = warp - t->row * t->warps;
+	if (t->row >= t->n_at_once)
+		t->row = CUDA_FEW_ROWS; /* none */
+	t->column = (t->part * WARP + (int)threadIdx.x % WARP) * 4;
+	t->step = n_threads * 4;
 #pragma unroll
-	for (int i = 0; i < 2; i++)
-		*raw(to, i) = make_uint2(__float_as_uint(v[2 * i]), __float_as_uint(v[2 * i + 1]));
-}
-
-static __device__ __forceinline__ void get_raw(float (&v)[4], const struct few_four &from)
-{
-#pragma unroll
-	for (int i = 0; i < 2; i++) {
-		const uint2 two = *raw(from, i);
-		v[2 * i] = __uint_as_float(two.x);
-		v[2 * i + 1] = __uint_as_float(two.y);
+	for (int i = 0; i < N_AHEAD; i++) {
+		load_four(t->w[i], f.norm_w, t->column + i * t->step, (int)f.k, true);
 	}
 }
 
-static __device__ __forceinline__ float sum_of(const float *sums, int n)
+static __device__ __forceinline__ void put_team_sum(
+	float *sums, const struct few_team &t, int row, float sum)
+{
+	sum = warp_sum(sum);
+	if (threadIdx.x % WARP == 0)
+		sums[row * t.warps + t.part] = sum;
+}
+
+static __device__ __forceinline__ float team_sum(
+	const float *sums, const struct few_team &t, int row)
 {
 	float s = 0;
 
-	for (int i = 0; i < n; i++)
-		s += sums[i];
+	for (int i = 0; i < t.warps; i++)
+		s += sums[row * t.warps + i];
 	return s;
 }
 
-/* The first column of a lane, whose warp plays team warp i of all rows. */
-static __device__ __forceinline__ int team_column(const struct few_team &t, int i)
+/* The parts of (v - mean) * scale * w + b. */
+template <typename T>
+static __device__ __forceinline__ void put_normed(uint4 *row, int stride, int at, float (&v)[4],
+	float mean, float scale, const float (&w)[4], const float (&b)[4])
 {
-	return (i % t.warps * WARP + (int)threadIdx.x % WARP) * 4;
+#pragma unroll
+	for (int j = 0; j < 4; j++)
+		v[j] = fmaf((v[j] - mean) * scale, w[j], b[j]);
+	put_parts<T>(row + at / 8 * stride, at / 4 % 2 * 2, v);
 }
 
-/* The parts of the norm of all of x, with the sums of norm.cuh.  A row is read once and waits
- * in the memory where its parts come to be.  w, b: of the lane's first fours,
- * where it STARTS_EARLY. */
-template <typename T>
+/* The parts of the norm of all of x, with the sums of norm.cuh, zeros from k to n_columns.
+ * What a lane has of a row beyond its first fours it reads three times. */
+template <typename T, int ROUNDS>
 static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride,
-	const struct cuda_few &f, int warp, const struct few_team &team,
-	const float (&w)[N_AHEAD][4], const float (&b)[N_AHEAD][4], float *sums)
+	const struct cuda_few &f, const struct few_team &t, int n_columns, float *sums)
 {
 	float *const squares = sums + MAX_TEAMS;
-	const int n = team.warps * f.rows, step = team.threads * 4, k = (int)f.k;
-	float v[4];
+	const int k = (int)f.k, rest = t.column + N_AHEAD * t.step;
+	float x[ROUNDS][N_AHEAD][4], mean[ROUNDS], v[4];
 
-#pragma unroll 1 /* registers */
-	for (int i = warp; i < n; i += TILE_WARPS) {
-		const int row = i / team.warps;
+#pragma unroll
+	for (int r = 0; r < ROUNDS; r++)
+#pragma unroll
+		for (int i = 0; i < N_AHEAD; i++) {
+			const int row = t.row + r * t.n_at_once;
+			load_four(
+				x[r][i], f.x + row * f.ldx, t.column + i * t.step, k, row < f.rows);
+		}
+#pragma unroll
+	for (int r = 0; r < ROUNDS; r++) {
+		const int row = t.row + r * t.n_at_once;
 		float sum = 0;
-		for (int at = team_column(team, i); at < team.n_columns; at += step) {
-			v[0] = v[1] = v[2] = v[3] = 0;
-			if (at < k)
-				norm_four(v, f.x + row * f.ldx, at, k, true);
-			put_raw(four_of(kept, stride, row, at), v);
+		if (row >= f.rows)
+			continue;
+#pragma unroll
+		for (int i = 0; i < N_AHEAD; i++)
+			sum = norm_sum(sum, x[r][i]);
+		for (int at = rest; at < k; at += t.step) {
+			norm_four(v, f.x + row * f.ldx, at, k, true);
 			sum = norm_sum(sum, v);
 		}
-		sum = warp_sum(sum);
-		if (threadIdx.x % WARP == 0)
-			sums[i] = sum;
+		put_team_sum(sums, t, row, sum);
 	}
 	__syncthreads();
-#pragma unroll 1
-	for (int i = warp; i < n; i += TILE_WARPS) {
-		const int row = i / team.warps;
-		const float mean = sum_of(sums + row * team.warps, team.warps) / (float)k;
+#pragma unroll
+	for (int r = 0; r < ROUNDS; r++) {
+		const int row = t.row + r * t.n_at_once;
 		float sum = 0;
-		for (int at = team_column(team, i); at < k; at += step) {
-			get_raw(v, four_of(kept, stride, row, at));
-			sum = norm_squares(sum, v, mean, k - at);
+		if (row >= f.rows)
+			continue;
+		mean[r] = team_sum(sums, t, row) / (float)k;
+#pragma unroll
+		for (int i = 0; i < N_AHEAD; i++)
+			if (t.column + i * t.step < k)
+				sum = norm_squares(sum, x[r][i], mean[r], 4);
+		for (int at = rest; at < k; at += t.step) {
+			norm_four(v, f.x + row * f.ldx, at, k, true);
+			sum = norm_squares(sum, v, mean[r], 4);
 		}
-		sum = warp_sum(sum);
-		if (threadIdx.x % WARP == 0)
-			squares[i] = sum;
+		put_team_sum(squares, t, row, sum);
 	}
 	__syncthreads();
-#pragma unroll 1
-	for (int i = warp; i < n; i += TILE_WARPS) {
-		const int row = i / team.warps;
-		const float mean = sum_of(sums + row * team.warps, team.warps) / (float)k,
-			    scale = norm_scale(
-				    sum_of(squares + row * team.warps, team.warps), k, f.eps);
-		int turn = i == warp ? 0 : N_AHEAD;
-		for (int at = team_column(team, i); at < team.n_columns; at += step, turn++) {
-			const struct few_four to = four_of(kept, stride, row, at);
-			float more[4] = {}, add[4] = {};
-			if (at < k && (!STARTS_EARLY || turn >= N_AHEAD)) {
-				norm_four(more, f.norm_w, at, k, true);
-				norm_four(add, f.norm_b, at, k, true);
-			}
 #pragma unroll
-			for (int j = 0; j < N_AHEAD * 4; j++)
-				if (STARTS_EARLY && turn == j / 4) {
-					more[j % 4] = w[j / 4][j % 4];
-					add[j % 4] = b[j / 4][j % 4];
-				}
-			get_raw(v, to);
+	for (int r = 0; r < ROUNDS; r++) {
+		const int row = t.row + r * t.n_at_once;
+		uint4 *const to = kept + row * N_PARTS;
+		if (row >= f.rows)
+			continue;
+		float b[N_AHEAD][4];
 #pragma unroll
-			for (int j = 0; j < 4; j++) /* 0 after the last */
-				v[j] = fmaf((v[j] - mean) * scale, more[j], add[j]);
-			put_parts<T>(to.eight, to.word, v);
+		for (int i = 0; i < N_AHEAD; i++)
+			load_four(b[i], f.norm_b, t.column + i * t.step, k, true);
+		const float scale = norm_scale(team_sum(squares, t, row), k, f.eps);
+#pragma unroll
+		for (int i = 0; i < N_AHEAD; i++) {
+			const int at = t.column + i * t.step;
+			if (at < n_columns) /* w and b are 0 beyond k */
+				put_normed<T>(
+					to, stride, at, x[r][i], mean[r], scale, t.w[i], b[i]);
+		}
+		for (int at = rest; at < n_columns; at += t.step) {
+			float w[4], b[4];
+			load_four(v, f.x + row * f.ldx, at, k, true);
+			load_four(w, f.norm_w, at, k, true);
+			load_four(b, f.norm_b, at, k, true);
+			put_normed<T>(to, stride, at, v, mean[r], scale, w, b);
 		}
 	}
 	__syncthreads();
@@ -454,7 +463,8 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(MMAS))
 	const int n_sums = TILE_OUTS * f.rows, n = (int)f.n, end = (int)f.ldw * SIZE;
 	const int warp = (int)threadIdx.x / WARP;
 	/* The output that the thread finishes. */
-	const int out = (int)threadIdx.x / f.rows, row = (int)threadIdx.x - out * f.rows;
+	const int out = MMAS == 1 ? (int)threadIdx.x >> (f.rows - 1) : (int)threadIdx.x / f.rows,
+		  row = (int)threadIdx.x - out * f.rows;
 	const int first = warp * CHUNK + (int)threadIdx.x % 4 * LOAD;
 	const uint4 *const column = kept + first / EIGHT * layout.stride + column_at<MMAS>(f.rows);
 	struct few_source from;
@@ -464,25 +474,17 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(MMAS))
 	let_next_start();
 	from.byte = first;
 	from.slot = 0;
-	aim(&from, f, (int)blockIdx.x * TILE_OUTS, end);
+	aim(&from, f, n - (int)blockIdx.x * TILE_OUTS - (int)threadIdx.x % WARP / 4, end);
 #pragma unroll
 	for (int i = 0; i < DEPTH; i++)
 		fetch(ring + threadIdx.x, &from, f, first, end);
 	if (NORM) {
 		SHARED(float, row_sums, [2 * MAX_TEAMS]);
-		const struct few_team team = {
-			norm_team, norm_team / WARP, whole_chunks(end) / SIZE};
-		float norm_w[N_AHEAD][4] = {}, norm_b[N_AHEAD][4] = {};
-#pragma unroll
-		for (int i = 0; i < (STARTS_EARLY ? N_AHEAD : 0); i++) {
-			const int at = team_column(team, warp) + i * norm_team * 4;
-			if (at >= f.k)
-				continue;
-			norm_four(norm_w[i], f.norm_w, at, f.k, true);
-			norm_four(norm_b[i], f.norm_b, at, f.k, true);
-		}
+		struct few_team team;
+		join_team(&team, f, norm_team);
 		after_previous();
-		keep_normed<T>(kept, layout.stride, f, warp, team, norm_w, norm_b, row_sums);
+		keep_normed<T, MMAS == 1 ? 1 : CUDA_FEW_ROWS / 2>(
+			kept, layout.stride, f, team, whole_chunks(end) / SIZE, row_sums);
 	} else {
 		after_previous();
 	}

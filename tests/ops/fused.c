@@ -90,6 +90,9 @@ static void norm_linear(void **state)
 			}
 			check_norm_linear(&d, dtypes[t], 700, 96, 33);
 			check_norm_linear(&d, dtypes[t], 2, 1028, 10);
+			/* teams of 3 and 7 warps, which do not divide those of a block */
+			check_norm_linear(&d, dtypes[t], 8, 300, 5);
+			check_norm_linear(&d, dtypes[t], 7, 772, 20);
 			/* more than the shared memory for it */
 			check_norm_linear(&d, dtypes[t], 4, 2564, 5);
 			check_norm_linear(&d, dtypes[t], 4, 4128, 5);
