@@ -583,9 +583,8 @@ static int open_all(struct ws *ws, struct err *e)
 	ws->dirty = DIRTY_ALL;
 	open_places(ws);
 	listening_open(&ws->listening);
-	rc = view_compose_open(ws, e);
-	if (!rc)
-		rc = db_version(ws->db, &ws->version, e);
+	view_compose_open(ws);
+	rc = db_version(ws->db, &ws->version, e);
 	if (!rc)
 		rc = listen_open(ws->log_fd, &ws->listen, e);
 	return rc ? rc : sound_open(ws, e);
@@ -634,7 +633,7 @@ static void open_control(struct ws *ws)
 
 	if (control_open(path, &ws->control, &e))
 		ws_fail(ws, &e);
-	else if (control_waits(ws->control) && !ws->is_error)
+	else if (control_waits(ws->control) && !ws->message.n)
 		ws_say(ws, "another workstation has this library open too; remote goes there");
 }
 
@@ -661,6 +660,7 @@ static int show(struct ws *ws, struct err *e)
 		ws->colors = colors_open(&env, &ws->theme);
 		paint_with(ws->colors, ws->globals->plain);
 		settings_reload(ws);
+		view_compose_tell(ws);
 		open_control(ws);
 		if (ws->n_found) {
 			library_tell_found(ws->n_found, &found);
