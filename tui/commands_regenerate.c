@@ -48,8 +48,11 @@ static void do_again(struct ws *ws, const char *args)
 /* A row that is no take is a job that failed. */
 static void do_same(struct ws *ws, const char *args)
 {
-	const struct library_row *row = library_row_at(&ws->takes, ws->takes.list.cursor);
+	const struct library_view *v = library_now(ws);
+	const struct library_row *row = v ? library_row_at(v, v->list.cursor) : NULL;
 
+	if (!v)
+		return;
 	if (ws->screen == SCREEN_LIBRARY && row && row->job.id && !ws->takes.marks.n)
 		commands_run(ws, "retry");
 	else
