@@ -74,6 +74,32 @@ void ws_read_ahead(struct ws *ws)
 	background_do(ws->chores, t);
 }
 
+static int tidy(struct db *db, struct task *t, struct err *e)
+{
+	size_t n;
+
+	return takes_tidy(db_library(db), &n, e);
+}
+
+/* A folder that cannot be read is told of by whoever wants a take from it. */
+static void end_tidy(struct ws *ws, struct task *t, int rc, struct err *e)
+{
+	free(t);
+}
+
+void ws_tidy(struct ws *ws)
+{
+	struct task *t;
+
+	if (ws->has_tidied || !ws->takes.has_found)
+		return;
+	ws->has_tidied = true;
+	t = xcalloc(1, sizeof(*t));
+	t->run = tidy;
+	t->end = end_tidy;
+	background_do(ws->chores, t);
+}
+
 void ws_settle(struct ws *ws)
 {
 	/* Once is enough for a writer that another program keeps waiting. */

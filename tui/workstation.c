@@ -492,6 +492,7 @@ static void run(struct ws *ws, const struct waits *w)
 		while (!ws->has_ended && (key = terminal_key()) != TERMINAL_NONE)
 			take_event(ws, key);
 		draw(ws);
+		ws_tidy(ws);
 		employ(ws);
 		draw(ws);
 		if (!ws->has_ended)

@@ -122,8 +122,9 @@ struct ws {
 	struct frame frame;
 	unsigned dirty;
 	bool has_ended;
-	bool has_lost;  /* the library was moved or removed: no child may make another */
-	size_t n_found; /* takes, by their files, because library.db was missing */
+	bool has_tidied; /* takes_tidy() was asked for */
+	bool has_lost;   /* the library was moved or removed: no child may make another */
+	size_t n_found;  /* takes, by their files, because library.db was missing */
 	struct str message;
 	bool is_error;        /* the message */
 	double said_at;       /* clock_now() */
@@ -239,6 +240,9 @@ void changes_work(struct ws *ws);  /* goes on with what a thread has done */
 
 /* Once, when somebody is about to filter: what the keys will ask for is read from the disk. */
 void ws_read_ahead(struct ws *ws);
+
+/* Once, when the list is there: what killed renders have left is removed. */
+void ws_tidy(struct ws *ws);
 
 /* Waits, a moment at most, until lists and changes that were asked for are there: what
  * a key does is done to what its user sees. */

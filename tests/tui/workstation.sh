@@ -193,6 +193,16 @@ check 'and its end' has_left 0
 rm "$WOODSHED_LIBRARY"/library.db*
 mv "$scratch/aside"/* "$WOODSHED_LIBRARY"
 
+# ---- what others left ---------------------------------------------------------------
+
+half="$WOODSHED_LIBRARY/takes/.half.wav.0123456789abcdef.tmp"
+: >"$half"
+start 80 24
+check 'half a take of a render that was killed is removed' soon test ! -e "$half"
+check 'and nothing else' sees ' 3 takes'
+keys Q
+has_left 0
+
 # ---- two of them -------------------------------------------------------------------
 
 # Of the one that is seen, until it has the socket.
