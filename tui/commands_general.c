@@ -255,7 +255,7 @@ static const struct command commands[] = {
 	{"pane", "1|-1", "keys go to the next pane, or the one before", do_pane, true},
 	{"close", "", "leave this screen; on the library, leave woodshed", do_close, false},
 	{"quit", "", "leave woodshed; jobs go on", do_quit, false},
-	{"q", "", "the same", do_quit, false},
+	{"q", "", "leave woodshed; jobs go on", do_quit, false},
 	{"command", "[TEXT]", "type a command", do_command, false},
 	{"clear", "", "drop the range, else the marks, else the filter", do_clear, false},
 	{"undo", "", "take back what was done last", do_undo, false},

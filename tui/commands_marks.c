@@ -172,7 +172,7 @@ static void do_note(struct ws *ws, const char *args)
 
 	if (*args) {
 		if (strcmp(args, "-"))
-			edit(ws, "note", args, "noted at ", "");
+			edit(ws, "note", args, "note on ", "");
 		else
 			edit(ws, "note", "", "no note any more: ", "");
 		return;
@@ -300,7 +300,7 @@ static void do_purge(struct ws *ws, const char *args)
 static const struct command commands[] = {
 	{"mark", "", "mark the take, or not any more; the range becomes marks", do_mark, false},
 	{"mark-range", "", "mark from here to where the cursor goes", do_range, false},
-	{"extend", "ROWS", "the same, and move", do_extend, true},
+	{"extend", "ROWS", "move, and mark from here to there", do_extend, true},
 	{"invert", "", "mark what is not marked, and the other way round", do_invert, false},
 	{"unmark", "", "drop all marks", do_unmark, false},
 	{"favourite", "", "keep it as a favourite, or not any more", do_favourite, false},
