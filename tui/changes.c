@@ -124,7 +124,7 @@ size_t ws_targets(struct ws *ws, struct arena *a, const int64_t **ret, const cha
 	}
 	n = v->targets ? v->targets(ws, a, ret) : 0;
 	if (!n)
-		ws_say(ws, "%s", none);
+		ws_refuse(ws, "%s", none);
 	return n;
 }
 

@@ -242,7 +242,7 @@ static void do_go_playing(struct ws *ws, const char *args)
 
 	listen_read(ws->listen, &playing);
 	if (!playing.take) {
-		ws_say(ws, "nothing is played; Space plays the take under the cursor");
+		ws_refuse(ws, "nothing is played; Space plays the take under the cursor");
 		return;
 	}
 	if (comparing_hidden(ws, playing.take)) {

@@ -210,9 +210,9 @@ static void go_to_neighbour(struct ws *ws, bool is_next)
 	if (to)
 		sound_play(ws, to, 0);
 	else if (v.take && tree_find(&ws->takes.tree, v.take) < 0)
-		ws_say(ws, "what is played is not in the list, so nothing is next to it");
+		ws_refuse(ws, "what is played is not in the list, so nothing is next to it");
 	else
-		ws_say(ws, is_next ? "this is the last one" : "this is the first one");
+		ws_refuse(ws, is_next ? "this is the last one" : "this is the first one");
 }
 
 static void do_next(struct ws *ws, const char *args)
@@ -256,10 +256,11 @@ static void do_play(struct ws *ws, const char *args)
 	else if (v.take)
 		listen_pause(ws->listen);
 	else
-		ws_say(ws, ws->takes.total
-				   ? "nothing is played; on the library Space plays the take "
-				     "under the cursor"
-				   : "there is no take yet that could be played; i composes one");
+		ws_refuse(
+			ws, ws->takes.total
+				    ? "nothing is played; on the library Space plays the take "
+				      "under the cursor"
+				    : "there is no take yet that could be played; i composes one");
 	ws->dirty |= DIRTY_NOW;
 }
 

@@ -26,7 +26,7 @@ static bool has_turn(struct ws *ws)
 	}
 	if (triage_take(ws))
 		return true;
-	ws_say(ws, "no take is waiting for a verdict; gn goes through what nobody has heard");
+	ws_refuse(ws, "no take is waiting for a verdict; gn goes through what nobody has heard");
 	return false;
 }
 
@@ -175,7 +175,7 @@ static void do_take_back(struct ws *ws, const char *args)
 	struct taking_back *b;
 
 	if (!deed) {
-		ws_say(ws, "no verdict was given yet that could be taken back");
+		ws_refuse(ws, "no verdict was given yet that could be taken back");
 		return;
 	}
 	if (!deed->is_written) {

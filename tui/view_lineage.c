@@ -101,7 +101,7 @@ static void do_lineage(struct ws *ws, const char *args)
 		return;
 	t = view_library_selected(ws);
 	if (!t) {
-		ws_say(ws, "there is no take here");
+		ws_refuse(ws, "there is no take here");
 		return;
 	}
 	ws->lineage.prompt = t->prompt_id;

@@ -206,7 +206,7 @@ void triage_go(struct ws *ws, int by)
 	t->at = from;
 	if (from) /* others were tried, which are gone */
 		begin(ws);
-	ws_say(ws, "this is the first one");
+	ws_refuse(ws, "this is the first one");
 }
 
 /* ---- verdicts ----------------------------------------------------------- */

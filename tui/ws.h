@@ -127,6 +127,7 @@ struct ws {
 	size_t n_found;  /* takes, by their files, because library.db was missing */
 	struct str message;
 	bool is_error;        /* the message */
+	bool is_refusal;      /* it says why a key did nothing */
 	double said_at;       /* clock_now() */
 	struct keymap keymap; /* the user's own */
 	struct chord typed;   /* of a chord that is not complete */
@@ -200,6 +201,8 @@ struct ws {
 extern const struct view *const views[N_SCREENS];
 
 void ws_say(struct ws *ws, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same, of a key that did nothing: it goes with the next one, which may do what it says. */
+void ws_refuse(struct ws *ws, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same, as something that went wrong. */
 void ws_complain(struct ws *ws, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Shows the error, and clears it. */

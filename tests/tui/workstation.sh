@@ -81,6 +81,8 @@ command_line 'frobnicate'
 check 'no such command' sees "there is no command 'frobnicate'"
 keys c
 check 'a key that does nothing says so' sees 'c does nothing here; ? lists the keys'
+keys j
+check 'until the next one' sees_no 'does nothing here'
 keys '?' x
 check 'in the help it is typed' sees ' /x'
 keys C-u
