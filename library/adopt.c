@@ -152,7 +152,7 @@ int adopt_for_job(struct db *db, const char *file, int64_t job, int64_t now_ms, 
 /* ---- all files ---------------------------------------------------------- */
 
 struct sweeper {
-	struct db *db;
+	struct db *db; /* NULL: takes are left alone */
 	int64_t now_ms;
 	struct sweep *ret;
 	struct err *e;
@@ -203,7 +203,7 @@ static int sweep_entry(struct sweeper *s, int folder_fd, const char *path, int d
 		return 0;
 	if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
 		return sweep_folder(s, path, depth + 1);
-	return S_ISREG(st.st_mode) && has_suffix(path, ".wav") ? sweep_file(s, path) : 0;
+	return s->db && S_ISREG(st.st_mode) && has_suffix(path, ".wav") ? sweep_file(s, path) : 0;
 }
 
 /* In the order of their names, which begin with when they were made: so the numbers that
@@ -285,4 +285,18 @@ int takes_sweep(struct db *db, int64_t now_ms, struct sweep *ret, struct err *e)
 	if (!rc)
 		rc = mark_missing(&s);
 	return db_end(db, rc, e);
+}
+
+int takes_tidy(const char *library, size_t *ret_removed, struct err *e)
+{
+	struct sweep swept = {0};
+	struct sweeper s = {.ret = &swept, .e = e};
+	struct str folder = {0};
+	int rc;
+
+	str_printf(&folder, "%s/takes", library);
+	rc = sweep_folder(&s, folder.s, 0);
+	str_done(&folder);
+	*ret_removed = swept.removed;
+	return rc;
 }

@@ -180,6 +180,9 @@ struct sweep {
  * recipes, rows without a file are marked missing and those whose file is back
  * are not, temporary files that nobody is writing any more are removed. */
 int takes_sweep(struct db *db, int64_t now_ms, struct sweep *ret, struct err *e);
+/* Removes what renders that were killed have left in the folder of takes, and asks no
+ * database: beside others that render, too. */
+int takes_tidy(const char *library, size_t *ret_removed, struct err *e);
 
 /* One JSON object, as in `takes --json`. */
 void take_json(const struct take *t, const char *library, struct str *out);

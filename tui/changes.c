@@ -15,7 +15,7 @@ enum {
 	AHEAD_BYTES = 64 << 20, /* of the database, read while a filter is typed: 100 000 takes */
 };
 
-static const double SETTLE_S = 0.04, READ_S = 1;
+static const double SETTLE_S = 0.04;
 
 void changes_open(struct ws *ws)
 {
@@ -50,23 +50,6 @@ void changes_work(struct ws *ws)
 	background_work(ws->looks, ws);
 }
 
-/* What was typed may ask for another list, which nobody has seen yet. */
-static bool settle_list(struct ws *ws, double seconds)
-{
-	const bool has_list = library_has_keys(ws);
-	struct library_view *v = library_shown(ws);
-	struct err e = {0};
-	bool is_there;
-	int rc = has_list ? library_load(ws, v, v->list.height, &e) : 0;
-
-	is_there = background_settle(ws->reader, ws, seconds);
-	if (!rc && has_list)
-		rc = library_load(ws, v, v->list.height, &e);
-	if (rc)
-		ws_fail(ws, &e);
-	return is_there && !rc;
-}
-
 static int read_ahead(struct db *db, struct task *t, struct err *e)
 {
 	db_read_ahead(db, AHEAD_BYTES);
@@ -91,11 +74,39 @@ void ws_read_ahead(struct ws *ws)
 	background_do(ws->chores, t);
 }
 
+static int tidy(struct db *db, struct task *t, struct err *e)
+{
+	size_t n;
+
+	return takes_tidy(db_library(db), &n, e);
+}
+
+/* A folder that cannot be read is told of by whoever wants a take from it. */
+static void end_tidy(struct ws *ws, struct task *t, int rc, struct err *e)
+{
+	free(t);
+}
+
+void ws_tidy(struct ws *ws)
+{
+	struct task *t;
+
+	if (ws->has_tidied || !ws->takes.has_found)
+		return;
+	ws->has_tidied = true;
+	t = xcalloc(1, sizeof(*t));
+	t->run = tidy;
+	t->end = end_tidy;
+	background_do(ws->chores, t);
+}
+
 void ws_settle(struct ws *ws)
 {
 	/* Once is enough for a writer that another program keeps waiting. */
 	ws->is_writer_late = !background_settle(ws->writer, ws, ws->is_writer_late ? 0 : SETTLE_S);
-	settle_list(ws, SETTLE_S);
+	frame_load(ws); /* what was typed may ask for rows that nobody has seen yet */
+	background_settle(ws->reader, ws, SETTLE_S);
+	frame_load(ws);
 }
 
 size_t ws_targets(struct ws *ws, struct arena *a, const int64_t **ret, const char *none)
@@ -105,17 +116,15 @@ size_t ws_targets(struct ws *ws, struct arena *a, const int64_t **ret, const cha
 
 	*ret = NULL;
 	/* Never those of a list that is not seen any more. */
-	if (v->targets && !settle_list(ws, READ_S)) {
-		ws_complain(ws, "the list is still being read; try again");
+	if (library_has_keys(ws) && !library_read(ws, library_shown(ws)))
 		return 0;
-	}
 	if (library_has_keys(ws) && library_shown(ws)->wrong.n) {
 		ws_complain(ws, "%s", library_shown(ws)->wrong.s);
 		return 0;
 	}
 	n = v->targets ? v->targets(ws, a, ret) : 0;
 	if (!n)
-		ws_say(ws, "%s", none);
+		ws_refuse(ws, "%s", none);
 	return n;
 }
 

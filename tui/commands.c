@@ -176,7 +176,7 @@ static void tell_unbound(struct ws *ws, const struct chord *typed)
 	struct str keys = {0};
 
 	chord_format(typed, &keys);
-	ws_say(ws, "%s does nothing here; ? lists the keys", str_get(&keys));
+	ws_refuse(ws, "%s does nothing here; ? lists the keys", str_get(&keys));
 	str_done(&keys);
 }
 

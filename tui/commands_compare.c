@@ -57,7 +57,7 @@ static void do_swap(struct ws *ws, const char *args)
 	int64_t by = 1;
 
 	if (!n)
-		ws_say(ws, "nothing is compared; mark takes in the library, then C");
+		ws_refuse(ws, "nothing is compared; mark takes in the library, then C");
 	else if (*args >= 'A' && *args < 'A' + n && !args[1])
 		comparing_switch(ws, *args - 'A');
 	else if (*args >= 'A' && *args < 'A' + MIXER_SLOTS && !args[1])
@@ -69,7 +69,7 @@ static void do_swap(struct ws *ws, const char *args)
 static void do_blind(struct ws *ws, const char *args)
 {
 	if (ws->comparing.n < 2) {
-		ws_say(ws, "nothing is compared; mark takes in the library, then C");
+		ws_refuse(ws, "nothing is compared; mark takes in the library, then C");
 		return;
 	}
 	comparing_hide(ws, !ws->comparing.is_blind);
@@ -83,7 +83,7 @@ static void do_choose(struct ws *ws, const char *args)
 	char label[64];
 
 	if (!c->n) {
-		ws_say(ws, "nothing is compared; mark takes in the library, then C");
+		ws_refuse(ws, "nothing is compared; mark takes in the library, then C");
 		return;
 	}
 	snprintf(label, sizeof(label), "chose %c: kept%s", 'A' + c->heard,

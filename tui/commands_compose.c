@@ -277,7 +277,7 @@ static void do_recall(struct ws *ws, const char *args)
 	if (compose_history_step(&v->history, ws->db, by < 0 ? -1 : 1, &v->c, &moved, &e))
 		ws_fail(ws, &e);
 	else if (!moved)
-		ws_say(ws, by < 0 ? "this is the newest" : "there is nothing older");
+		ws_refuse(ws, by < 0 ? "this is the newest" : "there is nothing older");
 	else
 		ws_say(ws, "%s", "");
 	v->field = FIELD_PROMPT;

@@ -75,7 +75,7 @@ static void toggle(struct ws *ws, enum mixer_mode mode)
 		denoiser_cancel(ws->sound.denoiser);
 		ws_say(ws, "not denoised");
 	} else if (!v.take || v.is_loading) {
-		ws_say(ws, "nothing is played; Space plays");
+		ws_refuse(ws, "nothing is played; Space plays");
 	} else if (v.mode == mode) {
 		listen_mode(ws->listen, MIXER_DRY);
 		ws_say(ws, "heard as it is");

@@ -441,7 +441,7 @@ static void do_copy_path(struct ws *ws, const char *args)
 static const struct command commands[] = {
 	{"export", "[to FOLDER, as FORMAT, at LUFS, named PATTERN]",
 		"write the takes as files for others", do_export, false},
-	{"export-options", "", "the same, after a look at where and how", do_export_options, false},
+	{"export-options", "", "export after a look at where and how", do_export_options, false},
 	{"copy-prompt", "", "the prompt to the clipboard", do_copy_prompt, false},
 	{"copy-path", "", "the path of the file to the clipboard", do_copy_path, false},
 };

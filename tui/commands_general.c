@@ -10,43 +10,66 @@
 #include "tui/view_compose.h"
 #include "tui/ws.h"
 
+/* What the cursor moves in; NULL, with a message: it is still being read. */
+static struct list *list_now(struct ws *ws)
+{
+	if (library_has_keys(ws) && !library_now(ws))
+		return NULL;
+	return views[ws->screen]->list(ws);
+}
+
 static void do_move(struct ws *ws, const char *args)
 {
+	struct list *l;
 	int64_t by;
 
 	if (!commands_number(ws, args, -1000000000, 1000000000, &by))
 		return;
-	list_move(views[ws->screen]->list(ws), by);
+	l = list_now(ws);
+	if (l)
+		list_move(l, by);
 	ws_moved(ws);
 }
 
 static void do_page(struct ws *ws, const char *args)
 {
+	struct list *l;
 	double pages;
 
 	if (!parse_f64(args, &pages) || !(pages >= -1000 && pages <= 1000)) {
 		ws_complain(ws, "'%.40s' is no number of pages, such as 1 or -0.5", args);
 		return;
 	}
-	list_page(views[ws->screen]->list(ws), pages);
+	l = list_now(ws);
+	if (l)
+		list_page(l, pages);
 	ws_moved(ws);
 }
 
 static void do_first(struct ws *ws, const char *args)
 {
-	list_go(views[ws->screen]->list(ws), 0);
+	struct list *l = list_now(ws);
+
+	if (l)
+		list_go(l, 0);
 	ws_moved(ws);
 }
 
 static void do_last(struct ws *ws, const char *args)
 {
-	list_go(views[ws->screen]->list(ws), -1);
+	struct list *l = list_now(ws);
+
+	if (l)
+		list_go(l, -1);
 	ws_moved(ws);
 }
 
 static void do_centre(struct ws *ws, const char *args)
 {
-	list_centre(views[ws->screen]->list(ws));
+	struct list *l = list_now(ws);
+
+	if (l)
+		list_centre(l);
 	ws_moved(ws);
 }
 
@@ -232,7 +255,7 @@ static const struct command commands[] = {
 	{"pane", "1|-1", "keys go to the next pane, or the one before", do_pane, true},
 	{"close", "", "leave this screen; on the library, leave woodshed", do_close, false},
 	{"quit", "", "leave woodshed; jobs go on", do_quit, false},
-	{"q", "", "the same", do_quit, false},
+	{"q", "", "leave woodshed; jobs go on", do_quit, false},
 	{"command", "[TEXT]", "type a command", do_command, false},
 	{"clear", "", "drop the range, else the marks, else the filter", do_clear, false},
 	{"undo", "", "take back what was done last", do_undo, false},

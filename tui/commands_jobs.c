@@ -64,12 +64,14 @@ static void begin(struct ws *ws, struct job_change wanted)
  * said. */
 static const struct job *selected(struct ws *ws)
 {
-	const struct library_row *r = library_row_at(&ws->takes, ws->takes.list.cursor);
+	const bool is_list = ws->screen == SCREEN_LIBRARY;
+	const struct library_view *v = is_list ? library_now(ws) : NULL;
+	const struct library_row *r = v ? library_row_at(v, v->list.cursor) : NULL;
 	const struct job *j = ws->screen == SCREEN_QUEUE ? view_queue_selected(ws)
-			      : ws->screen == SCREEN_LIBRARY && r && r->job.id ? &r->job
-									       : NULL;
+			      : r && r->job.id           ? &r->job
+							 : NULL;
 
-	if (!j)
+	if (!j && !(is_list && !v))
 		ws_say(ws, "there is no job here; 3 shows the queue");
 	return j;
 }

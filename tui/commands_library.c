@@ -156,9 +156,10 @@ static void do_flat(struct ws *ws, const char *args)
 
 static void fold(struct ws *ws, bool open)
 {
-	struct library_view *v = library_shown(ws);
-	const int64_t row = v->list.cursor, parent = tree_parent(&v->tree, row);
-	const int64_t prompt = tree_prompt(&v->tree, row);
+	struct library_view *v = library_now(ws);
+	const int64_t row = v ? v->list.cursor : 0;
+	const int64_t parent = v ? tree_parent(&v->tree, row) : -1;
+	const int64_t prompt = v ? tree_prompt(&v->tree, row) : 0;
 
 	if (!prompt)
 		return;
@@ -186,10 +187,13 @@ static void do_fold(struct ws *ws, const char *args)
 
 static void fold_all(struct ws *ws, bool open)
 {
-	struct library_view *v = library_shown(ws);
-	int64_t *prompts = xcalloc(v->tree.n_groups + 1, sizeof(*prompts));
+	struct library_view *v = library_now(ws);
+	int64_t *prompts;
 	size_t n = 0;
 
+	if (!v)
+		return;
+	prompts = xcalloc(v->tree.n_groups + 1, sizeof(*prompts));
 	for (size_t i = 0; i < v->tree.n_groups; i++)
 		if (v->tree.groups[i].n > 1)
 			prompts[n++] = v->tree.groups[i].prompt;
@@ -215,10 +219,10 @@ static void do_fold_all(struct ws *ws, const char *args)
 /* A prompt unfolds or folds, a take is played. */
 static void do_open(struct ws *ws, const char *args)
 {
-	struct library_view *v = library_shown(ws);
-	const int64_t row = v->list.cursor;
+	struct library_view *v = library_now(ws);
+	const int64_t row = v ? v->list.cursor : 0;
 
-	if (row >= (int64_t)v->tree.n_rows)
+	if (!v || row >= (int64_t)v->tree.n_rows)
 		return;
 	switch (v->tree.rows[row].kind) {
 	case TREE_PROMPT:
@@ -238,7 +242,7 @@ static void do_go_playing(struct ws *ws, const char *args)
 
 	listen_read(ws->listen, &playing);
 	if (!playing.take) {
-		ws_say(ws, "nothing is played; Space plays the take under the cursor");
+		ws_refuse(ws, "nothing is played; Space plays the take under the cursor");
 		return;
 	}
 	if (comparing_hidden(ws, playing.take)) {

@@ -165,7 +165,7 @@ static bool heard(struct ws *ws, double *ret_s, double *ret_length)
 	*ret_length = v.length_s;
 	if (v.take && !v.is_loading)
 		return true;
-	ws_say(ws, "nothing is played; Space plays");
+	ws_refuse(ws, "nothing is played; Space plays");
 	return false;
 }
 

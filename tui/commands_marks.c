@@ -13,10 +13,12 @@
 
 static void do_mark(struct ws *ws, const char *args)
 {
-	struct library_view *v = library_shown(ws);
+	struct library_view *v = library_now(ws);
 	const int64_t *ids;
 	size_t n;
 
+	if (!v)
+		return;
 	if (v->anchor) {
 		library_end_range(v);
 	} else {
@@ -32,8 +34,10 @@ static void do_mark(struct ws *ws, const char *args)
 
 static void do_range(struct ws *ws, const char *args)
 {
-	struct library_view *v = library_shown(ws);
+	struct library_view *v = library_now(ws);
 
+	if (!v)
+		return;
 	if (v->anchor)
 		library_end_range(v);
 	else if (v->list.n)
@@ -43,10 +47,13 @@ static void do_range(struct ws *ws, const char *args)
 
 static void do_extend(struct ws *ws, const char *args)
 {
-	struct library_view *v = library_shown(ws);
+	struct library_view *v;
 	int64_t by;
 
 	if (!commands_number(ws, args, -1000000000, 1000000000, &by))
+		return;
+	v = library_now(ws);
+	if (!v)
 		return;
 	if (!v->anchor && v->list.n)
 		v->anchor = v->list.cursor + 1;
@@ -56,8 +63,10 @@ static void do_extend(struct ws *ws, const char *args)
 
 static void do_invert(struct ws *ws, const char *args)
 {
-	struct library_view *v = library_shown(ws);
+	struct library_view *v = library_now(ws);
 
+	if (!v)
+		return;
 	library_end_range(v);
 	ids_toggle(&v->marks, v->tree.ids, v->tree.n_ids);
 	ws_moved(ws);
@@ -163,7 +172,7 @@ static void do_note(struct ws *ws, const char *args)
 
 	if (*args) {
 		if (strcmp(args, "-"))
-			edit(ws, "note", args, "noted at ", "");
+			edit(ws, "note", args, "note on ", "");
 		else
 			edit(ws, "note", "", "no note any more: ", "");
 		return;
@@ -291,7 +300,7 @@ static void do_purge(struct ws *ws, const char *args)
 static const struct command commands[] = {
 	{"mark", "", "mark the take, or not any more; the range becomes marks", do_mark, false},
 	{"mark-range", "", "mark from here to where the cursor goes", do_range, false},
-	{"extend", "ROWS", "the same, and move", do_extend, true},
+	{"extend", "ROWS", "move, and mark from here to there", do_extend, true},
 	{"invert", "", "mark what is not marked, and the other way round", do_invert, false},
 	{"unmark", "", "drop all marks", do_unmark, false},
 	{"favourite", "", "keep it as a favourite, or not any more", do_favourite, false},

@@ -48,8 +48,11 @@ static void do_again(struct ws *ws, const char *args)
 /* A row that is no take is a job that failed. */
 static void do_same(struct ws *ws, const char *args)
 {
-	const struct library_row *row = library_row_at(&ws->takes, ws->takes.list.cursor);
+	const struct library_view *v = library_now(ws);
+	const struct library_row *row = v ? library_row_at(v, v->list.cursor) : NULL;
 
+	if (!v)
+		return;
 	if (ws->screen == SCREEN_LIBRARY && row && row->job.id && !ws->takes.marks.n)
 		commands_run(ws, "retry");
 	else
@@ -118,10 +121,10 @@ static void do_queue(struct ws *ws, const char *args)
 
 static const struct command commands[] = {
 	{"again", "", "the take with a new seed and all its settings", do_again, false},
-	{"same", "", "the very same once more, as when its file is missing", do_same, false},
+	{"same", "", "the very same take once more, as when its file is gone", do_same, false},
 	{"more", "N", "N more like it, with new seeds", do_more, true},
 	{"edit", "", "the take's prompt and settings in Compose, its seed kept", do_edit, false},
-	{"from", "", "the same with a seed by chance: a new one from it", do_from, false},
+	{"from", "", "its prompt and settings in Compose, the seed by chance", do_from, false},
 	{"queue", "PROMPT", "queue a prompt with the default model", do_queue, true},
 };
 

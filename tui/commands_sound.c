@@ -188,16 +188,21 @@ void sound_follow(struct ws *ws)
 		v.has_next || v.mode == MIXER_REMOVED || s->before == v.take ||
 		v.length_s - v.position_s > AHEAD_S)
 		return;
+	if (!library_is_read(ws, &ws->takes))
+		return; /* it is asked for again in a moment */
 	s->before = v.take;
 	queue_next(ws, &v);
 }
 
 static void go_to_neighbour(struct ws *ws, bool is_next)
 {
-	const struct take *selected = view_library_selected(ws);
+	const struct take *selected;
 	struct listen_view v;
 	int64_t from, to;
 
+	if (!library_read(ws, &ws->takes))
+		return;
+	selected = view_library_selected(ws);
 	listen_read(ws->listen, &v);
 	from = v.take ? v.take : selected ? selected->id : 0;
 	to = view_library_neighbour(ws, from, is_next ? 1 : -1);
@@ -205,9 +210,9 @@ static void go_to_neighbour(struct ws *ws, bool is_next)
 	if (to)
 		sound_play(ws, to, 0);
 	else if (v.take && tree_find(&ws->takes.tree, v.take) < 0)
-		ws_say(ws, "what is played is not in the list, so nothing is next to it");
+		ws_refuse(ws, "what is played is not in the list, so nothing is next to it");
 	else
-		ws_say(ws, is_next ? "this is the last one" : "this is the first one");
+		ws_refuse(ws, is_next ? "this is the last one" : "this is the first one");
 }
 
 static void do_next(struct ws *ws, const char *args)
@@ -237,10 +242,13 @@ static void do_continue(struct ws *ws, const char *args)
 /* Another take under the cursor is played; the same one is paused, or goes on. */
 static void do_play(struct ws *ws, const char *args)
 {
-	const struct take *t = view_library_selected(ws);
 	const bool is_list = library_has_keys(ws);
+	const struct take *t;
 	struct listen_view v;
 
+	if (is_list && !library_now(ws))
+		return;
+	t = view_library_selected(ws);
 	listen_read(ws->listen, &v);
 	ws->sound.before = 0;
 	if (t && (v.take ? is_list && t->id != v.take : is_list || ws->screen == SCREEN_LISTEN))
@@ -248,16 +256,17 @@ static void do_play(struct ws *ws, const char *args)
 	else if (v.take)
 		listen_pause(ws->listen);
 	else
-		ws_say(ws, ws->takes.total
-				   ? "nothing is played; on the library Space plays the take "
-				     "under the cursor"
-				   : "there is no take yet that could be played; i composes one");
+		ws_refuse(
+			ws, ws->takes.total
+				    ? "nothing is played; on the library Space plays the take "
+				      "under the cursor"
+				    : "there is no take yet that could be played; i composes one");
 	ws->dirty |= DIRTY_NOW;
 }
 
 static void do_play_take(struct ws *ws, const char *args)
 {
-	const struct take *t = view_library_selected(ws);
+	const struct take *t = library_now(ws) ? view_library_selected(ws) : NULL;
 
 	ws->sound.before = 0;
 	if (t)

@@ -20,9 +20,13 @@ static void do_triage(struct ws *ws, const char *args)
 /* False, with a message: no take has its turn. */
 static bool has_turn(struct ws *ws)
 {
+	if (triage_is_leaving(ws)) { /* which changes whose turn it is */
+		ws_complain(ws, "a verdict is still being taken back; try again");
+		return false;
+	}
 	if (triage_take(ws))
 		return true;
-	ws_say(ws, "no take is waiting for a verdict; gn goes through what nobody has heard");
+	ws_refuse(ws, "no take is waiting for a verdict; gn goes through what nobody has heard");
 	return false;
 }
 
@@ -49,7 +53,7 @@ static int write_verdict(struct db *db, struct task *t, struct err *e)
 static void end_judging(struct ws *ws, struct task *t, int rc, struct err *e)
 {
 	struct judging *j = (struct judging *)t;
-	struct triage_deed *deed = triage_deed(ws, j->take);
+	struct triage_deed *deed = triage_unwritten(ws, j->take);
 
 	if (rc)
 		ws_fail(ws, e);
@@ -98,7 +102,7 @@ static void do_drop(struct ws *ws, const char *args)
 
 static void end_again(struct ws *ws, const struct queueing *q, int rc)
 {
-	struct triage_deed *deed = triage_deed(ws, q->takes[0]);
+	struct triage_deed *deed = triage_unwritten(ws, q->takes[0]);
 
 	if (!rc && deed)
 		deed->job = q->ids[0];
@@ -126,7 +130,6 @@ static void do_redo(struct ws *ws, const char *args)
 
 struct taking_back {
 	struct task task;
-	int64_t take;
 	struct triage_deed deed;
 	struct arena arena;
 	struct undone done; /* in the arena */
@@ -136,14 +139,14 @@ struct taking_back {
 static int take_back(struct db *db, struct task *t, struct err *e)
 {
 	struct taking_back *b = (struct taking_back *)t;
-	const struct subject of = {.take = b->deed.job ? 0 : b->take, .job = b->deed.job};
+	const struct subject of = {.take = b->deed.job ? 0 : b->deed.take, .job = b->deed.job};
 	int64_t action = b->deed.action;
 	int rc = of.job ? undo_adding(db, of.job, &action, e) : 0;
 
 	if (!rc && action)
 		rc = undo_back_one(db, action, of, &b->arena, &b->done, e);
 	if (!rc && b->deed.has_heard)
-		rc = takes_hear(db, b->take, false, NULL, e);
+		rc = takes_hear(db, b->deed.take, false, NULL, e);
 	return rc;
 }
 
@@ -152,10 +155,10 @@ static void end_taking_back(struct ws *ws, struct task *t, int rc, struct err *e
 {
 	struct taking_back *b = (struct taking_back *)t;
 
+	triage_left(ws, b->deed.take, rc != 0);
 	if (rc) {
 		ws_fail(ws, e);
 	} else {
-		triage_reopen(ws, b->take);
 		if (b->done.label)
 			ws_tell_undone(ws, &b->done, false);
 		else
@@ -168,12 +171,11 @@ static void end_taking_back(struct ws *ws, struct task *t, int rc, struct err *e
 
 static void do_take_back(struct ws *ws, const char *args)
 {
-	int64_t take;
-	const struct triage_deed *deed = triage_last(ws, &take);
+	struct triage_deed *deed = triage_last(ws);
 	struct taking_back *b;
 
 	if (!deed) {
-		ws_say(ws, "no verdict was given yet that could be taken back");
+		ws_refuse(ws, "no verdict was given yet that could be taken back");
 		return;
 	}
 	if (!deed->is_written) {
@@ -183,8 +185,8 @@ static void do_take_back(struct ws *ws, const char *args)
 	b = xcalloc(1, sizeof(*b));
 	b->task.run = take_back;
 	b->task.end = end_taking_back;
-	b->take = take;
 	b->deed = *deed;
+	deed->is_leaving = true;
 	background_do(ws->writer, &b->task);
 }
 

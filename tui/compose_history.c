@@ -1,4 +1,9 @@
-/* What was composed before. */
+/* What was composed before.
+ *
+ * LIBRARY/drafts/compose is the first workstation's; one that is started beside it has
+ * compose-2, and so on.  Whose a file is a lock tells, so each has one writer, and a draft
+ * never takes the place of another's.  The first takes in what others left when they
+ * ended. */
 #include "tui/compose_history.h"
 
 #include <errno.h>
@@ -11,16 +16,28 @@
 
 #include <jansson.h>
 
+#include "library/base/arena.h"
 #include "library/base/err.h"
+#include "library/base/line.h"
 #include "library/base/vec.h"
 #include "library/db.h"
 #include "library/expand.h"
 #include "library/json_file.h"
 #include "tui/draft_file.h"
 
-enum { FILE_BYTES_MAX = 4 << 20 };
+enum { FILE_BYTES_MAX = 4 << 20, SEATS_MAX = 32 };
 
 /* ---- the file ----------------------------------------------------------- */
+
+static void write_all(const struct compose_history *h, const struct compose *c, struct str *out)
+{
+	str_add(out, "{\"now\":");
+	compose_write(c, out);
+	str_add(out, ",\"aside\":[");
+	for (size_t i = 0; i < h->aside.n; i++)
+		str_printf(out, "%s%s", i ? "," : "", h->aside.at[i]);
+	str_add(out, "]}");
+}
 
 static void keep(struct compose_history *h, const struct compose *c)
 {
@@ -28,12 +45,7 @@ static void keep(struct compose_history *h, const struct compose *c)
 
 	if (!h->file)
 		return;
-	str_add(&out, "{\"now\":");
-	compose_write(c, &out);
-	str_add(&out, ",\"aside\":[");
-	for (size_t i = 0; i < h->aside.n; i++)
-		str_printf(&out, "%s%s", i ? "," : "", h->aside.at[i]);
-	str_add(&out, "]}");
+	write_all(h, c, &out);
 	draft_file_put(h->file, str_get(&out));
 	str_done(&out);
 }
@@ -63,6 +75,12 @@ static int take_all(struct compose_history *h, const json_t *file, struct compos
 	return rc;
 }
 
+static const char *seat_path(const char *folder, int seat, struct arena *a)
+{
+	return seat ? arena_printf(a, "%s/compose-%d", folder, seat + 1)
+		    : arena_printf(a, "%s/compose", folder);
+}
+
 static int read_file(struct compose_history *h, const char *path, struct compose *c, struct err *e)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -78,23 +96,142 @@ static int read_file(struct compose_history *h, const char *path, struct compose
 	else
 		rc = err_set(e, ERR_FORMAT, "it is no file of drafts");
 	json_decref(file);
-	return rc ? err_wrap(e, rc, "'%s' is kept as %s.damaged", path, "compose") : 0;
+	return rc;
+}
+
+/* One that cannot be read is an error once, and put aside under another name. */
+static int read_own(struct compose_history *h, const char *path, struct compose *c, struct err *e)
+{
+	const int rc = read_file(h, path, c, e);
+	struct arena a = {0};
+
+	if (rc == ERR_FORMAT)
+		rename(path, arena_printf(&a, "%s.damaged", path));
+	arena_done(&a);
+	return rc ? err_wrap(e, rc, "'%s' is kept as %s.damaged", path, strrchr(path, '/') + 1) : 0;
+}
+
+/* ---- several workstations ----------------------------------------------- */
+
+/* One byte of the lock's file for each seat; 0, or an errno. */
+static int lock_seat(const struct compose_history *h, int seat, short type)
+{
+	struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = seat, .l_len = 1};
+
+	return fcntl(h->lock_fd, F_OFD_SETLK, &lock) ? errno : 0;
+}
+
+/* The first that nobody has; where there are no locks, the first of all. */
+static int take_seat(struct compose_history *h)
+{
+	int seat = 0, why = 0;
+
+	while (seat < SEATS_MAX) {
+		why = lock_seat(h, seat, F_WRLCK);
+		if (why != EAGAIN && why != EACCES)
+			return seat;
+		seat++;
+	}
+	return -1;
+}
+
+/* Settings like those of the first, which has the prompt. */
+static void begin_beside(const char *folder, struct compose *c)
+{
+	struct compose_history first = {0};
+	struct arena a = {0};
+
+	if (!read_file(&first, seat_path(folder, 0, &a), c, NULL))
+		compose_clear(c);
+	compose_history_close(&first);
+	arena_done(&a);
+}
+
+static bool has_aside(const struct compose_history *h, const char *json)
+{
+	for (size_t i = 0; i < h->aside.n; i++)
+		if (!strcmp(h->aside.at[i], json))
+			return true;
+	return false;
+}
+
+/* The drafts of one that ended; their file goes once ours holds them. */
+static int take_in(struct compose_history *h, const char *path, const char *own,
+	const struct compose *now, struct err *e)
+{
+	struct compose_history left = {0};
+	struct str all = {0};
+	struct compose c;
+	int rc;
+
+	compose_init(&c);
+	rc = read_own(&left, path, &c, e);
+	compose_history_put_aside(&left, &c);
+	for (size_t i = 0; i < left.aside.n && !rc; i++)
+		if (!has_aside(h, left.aside.at[i])) {
+			add_aside(h, left.aside.at[i]);
+			h->n_found++;
+		}
+	write_all(h, now, &all);
+	if (!rc)
+		rc = line_write(own, str_get(&all), e);
+	if (!rc)
+		unlink(path);
+	str_done(&all);
+	compose_history_close(&left);
+	compose_done(&c);
+	return rc;
+}
+
+static int take_in_all(
+	struct compose_history *h, const char *folder, const struct compose *now, struct err *e)
+{
+	int rc = 0;
+
+	for (int seat = 1; seat < SEATS_MAX && !rc; seat++) {
+		struct arena a = {0};
+		const char *path = seat_path(folder, seat, &a);
+
+		if (!access(path, F_OK) && !lock_seat(h, seat, F_WRLCK)) {
+			rc = take_in(h, path, seat_path(folder, 0, &a), now, e);
+			lock_seat(h, seat, F_UNLCK);
+		}
+		arena_done(&a);
+	}
+	return rc;
+}
+
+/* Which of them is this one's; what it holds, and where that is from. */
+static int read_all(struct compose_history *h, const char *folder, struct compose *c,
+	struct arena *a, const char **ret_path, struct err *e)
+{
+	const int seat = take_seat(h);
+	int rc = 0;
+
+	if (seat < 0)
+		return err_set(e, ERR_BUSY,
+			"%d workstations have this library open; drafts of more are not kept",
+			SEATS_MAX);
+	*ret_path = seat_path(folder, seat, a);
+	if (seat && access(*ret_path, F_OK))
+		begin_beside(folder, c);
+	else
+		rc = read_own(h, *ret_path, c, e);
+	return rc || seat ? rc : take_in_all(h, folder, c, e);
 }
 
 int compose_history_open(
 	struct compose_history *h, const char *library, struct compose *c, struct err *e)
 {
 	struct arena a = {0};
-	const char *folder = arena_printf(&a, "%s/drafts", library),
-		   *path = arena_printf(&a, "%s/compose", folder);
+	const char *folder = arena_printf(&a, "%s/drafts", library), *path = NULL;
 	struct err other = {0};
 	int rc;
 
 	mkdir(folder, 0700);
-	rc = read_file(h, path, c, e);
-	if (rc == ERR_FORMAT)
-		rename(path, arena_printf(&a, "%s.damaged", path));
-	if (draft_file_open(path, &h->file, rc ? &other : e) && !rc)
+	h->lock_fd = open(arena_printf(&a, "%s/lock", folder), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	rc = read_all(h, folder, c, &a, &path, e);
+	if (path && draft_file_open(path, &h->file, rc ? &other : e) && !rc)
 		rc = e->code;
 	arena_done(&a);
 	return rc;
@@ -107,6 +244,8 @@ void compose_history_close(struct compose_history *h)
 		free(h->aside.at[i]);
 	VEC_DONE(&h->aside);
 	str_done(&h->present);
+	if (h->lock_fd > 0)
+		close(h->lock_fd);
 }
 
 /* ---- the present -------------------------------------------------------- */

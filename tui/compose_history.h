@@ -20,6 +20,8 @@ enum { COMPOSE_ASIDE_MAX = 20 };
 
 struct compose_history {
 	struct draft_file *file; /* owned; NULL: nothing is kept */
+	int lock_fd;             /* says that the file is ours; 0 or less: nothing does */
+	size_t n_found;          /* drafts that others left, when it was opened */
 	struct {
 		char **at; /* JSON of compose_write(), oldest first; owned */
 		size_t n, cap;
@@ -31,7 +33,8 @@ struct compose_history {
 
 /* Reads what LIBRARY/drafts/compose keeps into *c; without such a file nothing
  * changes.  One that cannot be read is an error once, and put aside under another
- * name. */
+ * name.  While another workstation has that file, this one keeps drafts of its own beside
+ * it, and begins with the other's settings; who is alone later finds them put aside. */
 int compose_history_open(
 	struct compose_history *h, const char *library, struct compose *c, struct err *e);
 void compose_history_close(struct compose_history *h);

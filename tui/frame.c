@@ -430,6 +430,13 @@ static void draw_line(struct ws *ws)
 	}
 }
 
+void frame_load(struct ws *ws)
+{
+	lay_out(ws);
+	if (ws->dirty & DIRTY_BODY)
+		load(ws);
+}
+
 void frame_draw(struct ws *ws)
 {
 	const struct layout *l = &ws->frame.layout;

@@ -33,6 +33,8 @@ struct frame {
 
 /* Draws what is dirty of the workstation. */
 void frame_draw(struct ws *ws);
+/* Reads what that would show, and no more: what a key does is done to that. */
+void frame_load(struct ws *ws);
 /* The screens (enum ws_screen) between which the focus moves, the one at the left first; how many.
  */
 int frame_panes(const struct ws *ws, int shown[LAYOUT_PANES_MAX]);

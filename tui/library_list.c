@@ -11,6 +11,8 @@
 
 enum { FAILED_MAX = 20 }; /* jobs that are shown as rows */
 
+static const double READ_S = 1; /* what is done to rows waits so long for them */
+
 struct library_view *library_shown(struct ws *ws)
 {
 	return ws->screen == SCREEN_TRASH ? &ws->trash : &ws->takes;
@@ -40,7 +42,8 @@ struct finding {
 	struct takes_prompts *prompts; /* the reader's */
 	struct str filter;
 	enum takes_order order;
-	bool is_reversed, is_flat, is_trash, stays; /* the cursor, on what it is on */
+	bool is_reversed, is_flat, is_trash;
+	unsigned number;  /* of the view's questions */
 	struct ids marks; /* when it was asked; then those of them that are no takes any more */
 	struct takes_found found;
 	struct tree tree;
@@ -172,8 +175,8 @@ void library_unfold(struct library_view *v)
 
 static void take_over(struct library_view *v, struct finding *f)
 {
-	const struct place p = f->stays ? place_of(v) : (struct place){0};
-	const bool was_prompt = f->stays && is_on_prompt(v), at_top = !v->list.top;
+	const struct place p = v->goes_up ? (struct place){0} : place_of(v);
+	const bool was_prompt = !v->goes_up && is_on_prompt(v), at_top = !v->list.top;
 
 	library_end_range(v);
 	ids_remove(&v->marks, f->marks.at, f->marks.n);
@@ -182,12 +185,13 @@ static void take_over(struct library_view *v, struct finding *f)
 	f->tree = (struct tree){0};
 	v->total = f->total;
 	tree_unfold(&v->tree, &v->open);
-	if (!f->stays)
+	if (v->goes_up)
 		v->list.cursor = v->list.top = 0;
 	go_back(v, p, was_prompt);
 	if (at_top && v->list.cursor < v->list.height) /* what is new is seen */
 		v->list.top = 0;
 	v->has_found = true;
+	v->is_awaited = v->goes_up = v->is_late = false;
 	v->is_stale = v->is_reread = true;
 }
 
@@ -209,7 +213,11 @@ static void end_find(struct ws *ws, struct task *t, int rc, struct err *e)
 {
 	struct finding *f = (struct finding *)t;
 
-	if (rc != ERR_CANCELLED) {
+	if (f->number != f->view->n_asked) {
+		/* Another list was asked for since, which is on its way. */
+	} else if (rc == ERR_CANCELLED) {
+		f->view->is_lost = f->view->is_stale = true;
+	} else {
 		take_error(ws, f->view, rc, e);
 		if (rc) /* no list: one of something else is none to act on */
 			f->total = f->view->total;
@@ -224,7 +232,7 @@ static void end_find(struct ws *ws, struct task *t, int rc, struct err *e)
 	free(f);
 }
 
-static void ask(struct ws *ws, struct library_view *v, bool stays)
+static void ask(struct ws *ws, struct library_view *v)
 {
 	struct finding *f = xcalloc(1, sizeof(*f));
 
@@ -236,7 +244,7 @@ static void ask(struct ws *ws, struct library_view *v, bool stays)
 	f->is_reversed = v->is_reversed;
 	f->is_flat = v->is_flat;
 	f->is_trash = v->is_trash;
-	f->stays = stays;
+	f->number = ++v->n_asked;
 	library_end_range(v);
 	ids_add(&f->marks, v->marks.at, v->marks.n);
 	str_add(&f->filter, str_get(&v->filter.text));
@@ -260,20 +268,22 @@ static int ask_if_other(struct ws *ws, struct library_view *v, struct err *e)
 {
 	struct str wanted = {0};
 	uint64_t stamp = v->stamp;
-	bool is_other, has_narrowed;
+	bool is_other;
 	int rc = 0;
 
 	str_printf(&wanted, "%d %d %d %s", (int)v->order, v->is_reversed, v->is_flat,
 		str_get(&v->filter.text));
 	is_other = strcmp(str_get(&wanted), str_get(&v->asked)) != 0;
-	has_narrowed = is_other && v->filter.text.n;
 	if (v->is_changed || is_other)
 		rc = stamp_of(ws, &stamp, e);
-	if (!rc && (is_other || stamp != v->stamp)) {
+	if (!rc && (is_other || v->is_lost || stamp != v->stamp)) {
 		str_clear(&v->asked);
 		str_add(&v->asked, str_get(&wanted));
 		v->stamp = stamp;
-		ask(ws, v, !has_narrowed);
+		v->is_lost = false;
+		v->is_awaited |= is_other;
+		v->goes_up |= is_other && v->filter.text.n;
+		ask(ws, v);
 	}
 	str_done(&wanted);
 	return rc;
@@ -336,6 +346,38 @@ int library_load(struct ws *ws, struct library_view *v, int64_t height, struct e
 	return rc ? rc : read_rows(ws, v, e);
 }
 
+bool library_read(struct ws *ws, struct library_view *v)
+{
+	struct err e = {0};
+	int rc = library_load(ws, v, v->list.height, &e);
+
+	/* Once is enough for one that takes longer. */
+	v->is_late = !background_settle(ws->reader, ws, v->is_late ? 0 : READ_S);
+	if (!rc)
+		rc = library_load(ws, v, v->list.height, &e);
+	if (rc)
+		ws_fail(ws, &e);
+	else if (v->is_late)
+		ws_complain(ws, "the list is still being read; try again");
+	return !rc && !v->is_late;
+}
+
+bool library_is_read(struct ws *ws, struct library_view *v)
+{
+	struct err e = {0};
+
+	if (library_load(ws, v, v->list.height, &e))
+		ws_fail(ws, &e);
+	return background_is_idle(ws->reader);
+}
+
+struct library_view *library_now(struct ws *ws)
+{
+	struct library_view *v = library_shown(ws);
+
+	return !v->is_awaited || library_read(ws, v) ? v : NULL;
+}
+
 const struct library_row *library_row_at(const struct library_view *v, int64_t row)
 {
 	const int64_t i = row - v->first;
@@ -363,17 +405,13 @@ bool library_show_take(struct ws *ws, int64_t take)
 {
 	struct library_view *v = &ws->takes;
 	struct err e = {0};
-	bool is_there = false;
-	int rc;
+	bool is_there;
 
 	ws_show(ws, SCREEN_LIBRARY);
-	rc = library_load(ws, v, v->list.height, &e);
-	ws_settle(ws);
-	if (!rc)
-		is_there = library_go(v, take);
-	if (!rc)
-		rc = library_load(ws, v, v->list.height, &e);
-	if (rc)
+	if (!library_read(ws, v))
+		return false;
+	is_there = library_go(v, take);
+	if (library_load(ws, v, v->list.height, &e))
 		ws_fail(ws, &e);
 	else if (!is_there)
 		ws_say(ws,

@@ -677,18 +677,29 @@ const struct view view_compose = {.name = "compose",
 
 /* ---- opening ------------------------------------------------------------ */
 
-int view_compose_open(struct ws *ws, struct err *e)
+void view_compose_open(struct ws *ws)
 {
 	struct compose_view *v = xcalloc(1, sizeof(*v));
 
 	ws->compose = v;
 	compose_init(&v->c);
 	v->is_stale = true;
-	if (compose_history_open(&v->history, ws->library, &v->c, e))
-		ws_fail(ws, e); /* a draft less is no reason not to start */
+	/* A draft less is no reason not to start. */
+	compose_history_open(&v->history, ws->library, &v->c, &v->why);
 	if (!v->c.model && ws->model)
 		compose_set_model(&v->c, ws->model);
-	return 0;
+}
+
+void view_compose_tell(struct ws *ws)
+{
+	struct compose_view *v = ws->compose;
+	const size_t n = v->history.n_found;
+
+	if (v->why.code)
+		ws_fail(ws, &v->why);
+	else if (n && !ws->is_error)
+		ws_say(ws, "%zu draft%s of another workstation put aside; ^P on Compose shows %s",
+			n, n == 1 ? "" : "s", n == 1 ? "it" : "them");
 }
 
 void view_compose_close(struct compose_view *v)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "library/base/arena.h"
+#include "library/base/err.h"
 #include "library/base/str.h"
 #include "library/suggest.h"
 #include "tui/compose.h"
@@ -84,6 +85,7 @@ struct compose_view {
 	bool is_short;       /* of disk space */
 
 	struct compose_history history;
+	struct err why;             /* they could not be read */
 	struct token_count *tokens; /* owned; NULL: not asked yet */
 	struct suggest *suggest;    /* owned; NULL: not made yet */
 	int64_t suggest_version;
@@ -95,7 +97,9 @@ struct compose_view {
 	int text_width;         /* of the prompt, in cells */
 };
 
-int view_compose_open(struct ws *ws, struct err *e);
+void view_compose_open(struct ws *ws);
+/* What there was to say of the drafts, once it can be seen. */
+void view_compose_tell(struct ws *ws);
 void view_compose_close(struct compose_view *v); /* NULL-safe */
 /* What is typed, or the model, changed. */
 void view_compose_changed(struct ws *ws);

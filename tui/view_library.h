@@ -45,10 +45,15 @@ struct library_view {
 	int64_t first; /* the list's row that rows[0] is */
 	size_t n;
 
-	bool is_stale;    /* the cursor moved, or the list is of something else */
-	bool is_changed;  /* the database holds something else */
-	bool is_reread;   /* the rows are not what it holds */
-	bool has_found;   /* once */
+	bool is_stale;   /* the cursor moved, or the list is of something else */
+	bool is_changed; /* the database holds something else */
+	bool is_reread;  /* the rows are not what it holds */
+	bool has_found;  /* once */
+	bool is_awaited; /* the list that was asked for is another than the one that is there */
+	bool goes_up;    /* the cursor, to the first row of that one */
+	bool is_lost;    /* the question: another list was asked for before it was answered */
+	bool is_late;    /* the answer: somebody waited for it in vain */
+	unsigned n_asked;
 	struct str asked; /* what the list is of, or will be once it is found */
 	struct str wrong; /* why nothing could be found: the filter, say; empty: it was */
 	uint64_t stamp;   /* takes_stamp() when it was asked */
@@ -65,6 +70,14 @@ const char *library_order(const struct library_view *v);
 /* Asks for what the list is of where that is another than what it shows, and reads the
  * rows of the window. */
 int library_load(struct ws *ws, struct library_view *v, int64_t height, struct err *e);
+
+/* The list that is shown, for who acts on its rows: where another one was asked for it is
+ * waited for.  NULL, with a message: it is still being read. */
+struct library_view *library_now(struct ws *ws);
+/* The same of any list, and of what the database holds now, too; false: it is not yet. */
+bool library_read(struct ws *ws, struct library_view *v);
+/* Without waiting for it, nor a message. */
+bool library_is_read(struct ws *ws, struct library_view *v);
 
 /* The take that the row under the cursor is, or shows of its prompt; 0: none. */
 int64_t library_take(const struct library_view *v);

@@ -95,10 +95,13 @@ const struct view view_lineage = {.name = "lineage",
 
 static void do_lineage(struct ws *ws, const char *args)
 {
-	const struct take *t = view_library_selected(ws);
+	const struct take *t;
 
+	if (!library_now(ws))
+		return;
+	t = view_library_selected(ws);
 	if (!t) {
-		ws_say(ws, "there is no take here");
+		ws_refuse(ws, "there is no take here");
 		return;
 	}
 	ws->lineage.prompt = t->prompt_id;

@@ -29,7 +29,7 @@ static void play(struct ws *ws, double begin_s);
 void triage_close(struct triage *t)
 {
 	free(t->takes);
-	free(t->deeds);
+	VEC_DONE(&t->deeds);
 	str_done(&t->prompt);
 	str_done(&t->facts);
 	str_done(&t->path);
@@ -41,16 +41,6 @@ int64_t triage_take(const struct ws *ws)
 	const struct triage *t = &ws->triage;
 
 	return t->at < t->n ? t->takes[t->at] : 0;
-}
-
-struct triage_deed *triage_deed(struct ws *ws, int64_t take)
-{
-	struct triage *t = &ws->triage;
-
-	for (size_t i = 0; i < t->n; i++)
-		if (t->takes[i] == take)
-			return &t->deeds[i];
-	return NULL;
 }
 
 /* ---- where it is liveliest ---------------------------------------------- */
@@ -185,14 +175,17 @@ static bool begin(struct ws *ws)
 static void finish(struct ws *ws)
 {
 	struct triage *t = &ws->triage;
-	const struct triage_deed *last = &t->deeds[t->n - 1];
+	const struct triage_deed *last;
+	bool is_undone_by_u;
 
 	listen_stop(ws->listen);
 	ws_settle(ws); /* what was done last has its say first */
+	last = triage_last(ws);
+	is_undone_by_u = last && last->take == t->takes[t->n - 1] && (last->action || last->job);
 	ws_show(ws, SCREEN_LIBRARY);
 	ws_say(ws, "that was the last one: %zu kept, %zu dropped, %zu made again%s",
 		t->judged[TRIAGE_KEPT], t->judged[TRIAGE_DROPPED], t->judged[TRIAGE_AGAIN],
-		last->action || last->job ? "; u takes back" : "");
+		is_undone_by_u ? "; u takes back" : "");
 	triage_close(t);
 }
 
@@ -213,40 +206,89 @@ void triage_go(struct ws *ws, int by)
 	t->at = from;
 	if (from) /* others were tried, which are gone */
 		begin(ws);
-	ws_say(ws, "this is the first one");
+	ws_refuse(ws, "this is the first one");
+}
+
+/* ---- verdicts ----------------------------------------------------------- */
+
+static enum triage_verdict verdict_of(const struct triage *t, int64_t take)
+{
+	for (size_t i = t->deeds.n; i-- > 0;)
+		if (t->deeds.at[i].take == take)
+			return t->deeds.at[i].verdict;
+	return TRIAGE_OPEN;
 }
 
 void triage_judge(struct ws *ws, enum triage_verdict verdict)
 {
 	struct triage *t = &ws->triage;
-	struct triage_deed *deed = &t->deeds[t->at];
+	const int64_t take = triage_take(ws);
 
-	t->judged[deed->verdict]--;
-	*deed = (struct triage_deed){.verdict = verdict};
+	t->judged[verdict_of(t, take)]--;
 	t->judged[verdict]++;
+	*VEC_PUSH(&t->deeds) = (struct triage_deed){.take = take, .verdict = verdict};
 }
 
-const struct triage_deed *triage_last(const struct ws *ws, int64_t *ret)
-{
-	const struct triage *t = &ws->triage;
-	size_t i = t->at;
-
-	while (i && !t->deeds[i - 1].verdict)
-		i--;
-	*ret = i ? t->takes[i - 1] : 0;
-	return i ? &t->deeds[i - 1] : NULL;
-}
-
-void triage_reopen(struct ws *ws, int64_t take)
+struct triage_deed *triage_unwritten(struct ws *ws, int64_t take)
 {
 	struct triage *t = &ws->triage;
-	const struct triage_deed *deed = triage_deed(ws, take);
 
-	if (!deed)
+	for (size_t i = 0; i < t->deeds.n; i++)
+		if (t->deeds.at[i].take == take && !t->deeds.at[i].is_written)
+			return &t->deeds.at[i];
+	return NULL;
+}
+
+struct triage_deed *triage_last(struct ws *ws)
+{
+	struct triage *t = &ws->triage;
+
+	for (size_t i = t->deeds.n; i-- > 0;)
+		if (!t->deeds.at[i].is_leaving)
+			return &t->deeds.at[i];
+	return NULL;
+}
+
+bool triage_is_leaving(const struct ws *ws)
+{
+	const struct triage *t = &ws->triage;
+
+	for (size_t i = 0; i < t->deeds.n; i++)
+		if (t->deeds.at[i].is_leaving)
+			return true;
+	return false;
+}
+
+static void give_turn(struct ws *ws, int64_t take)
+{
+	struct triage *t = &ws->triage;
+
+	for (size_t i = 0; i < t->n; i++)
+		if (t->takes[i] == take) {
+			t->at = i;
+			begin(ws);
+			return;
+		}
+}
+
+void triage_left(struct ws *ws, int64_t take, bool stays)
+{
+	struct triage *t = &ws->triage;
+	struct triage_deed *d = t->deeds.at;
+	size_t i = t->deeds.n;
+
+	while (i && !(d[i - 1].take == take && d[i - 1].is_leaving))
+		i--;
+	if (!i)
+		return; /* another triage has begun */
+	if (stays) {
+		d[i - 1].is_leaving = false;
 		return;
-	t->at = (size_t)(deed - t->deeds);
-	triage_judge(ws, TRIAGE_OPEN);
-	begin(ws);
+	}
+	t->judged[verdict_of(t, take)]--;
+	memmove(d + i - 1, d + i, (t->deeds.n-- - i) * sizeof(*d));
+	t->judged[verdict_of(t, take)]++;
+	give_turn(ws, take);
 }
 
 /* ---- which there are ---------------------------------------------------- */
@@ -277,7 +319,6 @@ static void end_find(struct ws *ws, struct task *task, int rc, struct err *e)
 	if (!rc && f->ids.n) {
 		t->takes = xcalloc(f->ids.n, sizeof(*t->takes));
 		memcpy(t->takes, f->ids.at, f->ids.n * sizeof(*t->takes));
-		t->deeds = xcalloc(f->ids.n, sizeof(*t->deeds));
 		t->n = t->judged[TRIAGE_OPEN] = f->ids.n;
 		if (!begin(ws))
 			triage_go(ws, 1);
@@ -418,9 +459,9 @@ static size_t targets(struct ws *ws, struct arena *a, const int64_t **ret)
 
 static const char *hints_now(const struct ws *ws)
 {
-	return triage_take(ws)                                 ? view_triage.hints
-	       : ws->triage.judged[TRIAGE_OPEN] < ws->triage.n ? "z undo  i new  q back  ? keys"
-							       : "i new  q back  ? keys";
+	return triage_take(ws)      ? view_triage.hints
+	       : ws->triage.deeds.n ? "z undo  i new  q back  ? keys"
+				    : "i new  q back  ? keys";
 }
 
 const struct view view_triage = {.name = "triage",

@@ -15,20 +15,25 @@ struct ws;
 
 enum triage_verdict { TRIAGE_OPEN, TRIAGE_KEPT, TRIAGE_DROPPED, TRIAGE_AGAIN, TRIAGE_VERDICTS };
 
-/* What was judged of a take, and what that changed. */
+/* What was judged of a take, and what that changed.  One may be judged again. */
 struct triage_deed {
+	int64_t take;
 	enum triage_verdict verdict;
 	bool is_written;     /* the rest is known */
 	int64_t action, job; /* of the undo log, or queued; 0: none */
 	bool has_heard;      /* nobody had heard it before */
+	bool is_leaving;     /* it is being taken back */
 };
 
 struct triage {
-	int64_t *takes;            /* owned */
-	struct triage_deed *deeds; /* of each; owned */
+	int64_t *takes; /* owned */
 	size_t n, at;
+	struct {
+		struct triage_deed *at; /* the last one last; owned */
+		size_t n, cap;
+	} deeds;
 	bool is_finding;
-	size_t judged[TRIAGE_VERDICTS]; /* how many are */
+	size_t judged[TRIAGE_VERDICTS]; /* how many are, by the last deed of each */
 
 	/* The one that has its turn. */
 	struct str prompt, facts, path;
@@ -51,13 +56,13 @@ void triage_begin(struct ws *ws);
 /* The next one has its turn, or the one before; after the last it ends. */
 void triage_go(struct ws *ws, int by);
 int64_t triage_take(const struct ws *ws); /* 0: none */
-/* The take was judged so. */
+/* The take that has its turn was judged so. */
 void triage_judge(struct ws *ws, enum triage_verdict verdict);
-/* That of a take, NULL: it is not among them; that of the take that was judged last, *ret,
- * NULL: none was. */
-struct triage_deed *triage_deed(struct ws *ws, int64_t take);
-const struct triage_deed *triage_last(const struct ws *ws, int64_t *ret);
-/* The verdict was taken back: the take has its turn again. */
-void triage_reopen(struct ws *ws, int64_t take);
+/* The first of a take that is not written; the last of all that is not leaving.  NULL: none. */
+struct triage_deed *triage_unwritten(struct ws *ws, int64_t take);
+struct triage_deed *triage_last(struct ws *ws);
+bool triage_is_leaving(const struct ws *ws); /* one of them */
+/* The last of that take that was leaving did, and the take has its turn again; or it stays. */
+void triage_left(struct ws *ws, int64_t take, bool stays);
 
 #endif

@@ -76,6 +76,7 @@ static void say(struct ws *ws, bool is_error, const char *fmt, va_list ap)
 	str_clear(&ws->message);
 	str_add(&ws->message, text);
 	ws->is_error = is_error;
+	ws->is_refusal = false;
 	ws->said_at = clock_now();
 	ws->dirty |= DIRTY_FOOT;
 }
@@ -87,6 +88,16 @@ void ws_say(struct ws *ws, const char *fmt, ...)
 	va_start(ap, fmt);
 	say(ws, false, fmt, ap);
 	va_end(ap);
+}
+
+void ws_refuse(struct ws *ws, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(ws, false, fmt, ap);
+	va_end(ap);
+	ws->is_refusal = true;
 }
 
 void ws_complain(struct ws *ws, const char *fmt, ...)
@@ -106,14 +117,15 @@ void ws_fail(struct ws *ws, struct err *e)
 
 /* A notice that was there for a while goes when something else is drawn, or a key comes:
  * nobody wakes up for it.  What went wrong stays until a key, and so do all where the user
- * wants that. */
+ * wants that; why a key did nothing, until the next. */
 static void forget_notice(struct ws *ws, bool is_key)
 {
 	const int64_t seconds = ws->settings.notice_s;
 	const bool is_old = seconds && clock_now() > ws->said_at + (double)seconds;
 	const bool waits_for_key = ws->is_error || !seconds;
 
-	if (ws->message.n && !ws->input && (waits_for_key ? is_key : is_old))
+	if (ws->message.n && !ws->input &&
+		(waits_for_key ? is_key : is_old || (is_key && ws->is_refusal)))
 		ws_say(ws, "%s", "");
 }
 
@@ -492,6 +504,7 @@ static void run(struct ws *ws, const struct waits *w)
 		while (!ws->has_ended && (key = terminal_key()) != TERMINAL_NONE)
 			take_event(ws, key);
 		draw(ws);
+		ws_tidy(ws);
 		employ(ws);
 		draw(ws);
 		if (!ws->has_ended)
@@ -583,9 +596,8 @@ static int open_all(struct ws *ws, struct err *e)
 	ws->dirty = DIRTY_ALL;
 	open_places(ws);
 	listening_open(&ws->listening);
-	rc = view_compose_open(ws, e);
-	if (!rc)
-		rc = db_version(ws->db, &ws->version, e);
+	view_compose_open(ws);
+	rc = db_version(ws->db, &ws->version, e);
 	if (!rc)
 		rc = listen_open(ws->log_fd, &ws->listen, e);
 	return rc ? rc : sound_open(ws, e);
@@ -634,7 +646,7 @@ static void open_control(struct ws *ws)
 
 	if (control_open(path, &ws->control, &e))
 		ws_fail(ws, &e);
-	else if (control_waits(ws->control) && !ws->is_error)
+	else if (control_waits(ws->control) && !ws->message.n)
 		ws_say(ws, "another workstation has this library open too; remote goes there");
 }
 
@@ -661,6 +673,7 @@ static int show(struct ws *ws, struct err *e)
 		ws->colors = colors_open(&env, &ws->theme);
 		paint_with(ws->colors, ws->globals->plain);
 		settings_reload(ws);
+		view_compose_tell(ws);
 		open_control(ws);
 		if (ws->n_found) {
 			library_tell_found(ws->n_found, &found);

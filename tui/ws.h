@@ -122,10 +122,12 @@ struct ws {
 	struct frame frame;
 	unsigned dirty;
 	bool has_ended;
-	bool has_lost;  /* the library was moved or removed: no child may make another */
-	size_t n_found; /* takes, by their files, because library.db was missing */
+	bool has_tidied; /* takes_tidy() was asked for */
+	bool has_lost;   /* the library was moved or removed: no child may make another */
+	size_t n_found;  /* takes, by their files, because library.db was missing */
 	struct str message;
 	bool is_error;        /* the message */
+	bool is_refusal;      /* it says why a key did nothing */
 	double said_at;       /* clock_now() */
 	struct keymap keymap; /* the user's own */
 	struct chord typed;   /* of a chord that is not complete */
@@ -199,6 +201,8 @@ struct ws {
 extern const struct view *const views[N_SCREENS];
 
 void ws_say(struct ws *ws, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same, of a key that did nothing: it goes with the next one, which may do what it says. */
+void ws_refuse(struct ws *ws, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same, as something that went wrong. */
 void ws_complain(struct ws *ws, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Shows the error, and clears it. */
@@ -239,6 +243,9 @@ void changes_work(struct ws *ws);  /* goes on with what a thread has done */
 
 /* Once, when somebody is about to filter: what the keys will ask for is read from the disk. */
 void ws_read_ahead(struct ws *ws);
+
+/* Once, when the list is there: what killed renders have left is removed. */
+void ws_tidy(struct ws *ws);
 
 /* Waits, a moment at most, until lists and changes that were asked for are there: what
  * a key does is done to what its user sees. */

@@ -191,6 +191,18 @@ check 'had changed nothing' sees 'its verdict had changed nothing'
 check 'back to it all the same' sees '1 of 2'
 check 'the job waits still' jobs_waiting 1
 elsewhere "UPDATE takes SET verdict = ''"
+keys f
+sees '2 of 2' && keys b
+sees '1 of 2' && keys d
+check 'judged twice, it is in the trash' has 2 trash
+sees '2 of 2' && keys z
+check 'the later verdict is taken back' has 1 trash
+check 'the first stays' has 1 kept
+sees '1 of 2' && keys z
+check 'until it is, too' has 0 kept
+check 'and back to it once more' sees 'taken back: kept slow piano'
+keys z
+check 'that was all of them' sees 'no verdict was given yet'
 "$woodshed" cancel "$(elsewhere 'SELECT max(id) FROM jobs')" >/dev/null
 command_line pause
 keys f

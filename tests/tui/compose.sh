@@ -289,12 +289,62 @@ check 'twice on what is turned turns it' sees '>Greedy      no'
 keys -H 1b 5b 4d 60 2a 26
 check 'the wheel goes to the field before' sees_no '>Greedy'
 
+escape
+keys Q
+has_left 0
+check 'nothing on stderr' test ! -s "$scratch/err"
+
+# ---- two workstations -----------------------------------------------------------------
+
+second_shows()
+{
+	t capture-pane -p -t second | grep -qF -- "$1"
+}
+
+second_lacks()
+{
+	! second_shows "$1"
+}
+
+second_is_gone()
+{
+	! t has-session -t second 2>/dev/null
+}
+
+start 80 24
+sees ' 4 takes' && keys 2
+clear
+typed 'of the first'
+sees 'of the first'
+t new-session -d -x 80 -y 24 -s second "env TERM=tmux-256color '$woodshed'"
+soon second_shows ' 4 takes' && t send-keys -t second 2
+soon second_shows '>Prompt'
+check 'a second workstation has a draft of its own' second_lacks 'of the first'
+t send-keys -t second -l 'beside it'
+soon second_shows 'beside it' && t send-keys -t second Escape
+soon second_shows ' 4 takes' && t send-keys -t second Q
+soon second_is_gone
+typed ', still there'
+sees 'of the first, still there' && escape
+keys Q
+has_left 0
+start 80 24
+check 'whoever is alone later is told of it' sees '1 draft of another workstation put aside'
+keys 2
+check 'the first is as it was' sees '>Prompt      of the first, still there'
+keys C-p
+check 'and ^P shows the other' sees '>Prompt      beside it'
+
 # ---- once more --------------------------------------------------------------------
 
 escape
 keys Q
 has_left 0
-check 'nothing on stderr' test ! -s "$scratch/err"
+echo '{' >"$WOODSHED_LIBRARY/drafts/compose"
+start 80 24
+check 'damaged drafts are told of' sees 'kept as compose.damaged'
+keys Q
+has_left 0
 rm -rf "$WOODSHED_LIBRARY/drafts"
 start 80 24
 sees ' 4 takes' && keys g g r

@@ -7,6 +7,7 @@
  *	sound	four takes that can be heard, and a race of five models
  *	heard	the same, of texts that are long or wide
  *	made	what the engines made, prompts that came from one another, a trash
+ *	many	800 takes, eight of "rare"
  *	busy	as full, and the queue is not paused
  *	worker	is one: claims a job of it, does nothing, and lives until it is killed
  *	verify	is one, and whole: nothing is made
@@ -90,6 +91,34 @@ static void fill(struct db *db)
 		add_take(db, prompts[i * 7 % N_PROMPTS], i % 3 ? "small" : "large", i);
 	for (int i = 0; i < N_JOBS && !e.code; i++)
 		add_job(db, prompts[i % N_PROMPTS], i);
+}
+
+static void fill_many(struct db *db)
+{
+	enum { N_TAKES = 800, N_RARE = 8 };
+	char prompt[64], file[64];
+	struct take t = {.model = "small",
+		.frames = 320000,
+		.rate = 32000,
+		.channels = 1,
+		.guidance = 3,
+		.file = file,
+		.lufs = -14,
+		.peak = -1,
+		.score = NAN};
+	int64_t id;
+
+	db_begin(db, &e);
+	for (int i = 0; i < N_TAKES && !e.code; i++) {
+		snprintf(prompt, sizeof(prompt), "%s piano, take %d after another",
+			i % (N_TAKES / N_RARE) ? "slow" : "rare", i);
+		snprintf(file, sizeof(file), "takes/2020/02/%05d.wav", i);
+		t.seed = (uint64_t)i;
+		t.created = THEN + i * MINUTE;
+		if (!prompts_add(db, prompt, NULL, 0, NULL, t.created, &t.prompt_id, &e))
+			takes_add(db, &t, &id, &e);
+	}
+	db_end(db, e.code, &e);
 }
 
 static void fill_wide(struct db *db)
@@ -416,6 +445,8 @@ int main(int argc, char **argv)
 			work(db, argv[1]);
 		else if (!strcmp(what, "full") || !strcmp(what, "busy"))
 			fill(db);
+		else if (!strcmp(what, "many"))
+			fill_many(db);
 		else if (!strcmp(what, "wide"))
 			fill_wide(db);
 		else if (!strcmp(what, "sound"))

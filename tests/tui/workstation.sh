@@ -81,6 +81,8 @@ command_line 'frobnicate'
 check 'no such command' sees "there is no command 'frobnicate'"
 keys c
 check 'a key that does nothing says so' sees 'c does nothing here; ? lists the keys'
+keys j
+check 'until the next one' sees_no 'does nothing here'
 keys '?' x
 check 'in the help it is typed' sees ' /x'
 keys C-u
@@ -192,6 +194,16 @@ keys Q
 check 'and its end' has_left 0
 rm "$WOODSHED_LIBRARY"/library.db*
 mv "$scratch/aside"/* "$WOODSHED_LIBRARY"
+
+# ---- what others left ---------------------------------------------------------------
+
+half="$WOODSHED_LIBRARY/takes/.half.wav.0123456789abcdef.tmp"
+: >"$half"
+start 80 24
+check 'half a take of a render that was killed is removed' soon test ! -e "$half"
+check 'and nothing else' sees ' 3 takes'
+keys Q
+has_left 0
 
 # ---- two of them -------------------------------------------------------------------
 

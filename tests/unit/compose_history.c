@@ -162,6 +162,74 @@ static void a_damaged_one(void **state)
 	}
 }
 
+/* Each keeps its own draft, and who is alone later has them all. */
+static void several_workstations(void **state)
+{
+	struct db *db = scratch_library(state);
+	struct compose_history h[3];
+	struct compose c[3];
+
+	for (int i = 0; i < 2; i++)
+		open_history(state, &h[i], &c[i]);
+	type(&h[0], &c[0], "of the first");
+	type(&h[1], &c[1], "of the second");
+	compose_history_put_aside(&h[1], &c[1]);
+	type(&h[1], &c[1], "of the second, later");
+	type(&h[0], &c[0], "of the first, later");
+	text_edit_reset(&c[0].seconds, "12");
+	compose_history_typed(&h[0], &c[0]);
+	close_history(&h[0], &c[0]);
+
+	/* The first place is free again; the second's draft is left alone. */
+	open_history(state, &h[0], &c[0]);
+	assert_string_equal(text_edit_get(&c[0].prompt), "of the first, later");
+	assert_int_equal(h[0].n_found + h[0].aside.n, 0);
+	open_history(state, &h[2], &c[2]);
+	assert_string_equal(text_edit_get(&c[2].prompt), "");
+	assert_string_equal(text_edit_get(&c[2].seconds), "12"); /* settings are as there */
+	for (int i = 2; i >= 0; i--)
+		close_history(&h[i], &c[i]);
+
+	open_history(state, &h[0], &c[0]);
+	assert_string_equal(text_edit_get(&c[0].prompt), "of the first, later");
+	assert_int_equal(h[0].n_found, 2);
+	shows(&h[0], db, 1, &c[0], "of the second, later");
+	shows(&h[0], db, 1, &c[0], "of the second");
+	close_history(&h[0], &c[0]);
+
+	/* They are in the one file, whatever is typed. */
+	open_history(state, &h[0], &c[0]);
+	assert_int_equal(h[0].n_found, 0);
+	assert_int_equal(h[0].aside.n, 2);
+	close_history(&h[0], &c[0]);
+	assert_int_equal(access(scratch_path(state, "drafts/compose-2"), F_OK), -1);
+	db_close(db);
+}
+
+/* A file of another that is damaged hinders neither, nor is it the second's to move. */
+static void damaged_beside(void **state)
+{
+	struct compose_history h[2] = {0};
+	struct compose c[2];
+	struct err e = {0};
+
+	open_history(state, &h[0], &c[0]);
+	scratch_write(scratch_path(state, "drafts/compose"), "{", 1);
+	open_history(state, &h[1], &c[1]);
+	assert_int_equal(access(scratch_path(state, "drafts/compose"), F_OK), 0);
+	close_history(&h[1], &c[1]);
+	type(&h[0], &c[0], "mine");
+	close_history(&h[0], &c[0]);
+
+	scratch_write(scratch_path(state, "drafts/compose-2"), "{", 1);
+	h[0] = (struct compose_history){0};
+	compose_init(&c[0]);
+	assert_int_equal(compose_history_open(&h[0], *state, &c[0], &e), ERR_FORMAT);
+	assert_error(e, ERR_FORMAT, "compose-2.damaged");
+	assert_string_equal(text_edit_get(&c[0].prompt), "mine");
+	close_history(&h[0], &c[0]);
+}
+
 static void no_disk(void **state)
 {
 	struct draft_file *f;
@@ -191,6 +259,8 @@ int main(void)
 		TEST(back_and_forth),
 		TEST(not_all_is_put_aside),
 		TEST(a_damaged_one),
+		TEST(several_workstations),
+		TEST(damaged_beside),
 		TEST(no_disk),
 	};
 	return RUN_TAP(tests);

@@ -13,6 +13,7 @@
 #include "library/base/clock.h"
 #include "library/base/err.h"
 #include "tests/unit/scratch.h"
+#include "tui/listen.h"
 
 enum { RATE = 48000 };
 
@@ -241,6 +242,50 @@ static void clips_are_resampled_and_paired(void **state)
 	clip_free(NULL);
 }
 
+/* Once it has played for a while, or is stopped. */
+static void listen_until(struct listen *l, bool is_playing)
+{
+	struct listen_view v = {0};
+	struct err e = {0};
+
+	for (int i = 0; i < 4000; i++) {
+		assert_int_equal(listen_work(l, &e), 0);
+		listen_read(l, &v);
+		if (is_playing ? v.is_playing && !v.is_loading && v.position_s > 0.6
+			       : !v.is_playing && !v.is_settling)
+			return;
+		usleep(5000);
+	}
+	fail_msg("it does not begin, or end");
+}
+
+/* What was heard last is no level of what is stopped. */
+static void levels(void **state)
+{
+	const char *path = scratch_path(state, "tone.wav");
+	struct listen_meters m;
+	struct listen *l;
+	struct err e = {0};
+
+	write_tone(path, RATE, 2, 60 * RATE);
+	assert_int_equal(listen_open(-1, &l, &e), 0);
+	for (int i = 0; i < 2; i++) {
+		const struct listen_source s = {.take = 1, .path = path};
+
+		assert_int_equal(listen_play(l, &s, &e), 0);
+		listen_until(l, true);
+		if (i) {
+			listen_stop(l);
+			listen_until(l, false);
+		}
+		listen_meters(l, &m);
+		assert_true(m.peak[0] > 0.49f); /* since they were asked for last */
+		assert_true(i ? m.rms[0] == 0 && m.rms[1] == 0 : m.rms[0] > 0.3f);
+		assert_true(i ? m.lufs == (double)-INFINITY : m.lufs > -20);
+	}
+	listen_close(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +299,7 @@ int main(void)
 			closed_at_once_it_frees_its_clips, hide_devices, scratch_close),
 		cmocka_unit_test_setup_teardown(
 			clips_are_resampled_and_paired, hide_devices, scratch_close),
+		cmocka_unit_test_setup_teardown(levels, hide_devices, scratch_close),
 	};
 	return RUN_TAP(tests);
 }

@@ -688,6 +688,33 @@ static void sweeping(void **state)
 	assert_string_equal(found("missing"), "4 2 1");
 }
 
+/* What killed renders have left, and nothing else; also where there is no takes/ yet. */
+static void tidying(void **state)
+{
+	static const char left[] = "takes/2026/.x.wav.0000000000000001.tmp",
+			  live[] = "takes/2026/.y.wav.00000000000000ff.tmp";
+	size_t n;
+	int fd;
+
+	OK(takes_tidy(*state, &n, &e));
+	assert_int_equal(n, 0);
+	mkdir(scratch_path(state, "takes"), 0700);
+	mkdir(scratch_path(state, "takes/2026"), 0700);
+	five(); /* rows without files */
+	write_take(state, "takes/2026/a.wav", NULL);
+	scratch_write(scratch_path(state, left), "half", 4);
+	scratch_write(scratch_path(state, live), "half", 4);
+	fd = open(scratch_path(state, live), O_RDONLY);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	OK(takes_tidy(*state, &n, &e));
+	assert_int_equal(n, 1);
+	assert_int_equal(access(scratch_path(state, left), F_OK), -1);
+	assert_int_equal(access(scratch_path(state, live), F_OK), 0);
+	assert_int_equal(access(scratch_path(state, "takes/2026/a.wav"), F_OK), 0);
+	assert_string_equal(found("missing"), "");
+	close(fd);
+}
+
 /* Numbers and times follow the names, whatever order a folder has and whenever its files
  * were copied there. */
 static void sweeping_in_order(void **state)
@@ -808,6 +835,7 @@ int main(void)
 		TEST(orders),
 		TEST(sweeping),
 		TEST(sweeping_in_order),
+		TEST(tidying),
 		TEST(files_of_a_lost_library),
 		TEST(purging),
 		TEST(purging_stays_inside),
