@@ -203,8 +203,7 @@ static int on_progress(void *ud, enum engine_stage stage, uint64_t done, uint64_
 	return 0;
 }
 
-/* Warnings of a load that fails would only hide its error. */
-static void on_warning(void *ud, const char *text)
+void session_warn(void *ud, const char *text)
 {
 	struct session *s = ud;
 
@@ -234,7 +233,7 @@ static struct engine_watch watch_of(struct session *s)
 {
 	if (s->watch.progress)
 		return s->watch;
-	return (struct engine_watch){.progress = on_progress, .warn = on_warning, .ud = s};
+	return (struct engine_watch){.progress = on_progress, .warn = session_warn, .ud = s};
 }
 
 /* In the library, where there is one: with --out it need not be. */

@@ -390,6 +390,22 @@ check 'works' jobs_are queued 0
 full queue -m tiny -s 0.2 p
 check 'what is queued cannot be told' fails_with 1 'cannot write to standard output'
 run "$woodshed" cancel --all
+full worker --help
+check 'nor can its help' fails_with 1 'cannot write to standard output'
+
+# ---- what the engines warn of -----------------------------------------------
+
+cp -r "$fixtures/../audioldm2/music" "$WOODSHED_LIBRARY/models/ldm"
+long=$(printf 'piano %.0s' $(seq 100))
+run "$woodshed" queue -m ldm -s 0.05 --steps 1 --negative "$long" p
+id=$(sed -n 's/^job \([0-9]*\) .*/\1/p' "$scratch/out")
+run "$woodshed" worker
+check 'a text that is too long is told by the worker' \
+	grep -q "warning: job $id: the negative prompt is too long for CLAP: the last" "$scratch/err"
+run "$woodshed" queue -m ldm -s 0.05 --steps 1 "$long"
+run "$woodshed" --quiet worker
+check 'but not where no warnings are wanted' [ ! -s "$scratch/err" ]
+rm -r "$WOODSHED_LIBRARY/models/ldm"
 
 # ---- a queue that cannot be written -----------------------------------------
 
