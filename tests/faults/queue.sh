@@ -222,10 +222,15 @@ run "$woodshed" unload
 check 'unload' succeeds
 file=$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | head -n 1)
 mv "$file" "$scratch/lost.wav"
-run "$woodshed" worker
 run "$woodshed" takes missing
 check 'a missing file is shown' lines 1
+run "$woodshed" takes --json
+check 'to programs, too' json 'sum(t["missing"] for t in lines) == 1'
+run "$woodshed" doctor
+check 'doctor counts' grep -q "^takes  *$((before + 6)), of which 1 lack their file$" "$scratch/out"
 mv "$scratch/lost.wav" "$file"
+run "$woodshed" takes missing
+check 'not once it is back' lines 0
 mkdir out
 run "$woodshed" export 1 2 out
 check 'export by number' status_is 0
@@ -233,18 +238,28 @@ check 'writes both' [ "$(find out -name '*.wav' | wc -l)" = 2 ]
 run "$woodshed" export 9999 out
 check 'no such take' grep -q 'no take 9999' "$scratch/err"
 run "$woodshed" doctor
-check 'doctor counts' grep -q "^takes  *$((before + 6)), of which 1 lack their file$" "$scratch/out"
+check 'doctor counts again' grep -q "^takes  *$((before + 6))$" "$scratch/out"
 check 'and tells what known models need' grep -q \
 	'stable-audio-open-1.0 (stable-audio) needs 5.3 GB of disk.*HF_TOKEN.*https://' "$scratch/out"
 run "$woodshed" doctor --repair
 check 'a sound library' grep -q '^database  *sound$' "$scratch/out"
-python3 - "$WOODSHED_LIBRARY" <<'PYTHON'
+
+# damage OFFSET: what a disk does to a database
+damage()
+{
+	python3 - "$WOODSHED_LIBRARY" "$1" <<'PYTHON'
 import glob, os, sys
 for name in glob.glob(sys.argv[1] + "/library.db-*"):
     os.remove(name)
 with open(sys.argv[1] + "/library.db", "r+b") as f:
+    f.seek(int(sys.argv[2]))
     f.write(b"x" * 2000)
 PYTHON
+}
+damage 4096
+run "$woodshed" doctor
+check 'doctor finds what is damaged inside' says 'is damaged'
+damage 0
 run "$woodshed" takes
 check 'a damaged one' fails_with 1 'doctor --repair'
 run "$woodshed" doctor --repair
