@@ -273,7 +273,8 @@ static int list(struct pull *p, struct err *e)
 static int make_folder(const char *path, struct err *e)
 {
 	if (mkdir(path, 0700) && errno != EEXIST)
-		return err_errno(e, errno, "cannot make the folder '%s'", path);
+		return err_errno(e, errno,
+			"cannot make the folder '%s' (choose a library with --library)", path);
 	return 0;
 }
 
@@ -309,7 +310,8 @@ static int lock(struct pull *p, struct err *e)
 		if (p->lock < 0 && errno == ENOENT)
 			continue;
 		if (p->lock < 0)
-			return err_errno(e, errno, "cannot write '%s'", path);
+			return err_errno(
+				e, errno, "cannot write '%s' (check its permissions)", path);
 		if (flock(p->lock, LOCK_EX | LOCK_NB)) {
 			close(p->lock);
 			p->lock = -1;

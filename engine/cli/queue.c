@@ -150,7 +150,8 @@ static int read_text(const char *name, struct str *out, struct err *e)
 	ssize_t n = 0;
 
 	if (fd < 0)
-		return err_errno(e, errno, "cannot read '%s'", name);
+		return err_errno(
+			e, errno, "cannot read '%s' (check the name and permissions)", name);
 	while (out->n <= FILE_MAX_BYTES && (n = read(fd, block, sizeof(block))) > 0)
 		str_add_n(out, block, (size_t)n);
 	if (n < 0) {
@@ -189,7 +190,7 @@ static int read_lines(struct queueing *q, struct lines *lines, struct err *e)
 	}
 	str_done(&text);
 	if (!rc && !lines->n)
-		rc = err_set(e, ERR_ARG, "'%s' holds no prompt", q->o.file);
+		rc = err_set(e, ERR_ARG, "'%s' holds no prompt; write one on each line", q->o.file);
 	return rc;
 }
 
