@@ -497,9 +497,9 @@ void session_take(const struct session *s, uint64_t seed, const char *file,
 	struct loudness loudness = {.lufs = NAN};
 	struct str json = {0};
 	struct recipe recipe;
-	bool known;
 
-	known = meter && !loudness_meter_read(meter, &loudness, NULL) && isfinite(loudness.lufs);
+	if (meter)
+		loudness_meter_read(meter, &loudness, NULL);
 	session_recipe(s, seed, &recipe);
 	recipe_json(&recipe, &json);
 	*ret = (struct take){
@@ -514,8 +514,8 @@ void session_take(const struct session *s, uint64_t seed, const char *file,
 		.guidance = recipe.guidance,
 		.file = file,
 		.recipe = arena_strdup(a, str_get(&json)),
-		.lufs = known ? loudness.lufs : (double)NAN,
-		.peak = known ? loudness_db(loudness.peak) : (double)NAN,
+		.lufs = isfinite(loudness.lufs) ? loudness.lufs : (double)NAN,
+		.peak = loudness.peak > 0 ? loudness_db(loudness.peak) : (double)NAN,
 		.score = NAN,
 		.created = clock_unix_ms(),
 	};

@@ -126,6 +126,7 @@ run "$woodshed" takes --json
 check 'with all fields' json 'all({"id", "job", "prompt", "negative", "model", "seed", "seconds", "rate",
 	"channels", "file", "favourite", "rating", "lufs", "peak", "created", "missing"} <= t.keys()
 	for t in lines)'
+check 'too short to have a loudness, but not a peak' json 'all(t["lufs"] is None and t["peak"] < 20 for t in lines)'
 check 'whose files are there' json 'all(__import__("os").path.getsize(t["file"]) > 1000 for t in lines)'
 check 'and for the user alone' json 'all(__import__("os").stat(t["file"]).st_mode & 0o77 == 0 for t in lines)'
 check 'no file is left half' [ -z "$(find "$WOODSHED_LIBRARY/takes" "$WOODSHED_LIBRARY/work" -name '*.tmp' -o -name '*.codes')" ]
