@@ -130,7 +130,8 @@ int pull_again(struct pull *p, struct pull_tries *t, const struct http_reply *r,
 		return err_wrap(e, ERR_IO, "the server wants to be left alone for %lld minutes",
 			(long long)(r->retry_s + 59) / 60);
 	if (++t->n >= p->q->tries)
-		return err_wrap(e, ERR_IO, "gave up after %u tries, what is here is kept", t->n);
+		return err_wrap(e, ERR_IO, "gave up after %u %s, what is here is kept", t->n,
+			t->n == 1 ? "try" : "tries");
 	if (r->retry_s > 0)
 		wait = fmax(wait, (double)r->retry_s);
 	pull_note(p, "%s; trying again in %.0f s", e->text, wait);
