@@ -421,6 +421,11 @@ check 'a text that is too long is told by the worker' \
 run "$woodshed" queue -m ldm -s 0.05 --steps 1 "$long"
 run "$woodshed" --quiet worker
 check 'but not where no warnings are wanted' [ ! -s "$scratch/err" ]
+run "$woodshed" queue -m ldm -s 0.17 p
+check 'longer than the model makes' fails_with 2 'longer than the 0.16 s'
+run "$woodshed" queue -m ldm -s 0.16 p
+check 'as long as it makes' succeeds
+run "$woodshed" cancel --all
 rm -r "$WOODSHED_LIBRARY/models/ldm"
 
 # ---- a queue that cannot be written -----------------------------------------
