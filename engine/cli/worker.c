@@ -631,6 +631,15 @@ static int check_library(struct work *w, struct err *e)
 		       : 0;
 }
 
+/* What is left there is not done, though the worker ends well. */
+static void tell_paused(const struct work *w)
+{
+	bool paused = false;
+
+	if (!w->globals->quiet && !queue_is_paused(w->db, &paused, NULL) && paused)
+		print_warning("the queue is paused; woodshed jobs --resume lets it go on");
+}
+
 static int loop(struct work *w, struct err *e)
 {
 	int rc = 0;
@@ -648,8 +657,10 @@ static int loop(struct work *w, struct err *e)
 			rc = next_batch(w, &n, e);
 		if (rc || n)
 			continue;
-		if (!w->own.stay)
+		if (!w->own.stay) {
+			tell_paused(w);
 			break;
+		}
 		rc = idle(w, e);
 	}
 	return rc ? rc : w->lost;

@@ -111,7 +111,10 @@ check 'no job named' fails_with 2 'name jobs'
 run "$woodshed" jobs --pause
 check 'pause' succeeds
 run "$woodshed" worker
-check 'a paused queue is left alone' succeeds
+check 'a paused queue is left alone' status_is 0
+check 'and said to be' says 'the queue is paused; woodshed jobs --resume'
+run "$woodshed" --quiet worker
+check 'but not where no warnings are wanted' succeeds
 check 'all of it' jobs_are queued 27
 run "$woodshed" jobs --resume
 
