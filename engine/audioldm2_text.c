@@ -165,9 +165,8 @@ static int encode_clap(const struct encoding *c, struct gpu_tensor **ret)
 		return rc;
 	if (n_cut)
 		watch_warn(c->watch,
-			"the prompt is too long for CLAP: the last %zu of its %zu tokens were cut "
-			"off",
-			n_cut, n + n_cut);
+			"the %s is too long for CLAP: the last %zu of its %zu tokens were cut off",
+			c->is_padded ? "negative prompt" : "prompt", n_cut, n + n_cut);
 	rc = pipeline_check_tokens(ids, n, t->clap.vocab, c->e);
 	if (!rc)
 		*ret = clap_text_encode(&t->clap, c->g, c->a, c->step, ids, (int64_t)n);

@@ -47,7 +47,8 @@ int diffusion_check_noise(
 		return 0;
 	if (noise->n != n)
 		return err_set(e, ERR_ARG,
-			"the noise holds %lld values for the latents, the model has %lld",
+			"the noise holds %lld values for the latents, the model has %lld; make "
+			"it for this model",
 			(long long)noise->n, (long long)n);
 	if (noise->n_steps < n_draws)
 		return err_set(e, ERR_ARG,

@@ -106,7 +106,8 @@ static int find_engine(const char *dir, const struct engine_ops **ret_ops,
 	struct stat st;
 
 	if (stat(dir, &st))
-		return err_errno(e, errno, "cannot open the model '%s'", dir);
+		return err_errno(e, errno,
+			"cannot open the model '%s' (check the name and permissions)", dir);
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, ERR_FORMAT,
 			"'%s' is not a folder; give the folder that holds config.json", dir);
@@ -119,7 +120,7 @@ static int find_engine(const char *dir, const struct engine_ops **ret_ops,
 	}
 	return err_set(e, ERR_FORMAT,
 		"'%s' holds no known model: there is no config.json in it, nor a model_index.json "
-		"or model_config.json",
+		"or model_config.json; give the folder that holds one",
 		dir);
 }
 
@@ -418,11 +419,13 @@ int engine_frames(
 	d *= (uint128)info->frame_samples;
 	*ret_frames = (int64_t)((info->frame_samples > 1 ? n + d - 1 : n + d / 2) / d);
 	if (*ret_frames < 1)
-		return err_set(e, ERR_ARG, "%.40s s are less than one sample", seconds);
+		return err_set(
+			e, ERR_ARG, "%.40s s are less than one sample; ask for more", seconds);
 	if (!info->longest_frames || *ret_frames <= info->longest_frames)
 		return 0;
 	return err_set(e, ERR_ARG,
-		"%.40s s are longer than the %.4g s that this model makes at once", seconds,
+		"%.40s s are longer than the %.4g s that this model makes at once; ask for less",
+		seconds,
 		floor((double)(info->longest_frames * info->frame_samples) / info->rate * 100) /
 			100);
 }

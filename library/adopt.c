@@ -254,9 +254,12 @@ static int mark_missing(struct sweeper *s)
 	rc = query_done(&q, s->e);
 	/* As JSON, so that no list is ever pasted into SQL. */
 	for (int i = 0; i < 2 && !rc; i++) {
+		const struct str *list = i ? &back : &gone;
 		struct str json = {0};
 
-		str_printf(&json, "[%s]", str_get(i ? &back : &gone));
+		if (!list->n)
+			continue;
+		str_printf(&json, "[%s]", list->s);
 		rc = db_run(s->db, s->e,
 			"UPDATE takes SET missing = ?2 WHERE id IN (SELECT value FROM "
 			"json_each(?1))",
@@ -267,6 +270,13 @@ static int mark_missing(struct sweeper *s)
 	str_done(&back);
 	arena_done(&a);
 	return rc;
+}
+
+int takes_look(struct db *db, struct err *e)
+{
+	struct sweep seen = {0};
+
+	return mark_missing(&(struct sweeper){.db = db, .ret = &seen, .e = e});
 }
 
 int takes_sweep(struct db *db, int64_t now_ms, struct sweep *ret, struct err *e)

@@ -709,7 +709,8 @@ int db_backup(struct db *db, const char *path, struct err *e)
 	str_printf(&fresh, "%s.XXXXXX", path);
 	fd = mkostemp(fresh.s, O_CLOEXEC);
 	if (fd < 0) {
-		rc = err_errno(e, errno, "cannot write the backup '%s'", path);
+		rc = err_errno(
+			e, errno, "cannot write the backup '%s' (choose another place)", path);
 		str_done(&fresh);
 		return rc;
 	}

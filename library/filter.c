@@ -448,9 +448,12 @@ int filter_parse(const char *text, int64_t now_ms, struct filter *ret, struct er
 	int rc = 0;
 
 	*ret = (struct filter){0};
-	if (strlen(text) > FILTER_BYTES_MAX || !is_utf8(text, strlen(text)))
-		return err_set(e, ERR_ARG, "a filter is at most %d bytes of UTF-8; shorten it",
+	if (strlen(text) > FILTER_BYTES_MAX)
+		return err_set(e, ERR_ARG, "a filter is at most %d bytes long; shorten it",
 			FILTER_BYTES_MAX);
+	if (!is_utf8(text, strlen(text)))
+		return err_set(
+			e, ERR_ARG, "the filter is not valid UTF-8; retype it in a UTF-8 terminal");
 	add_value(ret, (struct filter_value){0}); /* ?1: the match */
 	copy = rest = xstrdup(text);
 	while (!rc && (term = next_term(&rest, &quoted, &without)))

@@ -34,11 +34,11 @@ bool licence_of(const char *model, struct arena *a, struct licence *ret)
 			name = families[i].part;
 		}
 	if (k)
-		*ret = (struct licence){
+		*ret = (struct licence){k->licence,
 			arena_printf(a, "%s (weights of %s, %s)", k->licence, name, k->page),
 			k->commercial == COMMERCIAL_NO};
 	else if (model && !strcmp(model, "starter"))
-		*ret = (struct licence){"MIT (weights of woodshed's starter model)", false};
+		*ret = (struct licence){"MIT", "MIT (weights of woodshed's starter model)", false};
 	else
 		return false;
 	return true;

@@ -7,6 +7,7 @@
 struct arena;
 
 struct licence {
+	const char *name; /* as in the catalogue: "CC-BY-NC-4.0" */
 	const char *text; /* of the weights: "CC-BY-NC-4.0 (weights of ...)" */
 	bool no_commercial;
 };

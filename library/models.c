@@ -60,6 +60,37 @@ static int number(const json_t *object, const char *key, int max)
 	return n >= 1 && n <= max ? (int)n : 0;
 }
 
+static int number_or(const json_t *object, const char *key, int max, int if_left_out)
+{
+	return json_object_get(object, key) ? number(object, key, max) : if_left_out;
+}
+
+/* Samples of one latent frame: the product of a list of strides; 0: not told. */
+static double product(const json_t *list)
+{
+	double n = json_array_size(list) ? 1 : 0;
+	size_t i;
+	json_t *value;
+
+	json_array_foreach(list, i, value) n *= json_number_value(value);
+	return n;
+}
+
+/* As engine/musicgen.c has it: 30 s, or as long as there are places for, of which the
+ * delayed codebooks take some. */
+static double musicgen_window(const json_t *config, const struct model *m)
+{
+	const json_t *decoder = json_object_get(config, "decoder");
+	const double hop = product(
+		json_object_get(json_object_get(config, "audio_encoder"), "upsampling_ratios"));
+	const int places = number_or(decoder, "max_position_embeddings", 1 << 20, 2048),
+		  delays = number_or(decoder, "num_codebooks", 1 << 10, 4) / m->channels;
+
+	if (!m->rate_hz || !(hop >= 1) || !isfinite(hop) || places <= delays)
+		return 0;
+	return fmin(30, (places - delays + 1) * hop / m->rate_hz);
+}
+
 static void describe_musicgen(const json_t *config, struct model *m)
 {
 	m->engine = "musicgen";
@@ -67,6 +98,7 @@ static void describe_musicgen(const json_t *config, struct model *m)
 	m->channels = number(json_object_get(config, "decoder"), "audio_channels", 64);
 	if (!m->channels) /* left out where it is the default */
 		m->channels = 1;
+	m->window_s = musicgen_window(config, m);
 }
 
 /* A pipeline: rate and channels are in the description of one of its parts. */
@@ -81,17 +113,6 @@ static void describe_part(const char *part, const char *engine, const char *rate
 	json_decref(config);
 }
 
-/* Samples of one latent frame: the product of a list of strides; 0: not told. */
-static double product(const json_t *list)
-{
-	double n = json_array_size(list) ? 1 : 0;
-	size_t i;
-	json_t *value;
-
-	json_array_foreach(list, i, value) n *= json_number_value(value);
-	return n;
-}
-
 /* The window of `part` in latent frames, times the samples of each, is what a model that
  * makes all at once can make. */
 static void set_longest(
@@ -101,7 +122,7 @@ static void set_longest(
 	const double window = json_number_value(json_object_get(config, "sample_size"));
 
 	if (m->rate_hz && window > 0 && samples > 0 && isfinite(window * samples))
-		m->longest_s = window * samples / m->rate_hz;
+		m->window_s = m->longest_s = window * samples / m->rate_hz;
 	json_decref(config);
 }
 
@@ -141,7 +162,8 @@ static void describe_tools(const json_t *config, struct model *m)
 	m->rate_hz = number(config, "sample_rate", 1000000);
 	m->channels = number(config, "audio_channels", 64);
 	if (m->rate_hz)
-		m->longest_s = (double)number(config, "sample_size", INT_MAX) / m->rate_hz;
+		m->window_s = m->longest_s =
+			(double)number(config, "sample_size", INT_MAX) / m->rate_hz;
 }
 
 static uint64_t folder_bytes(int fd, int depth)

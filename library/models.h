@@ -23,6 +23,7 @@ struct model {
 	int rate_hz;        /* 0: not told */
 	int channels;       /* 0: not told */
 	double longest_s;   /* of a take; 0: any, or not told */
+	double window_s;    /* made in one go; 0: not told */
 	const char *repo;   /* on Hugging Face: OWNER/NAME; NULL: not told */
 	const struct known_model *known; /* the catalogue's, of that repo; NULL: none */
 	bool is_shared;                  /* lies in the cache of Hugging Face */

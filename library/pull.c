@@ -130,7 +130,8 @@ int pull_again(struct pull *p, struct pull_tries *t, const struct http_reply *r,
 		return err_wrap(e, ERR_IO, "the server wants to be left alone for %lld minutes",
 			(long long)(r->retry_s + 59) / 60);
 	if (++t->n >= p->q->tries)
-		return err_wrap(e, ERR_IO, "gave up after %u tries, what is here is kept", t->n);
+		return err_wrap(e, ERR_IO, "gave up after %u %s, what is here is kept", t->n,
+			t->n == 1 ? "try" : "tries");
 	if (r->retry_s > 0)
 		wait = fmax(wait, (double)r->retry_s);
 	pull_note(p, "%s; trying again in %.0f s", e->text, wait);
@@ -273,7 +274,8 @@ static int list(struct pull *p, struct err *e)
 static int make_folder(const char *path, struct err *e)
 {
 	if (mkdir(path, 0700) && errno != EEXIST)
-		return err_errno(e, errno, "cannot make the folder '%s'", path);
+		return err_errno(e, errno,
+			"cannot make the folder '%s' (choose a library with --library)", path);
 	return 0;
 }
 
@@ -309,7 +311,8 @@ static int lock(struct pull *p, struct err *e)
 		if (p->lock < 0 && errno == ENOENT)
 			continue;
 		if (p->lock < 0)
-			return err_errno(e, errno, "cannot write '%s'", path);
+			return err_errno(
+				e, errno, "cannot write '%s' (check its permissions)", path);
 		if (flock(p->lock, LOCK_EX | LOCK_NB)) {
 			close(p->lock);
 			p->lock = -1;

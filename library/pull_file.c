@@ -153,7 +153,7 @@ static int open_part(struct part *t, struct err *e)
 		return err_errno(e, errno, "cannot use '%s'", complete);
 	t->fd = open(t->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (t->fd < 0 || fstat(t->fd, &st))
-		return err_errno(e, errno, "cannot write '%s'", t->path);
+		return err_errno(e, errno, "cannot write '%s' (check its permissions)", t->path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_IO, "'%s' is no file: remove it", t->path);
 	digest_init(&t->digest, t->file);

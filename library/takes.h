@@ -176,6 +176,10 @@ struct sweep {
 	size_t adopted, missing, found_again, removed, unreadable;
 };
 
+/* Rows without a file are marked missing and those whose file is back are not, so that
+ * what is listed next is true. */
+int takes_look(struct db *db, struct err *e);
+
 /* Pairs files and rows: files in takes/ without a row are adopted from their
  * recipes, rows without a file are marked missing and those whose file is back
  * are not, temporary files that nobody is writing any more are removed. */

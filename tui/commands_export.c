@@ -53,12 +53,14 @@ static const char **part_of(struct export_way *way, size_t i)
 	return (const char **)((char *)way + parts[i].at);
 }
 
-/* A folder of ~ or the user's music. */
+/* Of the user's music, or of ~, without which there is none. */
 static const char *usual_folder(const struct environment *env, struct arena *a)
 {
 	if (env->xdg_music_dir && *env->xdg_music_dir == '/')
 		return arena_printf(a, "%s/woodshed", env->xdg_music_dir);
-	return arena_printf(a, "%s/Music/woodshed", env->paths.home ? env->paths.home : "");
+	return env->paths.home && *env->paths.home
+		       ? arena_printf(a, "%s/Music/woodshed", env->paths.home)
+		       : "~/Music/woodshed";
 }
 
 static int read_way(struct ws *ws, struct arena *a, struct export_way *ret, struct err *e)
@@ -153,8 +155,12 @@ static int describe(const struct export_way *way, const struct environment *env,
 
 	*ret = (struct export_desc){
 		.dir = way->folder, .pattern = way->pattern, .ceiling_dbtp = -1};
-	if (has_prefix(way->folder, "~/") && env->paths.home)
+	if (has_prefix(way->folder, "~/") && env->paths.home && *env->paths.home)
 		ret->dir = arena_printf(a, "%s%s", env->paths.home, way->folder + 1);
+	if (has_prefix(ret->dir, "~/"))
+		return err_set(e, ERR_ARG,
+			"there is no home for '%.80s'; set HOME, or name another folder with W",
+			way->folder);
 	if (*ret->dir != '/') /* it is kept, and where woodshed runs is not */
 		return err_set(e, ERR_ARG,
 			"'%.80s' is no folder that can be kept: it begins with / or ~/",

@@ -370,6 +370,18 @@ static bool has_device(struct ws *ws, const char *name)
 	return is_there;
 }
 
+/* The list of devices is what it was when somebody looked last. */
+static bool rescan(struct ws *ws)
+{
+	struct err e = {0};
+
+	if (listen_rescan(ws->listen, &e)) {
+		ws_fail(ws, &e);
+		return false;
+	}
+	return true;
+}
+
 static void do_device(struct ws *ws, const char *args)
 {
 	const bool is_default = !strcmp(args, "default");
@@ -380,10 +392,23 @@ static void do_device(struct ws *ws, const char *args)
 	}
 	listen_device(ws->listen, is_default ? NULL : args);
 	ws_set(ws, "device", is_default ? "" : args);
-	if (is_default || has_device(ws, args))
+	if (is_default || has_device(ws, args)) {
 		ws_say(ws, "played on %s from now on", is_default ? "the default device" : args);
-	else
+	} else {
+		rescan(ws); /* it may have been plugged in since */
 		ws_complain(ws, "there is no device '%.80s' now; it is used once there is", args);
+	}
+	ws->dirty |= DIRTY_NOW;
+}
+
+static void do_audio(struct ws *ws, const char *args)
+{
+	if (strcmp(args, "rescan")) {
+		ws_complain(ws, "audio takes rescan, not '%.40s'", args);
+		return;
+	}
+	if (rescan(ws))
+		ws_say(ws, "looking for devices again; :device lists them");
 	ws->dirty |= DIRTY_NOW;
 }
 
@@ -400,6 +425,7 @@ static const struct command commands[] = {
 	{"mute", "", "silence, or sound again", do_mute, false},
 	{"device", "[NAME]", "play on another device; default is the default one", do_device,
 		false},
+	{"audio", "rescan", "look for devices again, as after one was plugged in", do_audio, true},
 };
 
 static const struct binding bindings[] = {

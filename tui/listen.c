@@ -543,6 +543,14 @@ void listen_device(struct listen *l, const char *name)
 		player_choose(l->player, name);
 }
 
+int listen_rescan(struct listen *l, struct err *e)
+{
+	if (!l->player) /* whoever opens one looks */
+		return listen_wake(l, e);
+	player_rescan(l->player);
+	return 0;
+}
+
 void listen_devices(struct listen *l, struct arena *a, struct player_device **ret, size_t *ret_n)
 {
 	*ret = NULL;

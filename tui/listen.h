@@ -68,6 +68,8 @@ void listen_mix(struct listen *l, double mix); /* 0 dry, 1 wet; also of takes to
 /* Goes on with another device (player_choose()); NULL: the default.  Also before
  * anything was played. */
 void listen_device(struct listen *l, const char *name);
+/* Looks for devices again: player_rescan(). */
+int listen_rescan(struct listen *l, struct err *e);
 /* player_devices(), after the player was opened and has looked for them. */
 void listen_devices(struct listen *l, struct arena *a, struct player_device **ret, size_t *ret_n);
 /* Opens the player without playing anything. */

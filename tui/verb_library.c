@@ -124,6 +124,7 @@ int verb_takes(struct globals *g, const struct environment *env, int argc, char 
 		return call_end(&c, rc);
 	for (int i = 0; i < c.o.argc; i++)
 		str_printf(&filter, "%s%s", i ? " " : "", c.o.argv[i]);
+	takes_look(c.db, NULL); /* what cannot be written is listed as it was seen last */
 	rc = takes_list(c.db,
 		&(struct takes_query){.filter = str_get(&filter),
 			.order = takes_order(own.order),

@@ -15,6 +15,7 @@
 #include "library/catalogue.h"
 #include "library/db.h"
 #include "library/globals.h"
+#include "library/licence.h"
 #include "library/models.h"
 #include "library/recipe.h"
 #include "library/repair.h"
@@ -154,15 +155,26 @@ static const struct option_spec models_specs[] = {
 	{0},
 };
 
-static void known_json(const struct known_model *k, struct str *out)
+/* Of a folder that does not tell its repository by its name; NULL: not known. */
+static const char *model_licence(const struct model *m, struct arena *a)
 {
-	jsonw_text(out, "licence", k ? k->licence : NULL);
-	jsonw_text(out, "commercial", k ? commercial_name(k->commercial) : NULL);
-	jsonw_num(out, "longest_s", k ? k->longest_s : NAN);
+	struct licence licence;
+
+	if (m->known)
+		return m->known->licence;
+	return !m->repo && licence_of(m->name, a, &licence) ? licence.name : NULL;
 }
 
-static void model_json(const struct model *m, bool is_default, struct str *out)
+/* What it makes in one go; 0: not told. */
+static double model_longest(const struct model *m)
 {
+	return m->window_s > 0 || !m->known ? m->window_s : m->known->longest_s;
+}
+
+static void model_json(const struct model *m, bool is_default, struct arena *a, struct str *out)
+{
+	const double longest_s = model_longest(m);
+
 	jsonw_begin(out);
 	jsonw_text(out, "name", m->name);
 	jsonw_text(out, "engine", m->engine);
@@ -175,7 +187,9 @@ static void model_json(const struct model *m, bool is_default, struct str *out)
 	jsonw_bool(out, "default", is_default);
 	jsonw_bool(out, "installed", m->dir != NULL);
 	jsonw_text(out, "repo", m->repo);
-	known_json(m->known, out);
+	jsonw_text(out, "licence", model_licence(m, a));
+	jsonw_text(out, "commercial", m->known ? commercial_name(m->known->commercial) : NULL);
+	jsonw_num(out, "longest_s", longest_s > 0 ? longest_s : NAN);
 	jsonw_end(out);
 }
 
@@ -186,30 +200,27 @@ static void add_sound(const struct model *m, struct str *out)
 			m->channels == 1   ? "mono"
 			: m->channels == 2 ? "stereo"
 					   : "multichannel");
+	if (m->rate_hz && model_longest(m) > 0)
+		str_printf(out, ", %.4g s", model_longest(m));
 }
 
-static void model_text(const struct model *m, bool is_default, struct str *out)
+static void model_text(const struct model *m, bool is_default, struct arena *a, struct str *out)
 {
+	const char *licence = model_licence(m, a);
 	char size[16];
 
 	str_printf(out, "%-24s %-14s %9s", m->name, m->engine ? m->engine : "unknown",
 		format_bytes(m->bytes, size));
 	add_sound(m, out);
+	if (m->engine)
+		str_printf(out, "  %s", licence ? licence : "licence not known");
+	if (!m->dir && m->known->gated)
+		str_add(out, ", gated");
 	if (m->is_shared)
 		str_add(out, "  (in the cache of Hugging Face)");
 	if (is_default)
 		str_add(out, "  (default)");
 	str_sanitize(out->s);
-}
-
-static void known_text(const struct model *m, struct str *out)
-{
-	char size[16];
-
-	str_printf(out, "%-24s %-14s %9s", m->name, m->engine, format_bytes(m->bytes, size));
-	add_sound(m, out);
-	str_printf(out, ", %g s  %s%s", m->known->longest_s, m->known->licence,
-		m->known->gated ? ", gated" : "");
 }
 
 static int show_cache(const char *library, bool drop, struct err *e)
@@ -226,10 +237,15 @@ static int show_cache(const char *library, bool drop, struct err *e)
 	return rc;
 }
 
-static void show_line(struct str *line)
+static void show_model(const struct model *m, bool is_default, bool json)
 {
-	puts(line->s);
-	str_done(line);
+	struct arena a = {0};
+	struct str line = {0};
+
+	(json ? model_json : model_text)(m, is_default, &a, &line);
+	puts(line.s);
+	str_done(&line);
+	arena_done(&a);
 }
 
 /* What could be pulled. */
@@ -247,30 +263,20 @@ static void show_known(const struct models *m, bool json)
 			.repo = k->repo,
 			.known = k,
 		};
-		struct str line = {0};
 
 		if (models_has(m, k))
 			continue;
 		if (is_first && !json)
 			printf("%snot installed (woodshed pull NAME):\n", m->n ? "\n" : "");
 		is_first = false;
-		if (json)
-			model_json(&one, false, &line);
-		else
-			known_text(&one, &line);
-		show_line(&line);
+		show_model(&one, false, json);
 	}
 }
 
 static void show_models(const struct models *m, bool json)
 {
-	for (size_t i = 0; i < m->n; i++) {
-		const struct model *one = &m->list[i];
-		struct str line = {0};
-
-		(json ? model_json : model_text)(one, one == m->chosen, &line);
-		show_line(&line);
-	}
+	for (size_t i = 0; i < m->n; i++)
+		show_model(&m->list[i], &m->list[i] == m->chosen, json);
 }
 
 static int pick_model(const char *library, const struct models *m, const char *name, struct err *e)

@@ -28,6 +28,7 @@
 #include "library/models.h"
 #include "library/queue.h"
 #include "library/repair.h"
+#include "library/takes.h"
 
 extern char **environ;
 
@@ -250,14 +251,19 @@ static int report_database(const char *dir, struct err *e)
 
 	if (rc)
 		return rc;
+	rc = db_verify(db, e);
+	if (rc)
+		goto out;
+	takes_look(db, NULL); /* where nothing can be written, as it was seen last */
 	takes = count(db, "SELECT count(*) FROM takes WHERE trashed IS NULL");
-	missing = count(db, "SELECT count(*) FROM takes WHERE missing");
+	missing = count(db, "SELECT count(*) FROM takes WHERE missing AND trashed IS NULL");
 	waiting = count(db, "SELECT count(*) FROM jobs WHERE state = 'queued'");
 	rc = workers_count(db, &workers, e);
 	say("takes", missing ? "%lld, of which %lld lack their file" : "%lld", (long long)takes,
 		(long long)missing);
 	say("queue", "%lld waiting, %lld %s", (long long)waiting, (long long)workers,
 		workers == 1 ? "worker" : "workers");
+out:
 	db_close(db);
 	return rc;
 }

@@ -21,7 +21,8 @@ static int add_file(
 	char *real = path ? realpath(path, NULL) : NULL;
 
 	if (path && !real)
-		return err_errno(e, errno, "cannot read '%s'", path);
+		return err_errno(
+			e, errno, "cannot read '%s' (check the name and permissions)", path);
 	if (real)
 		jsonw_text(out, key, arena_strdup(a, real));
 	free(real);

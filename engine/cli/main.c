@@ -76,6 +76,8 @@ int main(int argc, char **argv)
 	globals_guard_stdio();
 	stop_block();
 	status = argc > 0 ? run(argc, argv, &e) : 2;
+	if (!status && print_check(&e)) /* help and version, too, may not arrive */
+		status = 1;
 	if (e.code)
 		print_error(e.text);
 	return status;

@@ -42,7 +42,8 @@ int noise_file_read(const char *path, struct engine_noise *ret, struct err *e)
 	if (!rc)
 		rc = read_tensor(c, "steps", &ret->steps, &steps, e);
 	if (!rc && !latents)
-		rc = err_set(e, ERR_FORMAT, "'%s' holds no tensor 'latents'", path);
+		rc = err_set(e, ERR_FORMAT,
+			"'%s' holds no tensor 'latents'; give the draws that name", path);
 	if (!rc) {
 		ret->n = (int64_t)latents->n_elements;
 		ret->n_steps = steps ? steps->ne[0] : 0;

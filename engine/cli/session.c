@@ -204,8 +204,7 @@ static int on_progress(void *ud, enum engine_stage stage, uint64_t done, uint64_
 	return 0;
 }
 
-/* Warnings of a load that fails would only hide its error. */
-static void on_warning(void *ud, const char *text)
+void session_warn(void *ud, const char *text)
 {
 	struct session *s = ud;
 
@@ -235,7 +234,7 @@ static struct engine_watch watch_of(struct session *s)
 {
 	if (s->watch.progress)
 		return s->watch;
-	return (struct engine_watch){.progress = on_progress, .warn = on_warning, .ud = s};
+	return (struct engine_watch){.progress = on_progress, .warn = session_warn, .ud = s};
 }
 
 /* In the library, where there is one: with --out it need not be. */
@@ -509,9 +508,9 @@ void session_take(const struct session *s, uint64_t seed, const char *file,
 	struct loudness loudness = {.lufs = NAN};
 	struct str json = {0};
 	struct recipe recipe;
-	bool known;
 
-	known = meter && !loudness_meter_read(meter, &loudness, NULL) && isfinite(loudness.lufs);
+	if (meter)
+		loudness_meter_read(meter, &loudness, NULL);
 	session_recipe(s, seed, &recipe);
 	recipe_json(&recipe, &json);
 	*ret = (struct take){
@@ -526,8 +525,8 @@ void session_take(const struct session *s, uint64_t seed, const char *file,
 		.guidance = recipe.guidance,
 		.file = file,
 		.recipe = arena_strdup(a, str_get(&json)),
-		.lufs = known ? loudness.lufs : (double)NAN,
-		.peak = known ? loudness_db(loudness.peak) : (double)NAN,
+		.lufs = isfinite(loudness.lufs) ? loudness.lufs : (double)NAN,
+		.peak = loudness.peak > 0 ? loudness_db(loudness.peak) : (double)NAN,
 		.score = NAN,
 		.created = clock_unix_ms(),
 	};

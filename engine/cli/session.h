@@ -74,6 +74,10 @@ int session_peek_continued(struct session *s, struct err *e);
  * asked for is checked against it. */
 int session_open(struct session *s, struct err *e);
 
+/* A warning of an engine, ud a session.  Those of a load wait until it has succeeded:
+ * beside its error they would only hide it. */
+void session_warn(void *ud, const char *text);
+
 /* Moves the open model of `from` to `to`, which has chosen its own, if it is the
  * same in the same arithmetic on the same device. */
 bool session_take_engine(struct session *to, struct session *from);

@@ -246,6 +246,17 @@ static int on_progress(void *ud, enum engine_stage stage, uint64_t done, uint64_
 	return stop_asked() || !n_left(w) || w->lost;
 }
 
+/* The jobs of a batch share their texts: one line, under the first's number. */
+static void on_warning(void *ud, const char *text)
+{
+	struct work *w = ud;
+	struct str line = {0};
+
+	str_printf(&line, "job %lld: %s", (long long)w->outputs[0].job->id, text);
+	session_warn(&w->s, line.s);
+	str_done(&line);
+}
+
 /* ---- codes that are kept ------------------------------------------------ */
 
 static int on_latents(void *ud, int take, const struct engine_latents *l, struct err *e)
@@ -349,7 +360,7 @@ static int load(struct work *w, struct err *e)
 	bool kept = false;
 	int rc = job_options_read(w->outputs[0].job, &fresh.arena, &fresh.o, e);
 
-	fresh.watch = (struct engine_watch){.progress = on_progress, .ud = w};
+	fresh.watch = (struct engine_watch){.progress = on_progress, .warn = on_warning, .ud = w};
 	if (!rc)
 		rc = session_choose(&fresh, e);
 	if (!rc)
@@ -611,6 +622,15 @@ static int check_library(struct work *w, struct err *e)
 		       : 0;
 }
 
+/* What is left there is not done, though the worker ends well. */
+static void tell_paused(const struct work *w)
+{
+	bool paused = false;
+
+	if (!w->globals->quiet && !queue_is_paused(w->db, &paused, NULL) && paused)
+		print_warning("the queue is paused; woodshed jobs --resume lets it go on");
+}
+
 static int loop(struct work *w, struct err *e)
 {
 	int rc = 0;
@@ -628,8 +648,10 @@ static int loop(struct work *w, struct err *e)
 			rc = next_batch(w, &n, e);
 		if (rc || n)
 			continue;
-		if (!w->own.stay)
+		if (!w->own.stay) {
+			tell_paused(w);
 			break;
+		}
 		rc = idle(w, e);
 	}
 	return rc ? rc : w->lost;

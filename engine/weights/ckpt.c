@@ -135,7 +135,8 @@ static int add_file(struct ckpt *c, const char *dir, const char *path, struct er
 	f->name = arena_strdup(&c->arena, path);
 	f->fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (f->fd < 0 || fstat(f->fd, &st))
-		return err_errno(e, errno, "cannot read '%s'", full);
+		return err_errno(
+			e, errno, "cannot read '%s' (check the name and permissions)", full);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_FORMAT, "'%s' is not a file", full);
 	f->size = (uint64_t)st.st_size;

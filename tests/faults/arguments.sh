@@ -138,6 +138,8 @@ render -m plain -s 0.1 -o c.wav p
 check 'a folder without a slash' succeeds
 run "$woodshed" models
 check 'models lists them' grep -q '^one  *musicgen ' "$scratch/out"
+check 'with length and licence' grep -q '^starter  *musicgen .* mono, 6\.34 s  MIT  (default)$' "$scratch/out"
+check 'or without' grep -q '^one .* s  licence not known$' "$scratch/out"
 check 'and what could be pulled' grep -q '^musicgen-small .*2\.4 GB .*30 s  CC-BY-NC-4\.0$' "$scratch/out"
 run "$woodshed" models --json
 check 'models --json' python3 -c '
@@ -146,6 +148,8 @@ everything = [json.loads(line) for line in open(sys.argv[1])]
 models = [m for m in everything if m["installed"]]
 assert [m["name"] for m in models] == ["one", "starter", "two"]
 assert [m["name"] for m in models if m["default"]] == ["starter"]
+assert [m["licence"] for m in models] == [None, "MIT", None]
+assert all(m["longest_s"] > 0 for m in models)
 assert all(m["engine"] == "musicgen" and m["bytes"] > 1000 for m in models)
 others = {m["name"]: m for m in everything if not m["installed"]}
 assert len(others) == 10 and not any(m["dir"] or m["default"] for m in others.values())

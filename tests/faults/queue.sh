@@ -111,7 +111,10 @@ check 'no job named' fails_with 2 'name jobs'
 run "$woodshed" jobs --pause
 check 'pause' succeeds
 run "$woodshed" worker
-check 'a paused queue is left alone' succeeds
+check 'a paused queue is left alone' status_is 0
+check 'and said to be' says 'the queue is paused; woodshed jobs --resume'
+run "$woodshed" --quiet worker
+check 'but not where no warnings are wanted' succeeds
 check 'all of it' jobs_are queued 27
 run "$woodshed" jobs --resume
 
@@ -126,6 +129,7 @@ run "$woodshed" takes --json
 check 'with all fields' json 'all({"id", "job", "prompt", "negative", "model", "seed", "seconds", "rate",
 	"channels", "file", "favourite", "rating", "lufs", "peak", "created", "missing"} <= t.keys()
 	for t in lines)'
+check 'too short to have a loudness, but not a peak' json 'all(t["lufs"] is None and t["peak"] < 20 for t in lines)'
 check 'whose files are there' json 'all(__import__("os").path.getsize(t["file"]) > 1000 for t in lines)'
 check 'and for the user alone' json 'all(__import__("os").stat(t["file"]).st_mode & 0o77 == 0 for t in lines)'
 check 'no file is left half' [ -z "$(find "$WOODSHED_LIBRARY/takes" "$WOODSHED_LIBRARY/work" -name '*.tmp' -o -name '*.codes')" ]
@@ -243,10 +247,15 @@ run "$woodshed" unload
 check 'unload' succeeds
 file=$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | head -n 1)
 mv "$file" "$scratch/lost.wav"
-run "$woodshed" worker
 run "$woodshed" takes missing
 check 'a missing file is shown' lines 1
+run "$woodshed" takes --json
+check 'to programs, too' json 'sum(t["missing"] for t in lines) == 1'
+run "$woodshed" doctor
+check 'doctor counts' grep -q "^takes  *$((before + 6)), of which 1 lack their file$" "$scratch/out"
 mv "$scratch/lost.wav" "$file"
+run "$woodshed" takes missing
+check 'not once it is back' lines 0
 mkdir out
 run "$woodshed" export 1 2 out
 check 'export by number' status_is 0
@@ -254,18 +263,28 @@ check 'writes both' [ "$(find out -name '*.wav' | wc -l)" = 2 ]
 run "$woodshed" export 9999 out
 check 'no such take' grep -q 'no take 9999' "$scratch/err"
 run "$woodshed" doctor
-check 'doctor counts' grep -q "^takes  *$((before + 6)), of which 1 lack their file$" "$scratch/out"
+check 'doctor counts again' grep -q "^takes  *$((before + 6))$" "$scratch/out"
 check 'and tells what known models need' grep -q \
 	'stable-audio-open-1.0 (stable-audio) needs 5.3 GB of disk.*HF_TOKEN.*https://' "$scratch/out"
 run "$woodshed" doctor --repair
 check 'a sound library' grep -q '^database  *sound$' "$scratch/out"
-python3 - "$WOODSHED_LIBRARY" <<'PYTHON'
+
+# damage OFFSET: what a disk does to a database
+damage()
+{
+	python3 - "$WOODSHED_LIBRARY" "$1" <<'PYTHON'
 import glob, os, sys
 for name in glob.glob(sys.argv[1] + "/library.db-*"):
     os.remove(name)
 with open(sys.argv[1] + "/library.db", "r+b") as f:
+    f.seek(int(sys.argv[2]))
     f.write(b"x" * 2000)
 PYTHON
+}
+damage 4096
+run "$woodshed" doctor
+check 'doctor finds what is damaged inside' says 'is damaged'
+damage 0
 run "$woodshed" takes
 check 'a damaged one' fails_with 1 'doctor --repair'
 run "$woodshed" doctor --repair
@@ -411,6 +430,27 @@ check 'works' jobs_are queued 0
 full queue -m tiny -s 0.2 p
 check 'what is queued cannot be told' fails_with 1 'cannot write to standard output'
 run "$woodshed" cancel --all
+full worker --help
+check 'nor can its help' fails_with 1 'cannot write to standard output'
+
+# ---- what the engines warn of -----------------------------------------------
+
+cp -r "$fixtures/../audioldm2/music" "$WOODSHED_LIBRARY/models/ldm"
+long=$(printf 'piano %.0s' $(seq 100))
+run "$woodshed" queue -m ldm -s 0.05 --steps 1 --negative "$long" p
+id=$(sed -n 's/^job \([0-9]*\) .*/\1/p' "$scratch/out")
+run "$woodshed" worker
+check 'a text that is too long is told by the worker' \
+	grep -q "warning: job $id: the negative prompt is too long for CLAP: the last" "$scratch/err"
+run "$woodshed" queue -m ldm -s 0.05 --steps 1 "$long"
+run "$woodshed" --quiet worker
+check 'but not where no warnings are wanted' [ ! -s "$scratch/err" ]
+run "$woodshed" queue -m ldm -s 0.17 p
+check 'longer than the model makes' fails_with 2 'longer than the 0.16 s'
+run "$woodshed" queue -m ldm -s 0.16 p
+check 'as long as it makes' succeeds
+run "$woodshed" cancel --all
+rm -r "$WOODSHED_LIBRARY/models/ldm"
 
 # ---- a queue that cannot be written -----------------------------------------
 

@@ -308,6 +308,16 @@ escape
 keys Q
 check 'Q leaves' has_left 0
 check 'nothing on stderr' test ! -s "$scratch/err"
+
+# ---- nowhere to export to ---------------------------------------------------------------
+
+elsewhere "DELETE FROM settings WHERE name = 'export.folder'"
+start 80 24 tmux-256color HOME= XDG_MUSIC_DIR=
+check 'without a home' sees ' newest'
+keys w
+check 'nothing is exported, to the root least of all' sees "there is no home for '~/Music/woodshed'"
+keys Q
+check 'and its end' has_left 0
 run "$woodshed" doctor
 check 'doctor has no complaint' succeeds
 check 'and counts the takes' grep -q '^takes  *4' "$scratch/out"

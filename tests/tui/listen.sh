@@ -69,6 +69,10 @@ command_line 'fft 1000'
 check 'no power of two' sees 'a power of two'
 command_line 'colours nonsense'
 check 'no such map' sees "no colour map 'nonsense'"
+command_line 'audio rescan'
+check 'devices are looked for again' sees 'looking for devices again'
+command_line 'audio scan'
+check 'and nothing else' sees "audio takes rescan, not 'scan'"
 keys z i z i
 check 'nearer' sees '0:00.4'
 keys z o z o z o

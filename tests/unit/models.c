@@ -38,7 +38,9 @@ static void every_kind(void **state)
 		" \"decoder\": {\"audio_channels\": 2}}");
 	put(state, "models/c-stereo/weights", "12345");
 	put(state, "models/b-mono/config.json",
-		"{\"model_type\": \"musicgen\", \"audio_encoder\": {\"sampling_rate\": 16000}}");
+		"{\"model_type\": \"musicgen\", \"audio_encoder\": {\"sampling_rate\": 16000, "
+		"\"upsampling_ratios\": [8, 5, 4, 2]}, "
+		"\"decoder\": {\"max_position_embeddings\": 503}}");
 	put(state, "models/a-stable/model_index.json",
 		"{\"_class_name\": \"StableAudioPipeline\"}");
 	put(state, "models/a-stable/vae/weights", "1234567");
@@ -62,7 +64,10 @@ static void every_kind(void **state)
 	assert_string_equal(m.list[0].engine, "stable-audio");
 	assert_true(m.list[0].bytes > 7 + strlen("{\"_class_name\": \"StableAudioPipeline\"}"));
 	assert_float_equal(m.list[0].longest_s, 1024 * 2048 / 44100.0, 0);
+	assert_float_equal(m.list[0].window_s, m.list[0].longest_s, 0);
 	assert_float_equal(m.list[1].longest_s, 0, 0);
+	assert_float_equal(m.list[1].window_s, 500 / 50.0, 1e-12); /* four codebooks take three */
+	assert_float_equal(m.list[2].window_s, 0, 0);
 	assert_string_equal(m.list[1].name, "b-mono");
 	assert_int_equal(m.list[1].rate_hz, 16000);
 	assert_int_equal(m.list[1].channels, 1);
