@@ -90,10 +90,11 @@ static void *load(const char *path, struct err *e)
 	return module;
 }
 
-/* The module lies beside the program or, installed, in ../lib/woodshed. */
+/* The module lies beside the program or, installed, in WOODSHED_MODULES, ../lib/woodshed unless
+ * meson was told otherwise. */
 static void *cuda_module(struct err *e)
 {
-	static const char *const places[] = {"", "../lib/woodshed/"};
+	static const char *const places[] = {"", WOODSHED_MODULES "/"};
 	char exe[3072], path[4096];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	char *slash = NULL;
@@ -106,7 +107,8 @@ static void *cuda_module(struct err *e)
 	}
 	for (size_t i = 0; slash && i < sizeof(places) / sizeof(*places); i++) {
 		slash[1] = '\0';
-		snprintf(path, sizeof(path), "%s%swoodshed-cuda.so", exe, places[i]);
+		snprintf(path, sizeof(path), "%s%swoodshed-cuda.so", places[i][0] == '/' ? "" : exe,
+			places[i]);
 		if (!access(path, F_OK))
 			return load(path, e);
 	}
