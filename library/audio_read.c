@@ -195,6 +195,9 @@ static sf_count_t slack_of(const SF_INFO *info, int fd)
 {
 	if (frame_bytes(info)) /* they were counted, but a file may be cut while it is read */
 		return 0;
+	/* The last page of an Ogg file counts them; pages that are damaged are passed over. */
+	if (type_of(info) == SF_FORMAT_OGG)
+		return 0;
 	/* What a decoder leaves out at both ends differs. */
 	return type_of(info) == SF_FORMAT_MPEG && has_count(fd) ? 2 * MP3_FRAME : -1;
 }
@@ -208,8 +211,8 @@ static const char *shortfall(
 	out[0] = 0;
 	if (missing)
 		snprintf(out, AUDIO_SHORTFALL_MAX,
-			s < 9.5 ? "the file ends %.2g s early: %s of %s are there"
-				: "the file ends %.0f s early: %s of %s are there",
+			s < 9.5 ? "the file lacks %.2g s: %s of %s are there"
+				: "the file lacks %.0f s: %s of %s are there",
 			s, format_duration(has_s + 0.5, has),
 			format_duration(has_s + s + 0.5, whole));
 	return out;

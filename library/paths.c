@@ -77,7 +77,7 @@ static int library_name(const struct paths_env *env, struct arena *a, char **ret
 
 int paths_library(const struct paths_env *env, struct arena *a, const char **ret, struct err *e)
 {
-	char *path;
+	char *path = NULL;
 	int rc = library_name(env, a, &path, e);
 
 	if (!rc)
