@@ -738,11 +738,9 @@ enum gpu_dtype gpu_kv_dtype(const struct gpu_tensor *w)
 /* What a cache of that dtype is on this device. */
 static enum gpu_dtype kv_dtype(const struct gpu *g, enum gpu_dtype dtype, int64_t max_len)
 {
-	enum { SPLIT_FROM = 48 }; /* positions: fewer are little gain, or a loss */
-
 	if ((dtype != GPU_TILES && dtype != GPU_SPLIT) || (dtype == GPU_TILES && g->ops->tiles_kv))
 		return dtype;
-	return g->ops->splits && max_len >= SPLIT_FROM ? GPU_SPLIT : GPU_F32;
+	return g->ops->splits && max_len >= GPU_SPLIT_FROM ? GPU_SPLIT : GPU_F32;
 }
 
 struct gpu_kv *gpu_kv_new(struct gpu *g, struct gpu_arena *a, enum gpu_dtype dtype, int64_t n_rows,
