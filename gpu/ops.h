@@ -15,6 +15,10 @@
 extern "C" {
 #endif
 
+/* Positions of attention from which on tile units take its products as GPU_SPLIT: for fewer that
+ * is little gain, or a loss. */
+enum { GPU_SPLIT_FROM = 48 };
+
 struct gpu_ops {
 	const char *device;
 	/* Names how it packs matrices; changes when that does. */

@@ -90,10 +90,11 @@ static void *load(const char *path, struct err *e)
 	return module;
 }
 
-/* The module lies beside the program or, installed, in ../lib/woodshed. */
+/* The module lies beside the program or, installed, in WOODSHED_MODULES, ../lib/woodshed unless
+ * meson was told otherwise. */
 static void *cuda_module(struct err *e)
 {
-	static const char *const places[] = {"", "../lib/woodshed/"};
+	static const char *const places[] = {"", WOODSHED_MODULES "/"};
 	char exe[3072], path[4096];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	char *slash = NULL;
@@ -106,7 +107,8 @@ static void *cuda_module(struct err *e)
 	}
 	for (size_t i = 0; slash && i < sizeof(places) / sizeof(*places); i++) {
 		slash[1] = '\0';
-		snprintf(path, sizeof(path), "%s%swoodshed-cuda.so", exe, places[i]);
+		snprintf(path, sizeof(path), "%s%swoodshed-cuda.so", places[i][0] == '/' ? "" : exe,
+			places[i]);
 		if (!access(path, F_OK))
 			return load(path, e);
 	}
@@ -792,11 +794,9 @@ enum gpu_dtype gpu_kv_dtype(const struct gpu_tensor *w)
 /* What a cache of that dtype is on this device. */
 static enum gpu_dtype kv_dtype(const struct gpu *g, enum gpu_dtype dtype, int64_t max_len)
 {
-	enum { SPLIT_FROM = 48 }; /* positions: fewer are little gain, or a loss */
-
 	if ((dtype != GPU_TILES && dtype != GPU_SPLIT) || (dtype == GPU_TILES && g->ops->tiles_kv))
 		return dtype;
-	return g->ops->splits && max_len >= SPLIT_FROM ? GPU_SPLIT : GPU_F32;
+	return g->ops->splits && max_len >= GPU_SPLIT_FROM ? GPU_SPLIT : GPU_F32;
 }
 
 struct gpu_kv *gpu_kv_new(struct gpu *g, struct gpu_arena *a, enum gpu_dtype dtype, int64_t n_rows,

@@ -101,7 +101,7 @@ struct audio {
 
 enum { AUDIO_SHORTFALL_MAX = 96 };
 
-/* "the file ends 12 s early: 0:18 of 0:30 are there"; "" when nothing is missing. */
+/* "the file lacks 12 s: 0:18 of 0:30 are there"; "" when nothing is missing. */
 const char *audio_shortfall(const struct audio *a, char out[AUDIO_SHORTFALL_MAX]);
 
 struct audio_read_desc {

@@ -18,6 +18,7 @@
 
 enum {
 	BLOCK_FRAMES = 1 << 16,
+	RESAMPLE_FRAMES = 1 << 14,
 	LOG_BYTES = 4096, /* libsndfile keeps 2 KB */
 	MP3_LOOK_BYTES = 4096,
 	MP3_FRAME = 1152,
@@ -195,6 +196,9 @@ static sf_count_t slack_of(const SF_INFO *info, int fd)
 {
 	if (frame_bytes(info)) /* they were counted, but a file may be cut while it is read */
 		return 0;
+	/* The last page of an Ogg file counts them; pages that are damaged are passed over. */
+	if (type_of(info) == SF_FORMAT_OGG)
+		return 0;
 	/* What a decoder leaves out at both ends differs. */
 	return type_of(info) == SF_FORMAT_MPEG && has_count(fd) ? 2 * MP3_FRAME : -1;
 }
@@ -208,8 +212,8 @@ static const char *shortfall(
 	out[0] = 0;
 	if (missing)
 		snprintf(out, AUDIO_SHORTFALL_MAX,
-			s < 9.5 ? "the file ends %.2g s early: %s of %s are there"
-				: "the file ends %.0f s early: %s of %s are there",
+			s < 9.5 ? "the file lacks %.2g s: %s of %s are there"
+				: "the file lacks %.0f s: %s of %s are there",
 			s, format_duration(has_s + 0.5, has),
 			format_duration(has_s + s + 0.5, whole));
 	return out;
@@ -306,13 +310,37 @@ static int copy_to_channels(struct audio *a, int channels, struct err *e)
 	return 0;
 }
 
+/* In pieces, whose sizes do not change a bit: soxr copies what it is given and grows by it.
+ * It may end a frame early; that frame stays zero. */
+static soxr_error_t resample_into(float *out, size_t n, const struct audio *a, int rate_hz)
+{
+	const soxr_io_spec_t io = soxr_io_spec(SOXR_FLOAT32_I, SOXR_FLOAT32_I);
+	const soxr_quality_spec_t quality = soxr_quality_spec(SOXR_VHQ, 0);
+	const soxr_runtime_spec_t runtime = soxr_runtime_spec(1);
+	const size_t channels = (size_t)a->channels;
+	size_t at = 0, done = 0, piece = 1, made = 1;
+	soxr_error_t failure;
+	soxr_t s = soxr_create(
+		a->rate_hz, rate_hz, (unsigned)channels, &failure, &io, &quality, &runtime);
+
+	while (!failure && done < n && (piece || made)) {
+		const size_t left = a->n_frames - at;
+		size_t used = 0;
+
+		piece = left < RESAMPLE_FRAMES ? left : RESAMPLE_FRAMES;
+		failure = soxr_process(s, piece ? a->samples + at * channels : NULL, piece, &used,
+			out + done * channels, n - done, &made);
+		at += used;
+		done += made;
+	}
+	soxr_delete(s);
+	return failure;
+}
+
 static int resample(struct audio *a, int rate_hz, struct err *e)
 {
-	soxr_io_spec_t io = soxr_io_spec(SOXR_FLOAT32_I, SOXR_FLOAT32_I);
-	soxr_quality_spec_t quality = soxr_quality_spec(SOXR_VHQ, 0);
-	soxr_runtime_spec_t runtime = soxr_runtime_spec(1);
 	double exact = (double)a->n_frames * rate_hz / a->rate_hz;
-	size_t n = exact < 1 ? 1 : (size_t)(exact + 0.5), done;
+	size_t n = exact < 1 ? 1 : (size_t)(exact + 0.5);
 	soxr_error_t failure;
 	void *mem;
 	int rc;
@@ -321,11 +349,10 @@ static int resample(struct audio *a, int rate_hz, struct err *e)
 		&mem, n, sizeof(float) * (size_t)a->channels, "audio at another sample rate", e);
 	if (rc)
 		return rc;
-	failure = soxr_oneshot(a->rate_hz, rate_hz, (unsigned)a->channels, a->samples, a->n_frames,
-		NULL, mem, n, &done, &io, &quality, &runtime);
+	failure = resample_into(mem, n, a, rate_hz);
 	free(a->samples);
 	a->samples = mem;
-	a->n_frames = n; /* soxr may end a frame early; that frame is zero */
+	a->n_frames = n;
 	a->n_missing = (size_t)((double)a->n_missing * rate_hz / a->rate_hz);
 	if (failure)
 		return err_set(e, ERR_NOMEM,

@@ -249,7 +249,7 @@ static void find_shortfall(struct export_work *x)
 	if (!of.n_missing)
 		return;
 	x->result->shortfall = arena_strdup(x->arena, audio_shortfall(&of, text));
-	note(x, "the last %.4g s were missing", (double)of.n_missing / of.rate_hz);
+	note(x, "%.4g s were missing", (double)of.n_missing / of.rate_hz);
 }
 
 /* Only a recipe whose samples were changed is written anew, so that fields of

@@ -77,7 +77,7 @@ static int library_name(const struct paths_env *env, struct arena *a, char **ret
 
 int paths_library(const struct paths_env *env, struct arena *a, const char **ret, struct err *e)
 {
-	char *path;
+	char *path = NULL;
 	int rc = library_name(env, a, &path, e);
 
 	if (!rc)
@@ -96,32 +96,42 @@ int paths_library_name(
 	return rc;
 }
 
+/* The real name of place/name, seen from program_dir unless it is absolute; NULL: there is none. */
+static const char *find(
+	const char *program_dir, const char *place, const char *name, struct arena *a)
+{
+	char real[PATH_MAX];
+
+	return realpath(
+		       arena_printf(a, "%s/%s/%s", place[0] == '/' ? "" : program_dir, place, name),
+		       real)
+		       ? arena_strdup(a, real)
+		       : NULL;
+}
+
 const char *paths_starter(const char *program_dir, struct arena *a)
 {
-	static const char *const places[] = {"../share/woodshed/starter", "engine/starter"};
+	static const char *const places[] = {WOODSHED_DATA, "engine"};
 
 	for (size_t i = 0; is_given(program_dir) && i < 2; i++) {
-		char dir[PATH_MAX];
+		const char *dir = find(program_dir, places[i], "starter", a);
 
-		if (!realpath(arena_printf(a, "%s/%s", program_dir, places[i]), dir))
-			continue;
-		if (!access(arena_printf(a, "%s/config.json", dir), R_OK))
-			return arena_strdup(a, dir);
+		if (dir && !access(arena_printf(a, "%s/config.json", dir), R_OK))
+			return dir;
 	}
 	return NULL;
 }
 
 const char *paths_shared(const char *program_dir, const char *name, struct arena *a)
 {
-	static const char *const places[] = {"../share/woodshed/", "", "engine/denoise/"};
+	static const char *const places[] = {WOODSHED_DATA, ".", "engine/denoise"};
 
 	for (size_t i = 0; is_given(program_dir) && i < 3; i++) {
-		char dir[PATH_MAX];
+		const char *dir = find(program_dir, places[i], name, a);
 		struct stat st;
 
-		if (realpath(arena_printf(a, "%s/%s%s", program_dir, places[i], name), dir) &&
-			!stat(dir, &st) && S_ISDIR(st.st_mode))
-			return arena_strdup(a, dir);
+		if (dir && !stat(dir, &st) && S_ISDIR(st.st_mode))
+			return dir;
 	}
 	return NULL;
 }

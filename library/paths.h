@@ -26,14 +26,15 @@ int paths_library(const struct paths_env *env, struct arena *a, const char **ret
 int paths_library_name(
 	const struct paths_env *env, struct arena *a, const char **ret, struct err *e);
 
-/* The folder of the model that comes with woodshed: ../share/woodshed/starter
- * seen from `program_dir`, the folder of the running program, or, where it was
- * built and not installed, engine/starter there.  NULL when it is in neither. */
+/* The folder of the model that comes with woodshed: starter where meson installs
+ * data (WOODSHED_DATA, ../share/woodshed unless it was told otherwise), seen from
+ * `program_dir`, the folder of the running program, or, where it was built and not
+ * installed, engine/starter there.  NULL when it is in neither. */
 const char *paths_starter(const char *program_dir, struct arena *a);
 
-/* A folder of data that comes with woodshed: ../share/woodshed/NAME seen from
- * `program_dir`, the folder of the running program, or, where it was built and
- * not installed, NAME or engine/denoise/NAME there.  NULL when it is nowhere. */
+/* A folder of data that comes with woodshed: NAME in the same place or, where it was
+ * built and not installed, NAME or engine/denoise/NAME in `program_dir`.  NULL when it
+ * is nowhere. */
 const char *paths_shared(const char *program_dir, const char *name, struct arena *a);
 
 /* LIBRARY/cache/ID, ID from the real path of the model's folder: what the names

@@ -412,7 +412,7 @@ int spectrum_png_write(const struct spectrum *s, const struct spectrum_png_desc 
 {
 	struct canvas c = {.width = d->width ? d->width : SPECTRUM_PNG_WIDTH,
 		.height = d->height ? d->height : SPECTRUM_PNG_HEIGHT};
-	struct spectrum_png_plot plot;
+	struct spectrum_png_plot plot = {0};
 	struct bytes b = {0};
 	void *pixels = NULL;
 	int rc = spectrum_png_plot(d->width, d->height, &plot, e);

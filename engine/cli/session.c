@@ -167,6 +167,35 @@ static int fail_continued(const struct session *s, struct err *e)
 		continued_s(s));
 }
 
+/* Warnings of a load that fails would only hide its error. */
+static void on_warning(void *ud, const char *text)
+{
+	struct session *s = ud;
+
+	if (s->globals->quiet)
+		return;
+	if (s->engine) {
+		progress_clear(&s->progress);
+		print_warning(text);
+	} else {
+		str_add(&s->warnings, text);
+		str_add_char(&s->warnings, '\n');
+	}
+}
+
+/* What there is of a file is taken. */
+static void warn_of_shortfall(struct session *s, const char *path, const struct audio *a)
+{
+	char why[AUDIO_SHORTFALL_MAX];
+	struct str text = {0};
+
+	if (!*audio_shortfall(a, why))
+		return;
+	str_printf(&text, "'%s' is damaged: %s", path, why);
+	on_warning(s, text.s);
+	str_done(&text);
+}
+
 static int read_continued(struct session *s, int rate_hz, int channels, struct err *e)
 {
 	const double seconds = session_seconds(s);
@@ -183,6 +212,7 @@ static int read_continued(struct session *s, int rate_hz, int channels, struct e
 	rc = audio_read(&d, &s->continued, e);
 	if (rc)
 		return err_wrap(e, rc, "--continue");
+	warn_of_shortfall(s, s->o.continued, &s->continued);
 	hash_audio(&s->continued, s->continued_sha256);
 	if (seconds > 0 && continued_s(s) >= seconds)
 		return fail_continued(s, e);
@@ -204,6 +234,7 @@ static int on_progress(void *ud, enum engine_stage stage, uint64_t done, uint64_
 	return 0;
 }
 
+<<<<<<< HEAD
 void session_warn(void *ud, const char *text)
 {
 	struct session *s = ud;
@@ -219,6 +250,8 @@ void session_warn(void *ud, const char *text)
 	}
 }
 
+=======
+>>>>>>> buildfix
 static void flush_warnings(struct session *s)
 {
 	char *next = s->warnings.s, *line;
@@ -303,6 +336,7 @@ static int read_init(struct session *s, struct err *e)
 	rc = audio_read(&d, &s->init, e);
 	if (rc)
 		return err_wrap(e, rc, "--init");
+	warn_of_shortfall(s, s->o.init, &s->init);
 	if (window && s->init.n_frames > window)
 		s->init.n_frames = window;
 	hash_audio(&s->init, s->init_sha256);

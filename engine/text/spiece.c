@@ -100,7 +100,7 @@ static int next_field(struct message *m, struct field *ret, struct err *e)
 static int read_piece(struct message m, struct vocab *v, struct err *e)
 {
 	struct vocab_piece p = {.type = PIECE_NORMAL};
-	struct field f;
+	struct field f = {0};
 	uint64_t type = PIECE_NORMAL;
 	uint32_t bits;
 	int rc;
@@ -144,7 +144,7 @@ static int read_trainer(
 	struct message m, struct vocab *v, struct message *ret_end_piece, struct err *e)
 {
 	uint64_t model_type = 1;
-	struct field f;
+	struct field f = {0};
 	int rc;
 
 	while ((rc = next_field(&m, &f, e)) > 0) {
@@ -169,7 +169,7 @@ static int read_trainer(
 
 static int read_normaliser(struct message m, struct vocab *v, struct err *e)
 {
-	struct field f;
+	struct field f = {0};
 	int rc;
 
 	while ((rc = next_field(&m, &f, e)) > 0) {
@@ -216,7 +216,7 @@ int vocab_read_spiece(const uint8_t *bytes, size_t n, struct vocab *v, struct er
 	struct message m = {bytes, bytes + n};
 	struct message end = {end_piece, end_piece + sizeof end_piece};
 	bool has_trainer = false, has_normaliser = false;
-	struct field f;
+	struct field f = {0};
 	int rc;
 
 	v->rules = (struct vocab_rules){

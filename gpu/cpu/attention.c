@@ -12,10 +12,7 @@
 
 #include <math.h>
 
-enum {
-	SPLIT_FROM = 48, /* positions whose products are left to a tile unit */
-	SPAN = 64,       /* queries of a task, where a cache has more */
-};
+enum { SPAN = 64 /* queries of a task, where a cache has more */ };
 
 static int64_t round_up(int64_t n, int64_t to)
 {
@@ -352,7 +349,7 @@ static void full_task(void *ud, size_t task)
 static void full(struct gpu *g, struct gpu_tensor *y, const struct gpu_tensor *qkv,
 	const struct gpu_tensor *bias, int64_t n_heads, float scale)
 {
-	if (!bias && qkv->ne[0] >= SPLIT_FROM && cpu_of(g)->isa >= CPU_AMX) {
+	if (!bias && qkv->ne[0] >= GPU_SPLIT_FROM && cpu_of(g)->isa >= CPU_AMX) {
 		cpu_attention_split(g, y, qkv, n_heads, scale);
 		return;
 	}

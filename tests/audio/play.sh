@@ -43,7 +43,7 @@ check 'at half the volume' heard 96000 0.5 --volume 50 "$dir/tone.wav"
 head -c 300000 "$dir/tone.wav" >"$dir/short.wav"
 run "$woodshed" play "$dir/short.wav"
 check 'a file that ends early is played' status_is 0
-check 'and said to be damaged' says "short.wav' is damaged: the file ends "
+check 'and said to be damaged' says "short.wav' is damaged: the file lacks "
 run "$woodshed" play --quiet "$dir/short.wav"
 check 'but not where no warnings are wanted' [ ! -s "$scratch/err" ]
 

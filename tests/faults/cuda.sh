@@ -111,7 +111,7 @@ run "$woodshed" recipe --verify --device cpu x.wav
 check 'compared with the CPU' grep -q \
 	'made in f32 on cuda (emulated GPU), this in f32 on cpu, so equal bits cannot be expected' "$scratch/out"
 cp -r "$fixtures/odd" "$WOODSHED_LIBRARY/models/odd"
-run "$woodshed" render -m odd -s 3 -n 5 --seed 7 --device cuda --precision bf16 -o many.wav p
+run "$woodshed" render -m odd -s 1 -n 5 --seed 7 --device cuda --precision bf16 -o many.wav p
 run "$woodshed" recipe --verify many-3.wav
 check 'of several takes at once' grep -q \
 	'in bf16 on cuda (emulated GPU, 5 takes at once), this in bf16 on cuda (emulated GPU), so equal' \
@@ -226,7 +226,7 @@ run "$woodshed" worker
 check 'and that one, once the GPU is well' jobs_are 'done' 3
 
 # A take that is too long ends its job, not the worker.
-"$woodshed" queue -m tiny -s 30 --device cuda 'too long' >/dev/null
+"$woodshed" queue -m tiny -s 6 --device cuda 'too long' >/dev/null
 queue --seed 20 'short'
 faulty memory=39000000 taskset -c "$(taskset -cp $$ | sed "s/.*: *\([0-9]*\).*/\1/")" "$woodshed" worker
 check 'a worker whose device is small' status_is 0

@@ -235,7 +235,7 @@ check 'nor anywhere else' holds_only out
 head -c 100000 in.wav >short.wav
 denoise short.wav out/a.wav
 check 'a file cut short' status_is 0
-check 'is told, once' [ "$(grep -c "warning: 'short.wav' is damaged: the file ends .* early" "$scratch/err")" = 1 ]
+check 'is told, once' [ "$(grep -c "warning: 'short.wav' is damaged: the file lacks " "$scratch/err")" = 1 ]
 denoise --quiet short.wav out/a.wav
 check 'but not where no warnings are wanted' [ ! -s "$scratch/err" ]
 rm out/*

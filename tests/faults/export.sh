@@ -178,11 +178,11 @@ render -m "$model" -s 3 -o whole.wav p
 head -c $((44 + $(stat -c %s whole.wav) / 3)) whole.wav >short.wav
 exports --name '{take}' short.wav out
 check 'a file that ends early' status_is 0
-check 'is told' says "'short.wav' is damaged: the file ends "
-check 'by its recipe, too' sh -c "'$woodshed' recipe out/short.wav | grep -q 'the last [0-9.]* s were missing'"
+check 'is told' says "'short.wav' is damaged: the file lacks "
+check 'by its recipe, too' sh -c "'$woodshed' recipe out/short.wav | grep -q '[0-9.]* s were missing'"
 exports --name '{take} dn' --denoise ss short.wav out
 check 'also where it is denoised, and once' \
-	[ "$(grep -c "'short.wav' is damaged: the file ends 2 s early" "$scratch/err")" = 1 ]
+	[ "$(grep -c "'short.wav' is damaged: the file lacks 2 s" "$scratch/err")" = 1 ]
 exports --name '{take} whole' whole.wav out
 check 'a whole one is not' [ ! -s "$scratch/err" ]
 rm out/*

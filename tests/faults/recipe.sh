@@ -76,6 +76,10 @@ verify --continue other.wav sub/more.wav
 check 'with it' tells 0 identical
 verify --continue a.wav sub/more.wav
 check 'with something else' fails_with 1 'does not hold the samples'
+head -c $(($(stat -c %s other.wav) / 2)) other.wav >cut.wav
+render -m mono -s 0.6 --continue cut.wav -o x.wav p
+check 'what it lacks is told' says "'cut.wav' is damaged: the file lacks 0.1"
+rm cut.wav x.wav
 for longer in 0.2 0.3; do
 	render -m mono -s $longer --continue other.wav -o x.wav p
 	check "$longer s to make of 0.3 s" fails_with 2 'ask for more with --seconds'

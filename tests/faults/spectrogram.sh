@@ -65,7 +65,7 @@ head -c 60000 take.wav >short.wav
 spectrogram short.wav out/d.png
 check 'a file that ends early is drawn' status_is 0
 check 'is a PNG' is_png out/d.png 1600x600
-check 'and is told, once' [ "$(grep -c "warning: 'short.wav' is damaged: the file ends .* early" "$scratch/err")" = 1 ]
+check 'and is told, once' [ "$(grep -c "warning: 'short.wav' is damaged: the file lacks " "$scratch/err")" = 1 ]
 spectrogram --quiet short.wav out/d.png
 check 'but not where no warnings are wanted' [ ! -s "$scratch/err" ]
 rm out/*

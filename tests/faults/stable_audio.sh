@@ -150,6 +150,10 @@ render -m "$copy" --steps 4 --init "$scratch/3.wav" --redo 0.01-0.02 -o "$scratc
 check 'a part made anew' succeeds
 run "$woodshed" recipe --verify -m "$copy" "$scratch/4.wav"
 check 'its recipe finds the audio' succeeds
+head -c $(($(stat -c %s "$scratch/3.wav") - 800)) "$scratch/3.wav" >"$scratch/cut.wav"
+render -m "$copy" --steps 4 --init "$scratch/cut.wav" -o "$scratch/8.wav" p
+check 'what the file to begin with lacks is told' says "cut.wav' is damaged: the file lacks "
+rm "$scratch/8.wav"
 render -m "$copy" --recipe "$scratch/4.wav" --init "$scratch/3.wav" -o "$scratch/8.wav" p
 check 'the same part, of audio that is named' same_samples "$scratch/4.wav" "$scratch/8.wav"
 render -m "$copy" --steps 4 --seed 3 --init "$scratch/3.wav" --strength 0.9 -o "$scratch/8.wav" p

@@ -200,8 +200,8 @@ bool check_cancel_decoding(struct render r, int least)
 	struct seen all = {0};
 	struct err e = {0};
 	bool ok = !seen_render(&all, &r, &e) && all.n_decoding >= least;
-	/* Each try is a render: the first, the last, and evenly between them.  The places are the
-	 * host's, so few will do on a device. */
+	/* The first, the last, and evenly between them; what is decoded is made anew for the first
+	 * alone.  The places are the host's, so few will do on a device. */
 	const int most = strcmp(tap_device(), "cpu") ? 3 : 9,
 		  tries = all.n_decoding < most ? all.n_decoding : most;
 
@@ -211,6 +211,7 @@ bool check_cancel_decoding(struct render r, int least)
 		struct seen s = {.cancel_decoding = at};
 		ok = seen_render(&s, &r, &e) == ERR_CANCELLED && s.n_decoding == at;
 		seen_done(&s);
+		r.request.latents = &all.kept;
 	}
 	seen_done(&all);
 	return ok;

@@ -157,6 +157,15 @@ screens()
 	echo "library-plain-160x48: full 160x48 plain move 2"
 }
 
+# Each question is a program, which takes long with a sanitizer: none before there is a socket.
+listens()
+{
+	for socket in "$XDG_RUNTIME_DIR"/woodshed/*; do
+		[ ! -S "$socket" ] || return 0
+	done
+	return 1
+}
+
 # open SIZE COLOURS: the workstation, on a terminal that nobody sees.
 open_workstation()
 {
@@ -174,7 +183,7 @@ open_workstation()
 	"$on_pty" "$1" "$woodshed" $options >"$scratch/out" 2>"$scratch/err" &
 	running=$!
 	i=0
-	until "$woodshed" remote status >"$scratch/out" 2>&1; do
+	until listens && "$woodshed" remote status >"$scratch/out" 2>&1; do
 		i=$((i + 1))
 		[ $i -lt 600 ] || return 1
 		sleep 0.05

@@ -252,11 +252,11 @@ sees third
 # Nothing comes after it.
 command_line 'filter third'
 sees '1 of' && keys g g
-check 'the details tell it' sees 'the file ends 1.7 s early: 0:02 of 0:04 are there: takes/'
+check 'the details tell it' sees 'the file lacks 1.7 s: 0:02 of 0:04 are there: takes/'
 keys Enter 4
 sees '10k│'
-check 'what is missing is said' sees 'the file ends 1.7 s early: 0:02 of 0:04 are there'
+check 'what is missing is said' sees 'the file lacks 1.7 s: 0:02 of 0:04 are there'
 keys w
-check 'an export does not pretend' sees 'exported what there is, to ~/Music/woodshed: the file ends 1.7 s early'
+check 'an export does not pretend' sees 'exported what there is, to ~/Music/woodshed: the file lacks 1.7 s'
 
 done_testing

@@ -24,7 +24,6 @@ OBJECTS = [
     ("tui/verb_pull.c", "show_json", ".Cm pull Fl -json"),
     ("tui/verb_pull.c", "show_result", "and in the end:"),
     ("tui/verbs.c", "model_json", ".Cm models Fl -json"),
-    ("tui/verbs.c", "known_json", ".Cm models Fl -json"),
     ("library/queue.c", "job_json", "give jobs:"),
     ("library/takes.c", "take_json", ".Cm takes\ngives"),
 ]

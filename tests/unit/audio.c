@@ -488,6 +488,50 @@ static void an_ogg_file_that_ends_early_is_refused(void **state)
 	assert_error(e, ERR_UNSUPPORTED, "it ends early");
 }
 
+/* Pages that are damaged are passed over, and what follows is brought forward. */
+static void what_an_ogg_file_lacks_is_told(void **state)
+{
+	static const int kinds[] = {
+		SF_FORMAT_OGG | SF_FORMAT_VORBIS, SF_FORMAT_OGG | SF_FORMAT_OPUS};
+	enum { RATE = 48000, N = 30 * RATE };
+	struct audio_read_desc d = {.path = scratch_path(state, "middle.ogg")};
+	float *x = xcalloc(N, sizeof(*x));
+
+	for (int i = 0; i < N; i++)
+		x[i] = 0.5f * (float)sin(i * 0.1);
+	for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+		const SF_INFO can = {.samplerate = RATE, .channels = 1, .format = kinds[k]};
+		struct audio_reader *r;
+		struct audio a;
+		char text[AUDIO_SHORTFALL_MAX];
+		unsigned char *file;
+		size_t n, got = 1, sum = 0;
+
+		if (!sf_format_check(&can))
+			skip();
+		save(d.path, can.format, RATE, 1, x, N);
+		read_ok(&d, &a);
+		assert_int_equal(a.n_frames, N);
+		assert_int_equal(a.n_missing, 0);
+		audio_done(&a);
+		file = scratch_read(d.path, &n);
+		memset(file + n / 2, 0x55, n / 20);
+		scratch_write(d.path, file, n);
+		free(file);
+		read_ok(&d, &a);
+		assert_in_range(a.n_missing, 1, N / 3);
+		assert_int_equal(a.n_frames + a.n_missing, N);
+		assert_int_equal(audio_reader_open(d.path, &r, NULL), 0);
+		while (!audio_reader_read(r, x, 1000, &got, NULL) && got)
+			sum += got;
+		assert_int_equal(sum, a.n_frames);
+		assert_non_null(strstr(audio_reader_shortfall(r, text), "the file lacks "));
+		audio_reader_close(r);
+		audio_done(&a);
+	}
+	free(x);
+}
+
 /* A header of 64 bits can claim anything. */
 static void what_ds64_claims_is_bounded(void **state)
 {
@@ -523,11 +567,11 @@ static void a_shortfall_is_a_sentence(void **state)
 	assert_string_equal(
 		audio_shortfall(
 			&(struct audio){.n_frames = 180, .n_missing = 120, .rate_hz = 10}, text),
-		"the file ends 12 s early: 0:18 of 0:30 are there");
+		"the file lacks 12 s: 0:18 of 0:30 are there");
 	assert_string_equal(
 		audio_shortfall(
 			&(struct audio){.n_frames = 50, .n_missing = 5, .rate_hz = 10}, text),
-		"the file ends 0.5 s early: 0:05 of 0:06 are there");
+		"the file lacks 0.5 s: 0:05 of 0:06 are there");
 }
 
 static void a_probe_reads_the_header_alone(void **state)
@@ -570,6 +614,7 @@ int main(void)
 		TEST(what_has_no_way_back_is_read_anew),
 		TEST(an_mp3_file_that_ends_early_is_told),
 		TEST(an_ogg_file_that_ends_early_is_refused),
+		TEST(what_an_ogg_file_lacks_is_told),
 		TEST(what_ds64_claims_is_bounded),
 		TEST(a_shortfall_is_a_sentence),
 		TEST(too_long_files_are_refused),
