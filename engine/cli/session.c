@@ -167,8 +167,7 @@ static int fail_continued(const struct session *s, struct err *e)
 		continued_s(s));
 }
 
-/* Warnings of a load that fails would only hide its error. */
-static void on_warning(void *ud, const char *text)
+void session_warn(void *ud, const char *text)
 {
 	struct session *s = ud;
 
@@ -192,7 +191,7 @@ static void warn_of_shortfall(struct session *s, const char *path, const struct 
 	if (!*audio_shortfall(a, why))
 		return;
 	str_printf(&text, "'%s' is damaged: %s", path, why);
-	on_warning(s, text.s);
+	session_warn(s, text.s);
 	str_done(&text);
 }
 
@@ -234,24 +233,6 @@ static int on_progress(void *ud, enum engine_stage stage, uint64_t done, uint64_
 	return 0;
 }
 
-<<<<<<< HEAD
-void session_warn(void *ud, const char *text)
-{
-	struct session *s = ud;
-
-	if (s->globals->quiet)
-		return;
-	if (s->engine) {
-		progress_clear(&s->progress);
-		print_warning(text);
-	} else {
-		str_add(&s->warnings, text);
-		str_add_char(&s->warnings, '\n');
-	}
-}
-
-=======
->>>>>>> buildfix
 static void flush_warnings(struct session *s)
 {
 	char *next = s->warnings.s, *line;
