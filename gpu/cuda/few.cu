@@ -557,17 +557,25 @@ static int spread_stride(const struct cuda_few *f)
 	return stride;
 }
 
-/* As much of a row of w as there is room for x of; slab 0: none. */
+static bool fits(const struct gpu *g, const struct cuda_few *f, struct few_layout l)
+{
+	return tiles_shared(f, l) <= cuda_of(g)->block_shared - OTHER_SHARED;
+}
+
+/* As much of a row of w as there is room for x of; slab 0: none.  All of it, as a norm needs,
+ * comes before what spreads it over banks. */
 static struct few_layout layout_of(const struct gpu *g, const struct cuda_few *f)
 {
-	const size_t room = cuda_of(g)->block_shared - OTHER_SHARED;
 	struct few_layout l = {whole_slab(f), spread_stride(f)};
+	const struct few_layout tight = {l.slab, f->rows * N_PARTS};
 
-	if (tiles_shared(f, l) > room)
-		l.stride = f->rows * N_PARTS;
-	while (l.slab > STEP && tiles_shared(f, l) > room)
+	if (!fits(g, f, l) && fits(g, f, tight))
+		return tight;
+	while (l.slab > STEP && !fits(g, f, l))
 		l.slab = (l.slab / 2 + STEP - 1) / STEP * STEP;
-	if (tiles_shared(f, l) > room)
+	if (!fits(g, f, l))
+		l.stride = tight.stride;
+	if (!fits(g, f, l))
 		l.slab = 0;
 	return l;
 }

@@ -5,7 +5,8 @@
 # shellcheck source=tests/tui/screen.sh
 . "$(dirname "$0")/screen.sh"
 make_library=$(realpath "$2")
-slow_lists=$(realpath "$3")
+slow_lists=$scratch/slow-lists.so # LD_PRELOAD ends at a blank
+cp "$3" "$slow_lists"
 
 export HOME="$scratch/home"
 mkdir "$HOME"

@@ -101,12 +101,16 @@ keys '('
 check 'and the one before' sees '▶ third'
 keys '('
 check 'there is none before' sees 'this is the first one'
+keys Space # nothing would follow its end while it is hidden
+check 'it waits' sees '‖ third'
 command_line 'filter second'
 sees '1 of' && keys ')'
 check 'nor beside what the filter hides' sees 'what is played is not in the list'
 keys / C-u Enter
 sees 'first 120 bpm' && keys 4 # the whole list again, or nothing follows
 sees 'LUFS'
+keys Space
+check 'and goes on' sees '▶ third'
 keys '$'
 check 'at the end the next one follows' sees '▶ second'
 keys Space
