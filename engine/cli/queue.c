@@ -352,22 +352,6 @@ static int choose_model(struct queueing *q, struct err *e)
 	return 0;
 }
 
-/* What the model never makes is told now, and not by the worker; only the engine counts
- * samples, so the last one is left to it. */
-static int check_length(const struct queueing *q, struct err *e)
-{
-	const struct model *m = &q->s.model;
-	const char *seconds = q->o.r.seconds;
-
-	if (!seconds || !(m->longest_s > 0) || !m->rate_hz ||
-		strtod(seconds, NULL) <= m->longest_s + 1.0 / m->rate_hz)
-		return 0;
-	return err_set(e, ERR_ARG,
-		"--seconds: %.40s s are longer than the %.4g s that this model makes at once; ask "
-		"for less",
-		seconds, m->longest_s);
-}
-
 static int make_jobs(struct queueing *q, struct err *e)
 {
 	struct values swept[SWEEPS_MAX];
@@ -377,8 +361,6 @@ static int make_jobs(struct queueing *q, struct err *e)
 		rc = find_prompts(q, e);
 	if (!rc)
 		rc = choose_model(q, e);
-	if (!rc)
-		rc = check_length(q, e);
 	if (!rc)
 		rc = read_sweeps(q, swept, e);
 	for (size_t i = 0; i < q->n_prompts && !rc; i++)
