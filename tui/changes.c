@@ -50,28 +50,34 @@ void changes_work(struct ws *ws)
 	background_work(ws->looks, ws);
 }
 
+/* ---- chores ------------------------------------------------------------- */
+
+/* What goes wrong is told by whoever needs what could not be read. */
+static void end_chore(struct ws *ws, struct task *t, int rc, struct err *e)
+{
+	free(t);
+}
+
+static void do_chore(struct ws *ws, int (*run)(struct db *, struct task *, struct err *))
+{
+	struct task *t = xcalloc(1, sizeof(*t));
+
+	t->run = run;
+	t->end = end_chore;
+	background_do(ws->chores, t);
+}
+
 static int read_ahead(struct db *db, struct task *t, struct err *e)
 {
 	db_read_ahead(db, AHEAD_BYTES);
 	return 0;
 }
 
-static void end_read_ahead(struct ws *ws, struct task *t, int rc, struct err *e)
-{
-	free(t);
-}
-
 void ws_read_ahead(struct ws *ws)
 {
-	struct task *t;
-
-	if (ws->has_read_ahead)
-		return;
+	if (!ws->has_read_ahead)
+		do_chore(ws, read_ahead);
 	ws->has_read_ahead = true;
-	t = xcalloc(1, sizeof(*t));
-	t->run = read_ahead;
-	t->end = end_read_ahead;
-	background_do(ws->chores, t);
 }
 
 static int tidy(struct db *db, struct task *t, struct err *e)
@@ -81,24 +87,15 @@ static int tidy(struct db *db, struct task *t, struct err *e)
 	return takes_tidy(db_library(db), &n, e);
 }
 
-/* A folder that cannot be read is told of by whoever wants a take from it. */
-static void end_tidy(struct ws *ws, struct task *t, int rc, struct err *e)
-{
-	free(t);
-}
-
 void ws_tidy(struct ws *ws)
 {
-	struct task *t;
-
 	if (ws->has_tidied || !ws->takes.has_found)
 		return;
 	ws->has_tidied = true;
-	t = xcalloc(1, sizeof(*t));
-	t->run = tidy;
-	t->end = end_tidy;
-	background_do(ws->chores, t);
+	do_chore(ws, tidy);
 }
+
+/* ---- what is due -------------------------------------------------------- */
 
 void ws_settle(struct ws *ws)
 {

@@ -28,7 +28,6 @@
 #include "library/base/jsonw.h"
 #include "library/base/str.h"
 #include "library/db.h"
-#include "library/forecast.h"
 #include "library/globals.h"
 #include "library/loudness.h"
 #include "library/paths.h"
@@ -352,22 +351,6 @@ static void enter_or_warn(struct render *r, struct file *t)
 		print_warning(e.text);
 }
 
-/* As the worker does, which is what forecasts are for, and which never goes without graphs. */
-static void remember(struct render *r, double wall_s, uint64_t n)
-{
-	struct measure m;
-	struct err e = {0};
-
-	if (!r->db || r->s.o.no_graphs)
-		return;
-	session_measure(&r->s, n, &m);
-	m.load_s = r->load_s;
-	m.wall_s = wall_s;
-	r->load_s = 0;
-	if (forecast_measured(r->db, &m, clock_unix_ms(), &e))
-		print_warning(e.text);
-}
-
 /* Takes first .. first + n - 1 as one batch. */
 static int render_batch(struct render *r, uint64_t first, uint64_t n, struct err *e)
 {
@@ -401,8 +384,8 @@ static int render_batch(struct render *r, uint64_t first, uint64_t n, struct err
 			show_take(r, &r->batch[i]);
 	}
 	close_takes(r->batch, n);
-	if (!rc)
-		remember(r, wall_s, n);
+	if (!rc && r->db && !r->s.o.no_graphs) /* forecasts are of workers, which have graphs */
+		session_measured(&r->s, r->db, n, &r->load_s, wall_s);
 	return rc;
 }
 

@@ -548,19 +548,26 @@ void session_take(const struct session *s, uint64_t seed, const char *file,
 	str_done(&json);
 }
 
-void session_measure(const struct session *s, uint64_t n_takes, struct measure *ret)
+void session_measured(
+	const struct session *s, struct db *db, uint64_t n_takes, double *load_s, double wall_s)
 {
 	const struct engine_info *info = s->info;
 	const uint64_t n_samples = (uint64_t)(s->n_frames * info->frame_samples);
-
-	*ret = (struct measure){
+	const struct measure m = {
 		.model = s->model.name,
 		.device = info->device,
 		.precision = info->precision,
 		.seconds = (double)n_samples / info->rate,
 		.takes = (int64_t)n_takes,
+		.load_s = *load_s,
+		.wall_s = wall_s,
 		.bytes = n_samples * (uint64_t)info->channels * sizeof(float) * n_takes,
 	};
+	struct err e = {0};
+
+	*load_s = 0;
+	if (n_takes && forecast_measured(db, &m, clock_unix_ms(), &e))
+		print_warning(e.text);
 }
 
 void session_progress(struct session *s)

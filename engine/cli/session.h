@@ -19,10 +19,10 @@
 #include "library/base/str.h"
 #include "library/models.h"
 
+struct db;
 struct environment;
 struct globals;
 struct loudness_meter;
-struct measure;
 struct recipe;
 struct take;
 
@@ -97,8 +97,10 @@ void session_recipe(const struct session *s, uint64_t seed, struct recipe *ret);
 void session_take(const struct session *s, uint64_t seed, const char *file,
 	struct loudness_meter *meter, struct arena *a, struct take *ret);
 
-/* What forecasts remember of n_takes that were made in one batch, but for the times. */
-void session_measure(const struct session *s, uint64_t n_takes, struct measure *ret);
+/* For forecasts: n_takes took so long in one batch, behind a load of *load_s, which is then
+ * accounted for.  What cannot be written is warned of. */
+void session_measured(
+	const struct session *s, struct db *db, uint64_t n_takes, double *load_s, double wall_s);
 
 void session_done(struct session *s);
 

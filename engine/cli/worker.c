@@ -43,7 +43,6 @@
 #include "library/base/jsonw.h"
 #include "library/base/str.h"
 #include "library/db.h"
-#include "library/forecast.h"
 #include "library/globals.h"
 #include "library/loudness.h"
 #include "library/paths.h"
@@ -432,20 +431,6 @@ static void finish(struct work *w, struct output *o)
 	ended(w, o, rc, &e);
 }
 
-static void remember(struct work *w, double wall_s, size_t n_done)
-{
-	struct err e = {0};
-	struct measure m;
-
-	session_measure(&w->s, n_done, &m);
-	m.load_s = w->load_s;
-	m.wall_s = wall_s;
-	w->load_s = 0;
-	if (n_done && forecast_measured(w->db, &m, clock_unix_ms(), &e))
-		print_warning(e.text);
-	tell_model(w);
-}
-
 /* ---- a batch ------------------------------------------------------------ */
 
 static int begin(struct work *w, struct err *e)
@@ -540,8 +525,10 @@ static void run_batch(struct work *w, const struct job *jobs, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if (!w->outputs[i].ended)
 			finish(w, &w->outputs[i]);
-	if (w->is_loaded)
-		remember(w, clock_now() - began, rc ? 0 : n_done);
+	if (w->is_loaded) {
+		session_measured(&w->s, w->db, rc ? 0 : n_done, &w->load_s, clock_now() - began);
+		tell_model(w);
+	}
 	w->n = 0;
 	w->idle_since = clock_now();
 }
