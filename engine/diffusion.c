@@ -66,7 +66,7 @@ struct run {
 	struct gpu_tensor *clean;                       /* the latest estimate itself */
 	struct gpu_tensor *z;
 	float *host;                    /* [count(x)], adaptive: [3, count(x)]; owned */
-	struct gpu_reading *latents[2]; /* of the last rows; owned */
+	struct gpu_reading *latents[2]; /* of the last rows of a table; owned */
 };
 
 /* number 0: what the latents begin as */
@@ -225,6 +225,8 @@ static int run_table(struct run *r)
 	int64_t n_ended = 0;
 	int rc = 0;
 
+	for (int i = 0; i < 2; i++)
+		r->latents[i] = gpu_reading_new(d->g, (size_t)count(r->x) * sizeof(float));
 	for (int64_t i = 0; i < d->plan->n && !rc; i++) {
 		const struct sampler_step *s = &d->plan->steps[i];
 		const bool is_shown =
@@ -238,6 +240,8 @@ static int run_table(struct run *r)
 		if (!rc && is_shown)
 			rc = preview(r, s->number);
 	}
+	for (int i = 0; i < 2; i++)
+		gpu_reading_free(d->g, r->latents[i]);
 	return rc;
 }
 
@@ -319,8 +323,6 @@ int diffusion_run(struct diffusion *d, struct gpu_tensor *x)
 		r.estimate[i] = gpu_new(d->g, r.arena, GPU_F32, "estimate", shape);
 	if (d->plan->has_slopes)
 		r.clean = gpu_new(d->g, r.arena, GPU_F32, "estimate", shape);
-	for (int i = 0; i < 2; i++)
-		r.latents[i] = gpu_reading_new(d->g, (size_t)count(x) * sizeof(float));
 	if (!rc) {
 		begin(&r);
 		gpu_copy(d->g, r.base, x);
@@ -328,8 +330,6 @@ int diffusion_run(struct diffusion *d, struct gpu_tensor *x)
 	}
 	if (!rc)
 		rc = d->plan->is_adaptive ? run_adaptive(&r) : run_table(&r);
-	for (int i = 0; i < 2; i++)
-		gpu_reading_free(d->g, r.latents[i]);
 	gpu_arena_free(r.arena);
 	free(r.host);
 	return rc;

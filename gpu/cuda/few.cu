@@ -15,10 +15,10 @@
  * Bytes moved: w once; x comes from caches.
  * Instructions: at 4.2 TB/s a multiprocessor of 132 gets 1 KB in 57 cycles, in which it issues
  * 228.  A warp takes about 50 for 1 KB of bf16 and one or two rows, 70 for more rows, 110 and 120
- * for int8 (counted in what nvcc 13.0 makes for 9.0).  Before, it took 111 and 180, so that
- * a block multiplied for 1 us when all of its ring was there, and conversions of bytes alone
- * took 64 cycles.  The norm of one or two rows of 2048, which every block has, takes a warp about
- * 360, before 665: with two blocks, 3 us of a multiprocessor.
+ * for int8 (counted by hand, nvdisasm, in what nvcc 13.0 makes for 9.0).  Before, it took 111
+ * and 180, so that a block multiplied for 1 us when all of its ring was there, and conversions
+ * of bytes alone took 64 cycles.  The norm of one or two rows of 2048, which every block has,
+ * takes a warp about 360, before 665: with two blocks, 3 us of a multiprocessor.
  * Measured then (H200, 4.2 TB/s, MusicGen large in bf16, by the distances of kernels'
  * ends): [2048, 8192] 33.5 MB 11.8 us; [2048, 2048] 8.4 MB 4.7 us; with the norm and one block
  * a multiprocessor, which read x three times, [6144, 2048] 17 us, [8192, 2048] 19.5 us.  Two
