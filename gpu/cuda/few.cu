@@ -67,11 +67,13 @@ enum {
 	TILE_WARPS = 16,
 	TILE_THREADS = TILE_WARPS * WARP,
 	TILE_OUTS = 16,
-	LOAD = 16,                 /* bytes of a lane from each of its two rows of w, */
-	CHUNK = 64,                /* of four lanes, which share a row, */
+	LOAD = 16,                 /* bytes that a lane takes at once, */
+	PIECES = 8,                /* of them, neighbours in a row of w, a warp at a time, */
+	CHUNK = PIECES * LOAD,     /* in bytes: less than a line of the L2 cost a quarter */
 	STEP = CHUNK * TILE_WARPS, /* of a block: from one load of a warp to its next */
-	DEPTH = 4,                 /* steps that are under way, a power of two, */
-	SLOT = 2 * TILE_THREADS,   /* loads of one */
+	AT_ONCE = WARP / PIECES,   /* rows that the lanes of a warp fetch at once */
+	DEPTH = 2,                 /* steps that are under way, a power of two, */
+	SLOT = PIECES * TILE_OUTS * TILE_WARPS, /* loads of one */
 	N_PARTS = 3,               /* bf16 numbers of an f32 */
 	MAX_TEAMS = NORM_WARPS * CUDA_FEW_ROWS, /* warps of norm.cuh, of all rows */
 	N_AHEAD = 2, /* fours of the norm's weights that a lane has early */
@@ -148,7 +150,7 @@ static __device__ __forceinline__ void eight_weights(
 		to[i] = two_weights(words[i / 2] >> i % 2 * 8);
 }
 
-/* What a lane fetches next: the bytes from `byte` on of two rows of w, 8 apart, of a tile. */
+/* What a lane fetches next: the bytes from `byte` on of rows of w, AT_ONCE apart, of a tile. */
 struct few_source {
 	const char *row; /* the first, or any row of w where there are none left */
 	int left;        /* from the first on */
@@ -174,19 +176,29 @@ static __device__ __forceinline__ int whole_chunks(int bytes)
 	return (bytes + CHUNK - 1) & ~(CHUNK - 1);
 }
 
-/* One step, into a lane's own 16 bytes of shared memory for each row, zeros beyond its end;
- * after it come rows of the block's next tile. */
+/* A warp has its bytes of a step as [TILE_OUTS][PIECES]; the halves of odd rows are exchanged, so
+ * that two rows of four lanes are in all banks. */
+static __device__ __forceinline__ int place_of(int row, int piece)
+{
+	return row * PIECES + (piece ^ row % 2 * (PIECES / 2));
+}
+
+/* One step, into shared memory from `ring` on, zeros beyond the end of a row; after it come rows
+ * of the block's next tile. */
 static __device__ __forceinline__ void fetch(
 	uint4 *ring, struct few_source *s, const struct cuda_few &f, int first, int end)
 {
 	const bool in_row = s->byte < end;
 	const char *const at = s->row + (in_row ? s->byte : 0);
 
-	if (has_chunk(s->byte, end)) {
-		copy_async_16(ring + s->slot, at, in_row && s->left > 0);
-		copy_async_16(ring + s->slot + TILE_THREADS, at + (s->left > 8 ? 8ll * end : 0),
-			in_row && s->left > 8);
-	}
+	if (has_chunk(s->byte, end))
+#pragma unroll
+		for (int i = 0; i < TILE_OUTS / AT_ONCE; i++) {
+			const bool is_there = s->left > i * AT_ONCE;
+			copy_async_16(ring + s->slot + i * WARP,
+				at + (is_there ? (int64_t)(i * AT_ONCE) * end : 0),
+				in_row && is_there);
+		}
 	copy_async_commit();
 	s->slot = (s->slot + SLOT) % (DEPTH * SLOT);
 	s->byte += STEP;
@@ -227,18 +239,16 @@ template <int MMAS> static __device__ __forceinline__ int column_at(int rows)
 	return (row < rows ? row : 0) * N_PARTS + (MMAS == 1 ? part : 0);
 }
 
-/* sums += w x of a step of a lane: x of it is at `kept`. */
+/* sums += w x of 16 bytes of a lane of two rows of w, 8 apart. */
 template <typename T, int MMAS>
-static __device__ __forceinline__ void multiply(
-	float (&sums)[MMAS][4], const uint4 *fetched, const uint4 *kept, int stride)
+static __device__ __forceinline__ void multiply_rows(float (&sums)[MMAS][4], const uint4 &first,
+	const uint4 &second, const uint4 *kept, int stride)
 {
-	const uint4 rows[2] = {fetched[0], fetched[TILE_THREADS]};
-
 #pragma unroll
 	for (int half = 0; half < LOAD / (8 * (int)sizeof(T)); half++) {
 		unsigned low[4], high[4];
-		eight_weights(low, rows[0], half, (const T *)NULL);
-		eight_weights(high, rows[1], half, (const T *)NULL);
+		eight_weights(low, first, half, (const T *)NULL);
+		eight_weights(high, second, half, (const T *)NULL);
 #pragma unroll
 		for (int part = 0; part < MMAS; part++) {
 			const uint4 x = kept[half * stride + part];
@@ -249,6 +259,21 @@ static __device__ __forceinline__ void multiply(
 				mma_bf16_16x8x16(sums[part], a, &b[i]);
 			}
 		}
+	}
+}
+
+/* sums += w x of a step of a warp, whose bytes are at `fetched`; x of the lane's at `kept`. */
+template <typename T, int MMAS>
+static __device__ __forceinline__ void multiply(
+	float (&sums)[MMAS][4], const uint4 *fetched, const uint4 *kept, int stride)
+{
+	const int row = (int)threadIdx.x % WARP / 4, piece = (int)threadIdx.x % 4;
+
+#pragma unroll
+	for (int i = 0; i < PIECES; i += 4) {
+		const uint4 *const at = fetched + place_of(row, piece ^ i),
+			    *const x = kept + i * LOAD / (8 * (int)sizeof(T)) * stride;
+		multiply_rows<T, MMAS>(sums, at[0], at[TILE_OUTS / 2 * PIECES], x, stride);
 	}
 }
 
@@ -456,7 +481,7 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(MMAS))
 {
 #if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
 	const int SIZE = (int)sizeof(T), EIGHT = 8 * SIZE;
-	DYNAMIC_SHARED(uint4, ring);             /* [DEPTH][2][TILE_THREADS] */
+	DYNAMIC_SHARED(uint4, ring);             /* [DEPTH][TILE_WARPS][TILE_OUTS][PIECES] */
 	uint4 *const kept = ring + DEPTH * SLOT; /* [eights of a slab][stride] */
 	/* [2][TILE_WARPS][TILE_OUTS][rows] */
 	float *const sums_of = (float *)(kept + layout.slab / EIGHT * layout.stride);
@@ -465,8 +490,11 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(MMAS))
 	/* The output that the thread finishes. */
 	const int out = MMAS == 1 ? (int)threadIdx.x >> (f.rows - 1) : (int)threadIdx.x / f.rows,
 		  row = (int)threadIdx.x - out * f.rows;
-	const int first = warp * CHUNK + (int)threadIdx.x % 4 * LOAD;
-	const uint4 *const column = kept + first / EIGHT * layout.stride + column_at<MMAS>(f.rows);
+	const int lane = (int)threadIdx.x % WARP, first = warp * CHUNK + lane % PIECES * LOAD;
+	uint4 *const own = ring + warp * (TILE_OUTS * PIECES);
+	uint4 *const to = own + place_of(lane / PIECES, lane % PIECES);
+	const uint4 *const column = kept +
+		(warp * CHUNK + lane % 4 * LOAD) / EIGHT * layout.stride + column_at<MMAS>(f.rows);
 	struct few_source from;
 	struct few_after after = {};
 	bool odd = false, is_kept = NORM;
@@ -474,10 +502,10 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(MMAS))
 	let_next_start();
 	from.byte = first;
 	from.slot = 0;
-	aim(&from, f, n - (int)blockIdx.x * TILE_OUTS - (int)threadIdx.x % WARP / 4, end);
+	aim(&from, f, n - (int)blockIdx.x * TILE_OUTS - lane / PIECES, end);
 #pragma unroll
 	for (int i = 0; i < DEPTH; i++)
-		fetch(ring + threadIdx.x, &from, f, first, end);
+		fetch(to, &from, f, first, end);
 	if (NORM) {
 		SHARED(float, row_sums, [2 * MAX_TEAMS]);
 		struct few_team team;
@@ -507,10 +535,12 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(MMAS))
 #pragma unroll 1
 			for (int i = 0; i < left; i += STEP, x += STEP / EIGHT * layout.stride) {
 				copy_async_wait<DEPTH - 1>();
-				if (has_chunk(i + first, left))
-					multiply<T, MMAS>(sums, ring + from.slot + threadIdx.x, x,
-						layout.stride);
-				fetch(ring + threadIdx.x, &from, f, first, end);
+				__syncwarp();
+				if (has_chunk(i + warp * CHUNK, left))
+					multiply<T, MMAS>(
+						sums, own + from.slot, x, layout.stride);
+				__syncwarp();
+				fetch(to, &from, f, first, end);
 			}
 		}
 		/* Two sets of sums: with the barrier of the next tile these have been used. */
