@@ -191,6 +191,7 @@ struct split {
 	int dim, max_len;
 	float scale;
 	bool is_aligned; /* q at every fourth column */
+	bool is_settled; /* lens and the caches are not what kernels may still be writing */
 	/* of each query and head: how many keys it sees, and of each split maximum, sum of
 	 * weights, and weighted sum of values, `width` apart; n_keys NULL: one split,
 	 * straight to y */
@@ -299,6 +300,24 @@ static __device__ __forceinline__ void finish_split(
 	}
 }
 
+/* Keys i * GROUPS from k on, and their values, of a lane that has n of them; zeros for the others. */
+template <typename E, int KEY_LANES>
+static __device__ __forceinline__ void load_batch(uint4 (&keys)[BATCH], uint4 (&values)[BATCH],
+	const E *k, const E *v, int64_t width, int n)
+{
+	const int GROUPS = WARP / KEY_LANES;
+
+#pragma unroll
+	for (int i = 0; i < BATCH; i++) {
+		const int64_t at = i * GROUPS * width;
+		keys[i] = values[i] = make_uint4(0, 0, 0, 0);
+		if (i * GROUPS < n) {
+			keys[i] = *reinterpret_cast<const uint4 *>(k + at);
+			values[i] = *reinterpret_cast<const uint4 *>(v + at);
+		}
+	}
+}
+
 template <typename E, int KEY_LANES, bool APPEND>
 static __global__ void __launch_bounds__(SPLIT_THREADS, 4) attend_split(const struct split a)
 {
@@ -308,17 +327,27 @@ static __global__ void __launch_bounds__(SPLIT_THREADS, 4) attend_split(const st
 	const int at = (int)(threadIdx.x % KEY_LANES) * N, here = a.dim - at;
 	const int64_t width = kv_width(a.dim);
 	const float *x = a.q + query * a.ldq + (int64_t)head * a.dim + at;
-	let_next_start();
-	after_previous();
-	const int len = a.lens[row], n = len + APPEND;
+	const int first = (int)split * SPLIT + (int)(threadIdx.x / WARP) * WARP_KEYS +
+			  (int)(threadIdx.x % WARP) / KEY_LANES;
+	const int64_t base =
+		((int64_t)row * a.n_kv_heads + head / a.group) * a.max_len * width + at;
+	E *const k = (E *)a.k + base, *const v = (E *)a.v + base;
+	uint4 keys[BATCH], values[BATCH], new_key, new_value;
 	struct lane_sums<E> l = {
 		- INFINITY, 0,
 		{
 		}
 	};
-	uint4 new_key, new_value;
 	float q[N];
 
+	let_next_start();
+	if (!a.is_settled)
+		after_previous();
+	const int len = a.lens[row], n = len + APPEND, n_here = here > 0 ? len : 0;
+	load_batch<E, KEY_LANES>(
+		keys, values, k + first * width, v + first * width, width, n_here - first);
+	if (a.is_settled)
+		after_previous();
 	load_some<N>(q, x, here, a.is_aligned);
 	if (APPEND) {
 		new_key = load_packed<E>(x + a.ldq / 3, here, a.is_aligned);
@@ -326,28 +355,20 @@ static __global__ void __launch_bounds__(SPLIT_THREADS, 4) attend_split(const st
 	}
 	if ((int)split * SPLIT >= n)
 		return;
-	const int first = (int)split * SPLIT + (int)(threadIdx.x / WARP) * WARP_KEYS +
-			  (int)(threadIdx.x % WARP) / KEY_LANES;
-	const int64_t base =
-		((int64_t)row * a.n_kv_heads + head / a.group) * a.max_len * width + at;
-	E *const k = (E *)a.k + base, *const v = (E *)a.v + base;
 #pragma unroll 1
-	for (int batch = first; batch < first + WARP_KEYS; batch += BATCH * GROUPS) {
-		uint4 keys[BATCH], values[BATCH];
+	for (int batch = first;;) {
 #pragma unroll
-		for (int i = 0; i < BATCH; i++) {
-			const int key = batch + i * GROUPS;
-			keys[i] = values[i] = make_uint4(0, 0, 0, 0);
-			if (key < len && here > 0) {
-				keys[i] = *reinterpret_cast<const uint4 *>(k + key * width);
-				values[i] = *reinterpret_cast<const uint4 *>(v + key * width);
-			}
-			if (APPEND && key == len) {
+		for (int i = 0; APPEND && i < BATCH; i++)
+			if (batch + i * GROUPS == len) {
 				keys[i] = new_key;
 				values[i] = new_value;
 			}
-		}
 		attend_batch<E, KEY_LANES>(&l, q, keys, values, n - batch, a.scale);
+		batch += BATCH * GROUPS;
+		if (batch >= first + WARP_KEYS)
+			break;
+		load_batch<E, KEY_LANES>(
+			keys, values, k + batch * width, v + batch * width, width, n_here - batch);
 	}
 	if (APPEND && len >= first && len < first + WARP_KEYS && (len - first) % GROUPS == 0 &&
 		at < width) {
@@ -396,6 +417,26 @@ template <typename E, bool APPEND> static void launch_split(struct gpu *g, const
 		LAUNCH_EARLY(g, (attend_split<E, 32, APPEND>), n, SPLIT_THREADS, 0, *a);
 }
 
+/* Whether what was appended to the cache of these lengths is there when an early kernel begins:
+ * a kernel that is not early has come since. */
+static bool is_settled(struct cuda *c, const int32_t *lens)
+{
+	if (c->settled != c->launches)
+		c->n_unsettled = 0;
+	c->settled = c->launches;
+	for (unsigned i = 0; i < c->n_unsettled && i < CUDA_N_UNSETTLED; i++)
+		if (c->unsettled[i] == lens)
+			return false;
+	return c->n_unsettled <= CUDA_N_UNSETTLED;
+}
+
+static void unsettle(struct cuda *c, const int32_t *lens)
+{
+	if (c->n_unsettled < CUDA_N_UNSETTLED)
+		c->unsettled[c->n_unsettled] = lens;
+	c->n_unsettled++;
+}
+
 /* A warp has a whole position. */
 static bool can_split(const struct gpu_kv *kv)
 {
@@ -406,6 +447,9 @@ template <bool APPEND> static void run_split(struct gpu *g, struct split *a, enu
 {
 	const size_t items = (size_t)a->n_queries * a->n_heads, n = items * a->n_splits;
 
+	a->is_settled = is_settled(cuda_of(g), a->lens);
+	if (APPEND)
+		unsettle(cuda_of(g), a->lens);
 	if (APPEND || a->n_splits > 1) {
 		a->n_keys = (int *)cuda_scratch(
 			g, 0, (items + n * (size_t)(2 + kv_width(a->dim))) * sizeof(float));

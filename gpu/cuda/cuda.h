@@ -34,6 +34,7 @@ enum cuda_fault {
 enum {
 	CUDA_N_STAGES = 8,
 	CUDA_N_SCRATCH = 3,
+	CUDA_N_UNSETTLED = 64,
 	CUDA_STAGE_BYTES = 4 << 20,
 	CUDA_WORKSPACE_BYTES = 32 << 20
 };
@@ -65,6 +66,10 @@ struct cuda {
 	struct cuda_stage stages[CUDA_N_STAGES];
 	pthread_mutex_t stage_lock;
 	pthread_cond_t stage_free;
+	/* Of LAUNCH(); what early kernels have written since: attention.cu. */
+	uint64_t launches, settled;
+	const void *unsettled[CUDA_N_UNSETTLED];
+	unsigned n_unsettled; /* or more than there is room for */
 	bool is_recording;
 	uint64_t generation; /* grows when scratch moves: recordings are stale */
 };

@@ -80,6 +80,7 @@ static inline cudaError_t emulation_launch_args(bool is_early, cudaStream_t stre
 #define LAUNCH_AS(is_early, g, kernel, grid, block, shared, ...)                                   \
 	(emulation_launch_args((is_early), cuda_of(g)->stream, NAME_OF(kernel), kernel, (grid),    \
 		 (block), (shared), __VA_ARGS__),                                                  \
+		cuda_of(g)->launches += !(is_early),                                               \
 		(void)cuda_ok(g, cudaPeekAtLastError(), NAME_OF(kernel)))
 #define LAUNCH(...)       LAUNCH_AS(false, __VA_ARGS__)
 #define LAUNCH_EARLY(...) LAUNCH_AS(true, __VA_ARGS__)
