@@ -75,6 +75,7 @@ enum {
 	DEPTH = 2,                 /* steps that are under way, a power of two, */
 	SLOT = PIECES * TILE_OUTS * TILE_WARPS, /* loads of one */
 	N_PARTS = 3,               /* bf16 numbers of an f32 */
+	N_HELD = 4,                /* eights of x that a thread has at once */
 	MAX_TEAMS = NORM_WARPS * CUDA_FEW_ROWS, /* warps of norm.cuh, of all rows */
 	N_AHEAD = 2, /* fours of the norm's weights that a lane has early */
 };
@@ -99,25 +100,28 @@ static __device__ __forceinline__ float truncated(float x)
 	return __uint_as_float(__float_as_uint(x) & 0xffff0000u);
 }
 
-/* Two of x, as word i of each part of an eight. */
-static __device__ __forceinline__ void put_two(uint4 *eight, int i, float even, float odd)
+/* Two of x, as a word of the part that is next, which is taken off. */
+static __device__ __forceinline__ unsigned take_part(float &even, float &odd)
 {
-#pragma unroll
-	for (int part = 0; part < N_PARTS; part++) {
-		reinterpret_cast<unsigned *>(eight + part)[i] = upper_halves(even, odd);
-		even -= truncated(even);
-		odd -= truncated(odd);
-	}
+	const unsigned word = upper_halves(even, odd);
+
+	even -= truncated(even);
+	odd -= truncated(odd);
+	return word;
 }
 
-/* Four of x, as words i and i + 1, in the order of eight_weights(). */
+/* Four of x, as half of the words of each part of an eight, in the order of eight_weights(). */
 template <typename T>
-static __device__ __forceinline__ void put_parts(uint4 *eight, int i, const float *v)
+static __device__ __forceinline__ void put_parts(uint4 *eight, int half, const float *v)
 {
 	const int second = sizeof(T) == 1 ? 2 : 1;
+	float a = v[0], b = v[second], c = v[3 - second], d = v[3];
 
-	put_two(eight, i, v[0], v[second]);
-	put_two(eight, i + 1, v[3 - second], v[3]);
+#pragma unroll
+	for (int part = 0; part < N_PARTS; part++) {
+		const unsigned low = take_part(a, b), high = take_part(c, d);
+		reinterpret_cast<uint2 *>(eight + part)[half] = make_uint2(low, high);
+	}
 }
 
 /* Eight weights of the 16 bytes of a lane, as words of two. */
@@ -152,17 +156,18 @@ static __device__ __forceinline__ void eight_weights(
 
 /* What a lane fetches next: the bytes from `byte` on of rows of w, AT_ONCE apart, of a tile. */
 struct few_source {
-	const char *row; /* the first, or any row of w where there are none left */
-	int left;        /* from the first on */
+	const char *row; /* the first, or any row of w where that is beyond the last */
+	int tile, out;   /* the first output of the tile; that of the first row */
 	int byte;
 	unsigned slot; /* of the ring: what is used, then fetched */
 };
 
 static __device__ __forceinline__ void aim(
-	struct few_source *s, const struct cuda_few &f, int left, int end)
+	struct few_source *s, const struct cuda_few &f, int tile, int end)
 {
-	s->left = left;
-	s->row = (const char *)f.w + (f.n - (left > 0 ? left : 1)) * end;
+	s->tile = tile;
+	s->out = tile + (int)threadIdx.x % WARP / PIECES;
+	s->row = (const char *)f.w + (s->out < f.n ? s->out : 0) * (int64_t)end;
 }
 
 /* Whether a warp whose lanes load there has something of a row, which it multiplies as a whole. */
@@ -183,6 +188,13 @@ static __device__ __forceinline__ int place_of(int row, int piece)
 	return row * PIECES + (piece ^ row % 2 * (PIECES / 2));
 }
 
+/* Of each row of x, for so many bytes of w, a slab at most. */
+template <typename T>
+static __device__ __forceinline__ int eights_of(int bytes, struct few_layout l)
+{
+	return whole_chunks(bytes < l.slab ? bytes : l.slab) / (8 * (int)sizeof(T));
+}
+
 /* One step, into shared memory from `ring` on, zeros beyond the end of a row; after it come rows
  * of the block's next tile. */
 static __device__ __forceinline__ void fetch(
@@ -191,10 +203,10 @@ static __device__ __forceinline__ void fetch(
 	const bool in_row = s->byte < end;
 	const char *const at = s->row + (in_row ? s->byte : 0);
 
-	if (has_chunk(s->byte, end))
+	if (s->tile < f.n && has_chunk(s->byte, end))
 #pragma unroll
 		for (int i = 0; i < TILE_OUTS / AT_ONCE; i++) {
-			const bool is_there = s->left > i * AT_ONCE;
+			const bool is_there = s->out + i * AT_ONCE < f.n;
 			copy_async_16(ring + s->slot + i * WARP,
 				at + (is_there ? (int64_t)(i * AT_ONCE) * end : 0),
 				in_row && is_there);
@@ -205,7 +217,7 @@ static __device__ __forceinline__ void fetch(
 	if (s->byte - first < end) /* for the whole block alike */
 		return;
 	s->byte = first;
-	aim(s, f, s->left - (int)gridDim.x * TILE_OUTS, end);
+	aim(s, f, s->tile + (int)gridDim.x * TILE_OUTS, end);
 }
 
 /* Eight of x, of which n are there, in fours where they are aligned; zeros for the others. */
@@ -298,23 +310,63 @@ static __device__ __forceinline__ void put_sums(float *to, const float (&sums)[M
 	}
 }
 
-/* The parts of n_eights eights of all rows of x from column k on. */
-template <typename T>
-static __device__ __forceinline__ void keep_x(
-	uint4 *kept, const struct cuda_few &f, int k, int n_eights, int stride, bool is_aligned)
+/* What a thread has of x at a time: eights TILE_THREADS apart of all rows, rows first. */
+struct few_held {
+	float v[N_HELD][8];
+};
+
+template <int MMAS> static __device__ __forceinline__ int eight_of(int i, int rows)
 {
-#pragma unroll 1 /* registers */
-	for (int i = (int)threadIdx.x; i < n_eights * f.rows; i += TILE_THREADS) {
-		const int eight = i / f.rows, row = i - eight * f.rows, at = k + eight * 8;
-		const float *x = f.x + row * f.ldx + at;
-		float v[8];
-		if (is_aligned)
-			load_some<true>(v, x, (int)f.k - at);
-		else
-			load_some<false>(v, x, (int)f.k - at);
+	return MMAS == 1 ? i >> (rows - 1) : i / rows;
+}
+
+/* n_eights of each row of x from column k on, those from i on. */
+template <int MMAS>
+static __device__ __forceinline__ void load_held(
+	struct few_held *h, const struct cuda_few &f, int k, int n_eights, int i, bool is_aligned)
+{
 #pragma unroll
-		for (int j = 0; j < 2; j++)
-			put_parts<T>(kept + eight * stride + row * N_PARTS, 2 * j, v + 4 * j);
+	for (int j = 0; j < N_HELD; j++) {
+		const int at = i + j * TILE_THREADS, eight = eight_of<MMAS>(at, f.rows);
+		const int column = k + eight * 8,
+			  n = at < n_eights * f.rows ? (int)f.k - column : 0;
+		const float *x = f.x + (at - eight * f.rows) * f.ldx + column;
+		if (is_aligned)
+			load_some<true>(h->v[j], x, n);
+		else
+			load_some<false>(h->v[j], x, n);
+	}
+}
+
+template <typename T, int MMAS>
+static __device__ __forceinline__ void put_held(
+	uint4 *kept, const struct few_held *h, int n_eights, int i, int rows, int stride)
+{
+#pragma unroll
+	for (int j = 0; j < N_HELD; j++) {
+		const int at = i + j * TILE_THREADS, eight = eight_of<MMAS>(at, rows);
+		uint4 *const to = kept + eight * stride + (at - eight * rows) * N_PARTS;
+		if (at >= n_eights * rows)
+			break;
+		put_parts<T>(to, 0, h->v[j]);
+		put_parts<T>(to, 1, h->v[j] + 4);
+	}
+}
+
+/* The parts of n_eights of all rows of x from column k on, of which *h has the first. */
+template <typename T, int MMAS>
+static __device__ __forceinline__ void keep_x(uint4 *kept, struct few_held *h,
+	const struct cuda_few &f, int k, int n_eights, int stride, bool is_aligned)
+{
+	const int step = N_HELD * TILE_THREADS;
+
+#pragma unroll 1
+	for (int i = (int)threadIdx.x;;) {
+		put_held<T, MMAS>(kept, h, n_eights, i, f.rows, stride);
+		i += step;
+		if (i >= n_eights * f.rows)
+			break;
+		load_held<MMAS>(h, f, k, n_eights, i, is_aligned);
 	}
 	__syncthreads();
 }
@@ -356,86 +408,117 @@ static __device__ __forceinline__ void join_team(
 	}
 }
 
-static __device__ __forceinline__ void put_team_sum(
-	float *sums, const struct few_team &t, int row, float sum)
+/* Of each row that there is the warp's part; the lanes' are added for all rows at once. */
+template <int ROUNDS>
+static __device__ __forceinline__ void put_team_sums(
+	float *sums, const struct few_team &t, int rows, float (&sum)[ROUNDS])
 {
-	sum = warp_sum(sum);
-	if (threadIdx.x % WARP == 0)
-		sums[row * t.warps + t.part] = sum;
+	for (int lane = WARP / 2; lane > 0; lane /= 2)
+#pragma unroll
+		for (int r = 0; r < ROUNDS; r++)
+			sum[r] += __shfl_xor_sync(ALL_LANES, sum[r], lane);
+#pragma unroll
+	for (int r = 0; r < ROUNDS; r++) {
+		const int row = t.row + r * t.n_at_once;
+		if (row < rows && threadIdx.x % WARP == 0)
+			sums[row * NORM_WARPS + t.part] = sum[r];
+	}
 }
 
 static __device__ __forceinline__ float team_sum(
 	const float *sums, const struct few_team &t, int row)
 {
+	const float *const of = sums + row * NORM_WARPS;
 	float s = 0;
 
+	if (t.warps == NORM_WARPS) {
+#pragma unroll
+		for (int i = 0; i < NORM_WARPS; i += 4) {
+			const float4 v = *reinterpret_cast<const float4 *>(of + i);
+			s = s + v.x + v.y + v.z + v.w;
+		}
+		return s;
+	}
 	for (int i = 0; i < t.warps; i++)
-		s += sums[row * t.warps + i];
+		s += of[i];
 	return s;
 }
 
 /* The parts of (v - mean) * scale * w + b. */
 template <typename T>
-static __device__ __forceinline__ void put_normed(uint4 *row, int stride, int at, float (&v)[4],
-	float mean, float scale, const float (&w)[4], const float (&b)[4])
+static __device__ __forceinline__ void put_normed(uint4 *row, int stride, int at,
+	const float (&x)[4], float mean, float scale, const float (&w)[4], const float (&b)[4])
 {
+	float v[4];
+
 #pragma unroll
 	for (int j = 0; j < 4; j++)
-		v[j] = fmaf((v[j] - mean) * scale, w[j], b[j]);
-	put_parts<T>(row + at / 8 * stride, at / 4 % 2 * 2, v);
+		v[j] = fmaf((x[j] - mean) * scale, w[j], b[j]);
+	put_parts<T>(row + at / 8 * stride, at / 4 % 2, v);
+}
+
+/* A lane's first fours of its rows. */
+template <int ROUNDS> struct few_fours {
+	float x[ROUNDS][N_AHEAD][4];
+};
+
+template <int ROUNDS>
+static __device__ __forceinline__ void load_fours(
+	struct few_fours<ROUNDS> *of, const struct cuda_few &f, const struct few_team &t)
+{
+#pragma unroll
+	for (int r = 0; r < ROUNDS; r++)
+#pragma unroll
+		for (int i = 0; i < N_AHEAD; i++) {
+			const int row = t.row + r * t.n_at_once;
+			load_four(of->x[r][i], f.x + row * f.ldx, t.column + i * t.step, (int)f.k,
+				row < f.rows);
+		}
 }
 
 /* The parts of the norm of all of x, with the sums of norm.cuh, zeros from k to n_columns.
  * What a lane has of a row beyond its first fours it reads three times. */
 template <typename T, int ROUNDS>
 static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride,
-	const struct cuda_few &f, const struct few_team &t, int n_columns, float *sums)
+	const struct few_fours<ROUNDS> &first, const struct cuda_few &f, const struct few_team &t,
+	int n_columns, float *sums)
 {
 	float *const squares = sums + MAX_TEAMS;
 	const int k = (int)f.k, rest = t.column + N_AHEAD * t.step;
-	float x[ROUNDS][N_AHEAD][4], mean[ROUNDS], v[4];
+	float b[N_AHEAD][4], mean[ROUNDS], sum[ROUNDS], v[4];
 
 #pragma unroll
-	for (int r = 0; r < ROUNDS; r++)
-#pragma unroll
-		for (int i = 0; i < N_AHEAD; i++) {
-			const int row = t.row + r * t.n_at_once;
-			load_four(
-				x[r][i], f.x + row * f.ldx, t.column + i * t.step, k, row < f.rows);
-		}
-#pragma unroll
 	for (int r = 0; r < ROUNDS; r++) {
 		const int row = t.row + r * t.n_at_once;
-		float sum = 0;
-		if (row >= f.rows)
-			continue;
+		sum[r] = 0;
 #pragma unroll
 		for (int i = 0; i < N_AHEAD; i++)
-			sum = norm_sum(sum, x[r][i]);
+			sum[r] = norm_sum(sum[r], first.x[r][i]);
 		for (int at = rest; at < k; at += t.step) {
-			norm_four(v, f.x + row * f.ldx, at, k, true);
-			sum = norm_sum(sum, v);
+			load_four(v, f.x + row * f.ldx, at, k, row < f.rows);
+			sum[r] = norm_sum(sum[r], v);
 		}
-		put_team_sum(sums, t, row, sum);
 	}
+	put_team_sums(sums, t, f.rows, sum);
 	__syncthreads();
+#pragma unroll
+	for (int i = 0; i < N_AHEAD; i++)
+		load_four(b[i], f.norm_b, t.column + i * t.step, k, true);
 #pragma unroll
 	for (int r = 0; r < ROUNDS; r++) {
 		const int row = t.row + r * t.n_at_once;
-		float sum = 0;
-		if (row >= f.rows)
-			continue;
-		mean[r] = team_sum(sums, t, row) / (float)k;
+		mean[r] = row < f.rows ? team_sum(sums, t, row) / (float)k : 0;
+		sum[r] = 0;
 #pragma unroll
 		for (int i = 0; i < N_AHEAD; i++)
 			if (t.column + i * t.step < k)
-				sum = norm_squares(sum, x[r][i], mean[r], 4);
+				sum[r] = norm_squares(sum[r], first.x[r][i], mean[r], 4);
 		for (int at = rest; at < k; at += t.step) {
-			norm_four(v, f.x + row * f.ldx, at, k, true);
-			sum = norm_squares(sum, v, mean[r], 4);
+			load_four(v, f.x + row * f.ldx, at, k, row < f.rows);
+			sum[r] = norm_squares(sum[r], v, mean[r], 4);
 		}
-		put_team_sum(squares, t, row, sum);
 	}
+	put_team_sums(squares, t, f.rows, sum);
 	__syncthreads();
 #pragma unroll
 	for (int r = 0; r < ROUNDS; r++) {
@@ -443,17 +526,13 @@ static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride,
 		uint4 *const to = kept + row * N_PARTS;
 		if (row >= f.rows)
 			continue;
-		float b[N_AHEAD][4];
-#pragma unroll
-		for (int i = 0; i < N_AHEAD; i++)
-			load_four(b[i], f.norm_b, t.column + i * t.step, k, true);
 		const float scale = norm_scale(team_sum(squares, t, row), k, f.eps);
 #pragma unroll
 		for (int i = 0; i < N_AHEAD; i++) {
 			const int at = t.column + i * t.step;
 			if (at < n_columns) /* w and b are 0 beyond k */
-				put_normed<T>(
-					to, stride, at, x[r][i], mean[r], scale, t.w[i], b[i]);
+				put_normed<T>(to, stride, at, first.x[r][i], mean[r], scale,
+					t.w[i], b[i]);
 		}
 		for (int at = rest; at < n_columns; at += t.step) {
 			float w[4], b[4];
@@ -468,54 +547,74 @@ static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride,
 
 #endif
 
-/* Blocks that a multiprocessor has registers for. */
-static constexpr int most_blocks(int mmas)
+/* Blocks of a multiprocessor: two on 9.0, where memory holds them and they were measured to be
+ * faster; elsewhere, of more rows, and without a norm, where all of x is wanted at once,
+ * registers are worth more. */
+static constexpr int most_blocks(int arch, bool norm, int mmas)
 {
-	return mmas == 1 ? 2 : 1;
+	return arch == 90 && norm && mmas == 1 ? 2 : 1;
 }
+
+#if defined(__CUDA_ARCH__)
+#define THIS_ARCH (__CUDA_ARCH__ / 10)
+#else
+#define THIS_ARCH 0
+#endif
 
 /* NORM: a slab is all of a row.  MMAS: column_at(). */
 template <typename T, bool NORM, int MMAS>
-static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(MMAS))
+static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, NORM, MMAS))
 	few_tiles(const struct cuda_few f, struct few_layout layout, int norm_team, bool is_aligned)
 {
 #if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
-	const int SIZE = (int)sizeof(T), EIGHT = 8 * SIZE;
+	const int SIZE = (int)sizeof(T), EIGHT = 8 * SIZE, ROUNDS = MMAS == 1 ? 1 : CUDA_FEW_ROWS / 2;
 	DYNAMIC_SHARED(uint4, ring);             /* [DEPTH][TILE_WARPS][TILE_OUTS][PIECES] */
 	uint4 *const kept = ring + DEPTH * SLOT; /* [eights of a slab][stride] */
-	/* [2][TILE_WARPS][TILE_OUTS][rows] */
-	float *const sums_of = (float *)(kept + layout.slab / EIGHT * layout.stride);
 	const int n_sums = TILE_OUTS * f.rows, n = (int)f.n, end = (int)f.ldw * SIZE;
 	const int warp = (int)threadIdx.x / WARP;
-	/* The output that the thread finishes. */
-	const int out = MMAS == 1 ? (int)threadIdx.x >> (f.rows - 1) : (int)threadIdx.x / f.rows,
-		  row = (int)threadIdx.x - out * f.rows;
 	const int lane = (int)threadIdx.x % WARP, first = warp * CHUNK + lane % PIECES * LOAD;
 	uint4 *const own = ring + warp * (TILE_OUTS * PIECES);
 	uint4 *const to = own + place_of(lane / PIECES, lane % PIECES);
-	const uint4 *const column = kept +
-		(warp * CHUNK + lane % 4 * LOAD) / EIGHT * layout.stride + column_at<MMAS>(f.rows);
 	struct few_source from;
-	struct few_after after = {};
-	bool odd = false, is_kept = NORM;
+	struct few_held held;
+	bool odd = false, is_kept = NORM, is_held = true;
+	/* Unless it is all that there is: x would queue behind it. */
+	const bool is_last = (int)blockIdx.x + (int)gridDim.x < f.n / TILE_OUTS || end > DEPTH * STEP;
 
 	let_next_start();
 	from.byte = first;
 	from.slot = 0;
-	aim(&from, f, n - (int)blockIdx.x * TILE_OUTS - lane / PIECES, end);
+	aim(&from, f, (int)blockIdx.x * TILE_OUTS, end);
 #pragma unroll
-	for (int i = 0; i < DEPTH; i++)
+	for (int i = 0; i < DEPTH - 1; i++)
+		fetch(to, &from, f, first, end);
+	if (!is_last)
 		fetch(to, &from, f, first, end);
 	if (NORM) {
-		SHARED(float, row_sums, [2 * MAX_TEAMS]);
+		SHARED(float4, row_sums, [2 * MAX_TEAMS / 4]);
 		struct few_team team;
+		struct few_fours<ROUNDS> fours;
 		join_team(&team, f, norm_team);
 		after_previous();
-		keep_normed<T, MMAS == 1 ? 1 : CUDA_FEW_ROWS / 2>(
-			kept, layout.stride, f, team, whole_chunks(end) / SIZE, row_sums);
+		load_fours(&fours, f, team);
+		if (is_last)
+			fetch(to, &from, f, first, end);
+		keep_normed<T, ROUNDS>(kept, layout.stride, fours, f, team,
+			whole_chunks(end) / SIZE, reinterpret_cast<float *>(row_sums));
 	} else {
 		after_previous();
+		load_held<MMAS>(&held, f, 0, eights_of<T>(end, layout), (int)threadIdx.x, is_aligned);
+		if (is_last)
+			fetch(to, &from, f, first, end);
 	}
+	/* [2][TILE_WARPS][TILE_OUTS][rows] */
+	float *const sums_of = (float *)(kept + layout.slab / EIGHT * layout.stride);
+	/* The output that the thread finishes. */
+	const int out = MMAS == 1 ? (int)threadIdx.x >> (f.rows - 1) : (int)threadIdx.x / f.rows,
+		  row = (int)threadIdx.x - out * f.rows;
+	const uint4 *const column = kept +
+		(warp * CHUNK + lane % 4 * LOAD) / EIGHT * layout.stride + column_at<MMAS>(f.rows);
+	struct few_after after = {};
 	for (int tile = (int)blockIdx.x * TILE_OUTS; tile < n; tile += (int)gridDim.x * TILE_OUTS) {
 		const bool finishes = out < TILE_OUTS && tile + out < n;
 		float sums[MMAS][4] = {};
@@ -524,12 +623,21 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(MMAS))
 			load_after<T>(&after, f, tile + out, row);
 		for (int at = 0; at < end; at += layout.slab) {
 			const int left = end - at < layout.slab ? end - at : layout.slab;
+			const int n_eights = eights_of<T>(left, layout);
 			if (!is_kept) {
 				if (at || tile >= (int)gridDim.x * TILE_OUTS)
 					__syncthreads(); /* what was kept has been used */
-				keep_x<T>(kept, f, at / SIZE, whole_chunks(left) / EIGHT,
-					layout.stride, is_aligned);
+				if (!is_held)
+					load_held<MMAS>(&held, f, at / SIZE, n_eights,
+						(int)threadIdx.x, is_aligned);
+				keep_x<T, MMAS>(kept, &held, f, at / SIZE, n_eights, layout.stride,
+					is_aligned);
 				is_kept = end <= layout.slab;
+				/* The next, meanwhile; registers, of int8, do not reach. */
+				is_held = !NORM && SIZE > 1 && left < end - at;
+				if (is_held)
+					load_held<MMAS>(&held, f, (at + left) / SIZE, n_eights,
+						(int)threadIdx.x, is_aligned);
 			}
 			const uint4 *x = column;
 #pragma unroll 1
@@ -616,7 +724,7 @@ static void launch_tiles(struct gpu *g, const struct cuda_few *f, struct few_lay
 	const struct cuda *c = cuda_of(g);
 	const size_t shared = tiles_shared(f, l);
 	const bool two =
-		most_blocks(MMAS) == 2 && 2 * (shared + OTHER_SHARED) <= c->multiprocessor_shared;
+		most_blocks(c->arch, NORM, MMAS) == 2 && 2 * (shared + OTHER_SHARED) <= c->multiprocessor_shared;
 	const unsigned tiles = blocks_for(f->n, TILE_OUTS), most = c->n_multiprocessors << two;
 
 	if (cuda_ok(g,
