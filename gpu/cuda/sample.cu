@@ -129,30 +129,45 @@ static __device__ u64 sum_before(u64 x, u64 *sums, u64 *total)
 	return before + to - x;
 }
 
-/* The least key such that the weights (1 each where is_count) of all entries with this key
- * or above reach `goal`; *ret_left is what of the goal those above it leave.  goal is at
- * least 1 and at most the sum of all. */
-static __device__ unsigned threshold(const struct shared *s, const float *logits,
-	const u64 *weights, int64_t n, u64 goal, bool is_count, u64 *ret_left)
+/* What the entries of a byte weigh, or, of 32 bits, how many there are: most logits share their
+ * first byte, and these the hardware adds up at once. */
+static __device__ __forceinline__ u64 change_of(const u64 *weights, int64_t i, const u64 *)
 {
+	return weights[i];
+}
+
+static __device__ __forceinline__ unsigned change_of(
+	const u64 *weights, int64_t i, const unsigned *)
+{
+	return 1;
+}
+
+/* The least key such that the weights (counts: 1 each) of all entries with this key or above
+ * reach `goal`; *ret_left is what of the goal those above it leave.  goal is at least 1 and at
+ * most the sum of all.  N: u64, or unsigned for counts. */
+template <typename N>
+static __device__ unsigned threshold(const struct shared *s, const float *logits,
+	const u64 *weights, int64_t n, u64 goal, u64 *ret_left)
+{
+	N *const sums = reinterpret_cast<N *>(s->sums);
 	unsigned key = 0;
 
 	for (int shift = 24; shift >= 0; shift -= 8) {
 		const unsigned known = shift == 24 ? 0 : 0xffffffffu << (shift + 8);
 		const bool has_byte = threadIdx.x < BYTES;
 		if (has_byte)
-			s->sums[threadIdx.x] = 0;
+			sums[threadIdx.x] = 0;
 		__syncthreads();
 		for (int64_t i = threadIdx.x; i < n; i += SAMPLE_THREADS) {
 			const unsigned k = key_of(logits[i]);
-			const u64 w = is_count ? 1 : weights[i];
+			const N w = change_of(weights, i, (const N *)NULL);
 			if ((k & known) == key && w)
-				atomicAdd(&s->sums[k >> shift & 255], w);
+				atomicAdd(&sums[k >> shift & 255], w);
 		}
 		__syncthreads();
 		/* Thread t has byte 255 - t: those before it are the greater ones. */
 		const int byte = BYTES - 1 - (int)threadIdx.x;
-		const u64 mine = has_byte ? s->sums[byte] : 0;
+		const u64 mine = has_byte ? sums[byte] : 0;
 		u64 total;
 		__syncthreads();
 		const u64 above = sum_before(mine, s->sums, &total);
@@ -206,7 +221,7 @@ static __device__ void keep_top_k(
 	const struct shared *s, const struct sampling *o, const float *logits, u64 *weights)
 {
 	u64 left;
-	const unsigned key = threshold(s, logits, weights, o->n, (u64)o->top_k, true, &left);
+	const unsigned key = threshold<unsigned>(s, logits, weights, o->n, (u64)o->top_k, &left);
 	const struct run r = run_of(o->n);
 
 	for (int64_t i = r.first; i < r.end; i++)
@@ -222,7 +237,7 @@ static __device__ void keep_top_p(
 	const struct run r = run_of(o->n);
 	u64 left, total, mine = 0;
 	const unsigned key =
-		threshold(s, logits, weights, o->n, goal < 1 ? 1 : (u64)goal, false, &left);
+		threshold<u64>(s, logits, weights, o->n, goal < 1 ? 1 : (u64)goal, &left);
 
 	for (int64_t i = r.first; i < r.end; i++)
 		mine += key_of(logits[i]) == key ? weights[i] : 0;
