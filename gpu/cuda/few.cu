@@ -72,8 +72,9 @@ enum {
 	CHUNK = PIECES * LOAD,     /* in bytes: less than a line of the L2 cost a quarter */
 	STEP = CHUNK * TILE_WARPS, /* of a block: from one load of a warp to its next */
 	AT_ONCE = WARP / PIECES,   /* rows that the lanes of a warp fetch at once */
-	DEPTH = 2,                 /* steps that are under way, a power of two, */
 	SLOT = PIECES * TILE_OUTS * TILE_WARPS, /* loads of one */
+	SHALLOW = 2, /* steps of a ring, powers of two; */
+	DEEP = 4,    /* where rows of w have more than that: they go on while x is prepared */
 	N_PARTS = 3,               /* bf16 numbers of an f32 */
 	N_HELD = 4,                /* eights of x that a thread has at once */
 	MAX_TEAMS = NORM_WARPS * CUDA_FEW_ROWS, /* warps of norm.cuh, of all rows */
@@ -83,6 +84,7 @@ enum {
 /* How a block keeps x: the parts of eight k of a row are N_PARTS times 16 bytes, those of the
  * next row follow. */
 struct few_layout {
+	int depth;  /* of the ring */
 	int slab;   /* bytes of a row of w for which x is kept at a time, whole steps */
 	int stride; /* from eight k to the next, in 16 bytes */
 };
@@ -197,6 +199,7 @@ static __device__ __forceinline__ int eights_of(int bytes, struct few_layout l)
 
 /* One step, into shared memory from `ring` on, zeros beyond the end of a row; after it come rows
  * of the block's next tile. */
+template <int DEPTH>
 static __device__ __forceinline__ void fetch(
 	uint4 *ring, struct few_source *s, const struct cuda_few &f, int first, int end)
 {
@@ -561,8 +564,8 @@ static constexpr int most_blocks(int arch, bool norm, int mmas)
 #define THIS_ARCH 0
 #endif
 
-/* NORM: a slab is all of a row.  MMAS: column_at(). */
-template <typename T, bool NORM, int MMAS>
+/* NORM: a slab is all of a row.  MMAS: column_at().  DEPTH: layout's. */
+template <typename T, bool NORM, int MMAS, int DEPTH>
 static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, NORM, MMAS))
 	few_tiles(const struct cuda_few f, struct few_layout layout, int norm_team, bool is_aligned)
 {
@@ -578,18 +581,16 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, NO
 	struct few_source from;
 	struct few_held held;
 	bool odd = false, is_kept = NORM, is_held = true;
-	/* Unless it is all that there is: x would queue behind it. */
-	const bool is_last = (int)blockIdx.x + (int)gridDim.x < f.n / TILE_OUTS || end > DEPTH * STEP;
+	/* All but one step, unless that is all that there is: x would queue behind them. */
+	const bool waits = ((int)blockIdx.x + (int)gridDim.x) * TILE_OUTS < f.n || end > DEPTH * STEP;
 
 	let_next_start();
 	from.byte = first;
 	from.slot = 0;
 	aim(&from, f, (int)blockIdx.x * TILE_OUTS, end);
-#pragma unroll
-	for (int i = 0; i < DEPTH - 1; i++)
-		fetch(to, &from, f, first, end);
-	if (!is_last)
-		fetch(to, &from, f, first, end);
+	fetch<DEPTH>(to, &from, f, first, end);
+	for (int i = 1; i < DEPTH && !waits; i++)
+		fetch<DEPTH>(to, &from, f, first, end);
 	if (NORM) {
 		SHARED(float4, row_sums, [2 * MAX_TEAMS / 4]);
 		struct few_team team;
@@ -597,15 +598,15 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, NO
 		join_team(&team, f, norm_team);
 		after_previous();
 		load_fours(&fours, f, team);
-		if (is_last)
-			fetch(to, &from, f, first, end);
+		for (int i = 1; i < DEPTH && waits; i++)
+			fetch<DEPTH>(to, &from, f, first, end);
 		keep_normed<T, ROUNDS>(kept, layout.stride, fours, f, team,
 			whole_chunks(end) / SIZE, reinterpret_cast<float *>(row_sums));
 	} else {
 		after_previous();
 		load_held<MMAS>(&held, f, 0, eights_of<T>(end, layout), (int)threadIdx.x, is_aligned);
-		if (is_last)
-			fetch(to, &from, f, first, end);
+		for (int i = 1; i < DEPTH && waits; i++)
+			fetch<DEPTH>(to, &from, f, first, end);
 	}
 	/* [2][TILE_WARPS][TILE_OUTS][rows] */
 	float *const sums_of = (float *)(kept + layout.slab / EIGHT * layout.stride);
@@ -648,7 +649,7 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, NO
 					multiply<T, MMAS>(
 						sums, own + from.slot, x, layout.stride);
 				__syncwarp();
-				fetch(to, &from, f, first, end);
+				fetch<DEPTH>(to, &from, f, first, end);
 			}
 		}
 		/* Two sets of sums: with the barrier of the next tile these have been used. */
@@ -675,13 +676,18 @@ static size_t tiles_shared(const struct cuda_few *f, struct few_layout l)
 {
 	const size_t n_eights = (size_t)l.slab / (8 * gpu_dtype_size(f->dtype));
 
-	return sizeof(uint4) * (DEPTH * SLOT + n_eights * (size_t)l.stride) +
+	return sizeof(uint4) * ((size_t)l.depth * SLOT + n_eights * (size_t)l.stride) +
 	       sizeof(float) * 2 * TILE_WARPS * TILE_OUTS * (size_t)f->rows;
+}
+
+static int64_t row_bytes(const struct cuda_few *f)
+{
+	return f->ldw * (int64_t)gpu_dtype_size(f->dtype);
 }
 
 static int whole_slab(const struct cuda_few *f)
 {
-	return (int)((f->ldw * (int64_t)gpu_dtype_size(f->dtype) + STEP - 1) / STEP * STEP);
+	return (int)((row_bytes(f) + STEP - 1) / STEP * STEP);
 }
 
 /* A quarter of a warp reads, at once, 16 bytes of two columns in each of four lanes' eights: of
@@ -702,10 +708,10 @@ static bool fits(const struct gpu *g, const struct cuda_few *f, struct few_layou
 
 /* As much of a row of w as there is room for x of; slab 0: none.  All of it, as a norm needs,
  * comes before what spreads it over banks. */
-static struct few_layout layout_of(const struct gpu *g, const struct cuda_few *f)
+static struct few_layout layout_of(const struct gpu *g, const struct cuda_few *f, int depth)
 {
-	struct few_layout l = {whole_slab(f), spread_stride(f)};
-	const struct few_layout tight = {l.slab, f->rows * N_PARTS};
+	struct few_layout l = {depth, whole_slab(f), spread_stride(f)};
+	const struct few_layout tight = {depth, l.slab, f->rows * N_PARTS};
 
 	if (!fits(g, f, l) && fits(g, f, tight))
 		return tight;
@@ -718,7 +724,7 @@ static struct few_layout layout_of(const struct gpu *g, const struct cuda_few *f
 	return l;
 }
 
-template <typename T, bool NORM, int MMAS>
+template <typename T, bool NORM, int MMAS, int DEPTH>
 static void launch_tiles(struct gpu *g, const struct cuda_few *f, struct few_layout l)
 {
 	const struct cuda *c = cuda_of(g);
@@ -728,30 +734,32 @@ static void launch_tiles(struct gpu *g, const struct cuda_few *f, struct few_lay
 	const unsigned tiles = blocks_for(f->n, TILE_OUTS), most = c->n_multiprocessors << two;
 
 	if (cuda_ok(g,
-		    cudaFuncSetAttribute(few_tiles<T, NORM, MMAS>,
+		    cudaFuncSetAttribute(few_tiles<T, NORM, MMAS, DEPTH>,
 			    cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared),
 		    "few_tiles"))
-		LAUNCH_EARLY(g, (few_tiles<T, NORM, MMAS>), tiles < most ? tiles : most,
+		LAUNCH_EARLY(g, (few_tiles<T, NORM, MMAS, DEPTH>), tiles < most ? tiles : most,
 			TILE_THREADS, shared, *f, l, (int)norm_threads(f->k),
 			stream_is_aligned(f->x, f->ldx, f->k));
 }
 
-template <typename T, bool NORM>
+template <typename T, bool NORM, int DEPTH>
 static void launch_tiles_for(struct gpu *g, const struct cuda_few *f, struct few_layout l)
 {
 	if (f->rows <= 2)
-		launch_tiles<T, NORM, 1>(g, f, l);
+		launch_tiles<T, NORM, 1, DEPTH>(g, f, l);
 	else
-		launch_tiles<T, NORM, N_PARTS>(g, f, l);
+		launch_tiles<T, NORM, N_PARTS, DEPTH>(g, f, l);
 }
 
 template <typename T>
 static void launch_tiles_of(struct gpu *g, const struct cuda_few *f, struct few_layout l)
 {
 	if (f->norm_w)
-		launch_tiles_for<T, true>(g, f, l);
+		launch_tiles_for<T, true, SHALLOW>(g, f, l);
+	else if (l.depth == DEEP)
+		launch_tiles_for<T, false, DEEP>(g, f, l);
 	else
-		launch_tiles_for<T, false>(g, f, l);
+		launch_tiles_for<T, false, SHALLOW>(g, f, l);
 }
 
 /* ---- FMA units ---------------------------------------------------------- */
@@ -815,7 +823,7 @@ static bool can_tile(const struct gpu *g, const struct cuda_few *f)
 
 bool cuda_few_can_norm(const struct gpu *g, const struct cuda_few *f)
 {
-	return can_tile(g, f) && layout_of(g, f).slab == whole_slab(f) &&
+	return can_tile(g, f) && layout_of(g, f, SHALLOW).slab == whole_slab(f) &&
 	       stream_is_aligned(f->x, f->ldx, f->k);
 }
 
@@ -823,9 +831,13 @@ bool cuda_few_can_norm(const struct gpu *g, const struct cuda_few *f)
  * int8): half of the rows at a time, so that a row has the bits that it has alone. */
 static void tiles_of_some(struct gpu *g, const struct cuda_few *f)
 {
-	const struct few_layout l = layout_of(g, f);
+	struct few_layout l = layout_of(g, f, SHALLOW);
 	struct cuda_few part = *f;
 
+	if (!f->norm_w && row_bytes(f) > DEEP * STEP) {
+		const struct few_layout deep = layout_of(g, f, DEEP);
+		l = deep.slab ? deep : l;
+	}
 	if (!l.slab && f->rows > 1) {
 		part.rows = f->rows / 2;
 		tiles_of_some(g, &part);
