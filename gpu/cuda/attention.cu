@@ -300,10 +300,11 @@ static __device__ __forceinline__ void finish_split(
 	}
 }
 
-/* Keys i * GROUPS from k on, and their values, of a lane that has n of them; zeros for the others. */
+/* Keys i * GROUPS from k on, and their values, of a lane that has n of them; zeros for the others.
+ */
 template <typename E, int KEY_LANES>
-static __device__ __forceinline__ void load_batch(uint4 (&keys)[BATCH], uint4 (&values)[BATCH],
-	const E *k, const E *v, int64_t width, int n)
+static __device__ __forceinline__ void load_batch(
+	uint4 (&keys)[BATCH], uint4 (&values)[BATCH], const E *k, const E *v, int64_t width, int n)
 {
 	const int GROUPS = WARP / KEY_LANES;
 

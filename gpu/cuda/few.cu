@@ -7,22 +7,23 @@
  * parts, have the 24 bits of an f32.  All parts of one or two rows are columns of one mma; of more
  * rows each part has an mma of its own.  Which k is which within an mma is free, as long as
  * w and x agree: a lane takes 16 bytes of w, neighbours in k, and the same k of its column of x.
- * A block of 16 warps has 16 rows of w at a time, each warp a share of k; there are two blocks
- * a multiprocessor where its memory holds two.  Weights come through a ring in shared memory,
- * 64 KB a block, where each lane reads what it fetched itself: those of the next rows are
- * under way while these are multiplied, and the first do not wait for the kernel before this
- * one (LAUNCH_EARLY).  The parts of x, and its norm before, are made once a block.
- * Bytes moved: w once; x comes from caches.
- * Instructions: at 4.2 TB/s a multiprocessor of 132 gets 1 KB in 57 cycles, in which it issues
- * 228.  A warp takes about 50 for 1 KB of bf16 and one or two rows, 70 for more rows, 110 and 120
- * for int8 (counted by hand, nvdisasm, in what nvcc 13.0 makes for 9.0).  Before, it took 111
- * and 180, so that a block multiplied for 1 us when all of its ring was there, and conversions
- * of bytes alone took 64 cycles.  The norm of one or two rows of 2048, which every block has,
- * takes a warp about 360, before 665: with two blocks, 3 us of a multiprocessor.
- * Measured then (H200, 4.2 TB/s, MusicGen large in bf16, by the distances of kernels'
- * ends): [2048, 8192] 33.5 MB 11.8 us; [2048, 2048] 8.4 MB 4.7 us; with the norm and one block
- * a multiprocessor, which read x three times, [6144, 2048] 17 us, [8192, 2048] 19.5 us.  Two
- * blocks took 12 % off a step.  Not measured since.
+ * A block of 16 warps has 16 rows of w at a time, each warp a share of k.  Weights come through
+ * a ring in shared memory, 64 KB a block, which each warp fills for itself with whole lines of
+ * w: those of the next rows are under way while these are multiplied, and the first do not wait for
+ * the kernel before this one (LAUNCH_EARLY).  The parts of x, and its norm before, are made once a
+ * block: of a block's time they are as much as weights.
+ * Bytes moved: w once; x comes from caches, all of it to each block.
+ *
+ * Measured on an H200, 132 multiprocessors (docs/PERF.md tells more):
+ * Pieces of 64 bytes of 16 rows stream at 3.0 to 3.5 TB/s, however many are under way; lines of
+ * 128 bytes at 4.5, as plain reading does.
+ * Requests are answered in turn: what a block wants of x waits for all weights that it asked for
+ * before, 64 KB for 2 us.  So all but one step of the ring come after x, unless they are all that
+ * the block will want.
+ * Of one or two rows of MusicGen large: x is there after 0.8 us, or 2 behind weights; its norm
+ * takes 1 us; 64 KB that are there 0.7 us, 1.4 for each of two blocks beside each other.
+ * Instructions: at 4.2 TB/s a multiprocessor gets 1 KB in 57 cycles, in which it issues 228; a warp
+ * takes about 50 for it (counted by hand, nvdisasm).
  * Sums: of a warp as mma adds, in ascending order of k, of each part by itself, and the smallest
  * part first; then the warps in ascending order.
  *
@@ -69,14 +70,14 @@ enum {
 	TILE_OUTS = 16,
 	LOAD = 16,                 /* bytes that a lane takes at once, */
 	PIECES = 8,                /* of them, neighbours in a row of w, a warp at a time, */
-	CHUNK = PIECES * LOAD,     /* in bytes: less than a line of the L2 cost a quarter */
+	CHUNK = PIECES * LOAD,     /* in bytes: a line */
 	STEP = CHUNK * TILE_WARPS, /* of a block: from one load of a warp to its next */
 	AT_ONCE = WARP / PIECES,   /* rows that the lanes of a warp fetch at once */
 	SLOT = PIECES * TILE_OUTS * TILE_WARPS, /* loads of one */
-	SHALLOW = 2, /* steps of a ring, powers of two; */
-	DEEP = 4,    /* where rows of w have more than that: they go on while x is prepared */
-	N_PARTS = 3,               /* bf16 numbers of an f32 */
-	N_HELD = 4,                /* eights of x that a thread has at once */
+	SHALLOW = 2,                            /* steps of a ring, powers of two; */
+	DEEP = 4,    /* where x comes in slabs: weights go on while the next is prepared */
+	N_PARTS = 3, /* bf16 numbers of an f32 */
+	N_HELD = 4,  /* eights of x that a thread has at once */
 	MAX_TEAMS = NORM_WARPS * CUDA_FEW_ROWS, /* warps of norm.cuh, of all rows */
 	N_AHEAD = 2, /* fours of the norm's weights that a lane has early */
 };
@@ -287,7 +288,7 @@ static __device__ __forceinline__ void multiply(
 #pragma unroll
 	for (int i = 0; i < PIECES; i += 4) {
 		const uint4 *const at = fetched + place_of(row, piece ^ i),
-			    *const x = kept + i * LOAD / (8 * (int)sizeof(T)) * stride;
+				   *const x = kept + i * LOAD / (8 * (int)sizeof(T)) * stride;
 		multiply_rows<T, MMAS>(sums, at[0], at[TILE_OUTS / 2 * PIECES], x, stride);
 	}
 }
@@ -534,8 +535,8 @@ static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride,
 		for (int i = 0; i < N_AHEAD; i++) {
 			const int at = t.column + i * t.step;
 			if (at < n_columns) /* w and b are 0 beyond k */
-				put_normed<T>(to, stride, at, first.x[r][i], mean[r], scale,
-					t.w[i], b[i]);
+				put_normed<T>(to, stride, at, first.x[r][i], mean[r], scale, t.w[i],
+					b[i]);
 		}
 		for (int at = rest; at < n_columns; at += t.step) {
 			float w[4], b[4];
@@ -570,7 +571,8 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, NO
 	few_tiles(const struct cuda_few f, struct few_layout layout, int norm_team, bool is_aligned)
 {
 #if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
-	const int SIZE = (int)sizeof(T), EIGHT = 8 * SIZE, ROUNDS = MMAS == 1 ? 1 : CUDA_FEW_ROWS / 2;
+	const int SIZE = (int)sizeof(T), EIGHT = 8 * SIZE,
+		  ROUNDS = MMAS == 1 ? 1 : CUDA_FEW_ROWS / 2;
 	DYNAMIC_SHARED(uint4, ring);             /* [DEPTH][TILE_WARPS][TILE_OUTS][PIECES] */
 	uint4 *const kept = ring + DEPTH * SLOT; /* [eights of a slab][stride] */
 	const int n_sums = TILE_OUTS * f.rows, n = (int)f.n, end = (int)f.ldw * SIZE;
@@ -582,7 +584,8 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, NO
 	struct few_held held;
 	bool odd = false, is_kept = NORM, is_held = true;
 	/* All but one step, unless that is all that there is: x would queue behind them. */
-	const bool waits = ((int)blockIdx.x + (int)gridDim.x) * TILE_OUTS < f.n || end > DEPTH * STEP;
+	const bool waits =
+		((int)blockIdx.x + (int)gridDim.x) * TILE_OUTS < f.n || end > DEPTH * STEP;
 
 	let_next_start();
 	from.byte = first;
@@ -604,7 +607,8 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, NO
 			whole_chunks(end) / SIZE, reinterpret_cast<float *>(row_sums));
 	} else {
 		after_previous();
-		load_held<MMAS>(&held, f, 0, eights_of<T>(end, layout), (int)threadIdx.x, is_aligned);
+		load_held<MMAS>(
+			&held, f, 0, eights_of<T>(end, layout), (int)threadIdx.x, is_aligned);
 		for (int i = 1; i < DEPTH && waits; i++)
 			fetch<DEPTH>(to, &from, f, first, end);
 	}
@@ -614,7 +618,8 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, NO
 	const int out = MMAS == 1 ? (int)threadIdx.x >> (f.rows - 1) : (int)threadIdx.x / f.rows,
 		  row = (int)threadIdx.x - out * f.rows;
 	const uint4 *const column = kept +
-		(warp * CHUNK + lane % 4 * LOAD) / EIGHT * layout.stride + column_at<MMAS>(f.rows);
+				    (warp * CHUNK + lane % 4 * LOAD) / EIGHT * layout.stride +
+				    column_at<MMAS>(f.rows);
 	struct few_after after = {};
 	for (int tile = (int)blockIdx.x * TILE_OUTS; tile < n; tile += (int)gridDim.x * TILE_OUTS) {
 		const bool finishes = out < TILE_OUTS && tile + out < n;
@@ -646,8 +651,7 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, NO
 				copy_async_wait<DEPTH - 1>();
 				__syncwarp();
 				if (has_chunk(i + warp * CHUNK, left))
-					multiply<T, MMAS>(
-						sums, own + from.slot, x, layout.stride);
+					multiply<T, MMAS>(sums, own + from.slot, x, layout.stride);
 				__syncwarp();
 				fetch<DEPTH>(to, &from, f, first, end);
 			}
@@ -729,8 +733,8 @@ static void launch_tiles(struct gpu *g, const struct cuda_few *f, struct few_lay
 {
 	const struct cuda *c = cuda_of(g);
 	const size_t shared = tiles_shared(f, l);
-	const bool two =
-		most_blocks(c->arch, NORM, MMAS) == 2 && 2 * (shared + OTHER_SHARED) <= c->multiprocessor_shared;
+	const bool two = most_blocks(c->arch, NORM, MMAS) == 2 &&
+			 2 * (shared + OTHER_SHARED) <= c->multiprocessor_shared;
 	const unsigned tiles = blocks_for(f->n, TILE_OUTS), most = c->n_multiprocessors << two;
 
 	if (cuda_ok(g,
@@ -834,7 +838,7 @@ static void tiles_of_some(struct gpu *g, const struct cuda_few *f)
 	struct few_layout l = layout_of(g, f, SHALLOW);
 	struct cuda_few part = *f;
 
-	if (!f->norm_w && row_bytes(f) > DEEP * STEP) {
+	if (!f->norm_w && l.slab < whole_slab(f) && row_bytes(f) > DEEP * STEP) {
 		const struct few_layout deep = layout_of(g, f, DEEP);
 		l = deep.slab ? deep : l;
 	}
