@@ -75,9 +75,10 @@ enum {
 	AT_ONCE = WARP / PIECES,   /* rows that the lanes of a warp fetch at once */
 	SLOT = PIECES * TILE_OUTS * TILE_WARPS, /* loads of one */
 	SHALLOW = 2,                            /* steps of a ring, powers of two; */
-	DEEP = 4,    /* where x comes in slabs: weights go on while the next is prepared */
-	N_PARTS = 3, /* bf16 numbers of an f32 */
-	N_HELD = 4,  /* eights of x that a thread has at once */
+	DEEP = 4,      /* where x comes in slabs: weights go on while the next is prepared */
+	N_PARTS = 3,   /* bf16 numbers of an f32 */
+	FEW_HELD = 2,  /* eights of x that a thread has at once, */
+	MANY_HELD = 4, /* where a slab has more */
 	MAX_TEAMS = NORM_WARPS * CUDA_FEW_ROWS, /* warps of norm.cuh, of all rows */
 	N_AHEAD = 2, /* fours of the norm's weights that a lane has early */
 };
@@ -315,8 +316,8 @@ static __device__ __forceinline__ void put_sums(float *to, const float (&sums)[M
 }
 
 /* What a thread has of x at a time: eights TILE_THREADS apart of all rows, rows first. */
-struct few_held {
-	float v[N_HELD][8];
+template <int HELD> struct few_held {
+	float v[HELD][8];
 };
 
 template <int MMAS> static __device__ __forceinline__ int eight_of(int i, int rows)
@@ -325,12 +326,12 @@ template <int MMAS> static __device__ __forceinline__ int eight_of(int i, int ro
 }
 
 /* n_eights of each row of x from column k on, those from i on. */
-template <int MMAS>
-static __device__ __forceinline__ void load_held(
-	struct few_held *h, const struct cuda_few &f, int k, int n_eights, int i, bool is_aligned)
+template <int MMAS, int HELD>
+static __device__ __forceinline__ void load_held(struct few_held<HELD> *h, const struct cuda_few &f,
+	int k, int n_eights, int i, bool is_aligned)
 {
 #pragma unroll
-	for (int j = 0; j < N_HELD; j++) {
+	for (int j = 0; j < HELD; j++) {
 		const int at = i + j * TILE_THREADS, eight = eight_of<MMAS>(at, f.rows);
 		const int column = k + eight * 8,
 			  n = at < n_eights * f.rows ? (int)f.k - column : 0;
@@ -342,12 +343,12 @@ static __device__ __forceinline__ void load_held(
 	}
 }
 
-template <typename T, int MMAS>
+template <typename T, int MMAS, int HELD>
 static __device__ __forceinline__ void put_held(
-	uint4 *kept, const struct few_held *h, int n_eights, int i, int rows, int stride)
+	uint4 *kept, const struct few_held<HELD> *h, int n_eights, int i, int rows, int stride)
 {
 #pragma unroll
-	for (int j = 0; j < N_HELD; j++) {
+	for (int j = 0; j < HELD; j++) {
 		const int at = i + j * TILE_THREADS, eight = eight_of<MMAS>(at, rows);
 		uint4 *const to = kept + eight * stride + (at - eight * rows) * N_PARTS;
 		if (at >= n_eights * rows)
@@ -358,19 +359,19 @@ static __device__ __forceinline__ void put_held(
 }
 
 /* The parts of n_eights of all rows of x from column k on, of which *h has the first. */
-template <typename T, int MMAS>
-static __device__ __forceinline__ void keep_x(uint4 *kept, struct few_held *h,
+template <typename T, int MMAS, int HELD>
+static __device__ __forceinline__ void keep_x(uint4 *kept, struct few_held<HELD> *h,
 	const struct cuda_few &f, int k, int n_eights, int stride, bool is_aligned)
 {
-	const int step = N_HELD * TILE_THREADS;
+	const int step = HELD * TILE_THREADS;
 
 #pragma unroll 1
 	for (int i = (int)threadIdx.x;;) {
-		put_held<T, MMAS>(kept, h, n_eights, i, f.rows, stride);
+		put_held<T, MMAS, HELD>(kept, h, n_eights, i, f.rows, stride);
 		i += step;
 		if (i >= n_eights * f.rows)
 			break;
-		load_held<MMAS>(h, f, k, n_eights, i, is_aligned);
+		load_held<MMAS, HELD>(h, f, k, n_eights, i, is_aligned);
 	}
 	__syncthreads();
 }
@@ -552,11 +553,11 @@ static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride,
 #endif
 
 /* Blocks of a multiprocessor: two on 9.0, where memory holds them and they were measured to be
- * faster; elsewhere, of more rows, and without a norm, where all of x is wanted at once,
- * registers are worth more. */
-static constexpr int most_blocks(int arch, bool norm, int mmas)
+ * faster, and where the registers of one do not keep the next kernel's from starting early;
+ * elsewhere, of more rows, and where more of x is wanted at once, registers are worth more. */
+static constexpr int most_blocks(int arch, int mmas, int held)
 {
-	return arch == 90 && norm && mmas == 1 ? 2 : 1;
+	return arch == 90 && mmas == 1 && held == FEW_HELD ? 2 : 1;
 }
 
 #if defined(__CUDA_ARCH__)
@@ -566,13 +567,15 @@ static constexpr int most_blocks(int arch, bool norm, int mmas)
 #endif
 
 /* NORM: a slab is all of a row.  MMAS: column_at().  DEPTH: layout's. */
-template <typename T, bool NORM, int MMAS, int DEPTH>
-static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, NORM, MMAS))
+template <typename T, bool NORM, int MMAS, int DEPTH, int HELD>
+static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, MMAS, HELD))
 	few_tiles(const struct cuda_few f, struct few_layout layout, int norm_team, bool is_aligned)
 {
 #if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
-	const int SIZE = (int)sizeof(T), EIGHT = 8 * SIZE,
-		  ROUNDS = MMAS == 1 ? 1 : CUDA_FEW_ROWS / 2;
+	const int SIZE = (int)sizeof(T), EIGHT = 8 * SIZE;
+	const int ROUNDS = MMAS == 1 ? 1 : CUDA_FEW_ROWS / 2;
+	/* The next slab of x, while one is multiplied: where registers reach. */
+	const bool PRELOADS = HELD == MANY_HELD && SIZE > 1;
 	DYNAMIC_SHARED(uint4, ring);             /* [DEPTH][TILE_WARPS][TILE_OUTS][PIECES] */
 	uint4 *const kept = ring + DEPTH * SLOT; /* [eights of a slab][stride] */
 	const int n_sums = TILE_OUTS * f.rows, n = (int)f.n, end = (int)f.ldw * SIZE;
@@ -581,8 +584,8 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, NO
 	uint4 *const own = ring + warp * (TILE_OUTS * PIECES);
 	uint4 *const to = own + place_of(lane / PIECES, lane % PIECES);
 	struct few_source from;
-	struct few_held held;
-	bool odd = false, is_kept = NORM, is_held = true;
+	struct few_held<HELD> held;
+	bool odd = false, is_kept = true, is_held = false;
 	/* All but one step, unless that is all that there is: x would queue behind them. */
 	const bool waits =
 		((int)blockIdx.x + (int)gridDim.x) * TILE_OUTS < f.n || end > DEPTH * STEP;
@@ -606,11 +609,12 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, NO
 		keep_normed<T, ROUNDS>(kept, layout.stride, fours, f, team,
 			whole_chunks(end) / SIZE, reinterpret_cast<float *>(row_sums));
 	} else {
+		const int n_eights = eights_of<T>(end, layout);
 		after_previous();
-		load_held<MMAS>(
-			&held, f, 0, eights_of<T>(end, layout), (int)threadIdx.x, is_aligned);
+		load_held<MMAS, HELD>(&held, f, 0, n_eights, (int)threadIdx.x, is_aligned);
 		for (int i = 1; i < DEPTH && waits; i++)
 			fetch<DEPTH>(to, &from, f, first, end);
+		keep_x<T, MMAS, HELD>(kept, &held, f, 0, n_eights, layout.stride, is_aligned);
 	}
 	/* [2][TILE_WARPS][TILE_OUTS][rows] */
 	float *const sums_of = (float *)(kept + layout.slab / EIGHT * layout.stride);
@@ -631,20 +635,18 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, NO
 			const int left = end - at < layout.slab ? end - at : layout.slab;
 			const int n_eights = eights_of<T>(left, layout);
 			if (!is_kept) {
-				if (at || tile >= (int)gridDim.x * TILE_OUTS)
-					__syncthreads(); /* what was kept has been used */
+				__syncthreads(); /* what was kept has been used */
 				if (!is_held)
-					load_held<MMAS>(&held, f, at / SIZE, n_eights,
+					load_held<MMAS, HELD>(&held, f, at / SIZE, n_eights,
 						(int)threadIdx.x, is_aligned);
-				keep_x<T, MMAS>(kept, &held, f, at / SIZE, n_eights, layout.stride,
-					is_aligned);
-				is_kept = end <= layout.slab;
-				/* The next, meanwhile; registers, of int8, do not reach. */
-				is_held = !NORM && SIZE > 1 && left < end - at;
-				if (is_held)
-					load_held<MMAS>(&held, f, (at + left) / SIZE, n_eights,
-						(int)threadIdx.x, is_aligned);
+				keep_x<T, MMAS, HELD>(kept, &held, f, at / SIZE, n_eights,
+					layout.stride, is_aligned);
 			}
+			is_kept = end <= layout.slab;
+			is_held = PRELOADS && !is_kept && left < end - at;
+			if (is_held)
+				load_held<MMAS, HELD>(&held, f, (at + left) / SIZE, n_eights,
+					(int)threadIdx.x, is_aligned);
 			const uint4 *x = column;
 #pragma unroll 1
 			for (int i = 0; i < left; i += STEP, x += STEP / EIGHT * layout.stride) {
@@ -728,42 +730,46 @@ static struct few_layout layout_of(const struct gpu *g, const struct cuda_few *f
 	return l;
 }
 
-template <typename T, bool NORM, int MMAS, int DEPTH>
+template <typename T, bool NORM, int MMAS, int DEPTH, int HELD>
 static void launch_tiles(struct gpu *g, const struct cuda_few *f, struct few_layout l)
 {
 	const struct cuda *c = cuda_of(g);
 	const size_t shared = tiles_shared(f, l);
-	const bool two = most_blocks(c->arch, NORM, MMAS) == 2 &&
+	const bool two = most_blocks(c->arch, MMAS, HELD) == 2 &&
 			 2 * (shared + OTHER_SHARED) <= c->multiprocessor_shared;
 	const unsigned tiles = blocks_for(f->n, TILE_OUTS), most = c->n_multiprocessors << two;
 
 	if (cuda_ok(g,
-		    cudaFuncSetAttribute(few_tiles<T, NORM, MMAS, DEPTH>,
+		    cudaFuncSetAttribute(few_tiles<T, NORM, MMAS, DEPTH, HELD>,
 			    cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared),
 		    "few_tiles"))
-		LAUNCH_EARLY(g, (few_tiles<T, NORM, MMAS, DEPTH>), tiles < most ? tiles : most,
-			TILE_THREADS, shared, *f, l, (int)norm_threads(f->k),
-			stream_is_aligned(f->x, f->ldx, f->k));
+		LAUNCH_EARLY(g, (few_tiles<T, NORM, MMAS, DEPTH, HELD>),
+			tiles < most ? tiles : most, TILE_THREADS, shared, *f, l,
+			(int)norm_threads(f->k), stream_is_aligned(f->x, f->ldx, f->k));
 }
 
-template <typename T, bool NORM, int DEPTH>
+template <typename T, bool NORM, int DEPTH, int HELD>
 static void launch_tiles_for(struct gpu *g, const struct cuda_few *f, struct few_layout l)
 {
 	if (f->rows <= 2)
-		launch_tiles<T, NORM, 1, DEPTH>(g, f, l);
+		launch_tiles<T, NORM, 1, DEPTH, HELD>(g, f, l);
 	else
-		launch_tiles<T, NORM, N_PARTS, DEPTH>(g, f, l);
+		launch_tiles<T, NORM, N_PARTS, DEPTH, HELD>(g, f, l);
 }
 
 template <typename T>
 static void launch_tiles_of(struct gpu *g, const struct cuda_few *f, struct few_layout l)
 {
+	const int64_t n_eights = l.slab / (8 * (int64_t)sizeof(T)) * f->rows;
+
 	if (f->norm_w)
-		launch_tiles_for<T, true, SHALLOW>(g, f, l);
+		launch_tiles_for<T, true, SHALLOW, FEW_HELD>(g, f, l);
 	else if (l.depth == DEEP)
-		launch_tiles_for<T, false, DEEP>(g, f, l);
+		launch_tiles_for<T, false, DEEP, MANY_HELD>(g, f, l);
+	else if (n_eights > FEW_HELD * TILE_THREADS)
+		launch_tiles_for<T, false, SHALLOW, MANY_HELD>(g, f, l);
 	else
-		launch_tiles_for<T, false, SHALLOW>(g, f, l);
+		launch_tiles_for<T, false, SHALLOW, FEW_HELD>(g, f, l);
 }
 
 /* ---- FMA units ---------------------------------------------------------- */

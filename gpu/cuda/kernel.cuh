@@ -34,8 +34,7 @@
 #define NAME_OF(...)      #__VA_ARGS__
 #define LAUNCH(g, kernel, grid, block, shared, ...)                                                \
 	(kernel<<<(grid), (block), (shared), cuda_of(g)->stream>>>(__VA_ARGS__),                   \
-		cuda_of(g)->launches++,                                                            \
-		(void)cuda_ok(g, cudaPeekAtLastError(), NAME_OF(kernel)))
+		cuda_of(g)->launches++, (void)cuda_ok(g, cudaPeekAtLastError(), NAME_OF(kernel)))
 #define LAUNCH_EARLY(g, kernel, grid, block, shared, ...)                                          \
 	launch_early((g), NAME_OF(kernel), kernel, (grid), (block), (shared), __VA_ARGS__)
 #define SHARED(type, name, extents) __shared__ type name extents

@@ -69,9 +69,8 @@ static void linear_of_every_row_count(void **state)
 
 static void linear_of_many_tasks(void **state)
 {
-	static const int64_t sizes[][3] = {
-		{1, 2048, 515}, {200, 257, 300}, {97, 3, 1100}, {2, 4100, 70}, {1100, 5, 33},
-		{2, 75, 4500}, {8, 300, 8300}};
+	static const int64_t sizes[][3] = {{1, 2048, 515}, {200, 257, 300}, {97, 3, 1100},
+		{2, 4100, 70}, {1100, 5, 33}, {2, 75, 4500}, {8, 300, 8300}};
 
 	for (size_t t = 0; t < N_OF(dtypes); t++) {
 		for (size_t i = 0; i < N_OF(sizes); i++) {
