@@ -74,7 +74,9 @@ enum {
 	STEP = CHUNK * TILE_WARPS, /* of a block: from one load of a warp to its next */
 	AT_ONCE = WARP / PIECES,   /* rows that the lanes of a warp fetch at once */
 	SLOT = PIECES * TILE_OUTS * TILE_WARPS, /* loads of one */
-	SHALLOW = 2,                            /* steps of a ring, powers of two; */
+	/* Steps of a ring. */
+	SINGLE = 1, /* where no more fit beside x, which is better than reading w twice */
+	SHALLOW = 2,
 	DEEP = 4,      /* where x comes in slabs: weights go on while the next is prepared */
 	N_PARTS = 3,   /* bf16 numbers of an f32 */
 	FEW_HELD = 2,  /* eights of x that a thread has at once, */
@@ -748,28 +750,33 @@ static void launch_tiles(struct gpu *g, const struct cuda_few *f, struct few_lay
 			(int)norm_threads(f->k), stream_is_aligned(f->x, f->ldx, f->k));
 }
 
-template <typename T, bool NORM, int DEPTH, int HELD>
-static void launch_tiles_for(struct gpu *g, const struct cuda_few *f, struct few_layout l)
+/* Without a norm. */
+template <typename T>
+static void launch_plain(struct gpu *g, const struct cuda_few *f, struct few_layout l)
 {
-	if (f->rows <= 2)
-		launch_tiles<T, NORM, 1, DEPTH, HELD>(g, f, l);
+	const int64_t n_eights = l.slab / (8 * (int64_t)sizeof(T)) * f->rows;
+
+	if (sizeof(T) > 1 && l.depth == DEEP)
+		launch_tiles<uint16_t, false, N_PARTS, DEEP, MANY_HELD>(g, f, l);
+	else if (l.depth == SINGLE)
+		launch_tiles<T, false, N_PARTS, SINGLE, MANY_HELD>(g, f, l);
+	else if (f->rows > 2)
+		launch_tiles<T, false, N_PARTS, SHALLOW, MANY_HELD>(g, f, l);
+	else if (n_eights > FEW_HELD * TILE_THREADS)
+		launch_tiles<T, false, 1, SHALLOW, MANY_HELD>(g, f, l);
 	else
-		launch_tiles<T, NORM, N_PARTS, DEPTH, HELD>(g, f, l);
+		launch_tiles<T, false, 1, SHALLOW, FEW_HELD>(g, f, l);
 }
 
 template <typename T>
 static void launch_tiles_of(struct gpu *g, const struct cuda_few *f, struct few_layout l)
 {
-	const int64_t n_eights = l.slab / (8 * (int64_t)sizeof(T)) * f->rows;
-
-	if (f->norm_w)
-		launch_tiles_for<T, true, SHALLOW, FEW_HELD>(g, f, l);
-	else if (l.depth == DEEP)
-		launch_tiles_for<T, false, DEEP, MANY_HELD>(g, f, l);
-	else if (n_eights > FEW_HELD * TILE_THREADS)
-		launch_tiles_for<T, false, SHALLOW, MANY_HELD>(g, f, l);
+	if (!f->norm_w)
+		launch_plain<T>(g, f, l);
+	else if (f->rows > 2)
+		launch_tiles<T, true, N_PARTS, SHALLOW, FEW_HELD>(g, f, l);
 	else
-		launch_tiles_for<T, false, SHALLOW, FEW_HELD>(g, f, l);
+		launch_tiles<T, true, 1, SHALLOW, FEW_HELD>(g, f, l);
 }
 
 /* ---- FMA units ---------------------------------------------------------- */
@@ -837,17 +844,26 @@ bool cuda_few_can_norm(const struct gpu *g, const struct cuda_few *f)
 	       stream_is_aligned(f->x, f->ldx, f->k);
 }
 
-/* Where a block's memory has no room for x of a step (99 KB, from 7 rows on in bf16, 5 in
- * int8): half of the rows at a time, so that a row has the bits that it has alone. */
+/* The ring that is best where it fits; norms, and up to two rows, have kernels for one alone. */
+static struct few_layout best_layout(const struct gpu *g, const struct cuda_few *f)
+{
+	const struct few_layout l = layout_of(g, f, SHALLOW);
+	const bool is_deep = f->dtype == GPU_BF16 && l.slab && l.slab < whole_slab(f) &&
+			     row_bytes(f) > DEEP * STEP;
+
+	if (f->norm_w || f->rows <= 2 || (l.slab && !is_deep))
+		return l;
+	const struct few_layout other = layout_of(g, f, is_deep ? DEEP : SINGLE);
+	return other.slab ? other : l;
+}
+
+/* Where a block's memory has no room for x of a step (99 KB, from 5 rows on in int8): half of the
+ * rows at a time, so that a row has the bits that it has alone. */
 static void tiles_of_some(struct gpu *g, const struct cuda_few *f)
 {
-	struct few_layout l = layout_of(g, f, SHALLOW);
+	const struct few_layout l = best_layout(g, f);
 	struct cuda_few part = *f;
 
-	if (!f->norm_w && l.slab < whole_slab(f) && row_bytes(f) > DEEP * STEP) {
-		const struct few_layout deep = layout_of(g, f, DEEP);
-		l = deep.slab ? deep : l;
-	}
 	if (!l.slab && f->rows > 1) {
 		part.rows = f->rows / 2;
 		tiles_of_some(g, &part);
