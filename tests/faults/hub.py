@@ -5,7 +5,7 @@ hub.py FOLDER
 
 Serves FOLDER/repos/OWNER/NAME/... by the two addresses that woodshed uses, and
 writes its port to FOLDER/port.  Every request becomes a JSON line in FOLDER/log:
-path, range, token, status, and how many bytes of the body were sent.
+path, range, token, status, how many bytes of the body were sent, and st_mtime_ns of the rules then.
 
 FOLDER/rules, read anew for each request when it has changed, is a list of objects,
 the first that fits a request counts:
@@ -137,17 +137,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.log(began, stamp)
 
     def log(self, began, stamp):
-        """But not what began under older rules."""
+        """With the rules it began under: who broke off may have changed them, and removed the log, since."""
         with lock:
-            if stamp != stamp_of_rules():
-                return
             with open(FOLDER / "log", "a") as log:
                 print(json.dumps({
                     "path": self.path, "host": self.headers.get("Host"),
                     "range": self.headers.get("Range"),
                     "token": self.headers.get("Authorization"),
                     "agent": self.headers.get("User-Agent"), "status": self.status,
-                    "sent": self.sent, "at": began,
+                    "sent": self.sent, "at": began, "rules": stamp,
                 }), file=log)
 
     def route(self):
