@@ -67,6 +67,7 @@ struct listen {
 	uint64_t posted; /* frames that had been rendered when the last command was given */
 	bool has_posted;
 	bool was_playing; /* at the last listen_work() */
+	bool waits;       /* what is loaded to be played begins with a pause */
 	bool is_seeking;  /* that command goes to: */
 	size_t sought;
 	float *scratch; /* samples of LOUDNESS_S; owned */
@@ -276,6 +277,8 @@ static void play_loaded(struct listen *l)
 		mixer_loop(m, begin, frame_of(l, h->end_s, length));
 	set_mode(l, MIXER_DRY);
 	mixer_play(m);
+	if (l->waits)
+		mixer_pause(m);
 	note_command(l, &v);
 	forget_heard(&l->next);
 	forget_heard(&l->now);
@@ -376,6 +379,7 @@ int listen_together(struct listen *l, const struct listen_source *s, int n, stru
 		want(l, (enum what)(BESIDE + i - 1), &s[i]);
 	l->n_together = n;
 	l->n_plays++;
+	l->waits = false;
 	return listen_work(l, e);
 }
 
@@ -427,7 +431,9 @@ void listen_pause(struct listen *l)
 	if (!l->player)
 		return;
 	v = look(l);
-	if (v.state == MIXER_PLAYING)
+	if (is_loading(l)) /* what is still heard stops at once, what comes waits */
+		l->waits = !l->waits;
+	if (is_loading(l) ? l->waits : v.state == MIXER_PLAYING)
 		mixer_pause(mixer_of(l));
 	else
 		mixer_play(mixer_of(l));

@@ -44,7 +44,8 @@ int listen_together(struct listen *l, const struct listen_source *s, int n, stru
 bool listen_switch(struct listen *l, int which);
 /* Follows what is played, without a gap; while nothing is, nothing happens. */
 int listen_next(struct listen *l, const struct listen_source *s, struct err *e);
-void listen_pause(struct listen *l); /* or plays on */
+/* Or plays on.  What is still being read begins with a pause, or not. */
+void listen_pause(struct listen *l);
 void listen_stop(struct listen *l);
 void listen_seek(struct listen *l, double by_s);
 void listen_seek_to(struct listen *l, double s);
