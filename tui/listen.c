@@ -427,13 +427,15 @@ int listen_next(struct listen *l, const struct listen_source *s, struct err *e)
 void listen_pause(struct listen *l)
 {
 	struct mixer_view v;
+	bool pauses;
 
 	if (!l->player)
 		return;
 	v = look(l);
+	pauses = v.state == MIXER_PLAYING;
 	if (is_loading(l)) /* what is still heard stops at once, what comes waits */
-		l->waits = !l->waits;
-	if (is_loading(l) ? l->waits : v.state == MIXER_PLAYING)
+		pauses = l->waits = !l->waits;
+	if (pauses)
 		mixer_pause(mixer_of(l));
 	else
 		mixer_play(mixer_of(l));

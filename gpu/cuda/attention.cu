@@ -301,8 +301,7 @@ static __device__ __forceinline__ void finish_split(
 	}
 }
 
-/* Keys i * GROUPS from k on, and their values, of a lane that has n of them; zeros for the others.
- */
+/* A lane's keys, GROUPS apart from k on, and their values; zeros from n on. */
 template <typename E, int KEY_LANES>
 static __device__ __forceinline__ void load_batch(
 	uint4 (&keys)[BATCH], uint4 (&values)[BATCH], const E *k, const E *v, int64_t width, int n)

@@ -8,13 +8,13 @@
  * rows each part has an mma of its own.  Which k is which within an mma is free, as long as
  * w and x agree: a lane takes 16 bytes of w, neighbours in k, and the same k of its column of x.
  * A block of 16 warps has 16 rows of w at a time, each warp a share of k.  Weights come through
- * a ring in shared memory, 64 KB a block, which each warp fills for itself with whole lines of
- * w: those of the next rows are under way while these are multiplied, and the first do not wait for
- * the kernel before this one (LAUNCH_EARLY).  The parts of x, and its norm before, are made once a
- * block: of a block's time they are as much as weights.
+ * a ring in shared memory, 64 KB where no more is said, which each warp fills for itself with
+ * whole lines of w: those of the next rows are under way while these are multiplied, and the
+ * first do not wait for the kernel before this one (LAUNCH_EARLY).  The parts of x, and its norm
+ * before, are made once a block: of a block's time they are as much as weights.
  * Bytes moved: w once; x comes from caches, all of it to each block.
  *
- * Measured on an H200, 132 multiprocessors (docs/PERF.md tells more):
+ * Measured by hand on an H200, 132 multiprocessors (docs/PERF.md tells more):
  * Pieces of 64 bytes of 16 rows stream at 3.0 to 3.5 TB/s, however many are under way; lines of
  * 128 bytes at 4.5, as plain reading does.
  * Requests are answered in turn: what a block wants of x waits for all weights that it asked for
@@ -225,6 +225,15 @@ static __device__ __forceinline__ void fetch(
 		return;
 	s->byte = first;
 	aim(s, f, s->tile + (int)gridDim.x * TILE_OUTS, end);
+}
+
+/* The steps of a ring after its first. */
+template <int DEPTH>
+static __device__ __forceinline__ void fetch_rest(
+	uint4 *ring, struct few_source *s, const struct cuda_few &f, int first, int end)
+{
+	for (int i = 1; i < DEPTH; i++)
+		fetch<DEPTH>(ring, s, f, first, end);
 }
 
 /* Eight of x, of which n are there, in fours where they are aligned; zeros for the others. */
@@ -597,8 +606,8 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, MM
 	from.slot = 0;
 	aim(&from, f, (int)blockIdx.x * TILE_OUTS, end);
 	fetch<DEPTH>(to, &from, f, first, end);
-	for (int i = 1; i < DEPTH && !waits; i++)
-		fetch<DEPTH>(to, &from, f, first, end);
+	if (!waits)
+		fetch_rest<DEPTH>(to, &from, f, first, end);
 	if (NORM) {
 		SHARED(float4, row_sums, [2 * MAX_TEAMS / 4]);
 		struct few_team team;
@@ -606,16 +615,16 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, MM
 		join_team(&team, f, norm_team);
 		after_previous();
 		load_fours(&fours, f, team);
-		for (int i = 1; i < DEPTH && waits; i++)
-			fetch<DEPTH>(to, &from, f, first, end);
+		if (waits)
+			fetch_rest<DEPTH>(to, &from, f, first, end);
 		keep_normed<T, ROUNDS>(kept, layout.stride, fours, f, team,
 			whole_chunks(end) / SIZE, reinterpret_cast<float *>(row_sums));
 	} else {
 		const int n_eights = eights_of<T>(end, layout);
 		after_previous();
 		load_held<MMAS, HELD>(&held, f, 0, n_eights, (int)threadIdx.x, is_aligned);
-		for (int i = 1; i < DEPTH && waits; i++)
-			fetch<DEPTH>(to, &from, f, first, end);
+		if (waits)
+			fetch_rest<DEPTH>(to, &from, f, first, end);
 		keep_x<T, MMAS, HELD>(kept, &held, f, 0, n_eights, layout.stride, is_aligned);
 	}
 	/* [2][TILE_WARPS][TILE_OUTS][rows] */
@@ -756,7 +765,7 @@ static void launch_plain(struct gpu *g, const struct cuda_few *f, struct few_lay
 {
 	const int64_t n_eights = l.slab / (8 * (int64_t)sizeof(T)) * f->rows;
 
-	if (sizeof(T) > 1 && l.depth == DEEP)
+	if (sizeof(T) > 1 && l.depth == DEEP) /* bf16 alone, so that int8 has no such kernel */
 		launch_tiles<uint16_t, false, N_PARTS, DEEP, MANY_HELD>(g, f, l);
 	else if (l.depth == SINGLE)
 		launch_tiles<T, false, N_PARTS, SINGLE, MANY_HELD>(g, f, l);
