@@ -308,8 +308,8 @@ check 'and is no end of them' lines "$((before + 7))"
 
 # ---- a library that is removed while a worker renders -----------------------
 
-# Unlike in length, so that each is a batch of its own.
-for seconds in 5 5.2 5.4; do
+# Unlike in length, so that each is a batch of its own; enough of them that some wait when a slow test removes it.
+for seconds in 5 5.2 5.4 5.6 5.8 6 6.2 6.4 6.6 6.8; do
 	run "$woodshed" queue -m tiny -s $seconds 'removed under it'
 done
 cp -r "$WOODSHED_LIBRARY" "$scratch/kept"
@@ -328,7 +328,7 @@ check 'a worker whose library is removed ends' fails_with 1 'was moved or remove
 check 'and makes none in its place' test ! -e "$WOODSHED_LIBRARY/library.db"
 after=$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | wc -l)
 check 'what it had begun is whole' [ "$after" -gt "$before" ]
-check 'and the last that is rendered' [ "$after" -lt $((before + 3)) ]
+check 'and the last that is rendered' [ "$after" -lt $((before + 10)) ]
 run "$woodshed" takes
 check 'what it wrote last waits for its database' fails_with 1 'put it back'
 rm -f "$WOODSHED_LIBRARY"/library.db-*
@@ -341,7 +341,7 @@ rm "$WOODSHED_LIBRARY"/library.db*
 cp "$scratch/kept"/library.db* "$WOODSHED_LIBRARY"
 run "$woodshed" worker
 check 'the library of before goes on' succeeds
-check 'with what was left' [ "$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | wc -l)" -ge $((before + 3)) ]
+check 'with what was left' [ "$(find "$WOODSHED_LIBRARY/takes" -name '*.wav' | wc -l)" -ge $((before + 10)) ]
 check 'nothing waits' jobs_are queued 0
 rm "$WOODSHED_LIBRARY"/library.db*
 python3 -c '
