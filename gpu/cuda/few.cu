@@ -3,10 +3,11 @@
  * A row of x has the same bits alone and among others; the norm has those of norm.cu.
  *
  * few_tiles, bf16 and int8 from compute capability 8.0 on: tensor cores, mma of 16 rows of w
- * and 8 columns of x, 16 k deep, bf16 with f32 sums.  x stays exact: three bf16 numbers, its
- * parts, have the 24 bits of an f32.  All parts of one or two rows are columns of one mma; of more
- * rows each part has an mma of its own.  Which k is which within an mma is free, as long as
- * w and x agree: a lane takes 16 bytes of w, neighbours in k, and the same k of its column of x.
+ * and 8 columns of x, 16 k deep, bf16 with f32 sums.  x is the sum of two bf16 numbers, its parts,
+ * the rounded rest second: within 2^-17 of x, twice the bits of a weight.  Both parts of one or
+ * two rows are columns of one mma; of more rows each part has an mma of its own.  Which k is which
+ * within an mma is free, as long as w and x agree: a lane takes 16 bytes of w, neighbours in k, and
+ * the same k of its column of x.
  * A block of 16 warps has 16 rows of w at a time, each warp a share of k.  Weights come through
  * a ring in shared memory, 64 KB where no more is said, which each warp fills for itself with
  * whole lines of w: those of the next rows are under way while these are multiplied, and the
@@ -78,15 +79,14 @@ enum {
 	SINGLE = 1, /* where no more fit beside x, which is better than reading w twice */
 	SHALLOW = 2,
 	DEEP = 4,      /* where x comes in slabs: weights go on while the next is prepared */
-	N_PARTS = 3,   /* bf16 numbers of an f32 */
+	N_PARTS = 2,   /* bf16 numbers of an f32 */
 	FEW_HELD = 2,  /* eights of x that a thread has at once, */
 	MANY_HELD = 4, /* where a slab has more */
 	MAX_TEAMS = NORM_WARPS * CUDA_FEW_ROWS, /* warps of norm.cuh, of all rows */
 	N_AHEAD = 2, /* fours of the norm's weights that a lane has early */
 };
 
-/* How a block keeps x: the parts of eight k of a row are N_PARTS times 16 bytes, those of the
- * next row follow. */
+/* How a block keeps x: of eight k the first parts of all rows, 16 bytes each, then the second. */
 struct few_layout {
 	int depth;  /* of the ring */
 	int slab;   /* bytes of a row of w for which x is kept at a time, whole steps */
@@ -95,39 +95,23 @@ struct few_layout {
 
 #if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
 
-/* The upper half of each word is a bf16 number. */
-static __device__ __forceinline__ unsigned upper_halves(float even, float odd)
-{
-	return __byte_perm(__float_as_uint(even), __float_as_uint(odd), 0x7632);
-}
-
-static __device__ __forceinline__ float truncated(float x)
-{
-	return __uint_as_float(__float_as_uint(x) & 0xffff0000u);
-}
-
 /* Two of x, as a word of the part that is next, which is taken off. */
 static __device__ __forceinline__ unsigned take_part(float &even, float &odd)
 {
-	const unsigned word = upper_halves(even, odd);
+	const unsigned word = f32_to_bf16_pair(even, odd);
 
-	even -= truncated(even);
-	odd -= truncated(odd);
+	even -= __uint_as_float(word << 16);
+	odd -= __uint_as_float(word & 0xffff0000u);
 	return word;
 }
 
-/* Four of x, as half of the words of each part of an eight, in the order of eight_weights(). */
-template <typename T>
-static __device__ __forceinline__ void put_parts(uint4 *eight, int half, const float *v)
+/* Four of x, as the words of the next part, in the order of eight_weights(). */
+template <typename T> static __device__ __forceinline__ uint2 take_parts(float *v)
 {
 	const int second = sizeof(T) == 1 ? 2 : 1;
-	float a = v[0], b = v[second], c = v[3 - second], d = v[3];
+	const unsigned low = take_part(v[0], v[second]);
 
-#pragma unroll
-	for (int part = 0; part < N_PARTS; part++) {
-		const unsigned low = take_part(a, b), high = take_part(c, d);
-		reinterpret_cast<uint2 *>(eight + part)[half] = make_uint2(low, high);
-	}
+	return make_uint2(low, take_part(v[3 - second], v[3]));
 }
 
 /* Eight weights of the 16 bytes of a lane, as words of two. */
@@ -256,21 +240,29 @@ static __device__ __forceinline__ void load_some(float (&v)[8], const float *x, 
 	}
 }
 
-/* An mma has 8 columns.  MMAS 1: those are all parts of up to two rows of x, three of the first
- * four columns and three of the others; MMAS N_PARTS: a part of each of up to 8 rows.  Where
- * a lane finds its column of what is kept, from an eight on; any of it where there is none. */
-template <int MMAS> static __device__ __forceinline__ int column_at(int rows)
-{
-	const int column = (int)threadIdx.x % WARP / 4, row = MMAS == 1 ? column / 4 : column,
-		  part = column % 4 < N_PARTS ? column % 4 : N_PARTS - 1;
+/* An mma has 8 columns: all parts of one or two rows of x where IS_PAIR, else a part of each of up
+ * to 8 rows. */
+template <bool IS_PAIR> static constexpr int MMAS_OF = IS_PAIR ? 1 : N_PARTS;
 
-	return (row < rows ? row : 0) * N_PARTS + (MMAS == 1 ? part : 0);
+/* From a part of an eight to the next. */
+template <bool IS_PAIR> static __device__ __forceinline__ int parts_apart(int rows)
+{
+	return IS_PAIR ? 2 : rows;
+}
+
+/* Where a lane finds its column of what is kept, from an eight on; any where there is none. */
+template <bool IS_PAIR> static __device__ __forceinline__ int column_at(int rows)
+{
+	const int column = (int)threadIdx.x % WARP / 4;
+	const int part = IS_PAIR ? column / 2 : 0, row = IS_PAIR ? column % 2 : column;
+
+	return (part < N_PARTS ? part * 2 : 0) + (row < rows ? row : 0);
 }
 
 /* sums += w x of 16 bytes of a lane of two rows of w, 8 apart. */
 template <typename T, int MMAS>
 static __device__ __forceinline__ void multiply_rows(float (&sums)[MMAS][4], const uint4 &first,
-	const uint4 &second, const uint4 *kept, int stride)
+	const uint4 &second, const uint4 *kept, int stride, int apart)
 {
 #pragma unroll
 	for (int half = 0; half < LOAD / (8 * (int)sizeof(T)); half++) {
@@ -279,7 +271,7 @@ static __device__ __forceinline__ void multiply_rows(float (&sums)[MMAS][4], con
 		eight_weights(high, second, half, (const T *)NULL);
 #pragma unroll
 		for (int part = 0; part < MMAS; part++) {
-			const uint4 x = kept[half * stride + part];
+			const uint4 x = kept[half * stride + part * apart];
 			const unsigned b[4] = {x.x, x.y, x.z, x.w};
 #pragma unroll
 			for (int i = 0; i < 4; i += 2) {
@@ -293,7 +285,7 @@ static __device__ __forceinline__ void multiply_rows(float (&sums)[MMAS][4], con
 /* sums += w x of a step of a warp, whose bytes are at `fetched`; x of the lane's at `kept`. */
 template <typename T, int MMAS>
 static __device__ __forceinline__ void multiply(
-	float (&sums)[MMAS][4], const uint4 *fetched, const uint4 *kept, int stride)
+	float (&sums)[MMAS][4], const uint4 *fetched, const uint4 *kept, int stride, int apart)
 {
 	const int row = (int)threadIdx.x % WARP / 4, piece = (int)threadIdx.x % 4;
 
@@ -301,7 +293,7 @@ static __device__ __forceinline__ void multiply(
 	for (int i = 0; i < PIECES; i += 4) {
 		const uint4 *const at = fetched + place_of(row, piece ^ i),
 				   *const x = kept + i * LOAD / (8 * (int)sizeof(T)) * stride;
-		multiply_rows<T, MMAS>(sums, at[0], at[TILE_OUTS / 2 * PIECES], x, stride);
+		multiply_rows<T, MMAS>(sums, at[0], at[TILE_OUTS / 2 * PIECES], x, stride, apart);
 	}
 }
 
@@ -314,15 +306,15 @@ static __device__ __forceinline__ void put_sums(float *to, const float (&sums)[M
 #pragma unroll
 	for (int i = 0; i < 4; i++) {
 		const int at = (out + i / 2 * 8) * rows;
-		if (MMAS == N_PARTS) {
-			const int row = pair * 2 + i % 2;
-			if (row < rows)
-				to[at + row] = sums[2 % MMAS][i] + sums[1 % MMAS][i] + sums[0][i];
-		} else if (i % 2 == 0) { /* two parts here, the third with the next lane */
-			const float third = __shfl_down_sync(ALL_LANES, sums[0][i], 1);
-			if (pair % 2 == 0 && pair / 2 < rows)
-				to[at + pair / 2] = third + sums[0][i + 1] + sums[0][i];
-		}
+		const int row = MMAS == N_PARTS ? pair * 2 + i % 2 : i % 2;
+		float s = sums[0][i];
+
+		if (MMAS == N_PARTS && N_PARTS > 1)
+			s = sums[MMAS - 1][i] + s;
+		else if (MMAS < N_PARTS) /* the other part is with the next lane */
+			s = __shfl_down_sync(ALL_LANES, s, 1) + s;
+		if (row < rows && (MMAS == N_PARTS || pair == 0))
+			to[at + row] = s;
 	}
 }
 
@@ -331,19 +323,19 @@ template <int HELD> struct few_held {
 	float v[HELD][8];
 };
 
-template <int MMAS> static __device__ __forceinline__ int eight_of(int i, int rows)
+template <bool IS_PAIR> static __device__ __forceinline__ int eight_of(int i, int rows)
 {
-	return MMAS == 1 ? i >> (rows - 1) : i / rows;
+	return IS_PAIR ? i >> (rows - 1) : i / rows;
 }
 
 /* n_eights of each row of x from column k on, those from i on. */
-template <int MMAS, int HELD>
+template <bool IS_PAIR, int HELD>
 static __device__ __forceinline__ void load_held(struct few_held<HELD> *h, const struct cuda_few &f,
 	int k, int n_eights, int i, bool is_aligned)
 {
 #pragma unroll
 	for (int j = 0; j < HELD; j++) {
-		const int at = i + j * TILE_THREADS, eight = eight_of<MMAS>(at, f.rows);
+		const int at = i + j * TILE_THREADS, eight = eight_of<IS_PAIR>(at, f.rows);
 		const int column = k + eight * 8,
 			  n = at < n_eights * f.rows ? (int)f.k - column : 0;
 		const float *x = f.x + (at - eight * f.rows) * f.ldx + column;
@@ -354,23 +346,27 @@ static __device__ __forceinline__ void load_held(struct few_held<HELD> *h, const
 	}
 }
 
-template <typename T, int MMAS, int HELD>
+template <typename T, bool IS_PAIR, int HELD>
 static __device__ __forceinline__ void put_held(
-	uint4 *kept, const struct few_held<HELD> *h, int n_eights, int i, int rows, int stride)
+	uint4 *kept, struct few_held<HELD> *h, int n_eights, int i, int rows, int stride)
 {
 #pragma unroll
 	for (int j = 0; j < HELD; j++) {
-		const int at = i + j * TILE_THREADS, eight = eight_of<MMAS>(at, rows);
-		uint4 *const to = kept + eight * stride + (at - eight * rows) * N_PARTS;
+		const int at = i + j * TILE_THREADS, eight = eight_of<IS_PAIR>(at, rows);
+		uint4 *const to = kept + eight * stride + (at - eight * rows);
 		if (at >= n_eights * rows)
 			break;
-		put_parts<T>(to, 0, h->v[j]);
-		put_parts<T>(to, 1, h->v[j] + 4);
+#pragma unroll
+		for (int part = 0; part < N_PARTS; part++) {
+			const uint2 low = take_parts<T>(h->v[j]), high = take_parts<T>(h->v[j] + 4);
+			to[part * parts_apart<IS_PAIR>(rows)] =
+				make_uint4(low.x, low.y, high.x, high.y);
+		}
 	}
 }
 
 /* The parts of n_eights of all rows of x from column k on, of which *h has the first. */
-template <typename T, int MMAS, int HELD>
+template <typename T, bool IS_PAIR, int HELD>
 static __device__ __forceinline__ void keep_x(uint4 *kept, struct few_held<HELD> *h,
 	const struct cuda_few &f, int k, int n_eights, int stride, bool is_aligned)
 {
@@ -378,11 +374,11 @@ static __device__ __forceinline__ void keep_x(uint4 *kept, struct few_held<HELD>
 
 #pragma unroll 1
 	for (int i = (int)threadIdx.x;;) {
-		put_held<T, MMAS, HELD>(kept, h, n_eights, i, f.rows, stride);
+		put_held<T, IS_PAIR, HELD>(kept, h, n_eights, i, f.rows, stride);
 		i += step;
 		if (i >= n_eights * f.rows)
 			break;
-		load_held<MMAS, HELD>(h, f, k, n_eights, i, is_aligned);
+		load_held<IS_PAIR, HELD>(h, f, k, n_eights, i, is_aligned);
 	}
 	__syncthreads();
 }
@@ -462,7 +458,7 @@ static __device__ __forceinline__ float team_sum(
 
 /* The parts of (v - mean) * scale * w + b. */
 template <typename T>
-static __device__ __forceinline__ void put_normed(uint4 *row, int stride, int at,
+static __device__ __forceinline__ void put_normed(uint4 *row, int stride, int apart, int at,
 	const float (&x)[4], float mean, float scale, const float (&w)[4], const float (&b)[4])
 {
 	float v[4];
@@ -470,7 +466,10 @@ static __device__ __forceinline__ void put_normed(uint4 *row, int stride, int at
 #pragma unroll
 	for (int j = 0; j < 4; j++)
 		v[j] = fmaf((x[j] - mean) * scale, w[j], b[j]);
-	put_parts<T>(row + at / 8 * stride, at / 4 % 2, v);
+#pragma unroll
+	for (int part = 0; part < N_PARTS; part++)
+		reinterpret_cast<uint2 *>(row + at / 8 * stride + part * apart)[at / 4 % 2] =
+			take_parts<T>(v);
 }
 
 /* A lane's first fours of its rows. */
@@ -495,7 +494,7 @@ static __device__ __forceinline__ void load_fours(
 /* The parts of the norm of all of x, with the sums of norm.cuh, zeros from k to n_columns.
  * What a lane has of a row beyond its first fours it reads three times. */
 template <typename T, int ROUNDS>
-static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride,
+static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride, int apart,
 	const struct few_fours<ROUNDS> &first, const struct cuda_few &f, const struct few_team &t,
 	int n_columns, float *sums)
 {
@@ -529,6 +528,7 @@ static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride,
 		for (int i = 0; i < N_AHEAD; i++)
 			if (t.column + i * t.step < k)
 				sum[r] = norm_squares(sum[r], first.x[r][i], mean[r], 4);
+#pragma unroll 1
 		for (int at = rest; at < k; at += t.step) {
 			load_four(v, f.x + row * f.ldx, at, k, row < f.rows);
 			sum[r] = norm_squares(sum[r], v, mean[r], 4);
@@ -539,7 +539,7 @@ static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride,
 #pragma unroll
 	for (int r = 0; r < ROUNDS; r++) {
 		const int row = t.row + r * t.n_at_once;
-		uint4 *const to = kept + row * N_PARTS;
+		uint4 *const to = kept + row;
 		if (row >= f.rows)
 			continue;
 		const float scale = norm_scale(team_sum(squares, t, row), k, f.eps);
@@ -547,15 +547,16 @@ static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride,
 		for (int i = 0; i < N_AHEAD; i++) {
 			const int at = t.column + i * t.step;
 			if (at < n_columns) /* w and b are 0 beyond k */
-				put_normed<T>(to, stride, at, first.x[r][i], mean[r], scale, t.w[i],
-					b[i]);
+				put_normed<T>(to, stride, apart, at, first.x[r][i], mean[r], scale,
+					t.w[i], b[i]);
 		}
+#pragma unroll 1
 		for (int at = rest; at < n_columns; at += t.step) {
 			float w[4], b[4];
 			load_four(v, f.x + row * f.ldx, at, k, true);
 			load_four(w, f.norm_w, at, k, true);
 			load_four(b, f.norm_b, at, k, true);
-			put_normed<T>(to, stride, at, v, mean[r], scale, w, b);
+			put_normed<T>(to, stride, apart, at, v, mean[r], scale, w, b);
 		}
 	}
 	__syncthreads();
@@ -566,9 +567,9 @@ static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride,
 /* Blocks of a multiprocessor: two on 9.0, where memory holds them and they were measured to be
  * faster, and where the registers of one do not keep the next kernel's from starting early;
  * elsewhere, of more rows, and where more of x is wanted at once, registers are worth more. */
-static constexpr int most_blocks(int arch, int mmas, int held)
+static constexpr int most_blocks(int arch, bool is_pair, int held)
 {
-	return arch == 90 && mmas == 1 && held == FEW_HELD ? 2 : 1;
+	return arch == 90 && is_pair && held == FEW_HELD ? 2 : 1;
 }
 
 #if defined(__CUDA_ARCH__)
@@ -577,14 +578,14 @@ static constexpr int most_blocks(int arch, int mmas, int held)
 #define THIS_ARCH 0
 #endif
 
-/* NORM: a slab is all of a row.  MMAS: column_at().  DEPTH: layout's. */
-template <typename T, bool NORM, int MMAS, int DEPTH, int HELD>
-static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, MMAS, HELD))
+/* NORM: a slab is all of a row.  IS_PAIR: column_at().  DEPTH: layout's. */
+template <typename T, bool NORM, bool IS_PAIR, int DEPTH, int HELD>
+static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, IS_PAIR, HELD))
 	few_tiles(const struct cuda_few f, struct few_layout layout, int norm_team, bool is_aligned)
 {
 #if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
 	const int SIZE = (int)sizeof(T), EIGHT = 8 * SIZE;
-	const int ROUNDS = MMAS == 1 ? 1 : CUDA_FEW_ROWS / 2;
+	const int ROUNDS = IS_PAIR ? 1 : CUDA_FEW_ROWS / 2, MMAS = MMAS_OF<IS_PAIR>;
 	/* The next slab of x, while one is multiplied: where registers reach. */
 	const bool PRELOADS = HELD == MANY_HELD && SIZE > 1;
 	DYNAMIC_SHARED(uint4, ring);             /* [DEPTH][TILE_WARPS][TILE_OUTS][PIECES] */
@@ -617,24 +618,24 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, MM
 		load_fours(&fours, f, team);
 		if (waits)
 			fetch_rest<DEPTH>(to, &from, f, first, end);
-		keep_normed<T, ROUNDS>(kept, layout.stride, fours, f, team,
-			whole_chunks(end) / SIZE, reinterpret_cast<float *>(row_sums));
+		keep_normed<T, ROUNDS>(kept, layout.stride, parts_apart<IS_PAIR>(f.rows), fours, f,
+			team, whole_chunks(end) / SIZE, reinterpret_cast<float *>(row_sums));
 	} else {
 		const int n_eights = eights_of<T>(end, layout);
 		after_previous();
-		load_held<MMAS, HELD>(&held, f, 0, n_eights, (int)threadIdx.x, is_aligned);
+		load_held<IS_PAIR, HELD>(&held, f, 0, n_eights, (int)threadIdx.x, is_aligned);
 		if (waits)
 			fetch_rest<DEPTH>(to, &from, f, first, end);
-		keep_x<T, MMAS, HELD>(kept, &held, f, 0, n_eights, layout.stride, is_aligned);
+		keep_x<T, IS_PAIR, HELD>(kept, &held, f, 0, n_eights, layout.stride, is_aligned);
 	}
 	/* [2][TILE_WARPS][TILE_OUTS][rows] */
 	float *const sums_of = (float *)(kept + layout.slab / EIGHT * layout.stride);
 	/* The output that the thread finishes. */
-	const int out = MMAS == 1 ? (int)threadIdx.x >> (f.rows - 1) : (int)threadIdx.x / f.rows,
+	const int out = IS_PAIR ? (int)threadIdx.x >> (f.rows - 1) : (int)threadIdx.x / f.rows,
 		  row = (int)threadIdx.x - out * f.rows;
 	const uint4 *const column = kept +
 				    (warp * CHUNK + lane % 4 * LOAD) / EIGHT * layout.stride +
-				    column_at<MMAS>(f.rows);
+				    column_at<IS_PAIR>(f.rows);
 	struct few_after after = {};
 	for (int tile = (int)blockIdx.x * TILE_OUTS; tile < n; tile += (int)gridDim.x * TILE_OUTS) {
 		const bool finishes = out < TILE_OUTS && tile + out < n;
@@ -648,15 +649,15 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, MM
 			if (!is_kept) {
 				__syncthreads(); /* what was kept has been used */
 				if (!is_held)
-					load_held<MMAS, HELD>(&held, f, at / SIZE, n_eights,
+					load_held<IS_PAIR, HELD>(&held, f, at / SIZE, n_eights,
 						(int)threadIdx.x, is_aligned);
-				keep_x<T, MMAS, HELD>(kept, &held, f, at / SIZE, n_eights,
+				keep_x<T, IS_PAIR, HELD>(kept, &held, f, at / SIZE, n_eights,
 					layout.stride, is_aligned);
 			}
 			is_kept = end <= layout.slab;
 			is_held = PRELOADS && !is_kept && left < end - at;
 			if (is_held)
-				load_held<MMAS, HELD>(&held, f, (at + left) / SIZE, n_eights,
+				load_held<IS_PAIR, HELD>(&held, f, (at + left) / SIZE, n_eights,
 					(int)threadIdx.x, is_aligned);
 			const uint4 *x = column;
 #pragma unroll 1
@@ -664,7 +665,8 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, MM
 				copy_async_wait<DEPTH - 1>();
 				__syncwarp();
 				if (has_chunk(i + warp * CHUNK, left))
-					multiply<T, MMAS>(sums, own + from.slot, x, layout.stride);
+					multiply<T, MMAS>(sums, own + from.slot, x, layout.stride,
+						parts_apart<IS_PAIR>(f.rows));
 				__syncwarp();
 				fetch<DEPTH>(to, &from, f, first, end);
 			}
@@ -707,11 +709,17 @@ static int whole_slab(const struct cuda_few *f)
 	return (int)((row_bytes(f) + STEP - 1) / STEP * STEP);
 }
 
+/* From eight k to the next, without room between. */
+static int tight_stride(const struct cuda_few *f)
+{
+	return (f->rows > 2 ? f->rows : 2) * N_PARTS;
+}
+
 /* A quarter of a warp reads, at once, 16 bytes of two columns in each of four lanes' eights: of
  * these strides none is in another's banks. */
 static int spread_stride(const struct cuda_few *f)
 {
-	int stride = f->rows * N_PARTS;
+	int stride = tight_stride(f);
 
 	while (f->dtype == GPU_I8 ? stride % 2 != 1 : stride % 4 != 2)
 		stride++;
@@ -728,7 +736,7 @@ static bool fits(const struct gpu *g, const struct cuda_few *f, struct few_layou
 static struct few_layout layout_of(const struct gpu *g, const struct cuda_few *f, int depth)
 {
 	struct few_layout l = {depth, whole_slab(f), spread_stride(f)};
-	const struct few_layout tight = {depth, l.slab, f->rows * N_PARTS};
+	const struct few_layout tight = {depth, l.slab, tight_stride(f)};
 
 	if (!fits(g, f, l) && fits(g, f, tight))
 		return tight;
@@ -741,20 +749,20 @@ static struct few_layout layout_of(const struct gpu *g, const struct cuda_few *f
 	return l;
 }
 
-template <typename T, bool NORM, int MMAS, int DEPTH, int HELD>
+template <typename T, bool NORM, bool IS_PAIR, int DEPTH, int HELD>
 static void launch_tiles(struct gpu *g, const struct cuda_few *f, struct few_layout l)
 {
 	const struct cuda *c = cuda_of(g);
 	const size_t shared = tiles_shared(f, l);
-	const bool two = most_blocks(c->arch, MMAS, HELD) == 2 &&
+	const bool two = most_blocks(c->arch, IS_PAIR, HELD) == 2 &&
 			 2 * (shared + OTHER_SHARED) <= c->multiprocessor_shared;
 	const unsigned tiles = blocks_for(f->n, TILE_OUTS), most = c->n_multiprocessors << two;
 
 	if (cuda_ok(g,
-		    cudaFuncSetAttribute(few_tiles<T, NORM, MMAS, DEPTH, HELD>,
+		    cudaFuncSetAttribute(few_tiles<T, NORM, IS_PAIR, DEPTH, HELD>,
 			    cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared),
 		    "few_tiles"))
-		LAUNCH_EARLY(g, (few_tiles<T, NORM, MMAS, DEPTH, HELD>),
+		LAUNCH_EARLY(g, (few_tiles<T, NORM, IS_PAIR, DEPTH, HELD>),
 			tiles < most ? tiles : most, TILE_THREADS, shared, *f, l,
 			(int)norm_threads(f->k), stream_is_aligned(f->x, f->ldx, f->k));
 }
@@ -766,15 +774,15 @@ static void launch_plain(struct gpu *g, const struct cuda_few *f, struct few_lay
 	const int64_t n_eights = l.slab / (8 * (int64_t)sizeof(T)) * f->rows;
 
 	if (sizeof(T) > 1 && l.depth == DEEP) /* bf16 alone, so that int8 has no such kernel */
-		launch_tiles<uint16_t, false, N_PARTS, DEEP, MANY_HELD>(g, f, l);
+		launch_tiles<uint16_t, false, false, DEEP, MANY_HELD>(g, f, l);
 	else if (l.depth == SINGLE)
-		launch_tiles<T, false, N_PARTS, SINGLE, MANY_HELD>(g, f, l);
+		launch_tiles<T, false, false, SINGLE, MANY_HELD>(g, f, l);
 	else if (f->rows > 2)
-		launch_tiles<T, false, N_PARTS, SHALLOW, MANY_HELD>(g, f, l);
+		launch_tiles<T, false, false, SHALLOW, MANY_HELD>(g, f, l);
 	else if (n_eights > FEW_HELD * TILE_THREADS)
-		launch_tiles<T, false, 1, SHALLOW, MANY_HELD>(g, f, l);
+		launch_tiles<T, false, true, SHALLOW, MANY_HELD>(g, f, l);
 	else
-		launch_tiles<T, false, 1, SHALLOW, FEW_HELD>(g, f, l);
+		launch_tiles<T, false, true, SHALLOW, FEW_HELD>(g, f, l);
 }
 
 template <typename T>
@@ -783,9 +791,9 @@ static void launch_tiles_of(struct gpu *g, const struct cuda_few *f, struct few_
 	if (!f->norm_w)
 		launch_plain<T>(g, f, l);
 	else if (f->rows > 2)
-		launch_tiles<T, true, N_PARTS, SHALLOW, FEW_HELD>(g, f, l);
+		launch_tiles<T, true, false, SHALLOW, FEW_HELD>(g, f, l);
 	else
-		launch_tiles<T, true, 1, SHALLOW, FEW_HELD>(g, f, l);
+		launch_tiles<T, true, true, SHALLOW, FEW_HELD>(g, f, l);
 }
 
 /* ---- FMA units ---------------------------------------------------------- */

@@ -56,6 +56,20 @@ struct want naive_linear(const float *x, const float *w, const float *bias, cons
 	return want;
 }
 
+void allow_two_bf16(struct want want, enum gpu_dtype dtype, const float *x, const float *w,
+	int64_t n_rows, int64_t n_out, int64_t n_in)
+{
+	if (!on_cuda() || !rounds_tiles() || dtype == GPU_F32 || n_rows >= MANY_ROWS)
+		return;
+	for (int64_t r = 0; r < n_rows; r++)
+		for (int64_t o = 0; o < n_out; o++) {
+			double sum = 0;
+			for (int64_t i = 0; i < n_in; i++)
+				sum += fabs((double)x[r * n_in + i] * w[o * n_in + i]);
+			want.tol[r * n_out + o] += MARGIN * sum * 0x1p-17;
+		}
+}
+
 struct want naive_conv1d(const float *x, const float *w, const float *bias, int64_t n_batch,
 	int64_t n_time, int64_t n_in, int64_t n_out, struct gpu_conv conv, bool i8)
 {

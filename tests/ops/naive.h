@@ -18,6 +18,11 @@
 struct want naive_linear(const float *x, const float *w, const float *bias, const float *y0,
 	int64_t n_rows, int64_t n_out, int64_t n_in, bool i8);
 
+/* Of y = x w^T: tensor cores of a GPU have up to eight rows of x as two bf16 numbers each, the
+ * rounded rest second, which is within 2^-17 of an x. */
+void allow_two_bf16(struct want want, enum gpu_dtype dtype, const float *x, const float *w,
+	int64_t n_rows, int64_t n_out, int64_t n_in);
+
 /* [B, T, Cin] -> [B, To, Cout]; w [Cout, kernel, Cin].  i8 as above, the maximum
  * taken over the inputs of one output. */
 struct want naive_conv1d(const float *x, const float *w, const float *bias, int64_t n_batch,

@@ -23,6 +23,9 @@ static void check_linear(int64_t n_rows, int64_t n_out, int64_t n_in, enum gpu_d
 	struct want biased = naive_linear(xm, wq, bias, NULL, n_rows, n_out, n_in, i8);
 	struct want added = naive_linear(xm, wq, bias, y0, n_rows, n_out, n_in, i8);
 
+	allow_two_bf16(plain, dtype, xm, wq, n_rows, n_out, n_in);
+	allow_two_bf16(biased, dtype, xm, wq, n_rows, n_out, n_in);
+	allow_two_bf16(added, dtype, xm, wq, n_rows, n_out, n_in);
 	FOR_EACH_ISA(d)
 	{
 		char what[128];
