@@ -35,6 +35,7 @@ enum {
 	CUDA_N_STAGES = 8,
 	CUDA_N_SCRATCH = 3,
 	CUDA_N_UNSETTLED = 64,
+	CUDA_N_ARRIVED = 64,
 	CUDA_STAGE_BYTES = 4 << 20,
 	CUDA_WORKSPACE_BYTES = 32 << 20
 };
@@ -62,6 +63,7 @@ struct cuda {
 	/* On the device; owned: (row or id) << 8 | enum cuda_fault, the least of those told
 	 * since the last gpu_sync(), or all ones. */
 	unsigned long long *status;
+	unsigned *arrived; /* [CUDA_N_ARRIVED] on the device, 0 between kernels: few.cu; owned */
 	struct cuda_scratch scratch[CUDA_N_SCRATCH];
 	struct cuda_stage stages[CUDA_N_STAGES];
 	pthread_mutex_t stage_lock;

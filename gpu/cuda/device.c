@@ -431,6 +431,7 @@ void cuda_close(struct gpu *g)
 	for (int i = 0; i < CUDA_N_SCRATCH; i++)
 		cudaFree(c->scratch[i].at);
 	cudaFree(c->status);
+	cudaFree(c->arrived);
 	cudaFree(c->workspace);
 	free(c->plans);
 	if (c->blas)
@@ -550,6 +551,7 @@ static bool make_stage(struct gpu *g, struct cuda_stage *s)
 
 static bool make_parts(struct gpu *g)
 {
+	const size_t arrived = CUDA_N_ARRIVED * sizeof(unsigned);
 	struct cuda *c = cuda_of(g);
 
 	for (int i = 0; i < CUDA_N_STAGES; i++)
@@ -557,6 +559,8 @@ static bool make_parts(struct gpu *g)
 			return false;
 	if (!cuda_ok(g, cudaMalloc((void **)&c->status, sizeof(*c->status)), "opening") ||
 		!clear_status(g, "opening") ||
+		!cuda_ok(g, cudaMalloc((void **)&c->arrived, arrived), "opening") ||
+		!cuda_ok(g, cudaMemsetAsync(c->arrived, 0, arrived, c->stream), "opening") ||
 		!cuda_ok(g, cudaMalloc(&c->workspace, CUDA_WORKSPACE_BYTES), "opening"))
 		return false;
 	if (cublasCreate(&c->blas) == CUBLAS_STATUS_SUCCESS &&

@@ -13,7 +13,9 @@
  * whole lines of w: those of the next rows are under way while these are multiplied, and the
  * first do not wait for the kernel before this one (LAUNCH_EARLY).  The parts of x, and its norm
  * before, are made once a block: of a block's time they are as much as weights.
- * Bytes moved: w once; x comes from caches, all of it to each block.
+ * Long rows of x, more than two of them, are more than a block's part of w.  There blocks come in
+ * groups of SHARES, each with a share of k of as many tiles, and the last of a group adds up.
+ * Bytes moved: w once; x comes from caches, all of it to each block, or a share.
  *
  * Measured by hand on an H200, 132 multiprocessors (docs/PERF.md tells more):
  * Pieces of 64 bytes of 16 rows stream at 3.0 to 3.5 TB/s, however many are under way; lines of
@@ -26,7 +28,7 @@
  * Instructions: at 4.2 TB/s a multiprocessor gets 1 KB in 57 cycles, in which it issues 228; a warp
  * takes about 50 for it (counted by hand, nvdisasm).
  * Sums: of a warp as mma adds, in ascending order of k, of each part by itself, and the smallest
- * part first; then the warps in ascending order.
+ * part first; then the warps of each share in ascending order, then the shares.
  *
  * few_rows, f32, older devices, and matrices of which outputs see different columns of x: FMA
  * units (stream.cuh: their order).  A block of 256 threads computes 4 rows of w. */
@@ -78,7 +80,7 @@ enum {
 	/* Steps of a ring. */
 	SINGLE = 1, /* where no more fit beside x, which is better than reading w twice */
 	SHALLOW = 2,
-	DEEP = 4,      /* where x comes in slabs: weights go on while the next is prepared */
+	SHARES = 4,    /* of k, one for each of as many blocks, which have as many tiles */
 	N_PARTS = 2,   /* bf16 numbers of an f32 */
 	FEW_HELD = 2,  /* eights of x that a thread has at once, */
 	MANY_HELD = 4, /* where a slab has more */
@@ -89,9 +91,27 @@ enum {
 /* How a block keeps x: of eight k the first parts of all rows, 16 bytes each, then the second. */
 struct few_layout {
 	int depth;  /* of the ring */
-	int slab;   /* bytes of a row of w for which x is kept at a time, whole steps */
+	int shares; /* 1 or SHARES */
+	int slab;   /* bytes of a row of w for which x, or a share of it, is kept at a time, whole
+		       steps */
 	int stride; /* from eight k to the next, in 16 bytes */
 };
+
+/* A kernel.  HAS_NORM: a slab is all of a row; N_SHARES, DEPTH: few_layout's. */
+template <bool IS_PAIR_, bool HAS_NORM_, int N_SHARES_, int DEPTH_, int HELD_> struct few_kind {
+	static constexpr bool IS_PAIR = IS_PAIR_, HAS_NORM = HAS_NORM_;
+	static constexpr int N_SHARES = N_SHARES_, DEPTH = DEPTH_, HELD = HELD_;
+	static constexpr int MMAS = IS_PAIR ? 1 : N_PARTS;  /* column_at() */
+	static constexpr int WARPS = TILE_WARPS / N_SHARES; /* of a tile */
+	static constexpr int OUTS = TILE_OUTS * N_SHARES;   /* of a block at a time */
+};
+using few_pair = few_kind<true, false, 1, SHALLOW, FEW_HELD>;
+using few_pair_long = few_kind<true, false, 1, SHALLOW, MANY_HELD>;
+using few_pair_norm = few_kind<true, true, 1, SHALLOW, FEW_HELD>;
+using few_all = few_kind<false, false, 1, SHALLOW, MANY_HELD>;
+using few_all_single = few_kind<false, false, 1, SINGLE, MANY_HELD>;
+using few_all_shared = few_kind<false, false, SHARES, SHALLOW, MANY_HELD>;
+using few_all_norm = few_kind<false, true, 1, SHALLOW, FEW_HELD>;
 
 #if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
 
@@ -178,16 +198,19 @@ static __device__ __forceinline__ int place_of(int row, int piece)
 	return row * PIECES + (piece ^ row % 2 * (PIECES / 2));
 }
 
-/* Of each row of x, for so many bytes of w, a slab at most. */
-template <typename T>
+/* Of each row of x, for so many bytes of w, a slab at most; of whole steps its share. */
+template <typename T, class K>
 static __device__ __forceinline__ int eights_of(int bytes, struct few_layout l)
 {
-	return whole_chunks(bytes < l.slab ? bytes : l.slab) / (8 * (int)sizeof(T));
+	const int most = bytes < l.slab ? bytes : l.slab;
+	const int all = K::N_SHARES == 1 ? whole_chunks(most) : (most + STEP - 1) / STEP * STEP;
+
+	return all / (8 * (int)sizeof(T) * K::N_SHARES);
 }
 
 /* One step, into shared memory from `ring` on, zeros beyond the end of a row; after it come rows
  * of the block's next tile. */
-template <int DEPTH>
+template <class K>
 static __device__ __forceinline__ void fetch(
 	uint4 *ring, struct few_source *s, const struct cuda_few &f, int first, int end)
 {
@@ -203,21 +226,21 @@ static __device__ __forceinline__ void fetch(
 				in_row && is_there);
 		}
 	copy_async_commit();
-	s->slot = (s->slot + SLOT) % (DEPTH * SLOT);
+	s->slot = (s->slot + SLOT) % (K::DEPTH * SLOT);
 	s->byte += STEP;
 	if (s->byte - first < end) /* for the whole block alike */
 		return;
 	s->byte = first;
-	aim(s, f, s->tile + (int)gridDim.x * TILE_OUTS, end);
+	aim(s, f, s->tile + (int)gridDim.x * K::OUTS, end);
 }
 
 /* The steps of a ring after its first. */
-template <int DEPTH>
+template <class K>
 static __device__ __forceinline__ void fetch_rest(
 	uint4 *ring, struct few_source *s, const struct cuda_few &f, int first, int end)
 {
-	for (int i = 1; i < DEPTH; i++)
-		fetch<DEPTH>(ring, s, f, first, end);
+	for (int i = 1; i < K::DEPTH; i++)
+		fetch<K>(ring, s, f, first, end);
 }
 
 /* Eight of x, of which n are there, in fours where they are aligned; zeros for the others. */
@@ -240,21 +263,19 @@ static __device__ __forceinline__ void load_some(float (&v)[8], const float *x, 
 	}
 }
 
-/* An mma has 8 columns: all parts of one or two rows of x where IS_PAIR, else a part of each of up
- * to 8 rows. */
-template <bool IS_PAIR> static constexpr int MMAS_OF = IS_PAIR ? 1 : N_PARTS;
-
 /* From a part of an eight to the next. */
-template <bool IS_PAIR> static __device__ __forceinline__ int parts_apart(int rows)
+template <class K> static __device__ __forceinline__ int parts_apart(int rows)
 {
-	return IS_PAIR ? 2 : rows;
+	return K::IS_PAIR ? 2 : rows;
 }
 
-/* Where a lane finds its column of what is kept, from an eight on; any where there is none. */
-template <bool IS_PAIR> static __device__ __forceinline__ int column_at(int rows)
+/* An mma has 8 columns: all parts of one or two rows of x where IS_PAIR, else a part of each of up
+ * to 8 rows.  Where a lane finds its column of what is kept, from an eight on; any where there is
+ * none. */
+template <class K> static __device__ __forceinline__ int column_at(int rows)
 {
 	const int column = (int)threadIdx.x % WARP / 4;
-	const int part = IS_PAIR ? column / 2 : 0, row = IS_PAIR ? column % 2 : column;
+	const int part = K::IS_PAIR ? column / 2 : 0, row = K::IS_PAIR ? column % 2 : column;
 
 	return (part < N_PARTS ? part * 2 : 0) + (row < rows ? row : 0);
 }
@@ -323,20 +344,30 @@ template <int HELD> struct few_held {
 	float v[HELD][8];
 };
 
-template <bool IS_PAIR> static __device__ __forceinline__ int eight_of(int i, int rows)
+template <class K> static __device__ __forceinline__ int eight_of(int i, int rows)
 {
-	return IS_PAIR ? i >> (rows - 1) : i / rows;
+	return K::IS_PAIR ? i >> (rows - 1) : i / rows;
+}
+
+/* Where in a row of x the eight of a block is, from its slab on. */
+template <typename T, class K> static __device__ __forceinline__ int column_of(int eight)
+{
+	const int n = STEP / K::N_SHARES / (8 * (int)sizeof(T)); /* of a step */
+
+	if (K::N_SHARES > 1)
+		eight += (eight / n * (K::N_SHARES - 1) + (int)blockIdx.y) * n;
+	return eight * 8;
 }
 
 /* n_eights of each row of x from column k on, those from i on. */
-template <bool IS_PAIR, int HELD>
-static __device__ __forceinline__ void load_held(struct few_held<HELD> *h, const struct cuda_few &f,
-	int k, int n_eights, int i, bool is_aligned)
+template <typename T, class K>
+static __device__ __forceinline__ void load_held(struct few_held<K::HELD> *h,
+	const struct cuda_few &f, int k, int n_eights, int i, bool is_aligned)
 {
 #pragma unroll
-	for (int j = 0; j < HELD; j++) {
-		const int at = i + j * TILE_THREADS, eight = eight_of<IS_PAIR>(at, f.rows);
-		const int column = k + eight * 8,
+	for (int j = 0; j < K::HELD; j++) {
+		const int at = i + j * TILE_THREADS, eight = eight_of<K>(at, f.rows);
+		const int column = k + column_of<T, K>(eight),
 			  n = at < n_eights * f.rows ? (int)f.k - column : 0;
 		const float *x = f.x + (at - eight * f.rows) * f.ldx + column;
 		if (is_aligned)
@@ -346,39 +377,38 @@ static __device__ __forceinline__ void load_held(struct few_held<HELD> *h, const
 	}
 }
 
-template <typename T, bool IS_PAIR, int HELD>
+template <typename T, class K>
 static __device__ __forceinline__ void put_held(
-	uint4 *kept, struct few_held<HELD> *h, int n_eights, int i, int rows, int stride)
+	uint4 *kept, struct few_held<K::HELD> *h, int n_eights, int i, int rows, int stride)
 {
 #pragma unroll
-	for (int j = 0; j < HELD; j++) {
-		const int at = i + j * TILE_THREADS, eight = eight_of<IS_PAIR>(at, rows);
+	for (int j = 0; j < K::HELD; j++) {
+		const int at = i + j * TILE_THREADS, eight = eight_of<K>(at, rows);
 		uint4 *const to = kept + eight * stride + (at - eight * rows);
 		if (at >= n_eights * rows)
 			break;
 #pragma unroll
 		for (int part = 0; part < N_PARTS; part++) {
 			const uint2 low = take_parts<T>(h->v[j]), high = take_parts<T>(h->v[j] + 4);
-			to[part * parts_apart<IS_PAIR>(rows)] =
-				make_uint4(low.x, low.y, high.x, high.y);
+			to[part * parts_apart<K>(rows)] = make_uint4(low.x, low.y, high.x, high.y);
 		}
 	}
 }
 
 /* The parts of n_eights of all rows of x from column k on, of which *h has the first. */
-template <typename T, bool IS_PAIR, int HELD>
-static __device__ __forceinline__ void keep_x(uint4 *kept, struct few_held<HELD> *h,
+template <typename T, class K>
+static __device__ __forceinline__ void keep_x(uint4 *kept, struct few_held<K::HELD> *h,
 	const struct cuda_few &f, int k, int n_eights, int stride, bool is_aligned)
 {
-	const int step = HELD * TILE_THREADS;
+	const int step = K::HELD * TILE_THREADS;
 
 #pragma unroll 1
 	for (int i = (int)threadIdx.x;;) {
-		put_held<T, IS_PAIR, HELD>(kept, h, n_eights, i, f.rows, stride);
+		put_held<T, K>(kept, h, n_eights, i, f.rows, stride);
 		i += step;
 		if (i >= n_eights * f.rows)
 			break;
-		load_held<IS_PAIR, HELD>(h, f, k, n_eights, i, is_aligned);
+		load_held<T, K>(h, f, k, n_eights, i, is_aligned);
 	}
 	__syncthreads();
 }
@@ -456,6 +486,16 @@ static __device__ __forceinline__ float team_sum(
 	return s;
 }
 
+/* of_lane, as it was found for the lane's row, for each of the warp's rows: those of a warp are
+ * found beside each other. */
+template <int ROUNDS>
+static __device__ __forceinline__ void give_rounds(float (&of)[ROUNDS], float of_lane)
+{
+#pragma unroll
+	for (int r = 0; r < ROUNDS; r++)
+		of[r] = ROUNDS == 1 ? of_lane : __shfl_sync(ALL_LANES, of_lane, r);
+}
+
 /* The parts of (v - mean) * scale * w + b. */
 template <typename T>
 static __device__ __forceinline__ void put_normed(uint4 *row, int stride, int apart, int at,
@@ -500,7 +540,8 @@ static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride, int 
 {
 	float *const squares = sums + MAX_TEAMS;
 	const int k = (int)f.k, rest = t.column + N_AHEAD * t.step;
-	float b[N_AHEAD][4], mean[ROUNDS], sum[ROUNDS], v[4];
+	const int lane_row = t.row + (int)threadIdx.x % ROUNDS * t.n_at_once;
+	float b[N_AHEAD][4], mean[ROUNDS], scale[ROUNDS], sum[ROUNDS], v[4];
 
 #pragma unroll
 	for (int r = 0; r < ROUNDS; r++) {
@@ -519,10 +560,10 @@ static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride, int 
 #pragma unroll
 	for (int i = 0; i < N_AHEAD; i++)
 		load_four(b[i], f.norm_b, t.column + i * t.step, k, true);
+	give_rounds(mean, lane_row < f.rows ? team_sum(sums, t, lane_row) / (float)k : 0);
 #pragma unroll
 	for (int r = 0; r < ROUNDS; r++) {
 		const int row = t.row + r * t.n_at_once;
-		mean[r] = row < f.rows ? team_sum(sums, t, row) / (float)k : 0;
 		sum[r] = 0;
 #pragma unroll
 		for (int i = 0; i < N_AHEAD; i++)
@@ -536,19 +577,20 @@ static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride, int 
 	}
 	put_team_sums(squares, t, f.rows, sum);
 	__syncthreads();
+	give_rounds(scale,
+		lane_row < f.rows ? norm_scale(team_sum(squares, t, lane_row), k, f.eps) : 0);
 #pragma unroll
 	for (int r = 0; r < ROUNDS; r++) {
 		const int row = t.row + r * t.n_at_once;
 		uint4 *const to = kept + row;
 		if (row >= f.rows)
 			continue;
-		const float scale = norm_scale(team_sum(squares, t, row), k, f.eps);
 #pragma unroll
 		for (int i = 0; i < N_AHEAD; i++) {
 			const int at = t.column + i * t.step;
 			if (at < n_columns) /* w and b are 0 beyond k */
-				put_normed<T>(to, stride, apart, at, first.x[r][i], mean[r], scale,
-					t.w[i], b[i]);
+				put_normed<T>(to, stride, apart, at, first.x[r][i], mean[r],
+					scale[r], t.w[i], b[i]);
 		}
 #pragma unroll 1
 		for (int at = rest; at < n_columns; at += t.step) {
@@ -556,7 +598,7 @@ static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride, int 
 			load_four(v, f.x + row * f.ldx, at, k, true);
 			load_four(w, f.norm_w, at, k, true);
 			load_four(b, f.norm_b, at, k, true);
-			put_normed<T>(to, stride, apart, at, v, mean[r], scale, w, b);
+			put_normed<T>(to, stride, apart, at, v, mean[r], scale[r], w, b);
 		}
 	}
 	__syncthreads();
@@ -567,9 +609,9 @@ static __device__ __forceinline__ void keep_normed(uint4 *kept, int stride, int 
 /* Blocks of a multiprocessor: two on 9.0, where memory holds them and they were measured to be
  * faster, and where the registers of one do not keep the next kernel's from starting early;
  * elsewhere, of more rows, and where more of x is wanted at once, registers are worth more. */
-static constexpr int most_blocks(int arch, bool is_pair, int held)
+template <class K> static constexpr int most_blocks(int arch)
 {
-	return arch == 90 && is_pair && held == FEW_HELD ? 2 : 1;
+	return arch == 90 && K::IS_PAIR && K::HELD == FEW_HELD ? 2 : 1;
 }
 
 #if defined(__CUDA_ARCH__)
@@ -578,38 +620,94 @@ static constexpr int most_blocks(int arch, bool is_pair, int held)
 #define THIS_ARCH 0
 #endif
 
-/* NORM: a slab is all of a row.  IS_PAIR: column_at().  DEPTH: layout's. */
-template <typename T, bool NORM, bool IS_PAIR, int DEPTH, int HELD>
-static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, IS_PAIR, HELD))
-	few_tiles(const struct cuda_few f, struct few_layout layout, int norm_team, bool is_aligned)
+/* Where the blocks of a group, which have shares of k for the same outputs, meet. */
+struct few_group {
+	float *sums;       /* [SHARES][groups][TILE_THREADS], each thread's, or NULL */
+	unsigned *arrived; /* [groups] blocks of each; 0 before and after */
+	int n;             /* groups */
+};
+
+#if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
+
+/* In the last block of a group to come: *s becomes the sum of all shares, in ascending order. */
+template <class K>
+static __device__ __forceinline__ bool is_last_share(
+	float *s, const struct few_group &of, int group)
+{
+	SHARED(bool, is_last, [1]);
+	float *const at = of.sums + group * TILE_THREADS + (int)threadIdx.x;
+	const int apart = of.n * TILE_THREADS;
+
+	__stcg(at + (int)blockIdx.y * apart, *s);
+	__threadfence();
+	__syncthreads();
+	if (threadIdx.x == 0)
+		*is_last = atomicInc(&of.arrived[group], K::N_SHARES - 1) == K::N_SHARES - 1;
+	__syncthreads();
+	if (!*is_last)
+		return false;
+	__threadfence();
+	*s = 0;
+#pragma unroll
+	for (int i = 0; i < K::N_SHARES; i++)
+		*s += __ldcg(at + i * apart);
+	return true;
+}
+
+/* Of an output, from one of TILE_WARPS sums on: those of a share, then all shares. */
+template <class K> static __device__ __forceinline__ float sum_of_warps(const float *sum, int apart)
+{
+	float s = 0;
+
+#pragma unroll
+	for (int i = 0; i < K::WARPS; i += TILE_WARPS / SHARES) {
+		float share = 0;
+#pragma unroll
+		for (int w = i; w < i + TILE_WARPS / SHARES; w++)
+			share += sum[w * apart];
+		s += share;
+	}
+	return s;
+}
+
+#endif
+
+template <typename T, class K>
+static __global__ void __launch_bounds__(TILE_THREADS, most_blocks<K>(THIS_ARCH))
+	few_tiles(const struct cuda_few f, struct few_layout layout, const struct few_group group,
+		int norm_team, bool is_aligned)
 {
 #if defined(WOODSHED_EMULATED) || __CUDA_ARCH__ >= 800
 	const int SIZE = (int)sizeof(T), EIGHT = 8 * SIZE;
-	const int ROUNDS = IS_PAIR ? 1 : CUDA_FEW_ROWS / 2, MMAS = MMAS_OF<IS_PAIR>;
+	const int ROUNDS = K::IS_PAIR ? 1 : CUDA_FEW_ROWS / 2;
 	/* The next slab of x, while one is multiplied: where registers reach. */
-	const bool PRELOADS = HELD == MANY_HELD && SIZE > 1;
-	DYNAMIC_SHARED(uint4, ring);             /* [DEPTH][TILE_WARPS][TILE_OUTS][PIECES] */
-	uint4 *const kept = ring + DEPTH * SLOT; /* [eights of a slab][stride] */
+	const bool PRELOADS = K::HELD == MANY_HELD && SIZE > 1;
+	DYNAMIC_SHARED(uint4, ring);                /* [DEPTH][TILE_WARPS][TILE_OUTS][PIECES] */
+	uint4 *const kept = ring + K::DEPTH * SLOT; /* [eights of a slab][stride] */
 	const int n_sums = TILE_OUTS * f.rows, n = (int)f.n, end = (int)f.ldw * SIZE;
-	const int warp = (int)threadIdx.x / WARP;
-	const int lane = (int)threadIdx.x % WARP, first = warp * CHUNK + lane % PIECES * LOAD;
+	const int warp = (int)threadIdx.x / WARP, lane = (int)threadIdx.x % WARP;
+	/* What the warp has of a step, and where that is in what is kept; of which of the block's
+	 * tiles. */
+	const int chunk =
+		(K::N_SHARES > 1 ? (int)blockIdx.y * K::WARPS + warp % K::WARPS : warp) * CHUNK;
+	const int kept_chunk = warp % K::WARPS * CHUNK, tile_at = warp / K::WARPS * TILE_OUTS;
+	const int first = chunk + lane % PIECES * LOAD, block_tile = (int)blockIdx.x * K::OUTS;
 	uint4 *const own = ring + warp * (TILE_OUTS * PIECES);
 	uint4 *const to = own + place_of(lane / PIECES, lane % PIECES);
 	struct few_source from;
-	struct few_held<HELD> held;
+	struct few_held<K::HELD> held;
 	bool odd = false, is_kept = true, is_held = false;
 	/* All but one step, unless that is all that there is: x would queue behind them. */
-	const bool waits =
-		((int)blockIdx.x + (int)gridDim.x) * TILE_OUTS < f.n || end > DEPTH * STEP;
+	const bool waits = block_tile + (int)gridDim.x * K::OUTS < f.n || end > K::DEPTH * STEP;
 
 	let_next_start();
 	from.byte = first;
 	from.slot = 0;
-	aim(&from, f, (int)blockIdx.x * TILE_OUTS, end);
-	fetch<DEPTH>(to, &from, f, first, end);
+	aim(&from, f, block_tile + tile_at, end);
+	fetch<K>(to, &from, f, first, end);
 	if (!waits)
-		fetch_rest<DEPTH>(to, &from, f, first, end);
-	if (NORM) {
+		fetch_rest<K>(to, &from, f, first, end);
+	if (K::HAS_NORM) {
 		SHARED(float4, row_sums, [2 * MAX_TEAMS / 4]);
 		struct few_team team;
 		struct few_fours<ROUNDS> fours;
@@ -617,71 +715,75 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks(THIS_ARCH, IS
 		after_previous();
 		load_fours(&fours, f, team);
 		if (waits)
-			fetch_rest<DEPTH>(to, &from, f, first, end);
-		keep_normed<T, ROUNDS>(kept, layout.stride, parts_apart<IS_PAIR>(f.rows), fours, f,
-			team, whole_chunks(end) / SIZE, reinterpret_cast<float *>(row_sums));
+			fetch_rest<K>(to, &from, f, first, end);
+		keep_normed<T, ROUNDS>(kept, layout.stride, parts_apart<K>(f.rows), fours, f, team,
+			whole_chunks(end) / SIZE, reinterpret_cast<float *>(row_sums));
 	} else {
-		const int n_eights = eights_of<T>(end, layout);
+		const int n_eights = eights_of<T, K>(end, layout);
 		after_previous();
-		load_held<IS_PAIR, HELD>(&held, f, 0, n_eights, (int)threadIdx.x, is_aligned);
+		load_held<T, K>(&held, f, 0, n_eights, (int)threadIdx.x, is_aligned);
 		if (waits)
-			fetch_rest<DEPTH>(to, &from, f, first, end);
-		keep_x<T, IS_PAIR, HELD>(kept, &held, f, 0, n_eights, layout.stride, is_aligned);
+			fetch_rest<K>(to, &from, f, first, end);
+		keep_x<T, K>(kept, &held, f, 0, n_eights, layout.stride, is_aligned);
 	}
 	/* [2][TILE_WARPS][TILE_OUTS][rows] */
-	float *const sums_of = (float *)(kept + layout.slab / EIGHT * layout.stride);
+	float *const sums_of =
+		(float *)(kept + layout.slab / (EIGHT * K::N_SHARES) * layout.stride);
 	/* The output that the thread finishes. */
-	const int out = IS_PAIR ? (int)threadIdx.x >> (f.rows - 1) : (int)threadIdx.x / f.rows,
+	const int out = K::IS_PAIR ? (int)threadIdx.x >> (f.rows - 1) : (int)threadIdx.x / f.rows,
 		  row = (int)threadIdx.x - out * f.rows;
-	const uint4 *const column = kept +
-				    (warp * CHUNK + lane % 4 * LOAD) / EIGHT * layout.stride +
-				    column_at<IS_PAIR>(f.rows);
+	const uint4 *const column = kept + (kept_chunk + lane % 4 * LOAD) / EIGHT * layout.stride +
+				    column_at<K>(f.rows);
 	struct few_after after = {};
-	for (int tile = (int)blockIdx.x * TILE_OUTS; tile < n; tile += (int)gridDim.x * TILE_OUTS) {
-		const bool finishes = out < TILE_OUTS && tile + out < n;
-		float sums[MMAS][4] = {};
+	for (int tile = block_tile; tile < n; tile += (int)gridDim.x * K::OUTS) {
+		const bool finishes = out < K::OUTS && tile + out < n;
+		float sums[K::MMAS][4] = {};
 
 		if (finishes)
 			load_after<T>(&after, f, tile + out, row);
 		for (int at = 0; at < end; at += layout.slab) {
 			const int left = end - at < layout.slab ? end - at : layout.slab;
-			const int n_eights = eights_of<T>(left, layout);
+			const int n_eights = eights_of<T, K>(left, layout);
 			if (!is_kept) {
 				__syncthreads(); /* what was kept has been used */
 				if (!is_held)
-					load_held<IS_PAIR, HELD>(&held, f, at / SIZE, n_eights,
+					load_held<T, K>(&held, f, at / SIZE, n_eights,
 						(int)threadIdx.x, is_aligned);
-				keep_x<T, IS_PAIR, HELD>(kept, &held, f, at / SIZE, n_eights,
-					layout.stride, is_aligned);
+				keep_x<T, K>(kept, &held, f, at / SIZE, n_eights, layout.stride,
+					is_aligned);
 			}
 			is_kept = end <= layout.slab;
 			is_held = PRELOADS && !is_kept && left < end - at;
 			if (is_held)
-				load_held<IS_PAIR, HELD>(&held, f, (at + left) / SIZE, n_eights,
+				load_held<T, K>(&held, f, (at + left) / SIZE, n_eights,
 					(int)threadIdx.x, is_aligned);
 			const uint4 *x = column;
 #pragma unroll 1
-			for (int i = 0; i < left; i += STEP, x += STEP / EIGHT * layout.stride) {
-				copy_async_wait<DEPTH - 1>();
+			for (int i = 0; i < left;
+				i += STEP, x += STEP / (EIGHT * K::N_SHARES) * layout.stride) {
+				copy_async_wait<K::DEPTH - 1>();
 				__syncwarp();
-				if (has_chunk(i + warp * CHUNK, left))
-					multiply<T, MMAS>(sums, own + from.slot, x, layout.stride,
-						parts_apart<IS_PAIR>(f.rows));
+				if (tile + tile_at < n && has_chunk(i + chunk, left))
+					multiply<T, K::MMAS>(sums, own + from.slot, x,
+						layout.stride, parts_apart<K>(f.rows));
 				__syncwarp();
-				fetch<DEPTH>(to, &from, f, first, end);
+				fetch<K>(to, &from, f, first, end);
 			}
 		}
 		/* Two sets of sums: with the barrier of the next tile these have been used. */
 		float *const all = sums_of + odd * TILE_WARPS * n_sums;
-		put_sums<MMAS>(all + warp * n_sums, sums, f.rows);
+		put_sums<K::MMAS>(all + warp * n_sums, sums, f.rows);
 		__syncthreads();
+		float s = 0;
 		if (finishes) {
-			float s = 0;
-#pragma unroll
-			for (int i = 0; i < TILE_WARPS; i++)
-				s += all[i * n_sums + (int)threadIdx.x];
-			finish<T>(f, tile + out, row, s, after);
+			const int of = out / TILE_OUTS; /* the block's tiles */
+			s = sum_of_warps<K>(
+				all + of * (K::WARPS - 1) * n_sums + (int)threadIdx.x, n_sums);
 		}
+		if (K::N_SHARES > 1 && !is_last_share<K>(&s, group, tile / K::OUTS))
+			continue;
+		if (finishes)
+			finish<T>(f, tile + out, row, s, after);
 		odd = !odd;
 	}
 #endif
@@ -693,7 +795,7 @@ static const size_t OTHER_SHARED = sizeof(float) * 2 * MAX_TEAMS + (1 << 10);
 /* Shared memory of a block. */
 static size_t tiles_shared(const struct cuda_few *f, struct few_layout l)
 {
-	const size_t n_eights = (size_t)l.slab / (8 * gpu_dtype_size(f->dtype));
+	const size_t n_eights = (size_t)l.slab / (8 * gpu_dtype_size(f->dtype) * (size_t)l.shares);
 
 	return sizeof(uint4) * ((size_t)l.depth * SLOT + n_eights * (size_t)l.stride) +
 	       sizeof(float) * 2 * TILE_WARPS * TILE_OUTS * (size_t)f->rows;
@@ -733,10 +835,11 @@ static bool fits(const struct gpu *g, const struct cuda_few *f, struct few_layou
 
 /* As much of a row of w as there is room for x of; slab 0: none.  All of it, as a norm needs,
  * comes before what spreads it over banks. */
-static struct few_layout layout_of(const struct gpu *g, const struct cuda_few *f, int depth)
+static struct few_layout layout_of(
+	const struct gpu *g, const struct cuda_few *f, int depth, int shares)
 {
-	struct few_layout l = {depth, whole_slab(f), spread_stride(f)};
-	const struct few_layout tight = {depth, l.slab, tight_stride(f)};
+	struct few_layout l = {depth, shares, whole_slab(f), spread_stride(f)};
+	const struct few_layout tight = {depth, shares, l.slab, tight_stride(f)};
 
 	if (!fits(g, f, l) && fits(g, f, tight))
 		return tight;
@@ -749,51 +852,53 @@ static struct few_layout layout_of(const struct gpu *g, const struct cuda_few *f
 	return l;
 }
 
-template <typename T, bool NORM, bool IS_PAIR, int DEPTH, int HELD>
+template <typename T, class K>
 static void launch_tiles(struct gpu *g, const struct cuda_few *f, struct few_layout l)
 {
 	const struct cuda *c = cuda_of(g);
 	const size_t shared = tiles_shared(f, l);
-	const bool two = most_blocks(c->arch, IS_PAIR, HELD) == 2 &&
+	const bool two = most_blocks<K>(c->arch) == 2 &&
 			 2 * (shared + OTHER_SHARED) <= c->multiprocessor_shared;
-	const unsigned tiles = blocks_for(f->n, TILE_OUTS), most = c->n_multiprocessors << two;
+	const unsigned tiles = blocks_for(f->n, K::OUTS),
+		       most = (c->n_multiprocessors << two) / K::N_SHARES;
+	struct few_group group = {};
 
+	if (K::N_SHARES > 1) {
+		group.n = (int)tiles;
+		group.arrived = c->arrived;
+		group.sums = (float *)cuda_scratch(
+			g, 2, sizeof(float) * K::N_SHARES * tiles * TILE_THREADS);
+		if (!group.sums)
+			return;
+	}
 	if (cuda_ok(g,
-		    cudaFuncSetAttribute(few_tiles<T, NORM, IS_PAIR, DEPTH, HELD>,
+		    cudaFuncSetAttribute(few_tiles<T, K>,
 			    cudaFuncAttributeMaxDynamicSharedMemorySize, (int)shared),
 		    "few_tiles"))
-		LAUNCH_EARLY(g, (few_tiles<T, NORM, IS_PAIR, DEPTH, HELD>),
-			tiles < most ? tiles : most, TILE_THREADS, shared, *f, l,
-			(int)norm_threads(f->k), stream_is_aligned(f->x, f->ldx, f->k));
-}
-
-/* Without a norm. */
-template <typename T>
-static void launch_plain(struct gpu *g, const struct cuda_few *f, struct few_layout l)
-{
-	const int64_t n_eights = l.slab / (8 * (int64_t)sizeof(T)) * f->rows;
-
-	if (sizeof(T) > 1 && l.depth == DEEP) /* bf16 alone, so that int8 has no such kernel */
-		launch_tiles<uint16_t, false, false, DEEP, MANY_HELD>(g, f, l);
-	else if (l.depth == SINGLE)
-		launch_tiles<T, false, false, SINGLE, MANY_HELD>(g, f, l);
-	else if (f->rows > 2)
-		launch_tiles<T, false, false, SHALLOW, MANY_HELD>(g, f, l);
-	else if (n_eights > FEW_HELD * TILE_THREADS)
-		launch_tiles<T, false, true, SHALLOW, MANY_HELD>(g, f, l);
-	else
-		launch_tiles<T, false, true, SHALLOW, FEW_HELD>(g, f, l);
+		LAUNCH_EARLY(g, (few_tiles<T, K>), dim3(tiles < most ? tiles : most, K::N_SHARES),
+			TILE_THREADS, shared, *f, l, group, (int)norm_threads(f->k),
+			stream_is_aligned(f->x, f->ldx, f->k));
 }
 
 template <typename T>
 static void launch_tiles_of(struct gpu *g, const struct cuda_few *f, struct few_layout l)
 {
-	if (!f->norm_w)
-		launch_plain<T>(g, f, l);
-	else if (f->rows > 2)
-		launch_tiles<T, true, false, SHALLOW, FEW_HELD>(g, f, l);
+	const int64_t n_eights = l.slab / (8 * (int64_t)sizeof(T)) * f->rows;
+
+	if (f->norm_w && f->rows <= 2)
+		launch_tiles<T, few_pair_norm>(g, f, l);
+	else if (f->norm_w)
+		launch_tiles<T, few_all_norm>(g, f, l);
+	else if (f->rows <= 2 && n_eights <= FEW_HELD * TILE_THREADS)
+		launch_tiles<T, few_pair>(g, f, l);
+	else if (f->rows <= 2)
+		launch_tiles<T, few_pair_long>(g, f, l);
+	else if (l.shares > 1)
+		launch_tiles<T, few_all_shared>(g, f, l);
+	else if (l.depth == SINGLE)
+		launch_tiles<T, few_all_single>(g, f, l);
 	else
-		launch_tiles<T, true, true, SHALLOW, FEW_HELD>(g, f, l);
+		launch_tiles<T, few_all>(g, f, l);
 }
 
 /* ---- FMA units ---------------------------------------------------------- */
@@ -857,21 +962,24 @@ static bool can_tile(const struct gpu *g, const struct cuda_few *f)
 
 bool cuda_few_can_norm(const struct gpu *g, const struct cuda_few *f)
 {
-	return can_tile(g, f) && layout_of(g, f, SHALLOW).slab == whole_slab(f) &&
+	return can_tile(g, f) && layout_of(g, f, SHALLOW, 1).slab == whole_slab(f) &&
 	       stream_is_aligned(f->x, f->ldx, f->k);
 }
 
-/* The ring that is best where it fits; norms, and up to two rows, have kernels for one alone. */
+/* More than two long rows are as many bytes as what a block has of w, or more: shared, each block
+ * has a quarter of them. */
+static bool can_share(const struct cuda_few *f)
+{
+	return f->rows > 2 && !f->norm_w && row_bytes(f) >= SHARES * STEP &&
+	       f->n <= CUDA_N_ARRIVED * SHARES * TILE_OUTS;
+}
+
+/* The best that fits; norms, and up to two rows, have kernels of one kind alone. */
 static struct few_layout best_layout(const struct gpu *g, const struct cuda_few *f)
 {
-	const struct few_layout l = layout_of(g, f, SHALLOW);
-	const bool is_deep = f->dtype == GPU_BF16 && l.slab && l.slab < whole_slab(f) &&
-			     row_bytes(f) > DEEP * STEP;
+	const struct few_layout l = layout_of(g, f, SHALLOW, can_share(f) ? SHARES : 1);
 
-	if (f->norm_w || f->rows <= 2 || (l.slab && !is_deep))
-		return l;
-	const struct few_layout other = layout_of(g, f, is_deep ? DEEP : SINGLE);
-	return other.slab ? other : l;
+	return l.slab || f->norm_w || f->rows <= 2 ? l : layout_of(g, f, SINGLE, 1);
 }
 
 /* Where a block's memory has no room for x of a step (99 KB, from 5 rows on in int8): half of the

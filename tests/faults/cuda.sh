@@ -128,7 +128,7 @@ rm -f ./*.wav
 # Workspace and so on take 33.6 MB.
 render_cuda memory=33700000
 check 'weights that do not fit' fails_with 1 \
-	"of the GPU's memory, 146 kB is free: use --precision bf16 or int8, or use --device cpu"
+	"of the GPU's memory, 145 kB is free: use --precision bf16 or int8, or use --device cpu"
 faulty memory=33700000 "$woodshed" doctor
 check 'doctor knows' prints 'cuda: .*; it does not fit'
 faulty memory=36000000 "$woodshed" render -m tiny -s 5 --device cuda -o x.wav p
