@@ -639,14 +639,12 @@ static __device__ __forceinline__ bool is_last_share(
 	const int apart = of.n * TILE_THREADS;
 
 	__stcg(at + (int)blockIdx.y * apart, *s);
-	__threadfence();
 	__syncthreads();
 	if (threadIdx.x == 0)
-		*is_last = atomicInc(&of.arrived[group], K::N_SHARES - 1) == K::N_SHARES - 1;
+		*is_last = arrive(&of.arrived[group], K::N_SHARES) == K::N_SHARES - 1;
 	__syncthreads();
 	if (!*is_last)
 		return false;
-	__threadfence();
 	*s = 0;
 #pragma unroll
 	for (int i = 0; i < K::N_SHARES; i++)

@@ -134,6 +134,23 @@ static __device__ __forceinline__ float exp2_fast(float x)
 #endif
 }
 
+/* Counts a block that comes to where n meet: how many came before; 0 again after the last.  What
+ * a block wrote before the barrier before this, the threads of one that finds it here see after
+ * the barrier after it. */
+static __device__ __forceinline__ unsigned arrive(unsigned *count, unsigned n)
+{
+#if defined(WOODSHED_EMULATED)
+	return atomicInc(count, n - 1);
+#else
+	unsigned before;
+	asm volatile("atom.acq_rel.gpu.global.inc.u32 %0, [%1], %2;"
+		     : "=r"(before)
+		     : "l"(count), "r"(n - 1)
+		     : "memory");
+	return before;
+#endif
+}
+
 /* Tells what is wrong at the next gpu_sync(). */
 static __device__ __forceinline__ void tell_fault(
 	unsigned long long *status, enum cuda_fault fault, int at)
