@@ -323,8 +323,10 @@ template <typename E, int KEY_LANES, bool APPEND>
 static __global__ void __launch_bounds__(SPLIT_THREADS, 4) attend_split(const struct split a)
 {
 	const int N = words<E>::N, GROUPS = WARP / KEY_LANES;
-	const unsigned split = blockIdx.x % a.n_splits, item = blockIdx.x / a.n_splits,
-		       head = item % a.n_heads, query = item / a.n_heads, row = query / a.per_row;
+	/* Items of a split are neighbours: blocks with keys come first, on all multiprocessors. */
+	const unsigned items = a.n_queries * a.n_heads, split = blockIdx.x / items,
+		       item = blockIdx.x % items, head = item % a.n_heads, query = item / a.n_heads,
+		       row = query / a.per_row;
 	const int at = (int)(threadIdx.x % KEY_LANES) * N, here = a.dim - at;
 	const int64_t width = kv_width(a.dim);
 	const float *x = a.q + query * a.ldq + (int64_t)head * a.dim + at;
@@ -345,6 +347,9 @@ static __global__ void __launch_bounds__(SPLIT_THREADS, 4) attend_split(const st
 	if (!a.is_settled)
 		after_previous();
 	const int len = a.lens[row], n = len + APPEND, n_here = here > 0 ? len : 0;
+	/* Most blocks of a step that is recorded: they leave at once what others can use. */
+	if (split > 0 && (int)split * SPLIT >= n)
+		return;
 	load_batch<E, KEY_LANES>(
 		keys, values, k + first * width, v + first * width, width, n_here - first);
 	if (a.is_settled)

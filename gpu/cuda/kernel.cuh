@@ -9,8 +9,9 @@
  * LAUNCH_EARLY(...)
  *	the same, but blocks may begin before the kernel before it has ended, as soon as all of
  *	that one's blocks called let_next_start() or ended.  The kernel calls after_previous()
- *	before it touches what others write; until then it may read weights alone.  All its
- *	blocks do, so that whoever waits for it waits for what was before, too.
+ *	before it touches what others write; until then it may read weights alone.  A block
+ *	that touches nothing else need not, but one of each launch does, so that whoever waits
+ *	for that waits for what was before, too.
  * SHARED(type, name, [n]...)
  *	an array in shared memory: SHARED(float, tile, [32][33]);
  * DYNAMIC_SHARED(type, name)

@@ -132,7 +132,7 @@ struct emulator_run {
 	uint64_t launch_epoch; /* at the beginning */
 	uint64_t first_epoch;  /* of the block */
 	bool has_atomic;       /* the block changed global memory atomically */
-	bool has_waited;       /* a thread of the block waited for the kernels before */
+	bool has_waited;       /* a thread of the launch waited for the kernels before */
 	uint64_t done_epoch;   /* what was written before is there when an early kernel begins */
 	struct emulator_warp warps[MAX_WARPS];
 };

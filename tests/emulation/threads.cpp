@@ -622,7 +622,7 @@ static void begin_block(void)
 	struct emulator_run *run = &emulator_run;
 
 	run->first_epoch = ++run->epoch;
-	run->has_atomic = run->has_waited = false;
+	run->has_atomic = false;
 	for (unsigned i = 0; i < run->n_threads; i++)
 		fibres[i].has_waited = false;
 	emulator_copies_begin();
@@ -652,8 +652,6 @@ static void run_block(void)
 	go(NULL, run->now);
 	if (n_done < run->n_threads)
 		report_stuck();
-	if (run->kernel->is_early && !run->has_waited)
-		emulator_report(&fibres[0], "ahead: the block ends without after_previous()");
 }
 
 static uint64_t common_divisor(uint64_t a, uint64_t b)
@@ -689,6 +687,7 @@ void emulator_run_kernel(const struct emulation_kernel *kernel, void *args)
 		step++;
 	emulator_shared_begin(kernel->shared);
 	run->launch_epoch = ++run->epoch;
+	run->has_waited = false;
 	emulator_in_kernel = true;
 	for (uint64_t i = 0; i < n; i++) {
 		run->block = uint3{(unsigned)(at % kernel->grid.x),
@@ -699,6 +698,8 @@ void emulator_run_kernel(const struct emulation_kernel *kernel, void *args)
 	}
 	emulator_in_kernel = false;
 	emulator_shared_end();
+	if (kernel->is_early && !run->has_waited)
+		emulator_report_launch(kernel->name, "ahead: no block calls after_previous()");
 	/* The next begins when this one's blocks have ended, unless it called let_next_start(). */
 	if (!kernel->is_early)
 		run->done_epoch = run->epoch + 1;

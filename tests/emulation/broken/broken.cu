@@ -732,17 +732,19 @@ static __global__ void idle(int)
 {
 }
 
+/* One block is enough. */
 static __global__ void idle_after(int)
 {
-	after_previous();
+	if (blockIdx.x == 1)
+		after_previous();
 }
 
 static void never_waits(bool is_broken)
 {
 	if (is_broken)
-		LAUNCH_EARLY(&g, idle, 1, 32, 0, 1);
+		LAUNCH_EARLY(&g, idle, 2, 32, 0, 1);
 	else
-		LAUNCH_EARLY(&g, idle_after, 1, 32, 0, 1);
+		LAUNCH_EARLY(&g, idle_after, 2, 32, 0, 1);
 	device_wait();
 }
 
@@ -827,7 +829,7 @@ const struct emulation_case emulation_cases[] = {
 		"write_early block (0,0,0) thread (*: ahead: writes 4 bytes at allocation 1 (128 "
 		"bytes)"},
 	{"a kernel that does not wait for those before", never_waits,
-		"idle block (0,0,0) thread (*: ahead: the block ends without after_previous()"},
+		"idle: ahead: no block calls after_previous()"},
 	{"a race", race,
 		"neighbours<true> block (0,0,0) thread (*: race: *at shared a (256 bytes)"},
 	{"a race of two rounds", race_of_rounds,
