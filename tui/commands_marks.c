@@ -7,6 +7,7 @@
 #include "library/base/clock.h"
 #include "library/db.h"
 #include "tui/background.h"
+#include "tui/listen.h"
 #include "tui/ws.h"
 
 /* ---- marks -------------------------------------------------------------- */
@@ -187,12 +188,30 @@ static void do_note(struct ws *ws, const char *args)
 
 /* ---- the trash ---------------------------------------------------------- */
 
-static void do_trash(struct ws *ws, const char *args)
+static void trash(struct ws *ws)
 {
 	char now[32];
 
 	snprintf(now, sizeof(now), "%lld", (long long)clock_unix_ms());
 	edit(ws, "trashed", now, "moved ", " to the trash");
+}
+
+/* What is listened to makes way for what is next to it, as nothing would be after. */
+static void do_trash(struct ws *ws, const char *args)
+{
+	struct listen_view v;
+	int64_t instead;
+
+	listen_read(ws->listen, &v);
+	if (ws->screen != SCREEN_LISTEN || !v.take) {
+		trash(ws);
+		return;
+	}
+	if (!library_read(ws, &ws->takes))
+		return;
+	instead = sound_instead(ws);
+	trash(ws);
+	sound_replace(ws, instead);
 }
 
 static void do_restore(struct ws *ws, const char *args)
@@ -333,8 +352,8 @@ static const struct binding bindings[] = {
 	{TAKES, "<A-5>", "rate 5"},
 	{TAKES, "t", "tag"},
 	{1 << SCREEN_LIBRARY, "n", "note"},
-	{1 << SCREEN_LIBRARY, "D", "trash"},
-	{1 << SCREEN_LIBRARY, "<Del>", "trash"},
+	{TAKES, "D", "trash"},
+	{TAKES, "<Del>", "trash"},
 	{ON_ANY, "T", "screen trash"},
 	{1 << SCREEN_TRASH, "<Enter>", "restore"},
 	{1 << SCREEN_TRASH, "!", "purge"},

@@ -194,6 +194,31 @@ void sound_follow(struct ws *ws)
 	queue_next(ws, &v);
 }
 
+int64_t sound_instead(struct ws *ws)
+{
+	struct listen_view v;
+	int64_t next;
+
+	listen_read(ws->listen, &v);
+	next = view_library_neighbour(ws, v.take, 1);
+	return next ? next : view_library_neighbour(ws, v.take, -1);
+}
+
+void sound_replace(struct ws *ws, int64_t take)
+{
+	struct listen_view v;
+
+	listen_read(ws->listen, &v);
+	ws->sound.before = 0;
+	if (!take) {
+		listen_stop(ws->listen);
+		return;
+	}
+	sound_play(ws, take, 0);
+	if (!v.is_playing)
+		listen_pause(ws->listen);
+}
+
 static void go_to_neighbour(struct ws *ws, bool is_next)
 {
 	const struct take *selected;

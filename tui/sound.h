@@ -44,6 +44,10 @@ void sound_close(struct ws *ws);
 
 /* Plays a take from that moment on, in place of what is played. */
 void sound_play(struct ws *ws, int64_t take, double begin_s);
+/* What takes the place of the take that is played when that leaves the list, which was read: the
+ * next one, or the one before; 0: none.  And that it does, paused if that was; 0: silence. */
+int64_t sound_instead(struct ws *ws);
+void sound_replace(struct ws *ws, int64_t take);
 /* To be called when something may have moved: takes the title of what is played now,
  * and has the next take follow before this one ends. */
 void sound_follow(struct ws *ws);

@@ -32,6 +32,11 @@ has_favourites()
 	return 1
 }
 
+are_trashed()
+{
+	[ "$(elsewhere 'SELECT count(*) FROM takes WHERE trashed')" = "$1" ]
+}
+
 # Of the line that is typed: its end, and none of it.
 enter=$(printf '\r')
 nothing=$(printf '\025')
@@ -104,6 +109,8 @@ elsewhere "UPDATE takes SET trashed = 1 WHERE id = $second" \
 sees ' *3 '
 typed ')f'
 check 'what left the list meanwhile is not played' has_favourites "$third,$first,$second"
+typed 'DD'
+check 'two that are heard, one after the other, go to the trash' soon are_trashed 3
 keys Q
 has_left 0
 

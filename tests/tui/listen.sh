@@ -218,6 +218,27 @@ start 80 24 tmux-256color LC_ALL=C
 sees Library && keys 4
 check 'without UTF-8' sees '10k|'
 
+# ---- to the trash, while it is heard -----------------------------------------------
+
+start 80 24
+sees third && keys Space 4
+sees '▶ third' && keys Space
+sees '‖ third' && keys D
+check 'what is heard goes to the trash' sees 'moved 1 take to the trash'
+check 'and the next one waits in its place' sees '‖ second'
+keys '('
+check 'the first one now' sees 'this is the first one'
+keys Space
+sees '▶ second' && keys D
+check 'while it is played, the next one is played' sees '▶ first'
+keys D
+check 'after the last one there is silence' sees_no '▶'
+keys u u u
+check 'one by one they come back' sees 'taken back: moved 1 take to the trash'
+keys 1
+check 'all of them' sees '3 takes'
+check 'the first to go, too' sees third
+
 # ---- ended in the middle of an export ------------------------------------------------
 
 half()
