@@ -216,6 +216,11 @@ keys u
 check 'undo' has 1 trash
 keys g n
 check 'no more' sees 'Every take has been heard'
+elsewhere 'UPDATE takes SET heard = 0'
+keys 1 g n
+sees '1 of' && sees 'A═' && keys q 4
+sees 'dn off' && sees '└─'
+check 'left, it is played on' shows_no 'A═'
 
 # ---- a race -------------------------------------------------------------------------
 
