@@ -28,7 +28,7 @@ start()
 	theme=$2
 	shift 2
 	end_tmux
-	t new-session -d -x 80 -y 26 -s t env "TERM=$term" "$@" \
+	new_window 80 26 env "TERM=$term" "$@" \
 		sh -c '"$@"; echo "status $?" >"$0"' "$scratch/status" \
 		"$draw" "$entries" "$themes" "$theme" "${when:-auto}" \; set -g status off
 	sees ready

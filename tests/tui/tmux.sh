@@ -18,6 +18,21 @@ end_tmux()
 	done
 }
 
+# new_window COLUMNS ROWS COMMAND [ARGUMENT...]: after end_tmux.  A server that was told to end may still
+# take the first request with it.
+new_window()
+{
+	width=$1
+	height=$2
+	shift 2
+	i=0
+	until t new-session -d -x "$width" -y "$height" -s t "$@"; do
+		i=$((i + 1))
+		[ $i -lt 5 ] || return 1
+		sleep 0.2
+	done
+}
+
 # Half a minute for a text to be seen, less when the program has told its status;
 # $scratch/out: the screen then.
 sees()
@@ -48,15 +63,8 @@ start()
 	terminal=${3:-tmux-256color}
 	shift "$(($# < 3 ? $# : 3))"
 	end_tmux
-	# A server that was told to end may still take the first request with it.
-	i=0
-	until t new-session -d -x "$columns" -y "$rows" -s t \
-		"env PS1='\$ ' TERM=$terminal $* bash --norc" \
-		\; set -g status off \; set -sg escape-time 0; do
-		i=$((i + 1))
-		[ $i -lt 5 ] || return 1
-		sleep 0.2
-	done
+	new_window "$columns" "$rows" "env PS1='\$ ' TERM=$terminal $* bash --norc" \
+		\; set -g status off \; set -sg escape-time 0 || return
 	sees '$' && typed "'$woodshed' 2>$scratch/err" && keys Enter
 }
 
