@@ -359,7 +359,7 @@ static __global__ void __launch_bounds__(SPLIT_THREADS, 4) attend_split(const st
 		new_key = load_packed<E>(x + a.ldq / 3, here, a.is_aligned);
 		new_value = load_packed<E>(x + a.ldq / 3 * 2, here, a.is_aligned);
 	}
-	if ((int)split * SPLIT >= n)
+	if (n == 0)
 		return;
 #pragma unroll 1
 	for (int batch = first;;) {

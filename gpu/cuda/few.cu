@@ -330,9 +330,9 @@ static __device__ __forceinline__ void put_sums(float *to, const float (&sums)[M
 		const int row = MMAS == N_PARTS ? pair * 2 + i % 2 : i % 2;
 		float s = sums[0][i];
 
-		if (MMAS == N_PARTS && N_PARTS > 1)
+		if (MMAS == N_PARTS)
 			s = sums[MMAS - 1][i] + s;
-		else if (MMAS < N_PARTS) /* the other part is with the next lane */
+		else /* the other part is with the next lane */
 			s = __shfl_down_sync(ALL_LANES, s, 1) + s;
 		if (row < rows && (MMAS == N_PARTS || pair == 0))
 			to[at + row] = s;
@@ -445,9 +445,8 @@ static __device__ __forceinline__ void join_team(
 	t->column = (t->part * WARP + (int)threadIdx.x % WARP) * 4;
 	t->step = n_threads * 4;
 #pragma unroll
-	for (int i = 0; i < N_AHEAD; i++) {
+	for (int i = 0; i < N_AHEAD; i++)
 		load_four(t->w[i], f.norm_w, t->column + i * t->step, (int)f.k, true);
-	}
 }
 
 /* Of each row that there is the warp's part; the lanes' are added for all rows at once. */
@@ -778,9 +777,7 @@ static __global__ void __launch_bounds__(TILE_THREADS, most_blocks<K>(THIS_ARCH)
 			s = sum_of_warps<K>(
 				all + of * (K::WARPS - 1) * n_sums + (int)threadIdx.x, n_sums);
 		}
-		if (K::N_SHARES > 1 && !is_last_share<K>(&s, group, tile / K::OUTS))
-			continue;
-		if (finishes)
+		if ((K::N_SHARES == 1 || is_last_share<K>(&s, group, tile / K::OUTS)) && finishes)
 			finish<T>(f, tile + out, row, s, after);
 		odd = !odd;
 	}
