@@ -32,8 +32,10 @@ static double i8_error(double top, double weights, double value)
 }
 
 struct want naive_linear(const float *x, const float *w, const float *bias, const float *y0,
-	int64_t n_rows, int64_t n_out, int64_t n_in, bool i8)
+	int64_t n_rows, int64_t n_out, int64_t n_in, enum gpu_dtype dtype)
 {
+	const bool is_two_bf16 = on_cuda() && rounds_tiles() && n_rows < MANY_ROWS &&
+				 (dtype == GPU_BF16 || dtype == GPU_I8);
 	struct want want = want_new(n_rows * n_out);
 
 	for (int64_t r = 0; r < n_rows; r++)
@@ -45,7 +47,8 @@ struct want naive_linear(const float *x, const float *w, const float *bias, cons
 				top = fmax(top, fabs(x[r * n_in + i]));
 				weights += fabs(w[o * n_in + i]);
 			}
-			error = i8 ? i8_error(top, weights, s.value) : 0;
+			error = dtype == GPU_I8 ? i8_error(top, weights, s.value) : 0;
+			error += is_two_bf16 ? MARGIN * 0x1p-17 * s.magnitude : 0;
 			if (bias)
 				sum_add(&s, bias[o], 1);
 			if (y0)
@@ -54,20 +57,6 @@ struct want naive_linear(const float *x, const float *w, const float *bias, cons
 			want.tol[r * n_out + o] = error + sum_error(&s);
 		}
 	return want;
-}
-
-void allow_two_bf16(struct want want, enum gpu_dtype dtype, const float *x, const float *w,
-	int64_t n_rows, int64_t n_out, int64_t n_in)
-{
-	if (!on_cuda() || !rounds_tiles() || dtype == GPU_F32 || n_rows >= MANY_ROWS)
-		return;
-	for (int64_t r = 0; r < n_rows; r++)
-		for (int64_t o = 0; o < n_out; o++) {
-			double sum = 0;
-			for (int64_t i = 0; i < n_in; i++)
-				sum += fabs((double)x[r * n_in + i] * w[o * n_in + i]);
-			want.tol[r * n_out + o] += MARGIN * sum * 0x1p-17;
-		}
 }
 
 struct want naive_conv1d(const float *x, const float *w, const float *bias, int64_t n_batch,

@@ -14,14 +14,11 @@
 #define U      0x1p-24
 #define MARGIN 1.01
 
-/* y = x w^T + bias (+ y0).  i8: x is rounded to 16 bits, in steps of max|x| / 32767. */
+/* y = x w^T + bias (+ y0).  dtype: of w.  GPU_I8: x is rounded to 16 bits, in steps of
+ * max|x| / 32767.  With that and GPU_BF16 tensor cores of a GPU have up to eight rows of x as two
+ * bf16 numbers each, the rounded rest second, which is within 2^-17 of an x. */
 struct want naive_linear(const float *x, const float *w, const float *bias, const float *y0,
-	int64_t n_rows, int64_t n_out, int64_t n_in, bool i8);
-
-/* Of y = x w^T: tensor cores of a GPU have up to eight rows of x as two bf16 numbers each, the
- * rounded rest second, which is within 2^-17 of an x. */
-void allow_two_bf16(struct want want, enum gpu_dtype dtype, const float *x, const float *w,
-	int64_t n_rows, int64_t n_out, int64_t n_in);
+	int64_t n_rows, int64_t n_out, int64_t n_in, enum gpu_dtype dtype);
 
 /* [B, T, Cin] -> [B, To, Cout]; w [Cout, kernel, Cin].  i8 as above, the maximum
  * taken over the inputs of one output. */

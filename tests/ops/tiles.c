@@ -87,8 +87,8 @@ static void check_linear(int64_t n_rows, int64_t n_out, int64_t n_in)
 	float *x = random_floats(n_rows * n_in), *w = random_floats(n_out * n_in);
 	float *bias = random_floats(n_out), *y0 = random_floats(n_rows * n_out);
 	const float *xr = taken(x, n_rows * n_in), *wr = rounded(w, n_out * n_in);
-	struct want biased = naive_linear(xr, wr, bias, NULL, n_rows, n_out, n_in, false);
-	struct want added = naive_linear(xr, wr, bias, y0, n_rows, n_out, n_in, false);
+	struct want biased = naive_linear(xr, wr, bias, NULL, n_rows, n_out, n_in, GPU_TILES);
+	struct want added = naive_linear(xr, wr, bias, y0, n_rows, n_out, n_in, GPU_TILES);
 
 	FOR_EACH_ISA(d)
 	{
@@ -173,7 +173,7 @@ static void check_transposed(int64_t n_time, int64_t n_in, int64_t n_out, int64_
 	for (int64_t t = 0; t < rows; t++)
 		memcpy(wide + t * columns, xr + t * n_in, (size_t)columns * sizeof(*wide));
 	struct want want = naive_linear(
-		wide, rounded(w, outs * columns), NULL, NULL, rows, outs, columns, false);
+		wide, rounded(w, outs * columns), NULL, NULL, rows, outs, columns, GPU_TILES);
 	FOR_EACH_ISA(d)
 	{
 		struct gpu_tensor *y = empty(&d, "y", SHAPE(rows * stride, n_out));
@@ -344,7 +344,7 @@ static void check_split(int64_t n_rows, int64_t n_out, int64_t n_in)
 {
 	float *x = random_floats(n_rows * n_in), *w = random_floats(n_out * n_in);
 	float *bias = random_floats(n_out), *first = NULL;
-	struct want want = naive_linear(x, w, bias, NULL, n_rows, n_out, n_in, false);
+	struct want want = naive_linear(x, w, bias, NULL, n_rows, n_out, n_in, GPU_SPLIT);
 
 	FOR_EACH_ISA(d)
 	{
@@ -379,7 +379,7 @@ static void check_split_conv(int64_t n_in, int64_t dilation)
 	for (int64_t i = 0; i < rows * KERNEL; i++)
 		memcpy(wide + i * n_in, x + (i / KERNEL + i % KERNEL * dilation) * n_in,
 			(size_t)n_in * sizeof(*x));
-	struct want want = naive_linear(wide, w, NULL, NULL, rows, OUT, columns, false);
+	struct want want = naive_linear(wide, w, NULL, NULL, rows, OUT, columns, GPU_SPLIT);
 	FOR_EACH_ISA(d)
 	{
 		let_split(&d);
