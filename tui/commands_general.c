@@ -99,8 +99,6 @@ static void do_help(struct ws *ws, const char *args)
 static void do_close(struct ws *ws, const char *args)
 {
 	ws_say(ws, "%s", "");
-	if (ws->screen == SCREEN_TRIAGE)
-		triage_leave(ws);
 	if (ws->screen == SCREEN_HELP) {
 		const bool is_resting = ws->compose->is_resting;
 

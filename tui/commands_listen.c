@@ -138,23 +138,6 @@ static void tell_loop(struct ws *ws)
 		ws_say(ws, "loop from %s; } ends it", moment(s->loop.begin, begin));
 }
 
-/* The mixer's loop is as it is here; what is heard is within. */
-static void set_loop(struct ws *ws, struct interval loop, bool is_on)
-{
-	struct listen_view v;
-
-	listen_read(ws->listen, &v);
-	ws->sound.loop = loop;
-	ws->sound.is_looping = is_on && isfinite(loop.end);
-	if (ws->sound.is_looping)
-		listen_loop(ws->listen, loop.begin, loop.end);
-	else
-		listen_loop(ws->listen, 0, 0);
-	if (ws->sound.is_looping && (v.position_s >= loop.end || v.position_s < loop.begin))
-		listen_seek_to(ws->listen, loop.begin);
-	ws->dirty |= DIRTY_BODY;
-}
-
 /* What is heard at this moment; false, with a message, when nothing is played. */
 static bool heard(struct ws *ws, double *ret_s, double *ret_length)
 {
@@ -179,7 +162,7 @@ static void do_loop_start(struct ws *ws, const char *args)
 	loop.begin = fmin(at, length - 0.01);
 	if (!(loop.end > loop.begin))
 		loop.end = INFINITY;
-	set_loop(ws, loop, ws->sound.is_looping);
+	sound_loop(ws, loop, ws->sound.is_looping);
 	tell_loop(ws);
 }
 
@@ -195,7 +178,7 @@ static void do_loop_end(struct ws *ws, const char *args)
 		return;
 	}
 	loop.end = at;
-	set_loop(ws, loop, true);
+	sound_loop(ws, loop, true);
 	tell_loop(ws);
 }
 
@@ -209,13 +192,13 @@ static void do_loop(struct ws *ws, const char *args)
 		return;
 	if (!(loop.end > loop.begin) || !isfinite(loop.end))
 		loop = (struct interval){loop.begin, length};
-	set_loop(ws, loop, !ws->sound.is_looping);
+	sound_loop(ws, loop, !ws->sound.is_looping);
 	tell_loop(ws);
 }
 
 static void do_loop_clear(struct ws *ws, const char *args)
 {
-	set_loop(ws, (struct interval){0}, false);
+	sound_loop(ws, (struct interval){0}, false);
 	ws_say(ws, "no loop");
 }
 

@@ -188,30 +188,24 @@ static void do_note(struct ws *ws, const char *args)
 
 /* ---- the trash ---------------------------------------------------------- */
 
-static void trash(struct ws *ws)
-{
-	char now[32];
-
-	snprintf(now, sizeof(now), "%lld", (long long)clock_unix_ms());
-	edit(ws, "trashed", now, "moved ", " to the trash");
-}
-
-/* What is listened to makes way for what is next to it, as nothing would be after. */
+/* What is listened to, unless it is hidden, makes way for what is next to it: nothing would be
+ * after. */
 static void do_trash(struct ws *ws, const char *args)
 {
 	struct listen_view v;
-	int64_t instead;
+	int64_t instead = 0;
+	char now[32];
 
 	listen_read(ws->listen, &v);
-	if (ws->screen != SCREEN_LISTEN || !v.take) {
-		trash(ws);
+	const bool is_heard = ws->screen == SCREEN_LISTEN && v.take && v.take == ws->listening.take;
+	if (is_heard && !library_read(ws, &ws->takes))
 		return;
-	}
-	if (!library_read(ws, &ws->takes))
-		return;
-	instead = sound_instead(ws);
-	trash(ws);
-	sound_replace(ws, instead);
+	if (is_heard)
+		instead = sound_instead(ws);
+	snprintf(now, sizeof(now), "%lld", (long long)clock_unix_ms());
+	edit(ws, "trashed", now, "moved ", " to the trash");
+	if (is_heard)
+		sound_replace(ws, instead);
 }
 
 static void do_restore(struct ws *ws, const char *args)

@@ -194,6 +194,22 @@ void sound_follow(struct ws *ws)
 	queue_next(ws, &v);
 }
 
+void sound_loop(struct ws *ws, struct interval loop, bool is_on)
+{
+	struct listen_view v;
+
+	listen_read(ws->listen, &v);
+	ws->sound.loop = loop;
+	ws->sound.is_looping = is_on && isfinite(loop.end);
+	if (ws->sound.is_looping)
+		listen_loop(ws->listen, loop.begin, loop.end);
+	else
+		listen_loop(ws->listen, 0, 0);
+	if (ws->sound.is_looping && (v.position_s >= loop.end || v.position_s < loop.begin))
+		listen_seek_to(ws->listen, loop.begin);
+	ws->dirty |= DIRTY_BODY;
+}
+
 int64_t sound_instead(struct ws *ws)
 {
 	struct listen_view v;

@@ -48,6 +48,8 @@ void sound_play(struct ws *ws, int64_t take, double begin_s);
  * next one, or the one before; 0: none.  And that it does, paused if that was; 0: silence. */
 int64_t sound_instead(struct ws *ws);
 void sound_replace(struct ws *ws, int64_t take);
+/* The mixer's loop is as it is here; what is heard is within. */
+void sound_loop(struct ws *ws, struct interval loop, bool is_on);
 /* To be called when something may have moved: takes the title of what is played now,
  * and has the next take follow before this one ends. */
 void sound_follow(struct ws *ws);

@@ -174,14 +174,11 @@ static bool begin(struct ws *ws)
 
 void triage_leave(struct ws *ws)
 {
-	struct sound *s = &ws->sound;
+	const struct sound *s = &ws->sound;
 
-	if (!triage_take(ws) || s->take != triage_take(ws) || !s->is_looping ||
-		s->loop.begin != ws->triage.begin_s)
-		return;
-	listen_loop(ws->listen, 0, 0);
-	s->loop = (struct interval){0};
-	s->is_looping = false;
+	if (s->take && s->take == triage_take(ws) && s->is_looping &&
+		s->loop.begin == ws->triage.begin_s)
+		sound_loop(ws, (struct interval){0}, false);
 }
 
 static void finish(struct ws *ws)

@@ -56,7 +56,7 @@ void triage_begin(struct ws *ws);
 /* The next one has its turn, or the one before; after the last it ends. */
 void triage_go(struct ws *ws, int by);
 int64_t triage_take(const struct ws *ws); /* 0: none */
-/* The screen is left: what goes round for it is played on. */
+/* The screen is left for another one: what goes round for it is played on. */
 void triage_leave(struct ws *ws);
 /* The take that has its turn was judged so. */
 void triage_judge(struct ws *ws, enum triage_verdict verdict);

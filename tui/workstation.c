@@ -131,6 +131,10 @@ static void forget_notice(struct ws *ws, bool is_key)
 
 void ws_show(struct ws *ws, enum ws_screen screen)
 {
+	const enum ws_screen from = ws->screen == SCREEN_HELP ? ws->help.of : ws->screen;
+
+	if (from == SCREEN_TRIAGE && screen != SCREEN_TRIAGE && screen != SCREEN_HELP)
+		triage_leave(ws);
 	if (screen == SCREEN_HELP && ws->screen != SCREEN_HELP) {
 		ws->help.of = ws->screen;
 		ws->help.base = ws->base;

@@ -129,6 +129,12 @@ check 'blind: nothing tells them apart' sees 'A  hidden until Enter chooses one'
 check 'nor the line of what is played' sees_no 'slow piano'
 keys 4
 check 'nor the Listen screen' sees 'Hidden until Enter chooses one'
+keys Space l l
+sees '‖' && played=$(grep '‖' "$scratch/out")
+keys D
+check 'where nothing goes to the trash' sees 'there is no take here'
+check 'and nothing takes its place' sees "$played"
+keys Space
 keys 1
 check 'nor the library' sees_no '▶│'
 keys g p
@@ -216,11 +222,18 @@ keys u
 check 'undo' has 1 trash
 keys g n
 check 'no more' sees 'Every take has been heard'
-elsewhere 'UPDATE takes SET heard = 0'
-keys 1 g n
-sees '1 of' && sees 'A═' && keys q 4
-sees 'dn off' && sees '└─'
-check 'left, it is played on' shows_no 'A═'
+for left in 'q 4' 4; do
+	elsewhere 'UPDATE takes SET heard = 0'
+	keys 1 g n
+	sees '1 of' && check 'once more' sees 'A═'
+	keys '?' && sees 'Keys and commands: triage' && escape
+	check 'help does not end that' sees 'A═'
+	# shellcheck disable=SC2086 # keys
+	keys $left
+	check "left by $left" sees 'dn off'
+	sees '└─'
+	check 'it is played on' shows_no 'A═'
+done
 
 # ---- a race -------------------------------------------------------------------------
 
