@@ -197,7 +197,8 @@ static void do_trash(struct ws *ws, const char *args)
 	char now[32];
 
 	listen_read(ws->listen, &v);
-	const bool is_heard = ws->screen == SCREEN_LISTEN && v.take && v.take == ws->listening.take;
+	const bool is_shown = ws->screen == SCREEN_LISTEN && ws->listening.take;
+	const bool is_heard = is_shown && v.take == ws->listening.take;
 	if (is_heard && !library_read(ws, &ws->takes))
 		return;
 	if (is_heard)
@@ -206,6 +207,8 @@ static void do_trash(struct ws *ws, const char *args)
 	edit(ws, "trashed", now, "moved ", " to the trash");
 	if (is_heard)
 		sound_replace(ws, instead);
+	if (is_shown && !instead)
+		ws_show(ws, SCREEN_LIBRARY); /* it is all that Listen has to show */
 }
 
 static void do_restore(struct ws *ws, const char *args)

@@ -234,11 +234,20 @@ check 'while it is played, the next one is played' sees '▶ first'
 keys D
 sleep 1 # or it ends by itself
 check 'after the last one there is silence' shows_no '▶'
+check 'and nothing more to be seen' sees 'No takes yet'
 keys u u u
 check 'one by one they come back' sees 'taken back: moved 1 take to the trash'
 keys 1
 check 'all of them' sees '3 takes'
 check 'the first to go, too' sees third
+start 80 24
+sees third && keys 4
+check 'what is only shown' sees ' third '
+keys D
+check 'goes there, too' sees 'moved 1 take to the trash'
+check 'and the list is without it' sees '2 takes'
+keys u
+check 'until it is back' sees '3 takes'
 
 # ---- ended in the middle of an export ------------------------------------------------
 
